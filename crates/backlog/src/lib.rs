@@ -1,0 +1,2 @@
+//! Placeholder for the `backlog` crate.
+#![forbid(unsafe_code)]

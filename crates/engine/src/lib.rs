@@ -1,0 +1,2 @@
+//! Placeholder for the `engine` crate.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Placeholder for the keyspace crate.
+#![deny(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Placeholder for the `packed` crate.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Placeholder for the `rdb` crate.
+#![forbid(unsafe_code)]

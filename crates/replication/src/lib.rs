@@ -1,0 +1,2 @@
+//! Placeholder for the `replication` crate.
+#![forbid(unsafe_code)]

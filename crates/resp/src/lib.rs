@@ -1,0 +1,2 @@
+//! Placeholder for the `resp` crate.
+#![forbid(unsafe_code)]

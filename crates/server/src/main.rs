@@ -1,0 +1,3 @@
+//! `valkey-server`: the process around the engine.
+
+fn main() {}
