@@ -1,2 +1,4 @@
 //! Placeholder for the `engine` crate.
 #![forbid(unsafe_code)]
+
+pub mod command;
