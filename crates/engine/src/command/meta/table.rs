@@ -133,4 +133,25 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_command_is_described() {
+        for meta in COMMANDS
+            .iter()
+            .flat_map(|m| std::iter::once(m).chain(m.subcommands))
+        {
+            assert!(
+                !meta.docs.summary.is_empty(),
+                "{} has no summary",
+                meta.full_name
+            );
+            for (version, change) in meta.docs.history {
+                assert!(
+                    !change.is_empty(),
+                    "{} {version}: no change named",
+                    meta.full_name
+                );
+            }
+        }
+    }
 }
