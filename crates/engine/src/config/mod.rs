@@ -4,6 +4,7 @@
 //! server reads files through [`Surroundings`] and applies changes through [`Apply`]. Facts and texts are those of
 //! Valkey 8.0.1.
 
+mod change;
 mod checks;
 mod choice;
 pub mod limits;
@@ -11,11 +12,13 @@ mod load;
 mod problem;
 mod row;
 mod setting;
+mod show;
 mod special;
 mod table;
 mod text;
 mod words;
 
+pub use change::{Access, Apply, SetError};
 pub use choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
     PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
