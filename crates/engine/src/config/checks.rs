@@ -85,17 +85,16 @@ fn file_name(name: &[u8], empty: Problem, path: Problem) -> Result<(), Problem> 
     }
 }
 
-/// Braces must pair up around known variables; a brace outside of that is the reference's "invalid".
+/// Braces must pair up around known variables; `{{` stands for one brace. An empty title is no title.
 fn title(template: &[u8]) -> Result<(), Problem> {
+    if template.is_empty() {
+        return Err(Problem::ProcTitle);
+    }
     let mut rest = template;
-    let mut visible = false;
     while let Some(open) = rest.iter().position(|&byte| byte == b'{') {
-        visible |= open > 0;
         let after = &rest[open + 1..];
-        // `{{` stands for one brace.
         if let Some(escaped) = after.strip_prefix(b"{") {
             rest = escaped;
-            visible = true;
             continue;
         }
         let close = after
@@ -106,13 +105,8 @@ fn title(template: &[u8]) -> Result<(), Problem> {
             return Err(Problem::ProcTitle);
         }
         rest = &after[close + 1..];
-        visible = true;
     }
-    if visible || !rest.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::ProcTitle)
-    }
+    Ok(())
 }
 
 fn address<A: std::str::FromStr>(text: &[u8], problem: Problem) -> Result<(), Problem> {

@@ -4,21 +4,27 @@
 //! server reads files through [`Surroundings`] and applies changes through [`Apply`]. Facts and texts are those of
 //! Valkey 8.0.1.
 
+mod change;
 mod checks;
 mod choice;
 pub mod limits;
+mod load;
 mod problem;
 mod row;
 mod setting;
+mod show;
 mod special;
 mod table;
 mod text;
+mod words;
 
+pub use change::{Access, Apply, SetError};
 pub use choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
     PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
     ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
+pub use load::{CommandLine, Directive, Invocation, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
 pub use row::{C, Flags, Kind, Phase, Row, Unit};
 pub use setting::memory_bytes;
@@ -27,3 +33,4 @@ pub use special::{
 };
 pub use table::{Config, Param, TABLE};
 pub use text::Text;
+pub use words::{quote_into, split_words};
