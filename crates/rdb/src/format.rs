@@ -8,6 +8,9 @@ pub(crate) const VERSION_WITH_CHECKSUM: u32 = 5;
 
 pub(crate) const MAGIC: &[u8; 5] = b"REDIS";
 
+/// Name of the auxiliary field that carries a slot's size: `slot,keys,keys with expiry`.
+pub(crate) const SLOT_INFO_AUX: &[u8] = b"slot-info";
+
 /// Opcodes: the bytes that can stand where a value type does.
 pub(crate) mod opcode {
     pub(crate) const SLOT_INFO: u8 = 0xF4;

@@ -224,3 +224,60 @@ impl<R: Read> Input<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives at most `step` bytes per call.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(out.len());
+            self.0.read(&mut out[..count])
+        }
+    }
+
+    #[test]
+    fn a_promise_reserves_little_ahead_of_what_arrives() {
+        let mut input = Input::new(Vec::new(), &b"0123456789"[..], None, true);
+        let mut out = Vec::new();
+        assert!(input.read_onto(&mut out, 400 << 20).is_err());
+        assert!(out.capacity() <= RESERVE_AHEAD_BYTES + BUFFER_BYTES);
+    }
+
+    #[test]
+    fn any_way_to_read_sums_and_counts_every_byte_once() {
+        let data: Vec<u8> = (0..3_000_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+        for step in [1000, 65_536, usize::MAX] {
+            let mut input = Input::new(Vec::new(), Drip(&data, step), None, true);
+            let mut out = Vec::new();
+            out.push(input.byte().unwrap());
+            out.extend_from_slice(input.take(9).unwrap());
+            input.read_onto(&mut out, 40_000).unwrap();
+            input.read_onto(&mut out, 2_500_000).unwrap();
+            assert_eq!(out.capacity(), out.len());
+            out.extend_from_slice(&input.array::<8>().unwrap());
+            assert!(out == data[..out.len()]);
+            input.skip(100_000).unwrap();
+            let end = out.len() + 100_000;
+            assert_eq!(input.offset(), end as u64);
+            assert_eq!(input.crc(), Some(crate::crc64(&data[..end])));
+            let (mut rest, source) = input.into_parts();
+            rest.extend_from_slice(source.0);
+            assert!(rest == data[end..]);
+        }
+    }
+
+    #[test]
+    fn a_known_total_is_the_end() {
+        let mut input = Input::new(b"abc".to_vec(), io::empty(), Some(3), false);
+        assert_eq!(input.remaining(), 3);
+        assert!(input.take(4).is_err());
+        assert_eq!(input.take(3).unwrap(), b"abc");
+        assert_eq!(input.remaining(), 0);
+        assert!(input.byte().is_err());
+        assert_eq!(input.crc(), None);
+    }
+}

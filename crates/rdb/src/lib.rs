@@ -10,7 +10,7 @@
 //! item  = FA key value                          aux field
 //!       | FE length                             select database
 //!       | FB length length                      hint: keys, keys with expiry
-//!       | F4 length length length               hint: slot, keys, keys with expiry
+//!       | F4 length length length               hint: slot, keys, keys with expiry (also an aux field)
 //!       | F5 string                             function library
 //!       | F7 module aux                         skipped
 //!       | [FD i32 | FC i64] [F8 length] [F9 u8] type key value

@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
-    MAGIC, RDB_VERSION, VERSION_WITH_CHECKSUM, ValueType, length, module_opcode, opcode,
+    MAGIC, RDB_VERSION, SLOT_INFO_AUX, VERSION_WITH_CHECKSUM, ValueType, length, module_opcode,
+    opcode,
 };
 use crate::input::Input;
 use crate::limits::{BUFFER_BYTES, STRING_BYTES_MAX};
@@ -225,7 +226,10 @@ impl<R: Read> Reader<R> {
                 self.input.what = "auxiliary field";
                 let key = self.string_vec()?;
                 let value = self.string_vec()?;
-                Ok(Event::Aux { key, value })
+                match slot_info(&key, &value) {
+                    Some(event) => Ok(event),
+                    None => Ok(Event::Aux { key, value }),
+                }
             }
             opcode::SELECT_DB => {
                 self.input.what = "database index";
@@ -501,6 +505,20 @@ impl<R: Read> Reader<R> {
     pub fn corrupt(&self, why: &'static str) -> Error {
         self.input.corrupt(why)
     }
+}
+
+/// The event that an auxiliary field stands for when it tells a slot's size.
+fn slot_info(key: &[u8], value: &[u8]) -> Option<Event> {
+    if key != SLOT_INFO_AUX {
+        return None;
+    }
+    let mut numbers = std::str::from_utf8(value).ok()?.split(',').map(str::parse);
+    let mut number = || numbers.next()?.ok();
+    Some(Event::SlotInfo {
+        slot: number()?,
+        keys: number()?,
+        expires: number()?,
+    })
 }
 
 impl Reader<io::Empty> {

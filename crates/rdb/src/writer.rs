@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::crc64::Crc64;
-use crate::format::{MAGIC, RDB_VERSION, ValueType, length, opcode};
+use crate::format::{MAGIC, RDB_VERSION, SLOT_INFO_AUX, ValueType, length, opcode};
 use crate::limits::{BUFFER_BYTES, LZF_INPUT_MIN};
 use crate::lzf::Compressor;
 use crate::text::short_int;
@@ -100,12 +100,10 @@ impl<W: Write> Writer<W> {
         self.length(expires)
     }
 
-    /// A hint to the reader, cluster mode only: as [`resize_db`](Self::resize_db), for one slot.
+    /// A hint to the reader, cluster mode only: as [`resize_db`](Self::resize_db), for one slot. Valkey
+    /// 8.0 writes it as an auxiliary field between the keys.
     pub fn slot_info(&mut self, slot: u64, keys: u64, expires: u64) -> io::Result<()> {
-        self.put(&[opcode::SLOT_INFO])?;
-        self.length(slot)?;
-        self.length(keys)?;
-        self.length(expires)
+        self.aux(SLOT_INFO_AUX, format!("{slot},{keys},{expires}").as_bytes())
     }
 
     /// The next key expires at `at_ms`, milliseconds since the epoch.
