@@ -126,7 +126,7 @@ impl<R: Read> Input<R> {
     pub(crate) fn read_onto(&mut self, out: &mut Vec<u8>, count: usize) -> Result<()> {
         let ready = self.filled.wrapping_sub(self.read).min(count);
         if ready == count {
-            out.reserve_exact(count);
+            out.reserve(count);
         }
         out.extend_from_slice(self.take(ready)?);
         let mut left = count.wrapping_sub(ready);
@@ -249,7 +249,9 @@ mod tests {
 
     #[test]
     fn any_way_to_read_sums_and_counts_every_byte_once() {
-        let data: Vec<u8> = (0..3_000_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+        let data: Vec<u8> = (0..3_000_000u32)
+            .map(|i| (i.wrapping_mul(31) >> 3) as u8)
+            .collect();
         for step in [1000, 65_536, usize::MAX] {
             let mut input = Input::new(Vec::new(), Drip(&data, step), None, true);
             let mut out = Vec::new();

@@ -1,6 +1,6 @@
 //! Reading: bytes of an RDB file in, a sequence of [`Event`]s out.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
@@ -307,6 +307,18 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// A value type, as a DUMP payload begins.
+    pub fn value_type(&mut self) -> Result<ValueType> {
+        self.input.what = "value type";
+        let byte = self.input.byte()?;
+        ValueType::from_byte(byte).ok_or_else(|| self.input.error(ErrorKind::UnknownType(byte)))
+    }
+
+    /// Whether all of an input of known size has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.input.remaining() == 0
+    }
+
     /// The next byte.
     #[inline]
     pub fn byte(&mut self) -> Result<u8> {
@@ -521,28 +533,20 @@ fn slot_info(key: &[u8], value: &[u8]) -> Option<Event> {
     })
 }
 
-impl Reader<io::Empty> {
-    /// A reader over a value that is in memory whole, such as the body of a DUMP payload. It copies
-    /// `body`; nothing is summed up.
+impl<'a> Reader<&'a [u8]> {
+    /// A reader over a value that is in memory whole, such as the body of a DUMP payload: begin with
+    /// [`value_type`](Self::value_type). Nothing is summed up; a small body costs one small buffer.
     #[must_use]
-    pub fn over(body: &[u8], options: ReaderOptions) -> Self {
+    pub fn over(body: &'a [u8], options: ReaderOptions) -> Self {
         let options = ReaderOptions {
             checksum: false,
             total_bytes: Some(body.len() as u64),
             ..options
         };
-        Self::with_received(body.to_vec(), io::empty(), options)
-    }
-
-    /// The type byte at the start of a DUMP payload's body.
-    pub fn value_type(&mut self) -> Result<ValueType> {
-        self.input.what = "value type";
-        let byte = self.input.byte()?;
-        ValueType::from_byte(byte).ok_or_else(|| self.input.error(ErrorKind::UnknownType(byte)))
-    }
-
-    /// Whether every byte has been read.
-    pub fn is_at_end(&self) -> bool {
-        self.input.remaining() == 0
+        if body.len() <= BUFFER_BYTES {
+            Self::with_received(body.to_vec(), &[], options)
+        } else {
+            Self::new(body, options)
+        }
     }
 }

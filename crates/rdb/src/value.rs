@@ -109,7 +109,8 @@ enum ScoreForm {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the value of the key just returned and gives it to `sink`.
+    /// Reads the value of the key just returned and gives it to `sink`. Who wants streams matches their
+    /// types first and reads them with [`listpack`](Self::listpack), [`length`](Self::length) and so on.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for streams and module values; [`ErrorKind::Refused`] when the sink
@@ -220,7 +221,8 @@ impl<R: Read> Reader<R> {
         Ok(blob)
     }
 
-    fn listpack(&mut self) -> Result<Listpack> {
+    /// A string that is a listpack, checked in depth, such as a node of a stream.
+    pub fn listpack(&mut self) -> Result<Listpack> {
         let blob = self.packed_blob()?;
         Listpack::from_bytes(blob).map_err(|_| self.input.corrupt("malformed listpack"))
     }
