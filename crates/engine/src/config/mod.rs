@@ -1,0 +1,29 @@
+//! Configuration: the typed table of parameters, files and command line, CONFIG GET, SET and REWRITE.
+//!
+//! Nothing here touches a file, a socket or the environment. Text comes in, values, errors and texts go out; the
+//! server reads files through [`Surroundings`] and applies changes through [`Apply`]. Facts and texts are those of
+//! Valkey 8.0.1.
+
+mod checks;
+mod choice;
+pub mod limits;
+mod problem;
+mod row;
+mod setting;
+mod special;
+mod table;
+mod text;
+
+pub use choice::{
+    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
+    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
+    ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
+};
+pub use problem::Problem;
+pub use row::{C, Flags, Kind, Phase, Row, Unit};
+pub use setting::memory_bytes;
+pub use special::{
+    KeyspaceEvents, OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
+};
+pub use table::{Config, Param, TABLE};
+pub use text::Text;
