@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use packed::{Element, Listpack};
+use packed::{Element, IntBuf, Listpack};
 
 use crate::limits::PAIRWISE_MAX;
 
@@ -22,28 +22,6 @@ pub(crate) fn element_score(element: Element<'_>) -> Option<f64> {
     }
 }
 
-/// The bytes of an element; `digits` holds them when they are those of a number.
-pub(crate) fn bytes_of<'a>(element: Element<'a>, digits: &'a mut itoa::Buffer) -> &'a [u8] {
-    match element {
-        Element::Int(number) => digits.format(number).as_bytes(),
-        Element::Bytes(bytes) => bytes,
-    }
-}
-
-fn compare(a: Element<'_>, b: Element<'_>) -> Ordering {
-    let (mut digits_a, mut digits_b) = (itoa::Buffer::new(), itoa::Buffer::new());
-    bytes_of(a, &mut digits_a).cmp(bytes_of(b, &mut digits_b))
-}
-
-fn same(a: Element<'_>, b: Element<'_>) -> bool {
-    match (a, b) {
-        (Element::Int(a), Element::Int(b)) => a == b,
-        (Element::Bytes(a), Element::Bytes(b)) => a == b,
-        // A number that was not stored as one.
-        _ => compare(a, b).is_eq(),
-    }
-}
-
 /// Whether two of every `step`-th elements are the same. `digests` is room to work in.
 pub(crate) fn has_duplicates(listpack: &Listpack, step: usize, digests: &mut Vec<u64>) -> bool {
     let members = || listpack.iter().step_by(step.max(1));
@@ -51,7 +29,7 @@ pub(crate) fn has_duplicates(listpack: &Listpack, step: usize, digests: &mut Vec
         let mut seen = [Element::Int(0); PAIRWISE_MAX];
         for (count, member) in members().enumerate() {
             let (earlier, free) = seen.split_at_mut_checked(count).unwrap_or_default();
-            if earlier.iter().any(|&other| same(other, member)) {
+            if earlier.contains(&member) {
                 return true;
             }
             if let Some(slot) = free.first_mut() {
@@ -63,20 +41,14 @@ pub(crate) fn has_duplicates(listpack: &Listpack, step: usize, digests: &mut Vec
     // The keys are random: nobody can prepare members that all have one digest.
     let hasher = RandomState::new();
     digests.clear();
-    digests.extend(members().map(|member| {
-        let mut digits = itoa::Buffer::new();
-        hasher.hash_one(bytes_of(member, &mut digits))
-    }));
+    digests.extend(members().map(|member| hasher.hash_one(member.bytes(&mut IntBuf::new()))));
     digests.sort_unstable();
     if digests.windows(2).all(|pair| pair.first() != pair.last()) {
         return false;
     }
     // Two equal digests: nearly always equal members, but only looking tells.
     let mut seen = HashSet::new();
-    members().any(|member| {
-        let mut digits = itoa::Buffer::new();
-        !seen.insert(bytes_of(member, &mut digits).to_vec())
-    })
+    members().any(|member| !seen.insert(member.to_vec()))
 }
 
 /// Whether members with their scores stand in the order of a sorted set.
@@ -93,7 +65,11 @@ pub(crate) fn is_sorted(listpack: &Listpack) -> Result<bool, ()> {
             let order = last_score
                 .partial_cmp(&score)
                 .unwrap_or(Ordering::Greater)
-                .then_with(|| compare(last_member, member));
+                .then_with(|| {
+                    last_member
+                        .bytes(&mut IntBuf::new())
+                        .cmp(member.bytes(&mut IntBuf::new()))
+                });
             sorted &= order.is_lt();
         }
         last = Some((score, member));

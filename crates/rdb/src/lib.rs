@@ -44,6 +44,6 @@ pub use crc64::{Crc64, crc64};
 pub use error::{Error, ErrorKind, Result};
 pub use format::{RDB_VERSION, ValueType};
 pub use reader::{Checksum, Event, KeyHead, Reader, ReaderOptions};
-pub use text::{IntBuffer, Text};
+pub use text::Text;
 pub use value::{Accept, Discard, Kind, Loaded, ValueSink};
 pub use writer::{Writer, WriterOptions};

@@ -8,7 +8,7 @@
 //!
 //! Source: the layouts as documented for Redis 2.4 to 6.2.
 
-use packed::Listpack;
+use packed::{Element, Listpack};
 
 /// Why a blob is refused.
 pub(crate) type Refused = &'static str;
@@ -96,39 +96,34 @@ fn entry(blob: &mut Blob<'_>, last_size: usize, listpack: &mut Listpack) -> Resu
         return Err("ziplist back length is wrong");
     }
     let encoding = blob.byte().ok_or(CUT)?;
-    let number = match encoding {
-        0x00..=0x3F => {
-            let text = blob.take(usize::from(encoding)).ok_or(CUT)?;
-            return push(listpack, text);
-        }
+    let element = match encoding {
+        0x00..=0x3F => Element::Bytes(blob.take(usize::from(encoding)).ok_or(CUT)?),
         0x40..=0x7F => {
             let low = blob.byte().ok_or(CUT)?;
             let size = u16::from_be_bytes([encoding & 0x3F, low]);
-            return push(listpack, blob.take(usize::from(size)).ok_or(CUT)?);
+            Element::Bytes(blob.take(usize::from(size)).ok_or(CUT)?)
         }
         0x80..=0xBF => {
             let size = u32::from_be_bytes(blob.array().ok_or(CUT)?);
             let size = usize::try_from(size).map_err(|_| CUT)?;
-            return push(listpack, blob.take(size).ok_or(CUT)?);
+            Element::Bytes(blob.take(size).ok_or(CUT)?)
         }
-        0xC0 => i64::from(i16::from_le_bytes(blob.array().ok_or(CUT)?)),
-        0xD0 => i64::from(i32::from_le_bytes(blob.array().ok_or(CUT)?)),
-        0xE0 => i64::from_le_bytes(blob.array().ok_or(CUT)?),
+        0xC0 => Element::Int(i16::from_le_bytes(blob.array().ok_or(CUT)?).into()),
+        0xD0 => Element::Int(i32::from_le_bytes(blob.array().ok_or(CUT)?).into()),
+        0xE0 => Element::Int(i64::from_le_bytes(blob.array().ok_or(CUT)?)),
         0xF0 => {
             let [a, b, c] = blob.array().ok_or(CUT)?;
             // In the upper three bytes, so that the shift carries the sign.
-            i64::from(i32::from_le_bytes([0, a, b, c]) >> 8)
+            Element::Int((i32::from_le_bytes([0, a, b, c]) >> 8).into())
         }
-        0xFE => i64::from(blob.byte().ok_or(CUT)? as i8),
-        0xF1..=0xFD => i64::from((encoding & 0x0F).saturating_sub(1)),
+        0xFE => Element::Int((blob.byte().ok_or(CUT)? as i8).into()),
+        0xF1..=0xFD => Element::Int((encoding & 0x0F).saturating_sub(1).into()),
         _ => return Err("unknown ziplist encoding"),
     };
-    listpack.push_back_int(number);
-    Ok(())
-}
-
-fn push(listpack: &mut Listpack, text: &[u8]) -> Result<(), Refused> {
-    listpack.push_back(text);
+    match element {
+        Element::Int(number) => listpack.push_back_int(number),
+        Element::Bytes(text) => listpack.push_back(text),
+    }
     Ok(())
 }
 
@@ -168,13 +163,11 @@ fn zipmap_length(blob: &mut Blob<'_>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::bytes_of;
 
     fn texts(listpack: &Listpack) -> Vec<String> {
-        let mut digits = itoa::Buffer::new();
         listpack
             .iter()
-            .map(|e| String::from_utf8_lossy(bytes_of(e, &mut digits)).into_owned())
+            .map(|e| String::from_utf8(e.to_vec()).unwrap())
             .collect()
     }
 

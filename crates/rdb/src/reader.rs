@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use packed::IntBuf;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
     MAGIC, RDB_VERSION, SLOT_INFO_AUX, VERSION_WITH_CHECKSUM, ValueType, length, module_opcode,
@@ -452,7 +454,7 @@ impl<R: Read> Reader<R> {
     pub fn string_onto(&mut self, out: &mut Vec<u8>) -> Result<()> {
         match self.string_head()? {
             StringHead::Int(number) => {
-                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+                out.extend_from_slice(IntBuf::new().format(number.into()));
                 Ok(())
             }
             StringHead::Raw(size) => self.input.read_onto(out, size),

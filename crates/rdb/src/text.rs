@@ -1,5 +1,7 @@
 //! A string as it comes out of a file, without a copy where there need not be one.
 
+use packed::IntBuf;
+
 /// One string of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Text<'a> {
@@ -11,15 +13,12 @@ pub enum Text<'a> {
     Owned(Vec<u8>),
 }
 
-/// Room for the decimal text of any `i64`; see [`Text::as_bytes`].
-pub type IntBuffer = itoa::Buffer;
-
 impl Text<'_> {
     /// The bytes; `digits` holds them when they are those of a number.
     #[must_use]
-    pub fn as_bytes<'b>(&'b self, digits: &'b mut IntBuffer) -> &'b [u8] {
+    pub fn as_bytes<'b>(&'b self, digits: &'b mut IntBuf) -> &'b [u8] {
         match self {
-            Self::Int(number) => digits.format(*number).as_bytes(),
+            Self::Int(number) => digits.format(*number),
             Self::Borrowed(bytes) => bytes,
             Self::Owned(bytes) => bytes,
         }
@@ -29,7 +28,7 @@ impl Text<'_> {
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         match self {
-            Self::Int(number) => itoa::Buffer::new().format(number).as_bytes().to_vec(),
+            Self::Int(number) => IntBuf::new().format(number).to_vec(),
             Self::Borrowed(bytes) => bytes.to_vec(),
             Self::Owned(bytes) => bytes,
         }
@@ -38,7 +37,7 @@ impl Text<'_> {
     /// Puts the bytes into `out`, whose former content goes.
     pub fn copy_into(&self, out: &mut Vec<u8>) {
         out.clear();
-        out.extend_from_slice(self.as_bytes(&mut itoa::Buffer::new()));
+        out.extend_from_slice(self.as_bytes(&mut IntBuf::new()));
     }
 }
 

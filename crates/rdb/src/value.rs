@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use packed::{Intset, Listpack};
+use packed::{IntBuf, Intset, Listpack};
 
 use crate::check;
 use crate::error::{ErrorKind, Result};
@@ -284,8 +284,7 @@ impl<R: Read> Reader<R> {
             let Some(score) = check::element_score(text) else {
                 return Err(self.input.corrupt("score is not a number"));
             };
-            let mut digits = itoa::Buffer::new();
-            let accepted = sink.member(check::bytes_of(member, &mut digits), score);
+            let accepted = sink.member(member.bytes(&mut IntBuf::new()), score);
             self.check(accepted)?;
         }
         Ok(Loaded::Value)

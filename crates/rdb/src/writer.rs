@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use packed::IntBuf;
+
 use crate::crc64::Crc64;
 use crate::format::{MAGIC, RDB_VERSION, SLOT_INFO_AUX, ValueType, length, opcode};
 use crate::limits::{BUFFER_BYTES, LZF_INPUT_MIN};
@@ -150,7 +152,7 @@ impl<W: Write> Writer<W> {
     pub fn string_int(&mut self, number: i64) -> io::Result<()> {
         match i32::try_from(number) {
             Ok(number) => self.short_int(number),
-            Err(_) => self.raw(itoa::Buffer::new().format(number).as_bytes()),
+            Err(_) => self.raw(IntBuf::new().format(number)),
         }
     }
 

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use packed::{Element, Intset, Listpack};
+use packed::{IntBuf, Intset, Listpack};
 use rdb::{
-    Accept, Checksum, Event, IntBuffer, Kind, Loaded, Reader, ReaderOptions, Text, ValueSink,
-    ValueType, Writer, WriterOptions,
+    Accept, Checksum, Event, Kind, Loaded, Reader, ReaderOptions, Text, ValueSink, ValueType,
+    Writer, WriterOptions,
 };
 
 pub(crate) type Bytes = Vec<u8>;
@@ -59,14 +59,7 @@ pub(crate) struct Dataset {
 }
 
 pub(crate) fn text(text: &Text<'_>) -> Bytes {
-    text.as_bytes(&mut IntBuffer::new()).to_vec()
-}
-
-fn bytes(element: Element<'_>) -> Bytes {
-    match element {
-        Element::Int(number) => number.to_string().into_bytes(),
-        Element::Bytes(bytes) => bytes.to_vec(),
-    }
+    text.as_bytes(&mut IntBuf::new()).to_vec()
 }
 
 /// Builds one value.
@@ -123,7 +116,7 @@ impl ValueSink for Build {
     }
     fn listpack(&mut self, kind: Kind, listpack: Listpack) -> Accept {
         assert!(!listpack.is_empty());
-        let mut elements = listpack.iter().map(bytes);
+        let mut elements = listpack.iter().map(packed::Element::to_vec);
         if kind != Kind::List {
             assert!(self.0.is_none());
             self.0 = Some(Self::start(kind));
