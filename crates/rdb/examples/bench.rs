@@ -6,8 +6,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use packed::Listpack;
 use rdb::lzf::{Compressor, decompress};
-use rdb::{Event, Reader, ReaderOptions, Text, ValueType, Writer, WriterOptions};
+use rdb::{Discard, Event, Loaded, Reader, ReaderOptions, Text, ValueType, Writer, WriterOptions};
 
 const KEYS: usize = 1_000_000;
 const ROUNDS: usize = 5;
@@ -57,6 +58,47 @@ fn decode(file: &[u8]) -> rdb::Result<(usize, usize)> {
     }
 }
 
+/// A hundred thousand hashes of `fields` fields, packed.
+fn hashes(fields: usize) -> Result<(), Box<dyn std::error::Error>> {
+    const HASHES: usize = 100_000;
+    let listpacks: Vec<Listpack> = (0..HASHES)
+        .map(|i| {
+            let mut listpack = Listpack::new();
+            for field in 0..fields {
+                listpack.push_back(format!("field:{field}").as_bytes());
+                listpack.push_back(format!("value {}", i * field).as_bytes());
+            }
+            listpack
+        })
+        .collect();
+    let encode = || -> std::io::Result<Vec<u8>> {
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default());
+        writer.begin()?;
+        for (i, listpack) in listpacks.iter().enumerate() {
+            writer.key(ValueType::HashListpack, format!("hash:{i}").as_bytes())?;
+            writer.blob(listpack.as_bytes())?;
+        }
+        writer.finish()
+    };
+    let decode = |file: &[u8]| -> rdb::Result<()> {
+        let mut reader = Reader::new(file, ReaderOptions::default());
+        reader.header()?;
+        let mut key = Vec::new();
+        while let Event::Key(head) = reader.next(&mut key)? {
+            let loaded = reader.value(head.type_, &mut Discard)?;
+            assert_eq!(loaded, Loaded::Value);
+        }
+        Ok(())
+    };
+    let file = encode()?;
+    println!("{HASHES} hashes of {fields} fields: {} bytes", file.len());
+    let time = best(|| drop(black_box(encode())));
+    println!("{:28} {time:>10.2?}", "encode");
+    let time = best(|| drop(black_box(decode(&file))));
+    println!("{:28} {time:>10.2?}", "decode and check");
+    Ok(())
+}
+
 fn rate(name: &str, bytes: usize, time: Duration) {
     let per_key = time.as_secs_f64() * 1e9 / KEYS as f64;
     let speed = bytes as f64 / time.as_secs_f64() / 1e6;
@@ -84,6 +126,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let time = best(|| drop(black_box(decode(&file))));
         rate("decode", file.len(), time);
     }
+
+    hashes(5)?;
+    hashes(20)?;
 
     let text: Vec<u8> = (0..KEYS)
         .flat_map(|i| format!("{{\"id\":{i},\"name\":\"user {}\"}},", i * 7919 % 1000).into_bytes())

@@ -113,3 +113,23 @@ fn a_stream_is_named_with_its_place() {
     assert!(error.offset() > 80);
     assert!(error.to_string().contains("stream-3"), "{error}");
 }
+
+#[test]
+fn a_fixture_cut_anywhere_is_an_error() {
+    for (name, step) in [
+        ("lru", 1),
+        ("lfu", 1),
+        ("function", 1),
+        ("cluster", 1),
+        ("no-checksum", 1),
+        ("valkey-8.0.1", 23),
+        ("redis-7.0", 23),
+    ] {
+        let file = fixture(name);
+        for end in (0..file.len()).step_by(step) {
+            let result = load(&file[..end], ReaderOptions::default());
+            let error = result.expect_err("a cut file is no file");
+            assert!(error.offset() <= end as u64, "{name} cut at {end}");
+        }
+    }
+}
