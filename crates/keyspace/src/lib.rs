@@ -12,9 +12,11 @@
 pub mod db;
 pub mod entry;
 pub mod hash;
+pub mod hashing;
 pub mod limits;
 pub mod rng;
 pub mod set;
+pub mod table;
 pub mod value;
 pub mod zset;
 
