@@ -15,6 +15,7 @@ pub mod hash;
 pub mod hashing;
 mod layout;
 pub mod limits;
+pub mod number;
 pub mod rng;
 pub mod set;
 pub mod table;
