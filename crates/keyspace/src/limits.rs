@@ -45,5 +45,11 @@ pub const SHORT_KEY_MAX: usize = 255;
 /// A packed container never grows past this many bytes, whatever the configured limits say.
 pub const PACKED_BYTES_MAX: usize = 1 << 30;
 
-/// From how many elements (or bytes of string / 16) on a value counts as heavy: worth freeing in the background.
+/// An intset never has more members than this, whatever the configured limit says.
+pub const INTSET_ENTRIES_MAX: usize = 1 << 30;
+
+/// From this free effort on, a container is worth freeing in the background.
 pub const HEAVY_EFFORT: usize = 64;
+
+/// From this many bytes on, a string is worth freeing in the background: about where the allocator unmaps pages.
+pub const HEAVY_BYTES: usize = 1 << 20;

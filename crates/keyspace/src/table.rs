@@ -865,6 +865,25 @@ fn nth_used(meta: u64, n: usize) -> Option<usize> {
     (used != 0).then(|| used.trailing_zeros() as usize)
 }
 
+/// Estimates the sum of `size` over all items from at most `samples` of them (0: all).
+pub(crate) fn estimate<E: Item>(
+    table: &Table<E>,
+    samples: usize,
+    size: impl Fn(&E) -> usize,
+) -> usize {
+    let count = if samples == 0 {
+        table.len()
+    } else {
+        samples.min(table.len())
+    };
+    let sum: usize = table.iter().take(count).map(size).sum();
+    if count == 0 {
+        0
+    } else {
+        (sum as u128 * table.len() as u128 / count as u128) as usize
+    }
+}
+
 /// Iterator over all items of a [`Table`].
 pub struct Iter<'a, E> {
     table: &'a Table<E>,

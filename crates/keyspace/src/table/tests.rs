@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::TestRng;
 
 /// A boxed key, as thin as the real handles.
 #[derive(Debug)]
@@ -23,17 +24,6 @@ impl Key {
 impl Item for Key {
     fn key(&self) -> &[u8] {
         &*self.0
-    }
-}
-
-struct TestRng(u64);
-
-impl crate::Rng for TestRng {
-    fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
     }
 }
 
