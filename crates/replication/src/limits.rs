@@ -10,16 +10,13 @@ pub(crate) const ANNOUNCED_IP_BYTES: usize = 256;
 pub(crate) const LOGGED_BYTES_MAX: usize = 256;
 
 /// Length of the mark that ends a streamed payload.
-pub const EOF_MARK_BYTES: usize = 40;
+pub(crate) const EOF_MARK_BYTES: usize = 40;
 
 /// Largest database index believed when a peer names one.
 pub(crate) const DB_INDEX_MAX: u64 = i32::MAX as u64;
 
 /// How long the main channel may take to join after its snapshot channel has gone, in milliseconds.
 pub(crate) const RDB_CLIENT_GRACE_MS: u64 = 60_000;
-
-/// A handshake step that takes longer fails, in milliseconds, unless `repl-timeout` is even shorter.
-pub(crate) const HANDSHAKE_STEP_MS: u64 = 5_000;
 
 /// Period of the slow part of a tick, in milliseconds.
 pub(crate) const CRON_MS: u64 = 1_000;

@@ -66,6 +66,15 @@ pub struct Env<'a> {
     pub aof_offset: Option<u64>,
 }
 
+/// Why a link is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To follow a primary.
+    Follow,
+    /// To hand our own role over to it (FAILOVER).
+    Failover,
+}
+
 /// Which of the two connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
@@ -174,6 +183,8 @@ pub enum Action {
     LinkDown,
     /// Apply the buffered stream: call `drain` until it returns nothing, serving clients in between.
     Drain,
+    /// The main channel's PSYNC of a dual-channel sync is about to be sent (DEBUG PAUSE-AFTER-FORK stops here).
+    BeforeMainPsync,
     /// A full sync has finished: start the append-only file anew where one is kept.
     RestartAof,
     /// The failover this link was started for has succeeded or not.
@@ -190,7 +201,7 @@ pub enum Action {
 pub enum Fate {
     /// Protocol lines: done with.
     Control,
-    /// Part of the snapshot: give it to the current payload's sink.
+    /// Part of the snapshot: give it to the current payload's sink, then call `Link::payload_taken`.
     Payload,
     /// Part of the stream: apply it, and report `applied` as whole commands are done.
     Stream,
