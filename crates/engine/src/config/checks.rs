@@ -54,6 +54,9 @@ impl Config {
                 Problem::Empty("dbfilename"),
                 Problem::IsPath("dbfilename"),
             ),
+            Param::ClusterConfigFile if self.cluster_config_file.is_empty() => {
+                Err(Problem::Empty("cluster-config-file"))
+            }
             Param::Dir if self.dir.is_empty() => Err(Problem::Empty("dir")),
             Param::ProcTitleTemplate => title(&self.proc_title_template),
             Param::ClusterAnnounceClientIpv4 => {

@@ -10,6 +10,7 @@ mod choice;
 pub mod limits;
 mod load;
 mod problem;
+mod rewrite;
 mod row;
 mod setting;
 mod show;
@@ -26,7 +27,8 @@ pub use choice::{
 };
 pub use load::{CommandLine, Directive, Invocation, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
-pub use row::{C, Flags, Kind, Phase, Row, Unit};
+pub use rewrite::rewrite;
+pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};
 pub use setting::memory_bytes;
 pub use special::{
     KeyspaceEvents, OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
