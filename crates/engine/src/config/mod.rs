@@ -7,6 +7,7 @@
 mod change;
 mod checks;
 mod choice;
+mod example;
 pub mod limits;
 mod load;
 mod problem;
@@ -25,6 +26,7 @@ pub use choice::{
     PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
     ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
+pub use example::example_conf;
 pub use load::{CommandLine, Directive, Invocation, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
 pub use rewrite::rewrite;

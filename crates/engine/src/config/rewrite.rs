@@ -181,7 +181,7 @@ fn shorten(value: Vec<u8>) -> Vec<u8> {
 fn memory_text(bytes: u64) -> String {
     for (shift, unit) in [(30, "gb"), (20, "mb"), (10, "kb")] {
         let size = 1_u64 << shift;
-        if bytes != 0 && bytes % size == 0 {
+        if bytes != 0 && bytes.is_multiple_of(size) {
             return format!("{}{unit}", bytes >> shift);
         }
     }
