@@ -665,13 +665,13 @@ mod tests {
 
     #[test]
     fn includes_are_read_where_they_stand() {
-        let mut fake = Fake::default();
-        fake.files = vec![
+        let files = vec![
             ("d/a", "timeout 1\nport 1".into()),
             ("d/b", "timeout 2".into()),
             ("bad", "\nport x".into()),
             ("self", "include self".into()),
         ];
+        let mut fake = Fake { files, dir: None };
         let startup = Startup::load(
             b"port 5\ndir /x\ninclude d/*\nhz 7\ninclude none*",
             &mut fake,

@@ -7,9 +7,11 @@
 mod change;
 mod checks;
 mod choice;
+mod example;
 pub mod limits;
 mod load;
 mod problem;
+mod rewrite;
 mod row;
 mod setting;
 mod show;
@@ -24,9 +26,11 @@ pub use choice::{
     PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
     ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
+pub use example::example_conf;
 pub use load::{CommandLine, Directive, Invocation, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
-pub use row::{C, Flags, Kind, Phase, Row, Unit};
+pub use rewrite::rewrite;
+pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};
 pub use setting::memory_bytes;
 pub use special::{
     KeyspaceEvents, OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
