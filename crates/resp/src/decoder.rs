@@ -1,0 +1,548 @@
+//! Requests in: multibulk and inline, any split of the bytes, no allocation per argument.
+
+use crate::inline::split_args;
+use crate::limits::{
+    BIG_ARG_BYTES, HEADER_BYTES_MAX, INLINE_BYTES_MAX, MULTIBULK_COUNT_MAX, RESERVE_AHEAD_ARGS,
+    RESERVE_AHEAD_BYTES, UNAUTHENTICATED_BULK_BYTES_MAX, UNAUTHENTICATED_MULTIBULK_COUNT_MAX,
+};
+use crate::number::parse_i64;
+use std::fmt;
+
+/// Where one argument of a decoded request lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arg {
+    /// In the input buffer: `start..start + len`.
+    Span {
+        /// Offset of the first byte in the buffer given to [`Decoder::decode`].
+        start: u32,
+        /// Length in bytes.
+        len: u32,
+    },
+    /// In [`Batch::owned`], at this index: inline words and big arguments.
+    Owned(u32),
+}
+
+/// Complete requests found in one buffer. Reused from batch to batch.
+#[derive(Default, Debug)]
+pub struct Batch {
+    args: Vec<Arg>,
+    /// For each request: where its arguments end in `args`, and where its bytes end in the buffer.
+    requests: Vec<(u32, u32)>,
+    /// Arguments that do not lie in the buffer. A handler may take them: the slot is then left empty.
+    pub owned: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    /// Number of requests.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// True when there is no request.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Forgets everything, keeps the allocations.
+    pub fn clear(&mut self) {
+        self.args.clear();
+        self.requests.clear();
+        self.owned.clear();
+    }
+
+    /// Arguments of request `index`; none for an empty line or an empty array.
+    #[must_use]
+    pub fn request(&self, index: usize) -> &[Arg] {
+        let start = match index.checked_sub(1) {
+            Some(before) => self.requests.get(before).map_or(0, |r| r.0 as usize),
+            None => 0,
+        };
+        let end = self.requests.get(index).map_or(start, |r| r.0 as usize);
+        self.args.get(start..end).unwrap_or(&[])
+    }
+
+    /// Offset in the buffer just behind request `index`.
+    #[must_use]
+    pub fn end_of(&self, index: usize) -> usize {
+        self.requests.get(index).map_or(0, |r| r.1 as usize)
+    }
+
+    /// The bytes of one argument.
+    #[must_use]
+    pub fn bytes<'a>(&'a self, buffer: &'a [u8], arg: Arg) -> &'a [u8] {
+        match arg {
+            Arg::Span { start, len } => {
+                let start = start as usize;
+                buffer
+                    .get(start..start.saturating_add(len as usize))
+                    .unwrap_or(&[])
+            }
+            Arg::Owned(index) => self.owned.get(index as usize).map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
+/// What a peer did wrong. The connection is closed after the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// An inline request grew past its bound without a line end.
+    TooBigInline,
+    /// An inline request with quotes that do not balance.
+    UnbalancedQuotes,
+    /// A `*` line grew past its bound.
+    TooBigCountString,
+    /// A `$` line grew past its bound.
+    TooBigBulkCountString,
+    /// A count that is no number or is too large.
+    InvalidMultibulkLength,
+    /// Too many arguments for a peer that has not logged in.
+    UnauthenticatedMultibulkLength,
+    /// A length that is no number, negative or too large.
+    InvalidBulkLength,
+    /// Too long an argument for a peer that has not logged in.
+    UnauthenticatedBulkLength,
+    /// Something else where `$` was due.
+    ExpectedDollar(u8),
+}
+
+impl fmt::Display for ProtocolError {
+    /// The text of the reference, without the leading `-ERR `.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::TooBigInline => "too big inline request",
+            Self::UnbalancedQuotes => "unbalanced quotes in request",
+            Self::TooBigCountString => "too big mbulk count string",
+            Self::TooBigBulkCountString => "too big bulk count string",
+            Self::InvalidMultibulkLength => "invalid multibulk length",
+            Self::UnauthenticatedMultibulkLength => "unauthenticated multibulk length",
+            Self::InvalidBulkLength => "invalid bulk length",
+            Self::UnauthenticatedBulkLength => "unauthenticated bulk length",
+            Self::ExpectedDollar(got) => {
+                let got = if got.is_ascii_graphic() || *got == b' ' {
+                    char::from(*got)
+                } else {
+                    '?'
+                };
+                return write!(f, "Protocol error: expected '$', got '{got}'");
+            }
+        };
+        write!(f, "Protocol error: {what}")
+    }
+}
+
+/// Progress inside the request under way. Everything is relative to that request's first byte.
+#[derive(Default, Debug)]
+struct Progress {
+    /// Next byte to look at.
+    at: usize,
+    /// Arguments still to come; `None` before the header line.
+    args_left: Option<u32>,
+    /// Length of the argument whose data comes next.
+    bulk_len: Option<usize>,
+    /// Bytes after `at` already searched for a line end.
+    searched: usize,
+    args: Vec<Arg>,
+    owned: Vec<Vec<u8>>,
+}
+
+/// Decodes requests from a byte stream.
+///
+/// The caller owns the buffer. It calls [`Self::decode`] with all bytes that were not consumed yet, starting with the
+/// request under way, and drops what was consumed afterwards. A big argument is collected by the decoder itself, see
+/// [`Self::big_arg`].
+#[derive(Default, Debug)]
+pub struct Decoder {
+    progress: Option<Box<Progress>>,
+    /// The big argument under way and its final length.
+    big: Option<(Vec<u8>, usize)>,
+    /// Upper bound of an argument, in bytes (`proto-max-bulk-len`); `None` for a trusted primary.
+    pub bulk_bytes_max: Option<u64>,
+    /// Set once the peer has logged in; before that smaller bounds apply.
+    pub authenticated: bool,
+}
+
+/// What a look at the next piece of a request gave.
+enum Step {
+    More,
+    Partial,
+    Done,
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub fn new(bulk_bytes_max: u64) -> Self {
+        Self {
+            progress: None,
+            big: None,
+            bulk_bytes_max: Some(bulk_bytes_max),
+            authenticated: false,
+        }
+    }
+
+    /// The big argument under way: its bytes so far and how many are missing. The caller may read from its socket
+    /// straight into it (never more than what is missing); [`Self::decode`] goes on once it is complete.
+    pub fn big_arg(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        let (bytes, total) = self.big.as_mut()?;
+        let missing = total.saturating_sub(bytes.len());
+        if missing == 0 {
+            return None;
+        }
+        if bytes.capacity() == bytes.len() {
+            bytes.reserve(missing.min(RESERVE_AHEAD_BYTES.max(bytes.len())));
+        }
+        Some((bytes, missing))
+    }
+
+    /// Bytes held here for the request under way.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let owned = self
+            .progress
+            .as_ref()
+            .map_or(0, |p| p.owned.iter().map(Vec::capacity).sum());
+        self.big
+            .as_ref()
+            .map_or(0, |(bytes, _)| bytes.capacity())
+            .saturating_add(owned)
+    }
+
+    /// True in the middle of a request.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.progress.is_some() || self.big.is_some()
+    }
+
+    /// Appends up to `requests_max` complete requests in `buffer` to `batch`; returns the number of bytes consumed.
+    ///
+    /// Requests without arguments (an empty line, `*0`) are delivered too: a replica's newline is a sign of life.
+    ///
+    /// # Errors
+    /// The first violation of the protocol; requests before it are in `batch`.
+    pub fn decode(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        batch: &mut Batch,
+        requests_max: usize,
+    ) -> Result<usize, ProtocolError> {
+        let mut start: usize = 0;
+        while batch.len() < requests_max && u32::try_from(buffer.len()).is_ok() {
+            if let Some((bytes, total)) = &self.big {
+                if bytes.len() < *total {
+                    break;
+                }
+                self.finish_big();
+            }
+            if self.progress.is_none()
+                && let Some(end) = self.decode_whole(buffer, start, batch)
+            {
+                start = end;
+                continue;
+            }
+            let mut progress = self
+                .progress
+                .take()
+                .map_or_else(Progress::default, |boxed| *boxed);
+            let first_arg = batch.args.len();
+            let first_owned = batch.owned.len();
+            if !progress.args.is_empty() {
+                batch.args.extend(
+                    progress
+                        .args
+                        .iter()
+                        .map(|arg| relocate(*arg, start, first_owned)),
+                );
+                batch.owned.append(&mut progress.owned);
+                progress.args.clear();
+            }
+            loop {
+                match self.step(buffer, start, &mut progress, batch)? {
+                    Step::More => {}
+                    Step::Done => {
+                        start = start.saturating_add(progress.at);
+                        batch.requests.push((batch.args.len() as u32, start as u32));
+                        break;
+                    }
+                    Step::Partial => {
+                        if start.saturating_add(progress.at) < buffer.len()
+                            || progress.at > 0
+                            || self.big.is_some()
+                        {
+                            progress.args.extend(
+                                batch
+                                    .args
+                                    .drain(first_arg..)
+                                    .map(|arg| unplace(arg, start, first_owned)),
+                            );
+                            progress.owned.extend(batch.owned.drain(first_owned..));
+                            self.progress = Some(Box::new(progress));
+                        }
+                        return Ok(start);
+                    }
+                }
+            }
+        }
+        Ok(start)
+    }
+
+    /// The common case in one pass: a multibulk request that lies whole in the buffer.
+    ///
+    /// Returns the offset behind it, or `None` when anything is missing, big or unusual; [`Self::step`] then decides.
+    fn decode_whole(&self, buffer: &[u8], start: usize, batch: &mut Batch) -> Option<usize> {
+        let first_arg = batch.args.len();
+        let whole = self.scan_whole(buffer, start, batch);
+        match whole {
+            Some(end) => batch.requests.push((batch.args.len() as u32, end as u32)),
+            None => batch.args.truncate(first_arg),
+        }
+        whole
+    }
+
+    fn scan_whole(&self, buffer: &[u8], start: usize, batch: &mut Batch) -> Option<usize> {
+        let (count, mut at) = short_header(buffer, start, b'*')?;
+        if !self.authenticated && i64::from(count) > UNAUTHENTICATED_MULTIBULK_COUNT_MAX {
+            return None;
+        }
+        for _ in 0..count {
+            let (len, data) = short_header(buffer, at, b'$')?;
+            if !self.authenticated && i64::from(len) > UNAUTHENTICATED_BULK_BYTES_MAX {
+                return None;
+            }
+            // At most six digits: no overflow, and far below every `proto-max-bulk-len`.
+            at = data.wrapping_add(len as usize).wrapping_add(2);
+            if at > buffer.len() {
+                return None;
+            }
+            batch.args.push(Arg::Span {
+                start: data as u32,
+                len,
+            });
+        }
+        Some(at)
+    }
+
+    fn finish_big(&mut self) {
+        if let (Some((mut bytes, total)), Some(progress)) =
+            (self.big.take(), self.progress.as_mut())
+        {
+            bytes.truncate(total.saturating_sub(2));
+            progress.args.push(Arg::Owned(progress.owned.len() as u32));
+            progress.owned.push(bytes);
+        }
+    }
+
+    fn step(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        start: usize,
+        progress: &mut Progress,
+        batch: &mut Batch,
+    ) -> Result<Step, ProtocolError> {
+        let at = start.saturating_add(progress.at);
+        match (progress.args_left, progress.bulk_len) {
+            (None, _) => match buffer.get(at) {
+                None => Ok(Step::Partial),
+                Some(b'*') => self.header(buffer, at, progress, batch),
+                Some(_) => inline(buffer, at, progress, batch),
+            },
+            (Some(0), _) => Ok(Step::Done),
+            (Some(_), None) => self.bulk_header(buffer, at, progress),
+            (Some(left), Some(len)) => {
+                let end = at.saturating_add(len);
+                if buffer.len() >= end.saturating_add(2) {
+                    batch.args.push(Arg::Span {
+                        start: at as u32,
+                        len: len as u32,
+                    });
+                    progress.at = progress.at.saturating_add(len).saturating_add(2);
+                    progress.bulk_len = None;
+                    progress.args_left = Some(left.saturating_sub(1));
+                    if left == 1 {
+                        Ok(Step::Done)
+                    } else {
+                        Ok(Step::More)
+                    }
+                } else if len >= BIG_ARG_BYTES {
+                    // The bytes move out of the buffer; the CRLF behind them counts as part of the argument and is cut off.
+                    let mut bytes =
+                        Vec::with_capacity(len.min(RESERVE_AHEAD_BYTES).saturating_add(2));
+                    bytes.extend_from_slice(buffer.get(at..).unwrap_or(&[]));
+                    buffer.truncate(at);
+                    self.big = Some((bytes, len.saturating_add(2)));
+                    progress.bulk_len = None;
+                    progress.args_left = Some(left.saturating_sub(1));
+                    Ok(Step::Partial)
+                } else {
+                    Ok(Step::Partial)
+                }
+            }
+        }
+    }
+
+    fn header(
+        &self,
+        buffer: &[u8],
+        at: usize,
+        progress: &mut Progress,
+        batch: &mut Batch,
+    ) -> Result<Step, ProtocolError> {
+        let Some(line) = line(buffer, at, progress, ProtocolError::TooBigCountString)? else {
+            return Ok(Step::Partial);
+        };
+        let count = line
+            .get(1..)
+            .and_then(parse_i64)
+            .filter(|count| *count <= MULTIBULK_COUNT_MAX)
+            .ok_or(ProtocolError::InvalidMultibulkLength)?;
+        if count > UNAUTHENTICATED_MULTIBULK_COUNT_MAX && !self.authenticated {
+            return Err(ProtocolError::UnauthenticatedMultibulkLength);
+        }
+        let count = u32::try_from(count.max(0)).unwrap_or(0);
+        batch.args.reserve((count as usize).min(RESERVE_AHEAD_ARGS));
+        progress.args_left = Some(count);
+        Ok(Step::More)
+    }
+
+    fn bulk_header(
+        &self,
+        buffer: &[u8],
+        at: usize,
+        progress: &mut Progress,
+    ) -> Result<Step, ProtocolError> {
+        let Some(line) = line(buffer, at, progress, ProtocolError::TooBigBulkCountString)? else {
+            return Ok(Step::Partial);
+        };
+        match line.split_first() {
+            Some((b'$', digits)) => {
+                let len = parse_i64(digits)
+                    .filter(|len| *len >= 0)
+                    .ok_or(ProtocolError::InvalidBulkLength)?;
+                if self
+                    .bulk_bytes_max
+                    .is_some_and(|max| len.cast_unsigned() > max)
+                {
+                    return Err(ProtocolError::InvalidBulkLength);
+                }
+                if len > UNAUTHENTICATED_BULK_BYTES_MAX && !self.authenticated {
+                    return Err(ProtocolError::UnauthenticatedBulkLength);
+                }
+                progress.bulk_len =
+                    Some(usize::try_from(len).map_err(|_| ProtocolError::InvalidBulkLength)?);
+                Ok(Step::More)
+            }
+            Some((other, _)) => Err(ProtocolError::ExpectedDollar(*other)),
+            None => Err(ProtocolError::ExpectedDollar(b'\r')),
+        }
+    }
+}
+
+/// Reads `<kind><1 to 6 digits>\r\n` at `at`: the number and the offset behind the line. `None` for anything else.
+#[inline]
+fn short_header(buffer: &[u8], at: usize, kind: u8) -> Option<(u32, usize)> {
+    let line = buffer.get(at..)?;
+    let (&first, digits) = line.split_first()?;
+    if first != kind {
+        return None;
+    }
+    let mut value: u32 = 0;
+    for (index, &byte) in digits.iter().take(7).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let used = at.wrapping_add(index).wrapping_add(3);
+            // Canonical numbers only: "00", "007" and a missing digit take the strict path.
+            let canonical = index == 1 || (index > 1 && digits.first() != Some(&b'0'));
+            return (byte == b'\r' && canonical && used <= buffer.len()).then_some((value, used));
+        }
+        value = value.wrapping_mul(10).wrapping_add(u32::from(digit));
+    }
+    None
+}
+
+/// The line at `at` without its CRLF, once it is whole; moves `progress` behind it.
+fn line<'a>(
+    buffer: &'a [u8],
+    at: usize,
+    progress: &mut Progress,
+    too_long: ProtocolError,
+) -> Result<Option<&'a [u8]>, ProtocolError> {
+    let rest = buffer.get(at..).unwrap_or(&[]);
+    let unseen = rest.get(progress.searched..).unwrap_or(&[]);
+    match memchr::memchr(b'\r', unseen) {
+        // The byte behind the CR must have come too; like the reference we do not look at its value.
+        Some(found) if progress.searched.saturating_add(found).saturating_add(1) < rest.len() => {
+            let len = progress.searched.saturating_add(found);
+            progress.searched = 0;
+            progress.at = progress.at.saturating_add(len).saturating_add(2);
+            Ok(rest.get(..len))
+        }
+        Some(found) => {
+            progress.searched = progress.searched.saturating_add(found);
+            Ok(None)
+        }
+        None if rest.len() > HEADER_BYTES_MAX => Err(too_long),
+        None => {
+            progress.searched = rest.len();
+            Ok(None)
+        }
+    }
+}
+
+fn inline(
+    buffer: &[u8],
+    at: usize,
+    progress: &mut Progress,
+    batch: &mut Batch,
+) -> Result<Step, ProtocolError> {
+    let rest = buffer.get(at..).unwrap_or(&[]);
+    let unseen = rest.get(progress.searched..).unwrap_or(&[]);
+    let Some(found) = memchr::memchr(b'\n', unseen) else {
+        if rest.len() > INLINE_BYTES_MAX {
+            return Err(ProtocolError::TooBigInline);
+        }
+        progress.searched = rest.len();
+        return Ok(Step::Partial);
+    };
+    let len = progress.searched.saturating_add(found);
+    if len > INLINE_BYTES_MAX {
+        return Err(ProtocolError::TooBigInline);
+    }
+    let line = rest.get(..len).unwrap_or(&[]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    for word in split_args(line).ok_or(ProtocolError::UnbalancedQuotes)? {
+        batch.args.push(Arg::Owned(batch.owned.len() as u32));
+        batch.owned.push(word);
+    }
+    progress.searched = 0;
+    progress.at = progress.at.saturating_add(len).saturating_add(1);
+    Ok(Step::Done)
+}
+
+/// From "relative to the request" to "relative to the buffer and the batch".
+fn relocate(arg: Arg, start: usize, first_owned: usize) -> Arg {
+    match arg {
+        Arg::Span {
+            start: relative,
+            len,
+        } => Arg::Span {
+            start: relative.saturating_add(start as u32),
+            len,
+        },
+        Arg::Owned(index) => Arg::Owned(index.saturating_add(first_owned as u32)),
+    }
+}
+
+/// The opposite of [`relocate`].
+fn unplace(arg: Arg, start: usize, first_owned: usize) -> Arg {
+    match arg {
+        Arg::Span {
+            start: absolute,
+            len,
+        } => Arg::Span {
+            start: absolute.saturating_sub(start as u32),
+            len,
+        },
+        Arg::Owned(index) => Arg::Owned(index.saturating_sub(first_owned as u32)),
+    }
+}

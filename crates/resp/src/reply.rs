@@ -1,0 +1,344 @@
+//! Replies out: one contiguous buffer, encoded for the protocol version of its client.
+
+/// Protocol version a client has chosen with HELLO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// RESP2.
+    #[default]
+    V2,
+    /// RESP3.
+    V3,
+}
+
+/// A place in a reply, taken before its element count is known. See [`Reply::mark`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(usize);
+
+/// A buffer of encoded replies.
+///
+/// Only this type writes framing; texts from outside are stripped of line breaks where a line is written.
+#[derive(Default, Debug)]
+pub struct Reply {
+    buffer: Vec<u8>,
+    /// The protocol in which the following replies are encoded.
+    pub protocol: Protocol,
+}
+
+impl Reply {
+    /// An empty reply buffer.
+    #[must_use]
+    pub fn new(protocol: Protocol) -> Self {
+        Self {
+            buffer: Vec::new(),
+            protocol,
+        }
+    }
+
+    /// An empty reply that re-uses an allocation.
+    #[must_use]
+    pub fn with_buffer(mut buffer: Vec<u8>, protocol: Protocol) -> Self {
+        buffer.clear();
+        Self { buffer, protocol }
+    }
+
+    /// What has been encoded so far.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// The buffer itself.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// The buffer, to be exchanged for another one.
+    pub fn buffer_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Encoded bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// True when nothing has been encoded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Drops everything behind `len` bytes: takes a reply back.
+    pub fn truncate(&mut self, len: usize) {
+        self.buffer.truncate(len);
+    }
+
+    /// True when the client speaks RESP3.
+    #[must_use]
+    pub fn is_v3(&self) -> bool {
+        self.protocol == Protocol::V3
+    }
+
+    /// Bytes that are already encoded.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// `+OK`.
+    #[inline]
+    pub fn ok(&mut self) {
+        self.buffer.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// `+text`; line breaks in `text` become spaces.
+    pub fn simple(&mut self, text: &[u8]) {
+        self.line(b'+', text);
+    }
+
+    /// `-text`, where `text` starts with its error code; line breaks in `text` become spaces.
+    pub fn error(&mut self, text: &[u8]) {
+        self.line(b'-', text);
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.buffer.reserve(text.len().saturating_add(3));
+        self.buffer.push(kind);
+        self.buffer.extend(text.iter().map(|byte| match byte {
+            b'\r' | b'\n' | 0 => b' ',
+            other => *other,
+        }));
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// `:n`.
+    #[inline]
+    pub fn int(&mut self, value: i64) {
+        if (0..10).contains(&value) {
+            self.buffer
+                .extend_from_slice(&[b':', b'0'.wrapping_add(value as u8), b'\r', b'\n']);
+        } else {
+            self.header(b':', value);
+        }
+    }
+
+    /// A count or a length as an integer.
+    #[inline]
+    pub fn uint(&mut self, value: usize) {
+        self.int(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    #[inline]
+    fn header(&mut self, kind: u8, value: i64) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value).as_bytes();
+        self.buffer.reserve(digits.len().saturating_add(3));
+        self.buffer.push(kind);
+        self.buffer.extend_from_slice(digits);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn count(&mut self, kind: u8, count: usize) {
+        if count < 10 {
+            self.buffer
+                .extend_from_slice(&[kind, b'0'.wrapping_add(count as u8), b'\r', b'\n']);
+        } else {
+            self.header(kind, i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// A bulk string.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.buffer.reserve(bytes.len().saturating_add(24));
+        if bytes.len() < 100 {
+            // Two digits at most: the usual case without a call.
+            let (tens, ones) = (bytes.len() as u8 / 10, bytes.len() as u8 % 10);
+            self.buffer.push(b'$');
+            if tens > 0 {
+                self.buffer.push(b'0'.wrapping_add(tens));
+            }
+            self.buffer
+                .extend_from_slice(&[b'0'.wrapping_add(ones), b'\r', b'\n']);
+        } else {
+            self.count(b'$', bytes.len());
+        }
+        self.buffer.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// A bulk string holding a decimal integer.
+    pub fn bulk_int(&mut self, value: i64) {
+        let mut digits = itoa::Buffer::new();
+        self.bulk(digits.format(value).as_bytes());
+    }
+
+    /// The null of the protocol: `$-1` or `_`.
+    #[inline]
+    pub fn null(&mut self) {
+        self.buffer
+            .extend_from_slice(if self.is_v3() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    /// The null in place of an array: `*-1` or `_`.
+    pub fn null_array(&mut self) {
+        self.buffer
+            .extend_from_slice(if self.is_v3() { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    /// A bulk string, or null.
+    pub fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bulk(bytes),
+            None => self.null(),
+        }
+    }
+
+    /// Header of an array of `count` elements.
+    #[inline]
+    pub fn array(&mut self, count: usize) {
+        self.count(b'*', count);
+    }
+
+    /// Header of a map of `pairs` pairs; in RESP2 a flat array.
+    pub fn map(&mut self, pairs: usize) {
+        if self.is_v3() {
+            self.count(b'%', pairs);
+        } else {
+            self.count(b'*', pairs.saturating_mul(2));
+        }
+    }
+
+    /// Header of a set; in RESP2 an array.
+    pub fn set(&mut self, count: usize) {
+        self.count(if self.is_v3() { b'~' } else { b'*' }, count);
+    }
+
+    /// Header of an out-of-band push; in RESP2 an array.
+    pub fn push(&mut self, count: usize) {
+        self.count(if self.is_v3() { b'>' } else { b'*' }, count);
+    }
+
+    /// Header of attributes: only in RESP3.
+    pub fn attribute(&mut self, pairs: usize) {
+        if self.is_v3() {
+            self.count(b'|', pairs);
+        }
+    }
+
+    /// `#t`/`#f`, in RESP2 `:1`/`:0`.
+    pub fn boolean(&mut self, value: bool) {
+        self.buffer.extend_from_slice(match (self.is_v3(), value) {
+            (true, true) => b"#t\r\n",
+            (true, false) => b"#f\r\n",
+            (false, true) => b":1\r\n",
+            (false, false) => b":0\r\n",
+        });
+    }
+
+    /// A double whose decimal text the caller has formatted; in RESP2 a bulk string.
+    pub fn double(&mut self, text: &[u8]) {
+        if self.is_v3() {
+            self.line(b',', text);
+        } else {
+            self.bulk(text);
+        }
+    }
+
+    /// A big number given as decimal text; in RESP2 a bulk string.
+    pub fn big_number(&mut self, text: &[u8]) {
+        if self.is_v3() {
+            self.line(b'(', text);
+        } else {
+            self.bulk(text);
+        }
+    }
+
+    /// Text with a three-letter format such as `txt`; in RESP2 a bulk string.
+    pub fn verbatim(&mut self, format: [u8; 3], text: &[u8]) {
+        if self.is_v3() {
+            self.count(b'=', text.len().saturating_add(4));
+            self.buffer.extend_from_slice(&format);
+            self.buffer.push(b':');
+            self.buffer.extend_from_slice(text);
+            self.buffer.extend_from_slice(b"\r\n");
+        } else {
+            self.bulk(text);
+        }
+    }
+
+    /// Remembers a place where an aggregate header goes once its element count is known.
+    ///
+    /// Costs a move of what follows when the header is written: count first where that is cheap.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.buffer.len())
+    }
+
+    /// Writes the header that `write` encodes at `mark`, in front of everything encoded since.
+    pub fn insert_at(&mut self, mark: Mark, write: impl FnOnce(&mut Self)) {
+        let end = self.buffer.len();
+        write(self);
+        let header = self.buffer.len().saturating_sub(end);
+        if let Some(tail) = self.buffer.get_mut(mark.0..) {
+            tail.rotate_right(header);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Protocol, Reply};
+
+    fn both(write: impl Fn(&mut Reply)) -> (String, String) {
+        let encode = |protocol| {
+            let mut reply = Reply::new(protocol);
+            write(&mut reply);
+            String::from_utf8(reply.into_bytes()).unwrap()
+        };
+        (encode(Protocol::V2), encode(Protocol::V3))
+    }
+
+    fn pair(a: &str, b: &str) -> (String, String) {
+        (a.into(), b.into())
+    }
+
+    #[test]
+    fn each_kind_has_its_shape_in_both_protocols() {
+        assert_eq!(both(|r| r.null()), pair("$-1\r\n", "_\r\n"));
+        assert_eq!(both(|r| r.null_array()), pair("*-1\r\n", "_\r\n"));
+        assert_eq!(both(|r| r.map(2)), pair("*4\r\n", "%2\r\n"));
+        assert_eq!(both(|r| r.set(12)), pair("*12\r\n", "~12\r\n"));
+        assert_eq!(both(|r| r.push(3)), pair("*3\r\n", ">3\r\n"));
+        assert_eq!(both(|r| r.boolean(true)), pair(":1\r\n", "#t\r\n"));
+        assert_eq!(
+            both(|r| r.double(b"1.5")),
+            pair("$3\r\n1.5\r\n", ",1.5\r\n")
+        );
+        assert_eq!(
+            both(|r| r.verbatim(*b"txt", b"hi")),
+            pair("$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n")
+        );
+        assert_eq!(both(|r| r.int(-12)), pair(":-12\r\n", ":-12\r\n"));
+        assert_eq!(both(|r| r.bulk(&[b'x'; 101])).0.len(), 101 + 2 + 6);
+    }
+
+    #[test]
+    fn line_breaks_cannot_forge_a_reply() {
+        assert_eq!(both(|r| r.error(b"ERR a\r\n+OK")).0, "-ERR a  +OK\r\n");
+    }
+
+    #[test]
+    fn a_header_can_follow_its_elements() {
+        let (reply, _) = both(|r| {
+            r.int(7);
+            let mark = r.mark();
+            r.int(1);
+            r.int(2);
+            r.insert_at(mark, |r| r.array(2));
+        });
+        assert_eq!(reply, ":7\r\n*2\r\n:1\r\n:2\r\n");
+    }
+}

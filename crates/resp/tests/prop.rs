@@ -1,0 +1,149 @@
+//! Any split of the input gives the same requests; no input panics.
+
+use proptest::prelude::*;
+use resp::{Batch, Decoder, ProtocolError};
+
+type Requests = Vec<Vec<Vec<u8>>>;
+
+/// Feeds `chunks` the way a connection does and collects the requests.
+fn feed<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Requests, Option<ProtocolError>) {
+    let mut decoder = Decoder::new(512 << 20);
+    decoder.authenticated = true;
+    let (mut buffer, mut batch, mut requests) = (Vec::new(), Batch::default(), Vec::new());
+    for mut chunk in chunks {
+        while !chunk.is_empty() {
+            if let Some((big, missing)) = decoder.big_arg() {
+                let take = missing.min(chunk.len());
+                big.extend_from_slice(&chunk[..take]);
+                chunk = &chunk[take..];
+            } else {
+                buffer.extend_from_slice(chunk);
+                chunk = &[];
+            }
+            batch.clear();
+            let result = decoder.decode(&mut buffer, &mut batch, usize::MAX);
+            for index in 0..batch.len() {
+                let args = batch.request(index).iter();
+                requests.push(
+                    args.map(|arg| batch.bytes(&buffer, *arg).to_vec())
+                        .collect(),
+                );
+            }
+            match result {
+                Ok(used) => drop(buffer.drain(..used)),
+                Err(error) => return (requests, Some(error)),
+            }
+        }
+    }
+    (requests, None)
+}
+
+fn encode(requests: &Requests) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for request in requests {
+        bytes.extend(format!("*{}\r\n", request.len()).into_bytes());
+        for arg in request {
+            bytes.extend(format!("${}\r\n", arg.len()).into_bytes());
+            bytes.extend_from_slice(arg);
+            bytes.extend_from_slice(b"\r\n");
+        }
+    }
+    bytes
+}
+
+fn arg() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => (32_000usize..70_000, any::<u8>()).prop_map(|(len, byte)| vec![byte; len]),
+    ]
+}
+
+fn splits(bytes: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+    cuts.sort_unstable();
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for cut in cuts {
+        parts.push(bytes[start..cut].to_vec());
+        start = cut;
+    }
+    parts.push(bytes[start..].to_vec());
+    parts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn splits_do_not_matter(
+        requests in prop::collection::vec(prop::collection::vec(arg(), 0..6), 1..6),
+        cuts in prop::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let bytes = encode(&requests);
+        prop_assert_eq!(feed(std::iter::once(&bytes[..])), (requests.clone(), None));
+        let parts = splits(&bytes, &cuts);
+        prop_assert_eq!(feed(parts.iter().map(Vec::as_slice)), (requests.clone(), None));
+        if bytes.len() < 4_000 {
+            prop_assert_eq!(feed(bytes.chunks(1)), (requests, None));
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_the_same_result_whole_and_in_pieces(
+        bytes in prop::collection::vec(prop_oneof![Just(b'*'), Just(b'$'), Just(b'\r'), Just(b'\n'), Just(b'1'), Just(b'0'), Just(b'"'), any::<u8>()], 0..80),
+        cuts in prop::collection::vec(any::<usize>(), 0..6),
+    ) {
+        let whole = feed(std::iter::once(&bytes[..]));
+        let parts = splits(&bytes, &cuts);
+        prop_assert_eq!(&feed(parts.iter().map(Vec::as_slice)), &whole);
+        prop_assert_eq!(&feed(bytes.chunks(1)), &whole);
+    }
+}
+
+#[test]
+fn bounds_before_login() {
+    let decode = |text: &str| {
+        let mut buffer = text.as_bytes().to_vec();
+        Decoder::new(1 << 20).decode(&mut buffer, &mut Batch::default(), 10)
+    };
+    assert_eq!(
+        decode("*11\r\n"),
+        Err(ProtocolError::UnauthenticatedMultibulkLength)
+    );
+    assert!(decode("*10\r\n").is_ok());
+    assert_eq!(
+        decode("*1\r\n$16385\r\n"),
+        Err(ProtocolError::UnauthenticatedBulkLength)
+    );
+    assert!(decode("*1\r\n$16384\r\n").is_ok());
+}
+
+#[test]
+fn violations_have_the_texts_of_the_reference() {
+    let long_line = format!("*{}", "1".repeat(70_000));
+    let long_bulk = format!("*1\r\n${}", "1".repeat(70_000));
+    let long_inline = "x".repeat(70_000);
+    for (input, text) in [
+        ("*x\r\n", "invalid multibulk length"),
+        ("*2147483648\r\n", "invalid multibulk length"),
+        ("*1\r\nx", ""),
+        ("*1\r\nx\r\n", "expected '$', got 'x'"),
+        ("*1\r\n$-1\r\n", "invalid bulk length"),
+        ("*1\r\n$x\r\n", "invalid bulk length"),
+        ("*1\r\n$536870913\r\n", "invalid bulk length"),
+        ("set \"a\r\n", "unbalanced quotes in request"),
+        (&long_line, "too big mbulk count string"),
+        (&long_bulk, "too big bulk count string"),
+        (&long_inline, "too big inline request"),
+    ] {
+        let (requests, error) = feed(std::iter::once(input.as_bytes()));
+        assert!(requests.is_empty());
+        let got = error.map_or(String::new(), |e| e.to_string());
+        let want = if text.is_empty() {
+            String::new()
+        } else {
+            format!("Protocol error: {text}")
+        };
+        assert_eq!(got, want, "{input:.20}");
+    }
+}
