@@ -176,6 +176,11 @@ impl Hub {
         &self.history
     }
 
+    /// The DB selected in the stream; `None` when the next command brings its own SELECT.
+    pub fn stream_db(&self) -> Option<u32> {
+        self.stream_db
+    }
+
     /// The shared buffer, if there is one.
     pub fn backlog(&self) -> Option<&Backlog> {
         self.backlog.as_ref()
