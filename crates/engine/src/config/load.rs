@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::limits::{INCLUDE_DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX, WORDS_MAX};
 use super::problem::Problem;
-use super::row::Phase;
+use super::row::{Flags, Phase};
 use super::table::{Config, Param};
 use super::text::Text;
 use super::words::{quote_into, split_words};
@@ -338,6 +338,15 @@ impl Loader<'_> {
     }
 
     fn parameter(&mut self, param: Param, args: &[Vec<u8>]) -> Result<(), Trouble> {
+        let split;
+        let args = match args {
+            // A whole list may stand in one word: save "3600 1 300 100", or "" for an empty list.
+            [list] if param.row().flags.contains(Flags::MULTI_ARG) => {
+                split = split_words(list)?;
+                &split
+            }
+            args => args,
+        };
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         self.startup.config.set(param, &args, Phase::Startup)?;
         if param == Param::Dir {
@@ -504,6 +513,7 @@ mod tests {
             [rule(5, 1), rule(60, 10), rule(70, 20)]
         );
         assert_eq!(rules("save 5 1\nsave \"\"\nsave 6 1"), [rule(6, 1)]);
+        assert_eq!(rules("save \"5 1 6 2\""), [rule(5, 1), rule(6, 2)]);
     }
 
     #[test]
