@@ -13,6 +13,7 @@ pub mod db;
 pub mod entry;
 pub mod hash;
 pub mod limits;
+pub mod list;
 pub mod rng;
 pub mod set;
 pub mod value;
