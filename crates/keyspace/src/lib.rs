@@ -36,4 +36,4 @@ pub use rng::Rng;
 pub use set::Set;
 pub use table::Resize;
 pub use value::{Encoding, Invalid, List, Str, StrRef, Type, Value, ValueMut, ValueRef};
-pub use zset::{LexBound, LexRange, ScoreRange, ZSet};
+pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet};

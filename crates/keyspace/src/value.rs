@@ -7,11 +7,7 @@ use crate::{Element, Hash, Set, ZSet};
 #[derive(Debug, Default)]
 pub struct List;
 
-#[expect(
-    clippy::missing_docs_in_private_items,
-    missing_docs,
-    reason = "stand-in"
-)]
+#[expect(missing_docs, reason = "stand-in")]
 impl List {
     pub fn encoding(&self) -> Encoding {
         Encoding::Listpack
