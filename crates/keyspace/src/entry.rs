@@ -27,9 +27,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::layout::size_class;
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
 use crate::table::Item;
-use crate::{
-    Encoding, Hash, List, Set, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef, ZSet,
-};
+use crate::{Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
 
 /// Bytes of the fixed header.
 const HEADER: usize = 8;

@@ -39,7 +39,7 @@ impl Hash {
     /// If a field comes twice or without a value.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
         let elements = listpack.len();
-        if elements % 2 != 0 {
+        if !elements.is_multiple_of(2) {
             return Err(Invalid::Unpaired);
         }
         let mut seen = HashSet::with_capacity(elements / 2);
@@ -352,9 +352,9 @@ mod tests {
         };
         let build = |pairs: &[(&str, &str)]| {
             let mut hash = Hash::new();
-            pairs
-                .iter()
-                .for_each(|(f, v)| drop(hash.set(f.as_bytes(), v.as_bytes(), &limits)));
+            for (f, v) in pairs {
+                hash.set(f.as_bytes(), v.as_bytes(), &limits);
+            }
             hash.encoding()
         };
         assert_eq!(build(&[("a", "abc"), ("b", "")]), Encoding::Listpack);

@@ -39,7 +39,7 @@ mod tests {
         for size in 1..100_000 {
             let class = size_class(size);
             assert!(
-                class >= size && class % 16 == 0 && class < size + size / 4 + 16,
+                class >= size && class.is_multiple_of(16) && class < size + size / 4 + 16,
                 "{size} -> {class}"
             );
             assert_eq!(size_class(class), class);

@@ -38,4 +38,4 @@ pub use set::Set;
 pub use table::Resize;
 pub use list::{List, ListLimits};
 pub use value::{Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
-pub use zset::{LexBound, LexRange, ScoreRange, ZSet};
+pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet};

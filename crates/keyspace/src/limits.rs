@@ -17,6 +17,8 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, in bytes.
     pub zset_max_listpack_value: usize,
+    /// Limits of list nodes.
+    pub list: crate::list::ListLimits,
 }
 
 impl Default for Limits {
@@ -29,6 +31,7 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            list: crate::list::ListLimits::default(),
         }
     }
 }

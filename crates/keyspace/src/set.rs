@@ -434,9 +434,9 @@ mod tests {
 
     fn build(members: &[&str], limits: &Limits) -> Encoding {
         let mut set = Set::new();
-        members
-            .iter()
-            .for_each(|m| drop(set.add(m.as_bytes(), limits)));
+        for m in members {
+            set.add(m.as_bytes(), limits);
+        }
         set.encoding()
     }
 

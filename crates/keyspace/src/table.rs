@@ -106,17 +106,22 @@ struct Array<E> {
     buckets: usize,
 }
 
-/// A hash table of owned items.
-pub struct Table<E> {
-    /// Holds the items whose bucket index here is `>= moved`.
-    cur: Array<E>,
-    /// The array being moved to; holds the items whose bucket index in `cur` is `< moved`. No buckets: none.
-    next: Array<E>,
+/// A move of all items from the current array to another.
+struct Rehash<E> {
+    /// Holds the items whose bucket index in the current array is `< moved`.
+    to: Array<E>,
     moved: usize,
+}
+
+/// A hash table of owned items. 40 bytes: a small set or hash holds one of these or a listpack.
+pub struct Table<E> {
+    /// While a rehash is under way, holds the items whose bucket index here is `>= moved`.
+    cur: Array<E>,
+    rehash: Option<Box<Rehash<E>>>,
     len: usize,
-    children: usize,
-    /// No chain has ever had more child buckets than this since the array was made.
-    depth: usize,
+    children: u32,
+    /// No chain has ever had more child buckets than this.
+    depth: u16,
     policy: Resize,
     owns: PhantomData<E>,
 }
@@ -137,7 +142,9 @@ impl<E> fmt::Debug for Table<E> {
         write!(
             f,
             "Table {{ len: {}, buckets: {}+{} }}",
-            self.len, self.cur.buckets, self.next.buckets
+            self.len,
+            self.cur.buckets,
+            self.rehash.as_ref().map_or(0, |rehash| rehash.to.buckets)
         )
     }
 }
@@ -241,12 +248,9 @@ impl<E> Bucket<E> {
     /// # Safety
     /// `bucket` came from `new_child`, holds no item that is still wanted, and is not used again.
     unsafe fn free_child(bucket: *mut Bucket<E>) {
-        // SAFETY: by contract the pointer is non-null and from `Array::alloc(1)`.
-        Array {
-            base: unsafe { NonNull::new_unchecked(bucket) },
-            buckets: 1,
-        }
-        .free();
+        // SAFETY: by contract the pointer is from `Array::alloc`, which returns no null.
+        let base = unsafe { NonNull::new_unchecked(bucket) };
+        Array { base, buckets: 1 }.free();
     }
 
     fn items(&self) -> usize {
@@ -302,8 +306,7 @@ impl<E: Item> Table<E> {
     pub const fn new() -> Self {
         Table {
             cur: Array::NONE,
-            next: Array::NONE,
-            moved: 0,
+            rehash: None,
             len: 0,
             children: 0,
             depth: 0,
@@ -444,6 +447,10 @@ impl<E: Item> Table<E> {
         self.len
     }
 
+    fn next_buckets(&self) -> usize {
+        self.rehash.as_ref().map_or(0, |rehash| rehash.to.buckets)
+    }
+
     /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -451,12 +458,12 @@ impl<E: Item> Table<E> {
 
     /// Whether two arrays exist.
     pub fn is_rehashing(&self) -> bool {
-        self.next.buckets > 0
+        self.rehash.is_some()
     }
 
     /// Bytes of the table itself, without its items.
     pub fn memory_bytes(&self) -> usize {
-        (self.cur.buckets + self.next.buckets + self.children) * size_of::<Bucket<E>>()
+        (self.cur.buckets + self.next_buckets() + self.children as usize) * size_of::<Bucket<E>>()
     }
 
     /// A look inside, walking every bucket.
@@ -464,8 +471,8 @@ impl<E: Item> Table<E> {
         let mut stats = Stats {
             items: self.len,
             buckets: self.cur.buckets,
-            next_buckets: self.next.buckets,
-            children: self.children,
+            next_buckets: self.next_buckets(),
+            children: self.children as usize,
             ..Stats::default()
         };
         for nth in 0..self.universe() {
@@ -503,15 +510,15 @@ impl<E: Item> Table<E> {
         if self.cur.buckets == 0 {
             return 0;
         }
-        let (small, large) = match (&self.cur, &self.next) {
-            (a, b) if b.buckets == 0 => (a, a),
-            (a, b) if a.buckets <= b.buckets => (a, b),
-            (a, b) => (b, a),
+        let (small, large) = match &self.rehash {
+            None => (&self.cur, &self.cur),
+            Some(rehash) if self.cur.buckets <= rehash.to.buckets => (&self.cur, &rehash.to),
+            Some(rehash) => (&rehash.to, &self.cur),
         };
         let (small_mask, large_mask) = (small.buckets as u64 - 1, large.buckets as u64 - 1);
         let mut v = cursor;
         self.emit_chain(small.bucket((v & small_mask) as usize), f);
-        if self.next.buckets == 0 {
+        if self.rehash.is_none() {
             return next_cursor(v, small_mask);
         }
         loop {
@@ -532,7 +539,7 @@ impl<E: Item> Table<E> {
             return None;
         }
         let universe = self.universe();
-        let positions = (SLOTS * (self.depth + 1)) as u64;
+        let positions = (SLOTS * (self.depth as usize + 1)) as u64;
         for _ in 0..RANDOM_TRIES {
             let nth = rng.below(universe as u64) as usize;
             let mut position = rng.below(positions) as usize;
@@ -585,29 +592,36 @@ impl<E: Item> Table<E> {
         found
     }
 
-    /// How many buckets may hold items: the unmoved ones of `cur` and all of `next`.
+    /// How many buckets may hold items: the unmoved ones of `cur` and all of the array moved to.
     fn universe(&self) -> usize {
-        self.cur.buckets - self.moved + self.next.buckets
+        let (moved, to) = self
+            .rehash
+            .as_ref()
+            .map_or((0, 0), |rehash| (rehash.moved, rehash.to.buckets));
+        self.cur.buckets - moved + to
     }
 
     /// The `n`-th of those buckets.
     fn nth_bucket(&self, n: usize) -> *mut Bucket<E> {
-        let unmoved = self.cur.buckets - self.moved;
+        let Some(rehash) = &self.rehash else {
+            return self.cur.bucket(n);
+        };
+        let unmoved = self.cur.buckets - rehash.moved;
         if n < unmoved {
-            self.cur.bucket(self.moved + n)
+            self.cur.bucket(rehash.moved + n)
         } else {
-            self.next.bucket(n - unmoved)
+            rehash.to.bucket(n - unmoved)
         }
     }
 
     /// The one top-level bucket where an item of hash `h` may be. The table has buckets.
     #[inline]
     fn home(&self, h: u64) -> *mut Bucket<E> {
-        let index = h as usize & (self.cur.buckets - 1);
-        if index < self.moved {
-            self.next.bucket(h as usize)
-        } else {
-            self.cur.bucket(index)
+        match &self.rehash {
+            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => {
+                rehash.to.bucket(h as usize)
+            }
+            _ => self.cur.bucket(h as usize),
         }
     }
 
@@ -635,7 +649,7 @@ impl<E: Item> Table<E> {
     /// Stores an item in the chain that starts at `head`.
     fn put(&mut self, head: *mut Bucket<E>, tag: u64, item: E) -> Place<E> {
         let mut at = head;
-        let mut depth = 0;
+        let mut depth = 0_u16;
         loop {
             // SAFETY: the head is a bucket of this table, then links of its chain; `&mut self` makes the use exclusive.
             let bucket = unsafe { &mut *at };
@@ -650,7 +664,7 @@ impl<E: Item> Table<E> {
                 bucket.put(slot, tag, item);
                 return Place { bucket: at, slot };
             }
-            depth += 1;
+            depth = depth.saturating_add(1);
             if bucket.meta & CHAIN == 0 {
                 let child = Bucket::new_child();
                 let (tag, last) = bucket.take(LINK);
@@ -705,7 +719,7 @@ impl<E: Item> Table<E> {
             return;
         }
         let may_move = self.policy == Resize::Normal
-            || self.len >= self.cur.buckets.max(self.next.buckets) * SLOTS * AVOID_FILL;
+            || self.len >= self.cur.buckets.max(self.next_buckets()) * SLOTS * AVOID_FILL;
         if self.is_rehashing() {
             if may_move {
                 self.step();
@@ -741,28 +755,32 @@ impl<E: Item> Table<E> {
             self.depth = 0;
             return;
         }
-        self.next = Array::alloc(buckets);
-        self.moved = 0;
+        self.rehash = Some(Box::new(Rehash {
+            to: Array::alloc(buckets),
+            moved: 0,
+        }));
     }
 
     /// Moves the next old bucket that holds anything, looking at no more than [`EMPTY_VISITS`].
     fn step(&mut self) {
         for _ in 0..EMPTY_VISITS {
-            if !self.is_rehashing() {
+            let Some(rehash) = &mut self.rehash else {
                 return;
-            }
-            let head = self.cur.bucket(self.moved);
-            if self.moved + 1 < self.cur.buckets {
+            };
+            let at = rehash.moved;
+            rehash.moved += 1;
+            let to = Array {
+                base: rehash.to.base,
+                buckets: rehash.to.buckets,
+            };
+            if at + 1 < self.cur.buckets {
                 // SAFETY: a bucket of `cur`, only read.
-                unsafe { (*self.cur.bucket(self.moved + 1)).prefetch_items() };
+                unsafe { (*self.cur.bucket(at + 1)).prefetch_items() };
             }
-            let emptied = self.move_chain(head);
-            self.moved += 1;
-            if self.moved == self.cur.buckets {
-                let new = std::mem::replace(&mut self.next, Array::NONE);
-                std::mem::replace(&mut self.cur, new).free();
-                self.moved = 0;
-                return;
+            let emptied = self.move_chain(self.cur.bucket(at), &to);
+            if at + 1 == self.cur.buckets {
+                self.rehash = None;
+                std::mem::replace(&mut self.cur, to).free();
             }
             if emptied {
                 return;
@@ -770,16 +788,16 @@ impl<E: Item> Table<E> {
         }
     }
 
-    /// Moves all items of an old chain to `next`; whether there was any.
-    fn move_chain(&mut self, head: *mut Bucket<E>) -> bool {
+    /// Moves all items of an old chain to another array; whether there was any.
+    fn move_chain(&mut self, head: *mut Bucket<E>, to: &Array<E>) -> bool {
         let mut any = false;
         let mut link = Some(head);
         while let Some(at) = link {
-            // SAFETY: a bucket of `cur` or a link of its chain; `put` below touches buckets of `next` only.
+            // SAFETY: a bucket of `cur` or a link of its chain; `put` below touches buckets of `to` only.
             while let used @ 1.. = unsafe { (*at).meta } & ALL {
                 // SAFETY: as above.
                 let (tag, item) = unsafe { (*at).take(used.trailing_zeros() as usize) };
-                let target = self.next.bucket(hash(item.key()) as usize);
+                let target = to.bucket(hash(item.key()) as usize);
                 self.put(target, tag, item);
                 any = true;
             }
@@ -815,11 +833,9 @@ impl<E: Item> Table<E> {
 impl<E> Table<E> {
     /// Empties the table, giving every item to `f`.
     pub fn drain(&mut self, mut f: impl FnMut(E)) {
-        let arrays = [
-            std::mem::replace(&mut self.cur, Array::NONE),
-            std::mem::replace(&mut self.next, Array::NONE),
-        ];
-        (self.moved, self.len, self.children, self.depth) = (0, 0, 0, 0);
+        let to = self.rehash.take().map_or(Array::NONE, |rehash| rehash.to);
+        let arrays = [std::mem::replace(&mut self.cur, Array::NONE), to];
+        (self.len, self.children, self.depth) = (0, 0, 0);
         for array in arrays {
             for index in 0..array.buckets {
                 let head = array.bucket(index);

@@ -2,28 +2,6 @@
 
 use crate::limits::EMBSTR_MAX;
 use crate::{Element, Hash, Set, ZSet};
-
-/// The list type (stand-in until the list module arrives).
-#[derive(Debug, Default)]
-pub struct List;
-
-#[expect(
-    clippy::missing_docs_in_private_items,
-    missing_docs,
-    reason = "stand-in"
-)]
-impl List {
-    pub fn encoding(&self) -> Encoding {
-        Encoding::Listpack
-    }
-    pub fn free_effort(&self) -> usize {
-        1
-    }
-    pub fn memory_bytes(&self, _samples: usize) -> usize {
-        0
-    }
-}
-
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {

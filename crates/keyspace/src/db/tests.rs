@@ -172,13 +172,13 @@ proptest! {
                     }
                 },
                 Op::Insert(b, expire) => {
-                    let value = b.clone().map_or_else(|| Value::Set(Box::new(Set::new())), |b| Value::Str(Str::Bytes(b)));
+                    let value = b.clone().map_or_else(|| Value::Set(Box::<Set>::default()), |b| Value::Str(Str::Bytes(b)));
                     let encoding = b.as_deref().map(|b| encoding_of(b, StrHow::Bytes));
                     if old.is_none() { db.insert_new(&k, value, expire); } else { db.insert(&k, value, expire); }
                     model.insert(k, Model { encoding, text: b, expire });
                 }
                 Op::Replace(n) => if let Some(mut entry) = db.get_mut(&k) {
-                    let value = n.map_or_else(|| Value::Set(Box::new(Set::new())), |n| Value::Str(Str::Int(n)));
+                    let value = n.map_or_else(|| Value::Set(Box::<Set>::default()), |n| Value::Str(Str::Int(n)));
                     let was = entry.replace_value(value);
                     prop_assert_eq!(was.type_() == Type::Str, old.unwrap().text.is_some());
                     model.insert(k, Model { encoding: n.map(|_| Encoding::Int), text: n.map(|n| n.to_string().into_bytes()), expire: old_expire });
@@ -196,7 +196,7 @@ proptest! {
                     }
                 }
                 Op::GetOrInsert => {
-                    let (entry, created) = db.get_or_insert_with(&k, || Value::Set(Box::new(Set::new())));
+                    let (entry, created) = db.get_or_insert_with(&k, || Value::Set(Box::<Set>::default()));
                     prop_assert_eq!(created, old.is_none());
                     prop_assert_eq!(entry.entry().key(), &k[..]);
                     if created { model.insert(k, Model { encoding: None, text: None, expire: None }); }

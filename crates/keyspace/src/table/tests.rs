@@ -245,3 +245,9 @@ fn a_sample_has_the_size_asked_for() {
         assert_eq!(seen.len(), n.min(100));
     }
 }
+
+#[test]
+fn a_table_is_small() {
+    assert_eq!(size_of::<Table<Key>>(), 40);
+    assert!(size_of::<crate::Set>() <= 48);
+}
