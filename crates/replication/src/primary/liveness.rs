@@ -72,22 +72,27 @@ impl Hub {
 
     /// Ends the wait for a snapshot channel's main channel and frees what it pinned.
     pub(super) fn release_waiting(&mut self, client: ClientId) {
-        let Some(waiting) = self.waiting.remove(&client) else {
+        let Some(waiting) = self.waiting.get(&client) else {
             return;
         };
         let had_block = self.backlog.as_ref().is_some_and(|b| !b.is_empty());
-        let text = if had_block {
-            "ref count decreased"
-        } else {
-            "doesn't exist"
-        };
-        self.log(
-            LogLevel::Debug,
-            format!(
-                "Remove psync waiting replica {} with cid {client}, repl buffer block {text}",
-                waiting.name
-            ),
+        let text = format!(
+            "Remove psync waiting replica {} with cid {client}, repl buffer block {}",
+            waiting.name,
+            if had_block {
+                "ref count decreased"
+            } else {
+                "doesn't exist"
+            }
         );
+        self.log(LogLevel::Debug, text);
+        self.unpin_waiting(client);
+    }
+
+    fn unpin_waiting(&mut self, client: ClientId) {
+        let Some(waiting) = self.waiting.remove(&client) else {
+            return;
+        };
         self.release_cursor(Some(waiting.cursor));
         if waiting.closed_ms.is_some() {
             self.log(
@@ -147,7 +152,7 @@ impl Hub {
     }
 
     /// A snapshot channel has gone before its main channel came: keep its pin for the grace period.
-    fn postpone(&mut self, client: ClientId, env: &Env<'_>) {
+    pub(super) fn postpone(&mut self, client: ClientId, env: &Env<'_>) {
         let Some(waiting) = self
             .waiting
             .get_mut(&client)
@@ -189,7 +194,7 @@ impl Hub {
                 LogLevel::Debug,
                 format!("Remove psync waiting replica {name} with cid {client} from replicas rax."),
             );
-            self.release_waiting(client);
+            self.unpin_waiting(client);
         }
     }
 

@@ -191,7 +191,7 @@ impl Hub {
         let Some(running) = self
             .running
             .as_ref()
-            .filter(|r| !r.killed && !(r.disk && save_points))
+            .filter(|r| !(r.killed || r.disk && save_points))
         else {
             return;
         };
@@ -443,6 +443,7 @@ impl Hub {
                 "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
             ),
         );
+        self.postpone(client, env);
         self.close(client, CloseReason::Complete, env.now_ms);
     }
 
