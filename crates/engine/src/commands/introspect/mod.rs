@@ -1,0 +1,4 @@
+//! Commands about the server's own commands.
+
+pub mod command;
+mod describe;

@@ -1,0 +1,3 @@
+//! The handlers, one folder per family.
+
+pub mod introspect;
