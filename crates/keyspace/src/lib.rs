@@ -1,2 +1,39 @@
-//! Placeholder for the keyspace crate.
+//! The dataset: databases, keys and their values, expiry times, scan cursors and what they weigh.
+//!
+//! A [`Db`] maps keys to [`Entry`]s; an entry is one allocation holding the key, its expiry time, its
+//! access clock and, where it is small, the value. Larger values hang off it as boxed containers:
+//! [`List`], [`Set`], [`Hash`], [`ZSet`]. Small containers are kept in the byte layouts of `packed`, which
+//! are also the layouts on disk.
+//!
+//! This crate knows nothing of RESP, of the wall clock, of random sources (they come in as [`Rng`]) and of
+//! replication. `unsafe` is confined to [`table`], `entry` and `thin`.
 #![deny(unsafe_code)]
+
+pub mod db;
+pub mod entry;
+pub mod hash;
+pub mod hashing;
+mod layout;
+pub mod limits;
+pub mod number;
+pub mod rng;
+pub mod set;
+pub mod table;
+#[cfg(test)]
+mod testing;
+mod thin;
+pub mod value;
+pub mod zset;
+
+pub use packed::Element;
+
+pub use db::{Db, EntryMut, Overwritten, StrHow, Ttl};
+pub use entry::Entry;
+pub use hash::Hash;
+pub use hashing::{hash, set_hash_seed};
+pub use limits::Limits;
+pub use rng::Rng;
+pub use set::Set;
+pub use table::Resize;
+pub use value::{Encoding, Invalid, List, Str, StrRef, Type, Value, ValueMut, ValueRef};
+pub use zset::{LexBound, LexRange, ScoreRange, ZSet};

@@ -1,4 +1,4 @@
-//! COMMAND and its subcommands: the server tells what it can do.
+//! The handlers of COMMAND.
 //!
 //! Only commands that the server can run are listed. Replies are in the order of the table, by
 //! name; clients must not rely on an order, for the reference has a random one.
@@ -7,51 +7,51 @@
 use resp::Reply;
 
 use super::describe;
-use crate::command::meta::{
-    self, AclCategories, COMMANDS, Flags, KeyRef, Meta, find, find_full, keys,
-};
+use crate::command::meta::{self, AclCategories, Flags, KeyRef, Meta, find, find_full, keys};
+use crate::commands::Family;
+use crate::error::{Error, Outcome};
+use crate::exec::Exec;
+use crate::glob::{self, Case};
 
-/// What the COMMAND family asks the engine.
-pub trait Catalog {
-    /// True when the server can run the command. A container without a handler of its own counts
-    /// when any of its subcommands does.
-    fn knows(&self, meta: &Meta) -> bool;
+pub(crate) static COMMANDS: Family = &[
+    ("command", |x, _| {
+        all(&knows(x), x.out);
+        Ok(())
+    }),
+    ("command|count", |x, _| {
+        count(&knows(x), x.out);
+        Ok(())
+    }),
+    ("command|docs", |x, args| {
+        docs(&knows(x), &args[2..], x.out);
+        Ok(())
+    }),
+    ("command|getkeys", |x, args| {
+        getkeys(&knows(x), &args[2..], x.out)
+    }),
+    ("command|getkeysandflags", |x, args| {
+        getkeysandflags(&knows(x), &args[2..], x.out)
+    }),
+    ("command|help", |x, _| {
+        x.reply_help("COMMAND", HELP);
+        Ok(())
+    }),
+    ("command|info", |x, args| {
+        info(&knows(x), &args[2..], x.out);
+        Ok(())
+    }),
+    ("command|list", |x, args| list(&knows(x), &args[2..], x.out)),
+];
 
-    /// True when a glob pattern matches the text, ASCII case aside.
-    fn glob_matches(&self, pattern: &[u8], text: &[u8]) -> bool;
+/// True for commands that the server can run, and for containers of such.
+type Knows<'a> = &'a dyn Fn(&Meta) -> bool;
+
+fn knows(x: &Exec<'_>) -> impl Fn(&Meta) -> bool + use<> {
+    let registry = x.core.registry;
+    move |meta| registry.knows(meta)
 }
 
-/// Why a subcommand of COMMAND refused its arguments.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CommandError {
-    /// An option stands where none belongs.
-    Syntax,
-    /// GETKEYS was given a command that the server does not know.
-    InvalidCommand,
-    /// GETKEYS was given a command that takes no keys.
-    NoKeyArguments,
-    /// GETKEYS was given a command line of a wrong length.
-    WrongArity,
-    /// GETKEYS was given a command line without keys where some belong.
-    InvalidArguments,
-}
-
-impl CommandError {
-    /// The error as clients see it.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Syntax => "ERR syntax error",
-            Self::InvalidCommand => "ERR Invalid command specified",
-            Self::NoKeyArguments => "ERR The command has no key arguments",
-            Self::WrongArity => "ERR Invalid number of arguments specified for command",
-            Self::InvalidArguments => "ERR Invalid arguments specified for command",
-        }
-    }
-}
-
-/// The lines of COMMAND HELP.
-pub static HELP: &[&str] = &[
-    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+static HELP: &[&str] = &[
     "(no subcommand)",
     "    Return details about all commands.",
     "COUNT",
@@ -70,38 +70,45 @@ pub static HELP: &[&str] = &[
     "    Return the keys from a full command.",
     "GETKEYSANDFLAGS <full-command>",
     "    Return the keys and the access flags from a full command.",
-    "HELP",
-    "    Print this help.",
 ];
 
 /// `COMMAND`: describes all commands.
 ///
 /// Reply: array with an entry of COMMAND INFO for each command.
-pub fn command(catalog: &dyn Catalog, reply: &mut Reply) {
-    reply.array(known(catalog).count());
-    for meta in known(catalog) {
-        describe::info(reply, meta, &|meta| catalog.knows(meta));
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn all(knows: Knows<'_>, reply: &mut Reply) {
+    reply.array(known(knows).count());
+    for meta in known(knows) {
+        describe::info(reply, meta, knows);
     }
 }
 
 /// `COMMAND COUNT`: counts the commands, not the subcommands.
 ///
 /// Reply: integer.
-pub fn count(catalog: &dyn Catalog, reply: &mut Reply) {
-    reply.uint(known(catalog).count());
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn count(knows: Knows<'_>, reply: &mut Reply) {
+    reply.uint(known(knows).count());
 }
 
 /// `COMMAND INFO [name ...]`: describes the named commands, or all.
 ///
 /// Reply: array with an entry for each name, null for names that no command has.
-pub fn info(catalog: &dyn Catalog, names: &[&[u8]], reply: &mut Reply) {
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn info(knows: Knows<'_>, names: &[&[u8]], reply: &mut Reply) {
     if names.is_empty() {
-        return command(catalog, reply);
+        return all(knows, reply);
     }
     reply.array(names.len());
     for name in names {
-        match find_full(name).filter(|meta| catalog.knows(meta)) {
-            Some(meta) => describe::info(reply, meta, &|meta| catalog.knows(meta)),
+        match find_full(name).filter(|meta| knows(meta)) {
+            Some(meta) => describe::info(reply, meta, knows),
             None => reply.null(),
         }
     }
@@ -110,20 +117,23 @@ pub fn info(catalog: &dyn Catalog, names: &[&[u8]], reply: &mut Reply) {
 /// `COMMAND DOCS [name ...]`: documents the named commands, or all.
 ///
 /// Reply: map from name to documentation; names that no command has are left out.
-pub fn docs(catalog: &dyn Catalog, names: &[&[u8]], reply: &mut Reply) {
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn docs(knows: Knows<'_>, names: &[&[u8]], reply: &mut Reply) {
     let document = |meta: &Meta, reply: &mut Reply| {
-        describe::docs(reply, meta, &|meta| catalog.knows(meta));
+        describe::docs(reply, meta, knows);
     };
     if names.is_empty() {
-        reply.map(known(catalog).count());
-        for meta in known(catalog) {
+        reply.map(known(knows).count());
+        for meta in known(knows) {
             document(meta, reply);
         }
         return;
     }
     let found = || {
         let named = names.iter().filter_map(|name| find_full(name));
-        named.filter(|meta| catalog.knows(meta))
+        named.filter(|meta| knows(meta))
     };
     reply.map(found().count());
     for meta in found() {
@@ -135,15 +145,10 @@ pub fn docs(catalog: &dyn Catalog, names: &[&[u8]], reply: &mut Reply) {
 /// subcommands.
 ///
 /// Reply: array of bulk strings.
-///
-/// # Errors
-///
-/// [`CommandError::Syntax`].
-pub fn list(
-    catalog: &dyn Catalog,
-    options: &[&[u8]],
-    reply: &mut Reply,
-) -> Result<(), CommandError> {
+/// Errors: syntax.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn list(knows: Knows<'_>, options: &[&[u8]], reply: &mut Reply) -> Outcome {
     let accepts: Box<dyn Fn(&Meta) -> bool + '_> = match *options {
         [] => Box::new(|_| true),
         [filter_by, kind, value] if filter_by.eq_ignore_ascii_case(b"filterby") => {
@@ -156,17 +161,19 @@ pub fn list(
                     None => Box::new(|_| false),
                 }
             } else if kind.eq_ignore_ascii_case(b"pattern") {
-                Box::new(move |meta| catalog.glob_matches(value, meta.full_name.as_bytes()))
+                Box::new(move |meta| {
+                    glob::matches(value, meta.full_name.as_bytes(), Case::Insensitive)
+                })
             } else {
-                return Err(CommandError::Syntax);
+                return Err(Error::SYNTAX);
             }
         }
-        _ => return Err(CommandError::Syntax),
+        _ => return Err(Error::SYNTAX),
     };
     let listed = || {
-        known(catalog)
+        known(knows)
             .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
-            .filter(|meta| catalog.knows(meta) && accepts(meta))
+            .filter(|meta| knows(meta) && accepts(meta))
     };
     reply.array(listed().count());
     for meta in listed() {
@@ -178,16 +185,11 @@ pub fn list(
 /// `COMMAND GETKEYS command [arg ...]`: finds the keys of a command line.
 ///
 /// Reply: array of bulk strings.
-///
-/// # Errors
-///
-/// All of [`CommandError`] but `Syntax`.
-pub fn getkeys(
-    catalog: &dyn Catalog,
-    line: &[&[u8]],
-    reply: &mut Reply,
-) -> Result<(), CommandError> {
-    let found = keys_of(catalog, line)?;
+/// Errors: the command is unknown, takes no keys, or the line does not fit it.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn getkeys(knows: Knows<'_>, line: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let found = keys_of(knows, line)?;
     reply.array(found.len());
     for key in found {
         reply.bulk(line[key.index]);
@@ -199,16 +201,11 @@ pub fn getkeys(
 /// command would do to each.
 ///
 /// Reply: array of pairs, the key and a set of flags.
-///
-/// # Errors
-///
-/// All of [`CommandError`] but `Syntax`.
-pub fn getkeysandflags(
-    catalog: &dyn Catalog,
-    line: &[&[u8]],
-    reply: &mut Reply,
-) -> Result<(), CommandError> {
-    let found = keys_of(catalog, line)?;
+/// Errors: the command is unknown, takes no keys, or the line does not fit it.
+/// Propagates: nothing.
+/// Source: Valkey command reference, COMMAND.
+fn getkeysandflags(knows: Knows<'_>, line: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let found = keys_of(knows, line)?;
     reply.array(found.len());
     for KeyRef { index, flags } in found {
         reply.array(2);
@@ -218,19 +215,19 @@ pub fn getkeysandflags(
     Ok(())
 }
 
-fn keys_of(catalog: &dyn Catalog, line: &[&[u8]]) -> Result<meta::Keys, CommandError> {
+fn keys_of(knows: Knows<'_>, line: &[&[u8]]) -> Result<meta::Keys, Error> {
     let meta = lookup(line)
-        .filter(|meta| catalog.knows(meta))
-        .ok_or(CommandError::InvalidCommand)?;
+        .filter(|meta| knows(meta))
+        .ok_or(Error::GETKEYS_COMMAND)?;
     if !meta.takes_keys() {
-        return Err(CommandError::NoKeyArguments);
+        return Err(Error::GETKEYS_NO_KEYS);
     }
     if !meta.accepts(line.len()) {
-        return Err(CommandError::WrongArity);
+        return Err(Error::GETKEYS_ARITY);
     }
     let found = keys(meta, line).unwrap_or_default();
     if found.is_empty() && !meta.flags.contains(Flags::NO_MANDATORY_KEYS) {
-        return Err(CommandError::InvalidArguments);
+        return Err(Error::GETKEYS_ARGUMENTS);
     }
     Ok(found)
 }
@@ -244,8 +241,8 @@ fn lookup(line: &[&[u8]]) -> Option<&'static Meta> {
     }
 }
 
-fn known(catalog: &dyn Catalog) -> impl Iterator<Item = &'static Meta> {
-    COMMANDS.iter().filter(|meta| catalog.knows(meta))
+fn known(knows: Knows<'_>) -> impl Iterator<Item = &'static Meta> {
+    meta::COMMANDS.iter().filter(|meta| knows(meta))
 }
 
 #[cfg(test)]
@@ -254,20 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that knows everything but `except`, and the whole of any pattern.
-    struct AllBut(&'static str);
-
-    impl Catalog for AllBut {
-        fn knows(&self, meta: &Meta) -> bool {
-            meta.full_name != self.0
-        }
-
-        fn glob_matches(&self, pattern: &[u8], text: &[u8]) -> bool {
-            pattern.eq_ignore_ascii_case(text)
-        }
-    }
-
-    const ALL: AllBut = AllBut("");
+    const ALL: Knows<'static> = &|_| true;
 
     fn text(protocol: Protocol, write: impl FnOnce(&mut Reply)) -> String {
         let mut reply = Reply::new(protocol);
@@ -279,14 +263,14 @@ mod tests {
     fn an_entry_is_the_reference_s_in_both_protocols() {
         let mut names: Vec<&[u8]> = vec![b"ZADD", b"nosuch"];
         assert_eq!(
-            text(Protocol::V3, |reply| info(&ALL, &names, reply)),
+            text(Protocol::V3, |reply| info(ALL, &names, reply)),
             "*2 *10 $4 zadd :-4 ~3 +write +denyoom +fast :1 :1 :1 ~3 +@write +@sortedset +@fast ~0 ~1 \
              %3 $5 flags ~2 +RW +update $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
              $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0 _ "
         );
         names = vec![b"config|Get"];
         assert_eq!(
-            text(Protocol::V2, |reply| info(&ALL, &names, reply)),
+            text(Protocol::V2, |reply| info(ALL, &names, reply)),
             "*1 *10 $10 config|get :-3 *4 +admin +noscript +loading +stale :0 :0 :0 \
              *3 +@admin +@slow +@dangerous *0 *0 *0 "
         );
@@ -296,7 +280,7 @@ mod tests {
     fn documentation_holds_what_there_is_to_say() {
         assert_eq!(
             text(Protocol::V3, |reply| docs(
-                &ALL,
+                ALL,
                 &[b"nosuch", b"getset"],
                 reply
             )),
@@ -310,12 +294,14 @@ mod tests {
 
     #[test]
     fn what_the_server_cannot_run_is_not_listed() {
-        let all = text(Protocol::V2, |reply| count(&ALL, reply));
-        assert_eq!(all, format!(":{} ", COMMANDS.len()));
-        let fewer = text(Protocol::V2, |reply| count(&AllBut("get"), reply));
-        assert_eq!(fewer, format!(":{} ", COMMANDS.len() - 1));
+        let all = text(Protocol::V2, |reply| count(ALL, reply));
+        assert_eq!(all, format!(":{} ", meta::COMMANDS.len()));
+        let fewer = text(Protocol::V2, |reply| {
+            count(&|meta: &Meta| meta.name != "get", reply)
+        });
+        assert_eq!(fewer, format!(":{} ", meta::COMMANDS.len() - 1));
 
-        let without = AllBut("object|freq");
+        let without = |meta: &Meta| meta.full_name != "object|freq";
         let described = text(Protocol::V2, |reply| info(&without, &[b"object"], reply));
         assert!(
             !described.contains("object|freq") && described.contains("*4 *10"),
@@ -335,7 +321,7 @@ mod tests {
     fn lists_are_filtered() {
         let listed = |options: &[&[u8]]| {
             let mut reply = Reply::new(Protocol::V2);
-            list(&ALL, options, &mut reply)
+            list(ALL, options, &mut reply)
                 .map(|()| String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " "))
         };
         assert_eq!(
@@ -343,7 +329,7 @@ mod tests {
             Ok("*5 $7 discard $4 exec $5 multi $7 unwatch $5 watch ")
         );
         assert_eq!(
-            listed(&[b"filterby", b"PATTERN", b"XINFO|help"]).as_deref(),
+            listed(&[b"filterby", b"PATTERN", b"XI*O|[h]elp"]).as_deref(),
             Ok("*1 $10 xinfo|help ")
         );
         for none in [
@@ -357,7 +343,7 @@ mod tests {
             &[b"x"],
             &[b"FILTERBY", b"name", b"x"],
         ] {
-            assert_eq!(listed(bad), Err(CommandError::Syntax));
+            assert_eq!(listed(bad), Err(Error::SYNTAX));
         }
     }
 
@@ -366,7 +352,7 @@ mod tests {
         let found = |line: &str| {
             let line: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
             let mut reply = Reply::new(Protocol::V3);
-            getkeysandflags(&ALL, &line, &mut reply)
+            getkeysandflags(ALL, &line, &mut reply)
                 .map(|()| String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " "))
         };
         assert_eq!(
@@ -375,15 +361,15 @@ mod tests {
         );
         assert_eq!(found("memory usage k").as_deref(), Ok("*1 *2 $1 k ~1 +RO "));
         assert_eq!(found("eval script 0").as_deref(), Ok("*0 "));
-        assert_eq!(found("foo"), Err(CommandError::InvalidCommand));
-        assert_eq!(found("config foo"), Err(CommandError::InvalidCommand));
-        assert_eq!(found("memory"), Err(CommandError::NoKeyArguments));
-        assert_eq!(found("spublish c m"), Err(CommandError::NoKeyArguments));
-        assert_eq!(found("get"), Err(CommandError::WrongArity));
-        assert_eq!(found("zunion 2 a"), Err(CommandError::InvalidArguments));
+        assert_eq!(found("foo"), Err(Error::GETKEYS_COMMAND));
+        assert_eq!(found("config foo"), Err(Error::GETKEYS_COMMAND));
+        assert_eq!(found("memory"), Err(Error::GETKEYS_NO_KEYS));
+        assert_eq!(found("spublish c m"), Err(Error::GETKEYS_NO_KEYS));
+        assert_eq!(found("get"), Err(Error::GETKEYS_ARITY));
+        assert_eq!(found("zunion 2 a"), Err(Error::GETKEYS_ARGUMENTS));
         assert_eq!(
             found("xread count 1 block 0"),
-            Err(CommandError::InvalidArguments)
+            Err(Error::GETKEYS_ARGUMENTS)
         );
     }
 }

@@ -1,4 +1,6 @@
-//! Commands about the server's own commands.
+//! COMMAND and its subcommands: the server tells what it can do.
 
-pub mod command;
+mod command;
 mod describe;
+
+pub(super) use command::COMMANDS;

@@ -1,0 +1,40 @@
+//! Configuration: the typed table of parameters, files and command line, CONFIG GET, SET and REWRITE.
+//!
+//! Nothing here touches a file, a socket or the environment. Text comes in, values, errors and texts go out; the
+//! server reads files through [`Surroundings`] and applies changes through [`Apply`]. Facts and texts are those of
+//! Valkey 8.0.1.
+
+mod change;
+mod checks;
+mod choice;
+mod example;
+pub mod limits;
+mod load;
+mod problem;
+mod rewrite;
+mod row;
+mod setting;
+mod show;
+mod special;
+mod table;
+mod text;
+mod words;
+
+pub use change::{Access, Apply, SetError};
+pub use choice::{
+    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
+    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
+    ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
+};
+pub use example::example_conf;
+pub use load::{CommandLine, Directive, Invocation, LoadError, Place, Startup, Surroundings};
+pub use problem::Problem;
+pub use rewrite::rewrite;
+pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};
+pub use setting::memory_bytes;
+pub use special::{
+    KeyspaceEvents, OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
+};
+pub use table::{Config, Param, TABLE};
+pub use text::Text;
+pub use words::{quote_into, split_words};

@@ -1,0 +1,254 @@
+//! Every error text a client can see, once.
+//!
+//! Handlers name a variant; the dispatcher writes it as one `-` line. Texts are those of Valkey 8.0.1.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a request was refused. A command that returns one has changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A fixed text.
+    Fixed(&'static str),
+    /// A text with something of the request in it.
+    Built(String),
+}
+
+/// The result of a handler: the reply has been written, or nothing has happened.
+pub type Outcome = Result<(), Error>;
+
+macro_rules! fixed {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl Error { $($(#[$doc])* pub const $name: Error = Error::Fixed($text);)* }
+    };
+}
+
+fixed! {
+    /// The key holds another type.
+    WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    /// The options do not fit the command's grammar.
+    SYNTAX = "ERR syntax error";
+    /// An integer argument is none, or does not fit 64 bits.
+    NOT_AN_INTEGER = "ERR value is not an integer or out of range";
+    /// A float argument is none.
+    NOT_A_FLOAT = "ERR value is not a valid float";
+    /// A count that must not be negative.
+    OUT_OF_RANGE_POSITIVE = "ERR value is out of range, must be positive";
+    /// An integer outside what the command takes.
+    OUT_OF_RANGE = "ERR value is out of range";
+    /// INCR and friends past 64 bits.
+    OVERFLOW = "ERR increment or decrement would overflow";
+    /// DECRBY with the one value that cannot be negated.
+    DECR_OVERFLOW = "ERR decrement would overflow";
+    /// INCRBYFLOAT to NaN or infinity.
+    INCR_NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
+    /// The string would grow past `proto-max-bulk-len`.
+    STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    /// SETRANGE and friends with a negative offset.
+    OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
+    /// The key must exist.
+    NO_SUCH_KEY = "ERR no such key";
+    /// LSET beyond the ends.
+    INDEX_OUT_OF_RANGE = "ERR index out of range";
+    /// A database index that is none or too large.
+    DB_OUT_OF_RANGE = "ERR DB index is out of range";
+    /// SELECT with something that is no number.
+    INVALID_DB = "ERR invalid DB index";
+    /// A cursor that is no number.
+    INVALID_CURSOR = "ERR invalid cursor";
+    /// Blocking with a timeout that is no number.
+    TIMEOUT_NOT_A_FLOAT = "ERR timeout is not a float or out of range";
+    /// Blocking with a timeout that is no integer.
+    TIMEOUT_NOT_AN_INTEGER = "ERR timeout is not an integer or out of range";
+    /// Blocking for a negative time.
+    TIMEOUT_NEGATIVE = "ERR timeout is negative";
+    /// Blocking for longer than the clock can tell.
+    TIMEOUT_OUT_OF_RANGE = "ERR timeout is out of range";
+    /// Two keys that must differ.
+    SAME_OBJECT = "ERR source and destination objects are the same";
+    /// ZADD and friends would make a score that is no number.
+    SCORE_NAN = "ERR resulting score is not a number (NaN)";
+    /// A range bound that is no float.
+    MIN_OR_MAX_NOT_A_FLOAT = "ERR min or max is not a float";
+    /// A lexicographical bound without its `[` or `(`.
+    MIN_OR_MAX_NOT_A_STRING_RANGE = "ERR min or max not valid string range item";
+    /// HINCRBY on a field that holds no integer.
+    HASH_VALUE_NOT_AN_INTEGER = "ERR hash value is not an integer";
+    /// HINCRBYFLOAT on a field that holds no float.
+    HASH_VALUE_NOT_A_FLOAT = "ERR hash value is not a float";
+    /// HSET and friends with an odd number of words.
+    MSET_ARITY = "ERR wrong number of arguments for 'mset' command";
+    /// COMMAND GETKEYS of a command nobody knows.
+    GETKEYS_COMMAND = "ERR Invalid command specified";
+    /// COMMAND GETKEYS of a command that takes no keys.
+    GETKEYS_NO_KEYS = "ERR The command has no key arguments";
+    /// COMMAND GETKEYS with too few or too many arguments.
+    GETKEYS_ARITY = "ERR Invalid number of arguments specified for command";
+    /// COMMAND GETKEYS with arguments among which no keys can be told.
+    GETKEYS_ARGUMENTS = "ERR Invalid arguments specified for command";
+    /// No reply without a login.
+    NO_AUTH = "NOAUTH Authentication required.";
+    /// The name or the password is wrong.
+    WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled.";
+    /// AUTH with one argument while no password is set.
+    AUTH_WITHOUT_PASSWORD = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+    /// HELLO with a version other than 2 and 3.
+    NO_PROTO = "NOPROTO unsupported protocol version";
+    /// HELLO with something else than a number.
+    HELLO_NOT_AN_INTEGER = "ERR Protocol version is not an integer or out of range";
+    /// HELLO before a login.
+    HELLO_NO_AUTH = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+    /// A name with bytes that would break CLIENT LIST.
+    CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
+    /// EXEC alone.
+    EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI";
+    /// DISCARD alone.
+    DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI";
+    /// MULTI twice.
+    NESTED_MULTI = "ERR MULTI calls can not be nested";
+    /// WATCH too late.
+    WATCH_INSIDE_MULTI = "ERR WATCH inside MULTI is not allowed";
+    /// A queued command was refused before.
+    EXEC_ABORT = "EXECABORT Transaction discarded because of previous errors.";
+    /// A command that cannot be queued.
+    NOT_IN_MULTI = "ERR Command not allowed inside a transaction";
+    /// A replica refuses writes.
+    READ_ONLY = "READONLY You can't write against a read only replica.";
+    /// The dataset is being loaded.
+    LOADING = "LOADING Valkey is loading the dataset in memory";
+    /// A replica without its primary refuses stale reads.
+    PRIMARY_DOWN = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    /// The last save failed.
+    MISCONF = "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Valkey logs for details about the RDB error.";
+    /// Over `maxmemory` and nothing can be evicted.
+    OOM = "OOM command not allowed when used memory > 'maxmemory'.";
+    /// Too few replicas follow.
+    NO_REPLICAS = "NOREPLICAS Not enough good replicas to write.";
+    /// A replica's connection asked for data.
+    REPLICA_KEYSPACE = "ERR Replica can't interact with the keyspace";
+    /// A snapshot is being written.
+    BGSAVE_IN_PROGRESS = "ERR Background save already in progress";
+    /// Another child is at work.
+    CHILD_IN_PROGRESS = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.";
+    /// DEBUG without permission.
+    DEBUG_DISABLED = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.";
+    /// OBJECT FREQ without an LFU policy.
+    NO_LFU = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+    /// OBJECT IDLETIME with an LFU policy.
+    NO_LRU = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+    /// WAIT on a replica.
+    WAIT_ON_REPLICA = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.";
+    /// WAITAOF on a replica.
+    WAITAOF_ON_REPLICA = "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.";
+    /// WAITAOF for a local sync without an AOF.
+    WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+    /// The client was unblocked by another one.
+    UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+    /// The node changed its role while the client waited.
+    UNBLOCKED_ROLE = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+    /// Too many connections.
+    MAX_CLIENTS = "ERR max number of clients reached";
+    /// Connections from elsewhere without a password.
+    PROTECTED = "DENIED Running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.";
+}
+
+impl Error {
+    /// A command nobody knows, with the start of its arguments.
+    #[cold]
+    pub fn unknown_command(args: &[&[u8]]) -> Self {
+        let name = shown(args.first().copied().unwrap_or(b""), 128);
+        let mut text = format!("ERR unknown command '{name}', with args beginning with: ");
+        let start = text.len();
+        for arg in args.iter().skip(1) {
+            if text.len() - start >= 128 {
+                break;
+            }
+            let room = 128 - (text.len() - start);
+            text.push_str(&format!("'{}' ", shown(arg, room)));
+        }
+        Error::Built(text)
+    }
+
+    /// A subcommand nobody knows.
+    #[cold]
+    pub fn unknown_subcommand(container: &str, subcommand: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR unknown subcommand '{}'. Try {} HELP.",
+            shown(subcommand, 128),
+            container.to_uppercase()
+        ))
+    }
+
+    /// As [`Self::unknown_subcommand`], or the number of arguments does not fit one that is known.
+    #[cold]
+    pub fn subcommand_syntax(container: &str, subcommand: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
+            shown(subcommand, 128),
+            container.to_uppercase()
+        ))
+    }
+
+    /// Too few or too many arguments for a command, named as `container|sub` or plain.
+    #[cold]
+    pub fn arity(full_name: &str) -> Self {
+        Error::Built(format!("ERR wrong number of arguments for '{full_name}' command"))
+    }
+
+    /// A text of our own making, starting with its code.
+    pub fn built(text: impl Into<String>) -> Self {
+        Error::Built(text.into())
+    }
+
+    /// The whole text, without the leading `-`.
+    #[must_use]
+    pub fn text(&self) -> Cow<'static, str> {
+        match self {
+            Error::Fixed(text) => Cow::Borrowed(text),
+            Error::Built(text) => Cow::Owned(text.clone()),
+        }
+    }
+
+    /// The first word: what errorstats count.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        let text = match self {
+            Error::Fixed(text) => text,
+            Error::Built(text) => text.as_str(),
+        };
+        text.split(' ').next().unwrap_or("ERR")
+    }
+}
+
+/// At most `max` bytes of something a client sent, as text.
+fn shown(bytes: &[u8], max: usize) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..max).unwrap_or(bytes))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn built_texts_are_those_of_the_reference() {
+        assert_eq!(
+            Error::unknown_command(&[b"foo", b"a", b"b"]).to_string(),
+            "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
+        );
+        assert_eq!(Error::unknown_command(&[b"foo"]).to_string(), "ERR unknown command 'foo', with args beginning with: ");
+        assert_eq!(
+            Error::unknown_subcommand("config", b"x").to_string(),
+            "ERR unknown subcommand 'x'. Try CONFIG HELP."
+        );
+        assert_eq!(Error::arity("config|get").to_string(), "ERR wrong number of arguments for 'config|get' command");
+        assert_eq!(Error::WRONG_TYPE.code(), "WRONGTYPE");
+    }
+}

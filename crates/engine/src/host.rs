@@ -1,0 +1,261 @@
+//! What the engine asks of the process around it: clocks, the log, memory figures, files and the snapshot child.
+//!
+//! The engine never does I/O itself. `server` implements [`Host`]; tests bring their own.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+/// Severity of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For developers.
+    Debug,
+    /// A lot of detail.
+    Verbose,
+    /// What an operator wants to know.
+    Notice,
+    /// What an operator must know.
+    Warning,
+}
+
+/// Clocks, as plain functions: reading one costs no indirection that matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Nanoseconds of a clock that never jumps.
+    pub monotonic_ns: fn() -> u64,
+    /// Microseconds since the Unix epoch.
+    pub unix_us: fn() -> u64,
+}
+
+/// Memory as the allocator and the kernel see it, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemoryFigures {
+    /// Bytes handed out by the allocator.
+    pub used: usize,
+    /// Resident set size.
+    pub rss: usize,
+    /// Allocator statistics: allocated, active, resident.
+    pub allocated: usize,
+    /// See `allocated`.
+    pub active: usize,
+    /// See `allocated`.
+    pub resident: usize,
+    /// Memory of the machine.
+    pub system: u64,
+}
+
+/// Processor time in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuFigures {
+    /// Kernel time of the process.
+    pub system_us: u64,
+    /// User time of the process.
+    pub user_us: u64,
+    /// Kernel time of finished children.
+    pub children_system_us: u64,
+    /// User time of finished children.
+    pub children_user_us: u64,
+    /// Kernel time of the thread asking.
+    pub thread_system_us: u64,
+    /// User time of the thread asking.
+    pub thread_user_us: u64,
+}
+
+/// Facts about the process that INFO shows.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessFacts {
+    /// Process id.
+    pub pid: u32,
+    /// Name, release and machine of the system.
+    pub os: String,
+    /// Path of the binary.
+    pub executable: String,
+    /// Path of the configuration file, empty without one.
+    pub config_file: String,
+    /// Listening addresses: kind, address list and port, as INFO shows them.
+    pub listeners: Vec<String>,
+    /// The port in use.
+    pub port: u16,
+    /// Random, 40 hexadecimal digits, new at each start.
+    pub run_id: String,
+    /// Unix time of the start, in seconds.
+    pub started_at: i64,
+}
+
+/// A flag that a connection's task looks at, and the waker that makes it look.
+///
+/// The engine raises it under its lock; the task lowers it before it asks the engine what there is to do.
+#[derive(Debug, Default)]
+pub struct Attention {
+    raised: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Attention {
+    /// Sets the flag and wakes the task.
+    pub fn raise(&self) {
+        if !self.raised.swap(true, Ordering::AcqRel)
+            && let Ok(waker) = self.waker.lock()
+            && let Some(waker) = waker.as_ref()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Clears the flag; true when it was set.
+    pub fn lower(&self) -> bool {
+        self.raised.load(Ordering::Acquire) && self.raised.swap(false, Ordering::AcqRel)
+    }
+
+    /// Remembers whom to wake. To be called before [`Self::lower`] by a task that is about to wait.
+    pub fn register(&self, waker: &Waker) {
+        if let Ok(mut registered) = self.waker.lock()
+            && !registered.as_ref().is_some_and(|old| old.will_wake(waker))
+        {
+            *registered = Some(waker.clone());
+        }
+    }
+}
+
+/// How a save went wrong.
+pub type HostError = String;
+
+/// Writes a snapshot to a sink, telling now and then how many keys are done; see [`crate::snapshot`].
+pub type WriteSnapshot<'a> = &'a dyn Fn(&mut dyn std::io::Write, &mut dyn FnMut(u64)) -> std::io::Result<()>;
+
+/// What a snapshot child says of itself while it works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChildReport {
+    /// Keys written.
+    pub keys_done: u64,
+    /// Private dirty memory, in bytes.
+    pub cow_bytes: u64,
+}
+
+/// How a snapshot child has ended.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotEnd {
+    /// Why it failed; `None` when it did not.
+    pub failed: Option<String>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Bytes of the snapshot.
+    pub bytes: u64,
+    /// Clients whose connections took all of it.
+    pub complete: Vec<crate::client::ClientId>,
+}
+
+/// A snapshot to be written by a child process.
+#[derive(Clone, Debug)]
+pub struct SnapshotJob {
+    /// Number of the job, echoed in [`crate::Engine::snapshot_finished`].
+    pub id: u64,
+    /// Where the bytes go.
+    pub target: SnapshotTarget,
+}
+
+/// Where a snapshot goes.
+#[derive(Clone, Debug)]
+pub enum SnapshotTarget {
+    /// The dump file.
+    File,
+    /// Straight to connections.
+    Sockets {
+        /// The connections.
+        targets: Vec<SocketTarget>,
+        /// Written to each behind the payload.
+        eof_mark: [u8; 40],
+        /// A connection that takes nothing for this long is given up, in milliseconds.
+        send_timeout_ms: u64,
+    },
+}
+
+/// One connection a snapshot goes to.
+#[derive(Clone, Debug)]
+pub struct SocketTarget {
+    /// Its client.
+    pub client: crate::client::ClientId,
+    /// Its file descriptor.
+    pub fd: i32,
+    /// Written before the payload.
+    pub prelude: Vec<u8>,
+}
+
+/// The process around the engine.
+pub trait Host: Send {
+    /// Writes a log line.
+    fn log(&self, level: Level, text: &str);
+    /// Memory figures; `used` is cheap, the others may take a system call.
+    fn memory(&self) -> MemoryFigures;
+    /// Bytes handed out by the allocator: cheap enough for every command.
+    fn used_memory(&self) -> usize;
+    /// Processor time.
+    fn cpu(&self) -> CpuFigures;
+    /// Facts for INFO.
+    fn facts(&self) -> ProcessFacts;
+    /// Frees in another thread.
+    fn free(&mut self, garbage: Vec<keyspace::Value>);
+    /// Frees whole databases in another thread, or here when `wait` is set.
+    fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool);
+    /// Values and databases still waiting to be freed.
+    fn pending_frees(&self) -> usize;
+    /// Writes the dump file in this process: temporary file, sync, rename, sync of the folder.
+    ///
+    /// # Errors
+    /// What went wrong; the old file is untouched.
+    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError>;
+    /// Forks a child that writes a snapshot; returns its process id.
+    ///
+    /// # Errors
+    /// The fork failed.
+    fn start_snapshot(&mut self, job: &SnapshotJob, write: WriteSnapshot<'_>) -> Result<u32, HostError>;
+    /// Kills the snapshot child; its end is reported as usual.
+    fn kill_snapshot(&mut self);
+    /// Opens the dump file.
+    ///
+    /// # Errors
+    /// What went wrong; `Ok(None)` when there is no file.
+    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError>;
+    /// Writes `header` and then the dump file to a replica's connection; reports
+    /// [`crate::Engine::dump_sent`] when all of it has been written.
+    fn send_dump(&mut self, client: crate::client::ClientId, header: Vec<u8>);
+    /// Removes the dump file (`rdb-del-sync-files`).
+    fn remove_dump(&mut self);
+    /// A parameter has been set: act on it (listeners, limits of the process, log).
+    ///
+    /// # Errors
+    /// Why it cannot be done; the parameter is then set back.
+    fn apply(&mut self, config: &crate::config::Config, parameter: crate::config::Param) -> Result<(), String>;
+    /// Reads the configuration file for CONFIG REWRITE.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn read_config_file(&mut self) -> Result<String, HostError>;
+    /// Replaces the configuration file.
+    ///
+    /// # Errors
+    /// What went wrong; the old file is untouched.
+    fn write_config_file(&mut self, text: &str) -> Result<(), HostError>;
+    /// The process is to end now, with this exit code.
+    fn exit(&mut self, code: i32);
+    /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).
+    fn stop_self(&mut self);
+    /// Blocks this thread (DEBUG SLEEP, key-load-delay).
+    fn sleep_us(&mut self, microseconds: u64);
+    /// Makes the process fail in the given way (DEBUG PANIC, SEGFAULT).
+    fn crash(&mut self, how: Crash);
+    /// Starts the process anew (DEBUG RESTART).
+    fn restart(&mut self, delay_ms: u64);
+    /// Unpredictable bytes for identities and marks.
+    fn random_bytes(&mut self) -> [u8; 32];
+}
+
+/// Ways to crash on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// As by a failed assertion.
+    Panic,
+    /// As by a wild pointer.
+    Segfault,
+}

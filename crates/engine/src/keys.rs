@@ -1,0 +1,752 @@
+//! The databases as handlers see them: lookups that respect expiry, and the one change hook.
+//!
+//! Every change of a key goes through [`Keys::changed`]: dirty counting, keyspace events, WATCH and blocked clients hang
+//! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
+
+use crate::effects::{DbKey, Effects};
+use crate::client::ClientId;
+use crate::error::Error;
+use crate::notify::{Classes, Event};
+use crate::rng::Random;
+use hashbrown::HashMap;
+use keyspace::{Db, Entry, EntryMut, Hash, Limits, List, Set, StrHow, StrRef, Ttl, Type, Value, ValueMut, ValueRef, ZSet};
+
+/// What an expired key means to the running command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// On a primary: missing, and deleted on the spot.
+    Delete,
+    /// On a replica: missing, but kept. Only the primary's DEL may remove it, or two clocks that disagree would make
+    /// two datasets that disagree.
+    Hide,
+    /// For commands from the primary and while loading: still there.
+    Ignore,
+}
+
+/// Counters about keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeyStats {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys deleted because their time had come.
+    pub expired: u64,
+    /// Keys deleted for want of memory.
+    pub evicted: u64,
+    /// Values handed to the background to be freed.
+    pub lazy_freed: u64,
+}
+
+/// Hooks that are armed, so that the usual change costs one test.
+const HOOK_EVENTS: u8 = 1;
+const HOOK_WATCH: u8 = 2;
+const HOOK_BLOCKED: u8 = 4;
+
+/// The databases, the selected one, the time, and what has to happen when a key changes.
+#[derive(Debug)]
+pub struct Keys {
+    /// All databases.
+    pub dbs: Vec<Db>,
+    /// The database of the running command.
+    pub db: usize,
+    /// Unix time in milliseconds; stands still while a command or a transaction runs.
+    pub now_ms: i64,
+    /// When compact encodings give way.
+    pub limits: Limits,
+    /// Changes since the start, counted as the reference counts them.
+    pub dirty: u64,
+    /// Counters.
+    pub stats: KeyStats,
+    /// What an expired key means now.
+    pub expiry: Expiry,
+    /// The random source of handlers.
+    pub rng: Random,
+    /// `notify-keyspace-events`.
+    events_on: Classes,
+    hooks: u8,
+    /// Reads do not refresh the access clock (CLIENT NO-TOUCH, a snapshot child lives).
+    pub no_touch: bool,
+    /// The access clock as [`Self::touch`] writes it; set by the timer.
+    pub access: AccessClock,
+    /// Lazy freeing, by cause.
+    pub lazy: LazyFree,
+    pub(crate) effects: Effects,
+    watched: HashMap<DbKey, Vec<ClientId>>,
+    /// Keys some client is blocked on, with how many clients are.
+    blocked_on: HashMap<DbKey, usize>,
+}
+
+/// What the access clock of an entry means under the current eviction policy.
+#[derive(Clone, Copy, Debug)]
+pub enum AccessClock {
+    /// Least recently used: seconds, modulo 2^24.
+    Lru(u32),
+    /// Least frequently used: minutes in the upper 16 bits, a logarithmic counter in the lower 8.
+    Lfu {
+        /// The minute clock, modulo 2^16.
+        minutes: u32,
+        /// `lfu-log-factor`.
+        log_factor: u32,
+        /// `lfu-decay-time` in minutes.
+        decay_minutes: u32,
+    },
+}
+
+/// Counter given to a new key under LFU, so that it is not evicted at once.
+const LFU_INIT: u32 = 5;
+
+impl AccessClock {
+    /// The clock value of a key that has just been made.
+    #[must_use]
+    pub fn fresh(self) -> u32 {
+        match self {
+            AccessClock::Lru(seconds) => seconds,
+            AccessClock::Lfu { minutes, .. } => (minutes << 8) | LFU_INIT,
+        }
+    }
+
+    /// The LFU counter of `clock` after decay.
+    #[must_use]
+    pub fn decayed(self, clock: u32) -> u32 {
+        let AccessClock::Lfu { minutes, decay_minutes, .. } = self else {
+            return clock & 0xff;
+        };
+        let elapsed = minutes.wrapping_sub(clock >> 8) & 0xffff;
+        match elapsed.checked_div(decay_minutes) {
+            Some(periods) => (clock & 0xff).saturating_sub(periods),
+            None => clock & 0xff,
+        }
+    }
+}
+
+/// `lazyfree-lazy-*`.
+#[derive(Clone, Copy, Debug)]
+pub struct LazyFree {
+    /// DEL behaves as UNLINK.
+    pub user_del: bool,
+    /// Overwritten and moved values.
+    pub server_del: bool,
+    /// Expired keys.
+    pub expire: bool,
+}
+
+impl Keys {
+    /// Empty databases.
+    #[must_use]
+    pub fn new(databases: usize, seed: u64) -> Self {
+        Keys {
+            dbs: (0..databases).map(|_| Db::new()).collect(),
+            db: 0,
+            now_ms: 0,
+            limits: Limits::default(),
+            dirty: 0,
+            stats: KeyStats::default(),
+            expiry: Expiry::Delete,
+            rng: Random::new(seed),
+            events_on: Classes::default(),
+            hooks: 0,
+            no_touch: false,
+            access: AccessClock::Lru(0),
+            lazy: LazyFree { user_del: true, server_del: true, expire: true },
+            effects: Effects::default(),
+            watched: HashMap::new(),
+            blocked_on: HashMap::new(),
+        }
+    }
+
+    /// The selected database.
+    #[inline]
+    #[must_use]
+    pub fn current(&self) -> &Db {
+        &self.dbs[self.db]
+    }
+
+    /// The selected database, to be changed. Tell [`Self::changed`] about it.
+    #[inline]
+    pub fn current_mut(&mut self) -> &mut Db {
+        &mut self.dbs[self.db]
+    }
+
+    // ---- lookups ----------------------------------------------------------------------------------------------------
+
+    /// Looks a key up for a read: counts a hit or a miss, refreshes the access clock, hides an expired key.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        let Some(entry) = self.dbs[self.db].get(key) else {
+            self.stats.misses += 1;
+            if self.hooks & HOOK_EVENTS != 0 {
+                push_event(&mut self.effects, self.events_on, Event::KEY_MISS, self.db, key);
+            }
+            return None;
+        };
+        if let Some(at) = entry.expire_at_ms()
+            && is_past(at, self.now_ms)
+            && self.expiry != Expiry::Ignore
+        {
+            self.stats.misses += 1;
+            if self.expiry == Expiry::Delete {
+                // Deleted when the command is settled: nothing may change under the reference we would return.
+                self.effects.expired.push((self.db, key.into()));
+                self.effects.pending = true;
+            }
+            if self.hooks & HOOK_EVENTS != 0 {
+                push_event(&mut self.effects, self.events_on, Event::KEY_MISS, self.db, key);
+            }
+            return None;
+        }
+        self.stats.hits += 1;
+        if !self.no_touch {
+            touch(entry, self.access, &mut self.rng);
+        }
+        Some(entry)
+    }
+
+    /// Looks a key up without leaving a trace: no counters, no access clock. Expired keys are missing.
+    #[must_use]
+    pub fn peek(&self, key: &[u8]) -> Option<&Entry> {
+        self.peek_in(self.db, key)
+    }
+
+    /// As [`Self::peek`], in any database.
+    #[must_use]
+    pub fn peek_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+        let entry = self.dbs.get(db)?.get(key)?;
+        (!self.is_gone(entry)).then_some(entry)
+    }
+
+    /// True when `entry` has expired as far as the running command is concerned.
+    #[inline]
+    #[must_use]
+    pub fn is_gone(&self, entry: &Entry) -> bool {
+        entry.expire_at_ms().is_some_and(|at| is_past(at, self.now_ms)) && self.expiry != Expiry::Ignore
+    }
+
+    /// Looks a key up to change it. An expired key is deleted first.
+    #[inline]
+    pub fn write(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
+        self.expire_now(self.db, key);
+        let entry = self.dbs[self.db].get_mut(key)?;
+        if !self.no_touch {
+            touch(entry.entry(), self.access, &mut self.rng);
+        }
+        Some(entry)
+    }
+
+    /// Deletes the key if it has expired; true when it did. On a replica it only tells.
+    #[inline]
+    pub fn expire_now(&mut self, db: usize, key: &[u8]) -> bool {
+        // Databases without expiring keys pay nothing.
+        if self.dbs[db].expires_len() == 0 || self.expiry == Expiry::Ignore {
+            return false;
+        }
+        self.expire_now_slow(db, key)
+    }
+
+    fn expire_now_slow(&mut self, db: usize, key: &[u8]) -> bool {
+        let gone = self.dbs[db].get(key).is_some_and(|entry| self.is_gone(entry));
+        if gone && self.expiry == Expiry::Delete {
+            self.delete_expired(db, key);
+        }
+        gone
+    }
+
+    /// Removes a key whose time has come, with everything that follows from it.
+    pub fn delete_expired(&mut self, db: usize, key: &[u8]) {
+        let Some(entry) = self.dbs[db].remove(key) else {
+            return;
+        };
+        self.free(entry.into_value(), self.lazy.expire);
+        self.stats.expired += 1;
+        let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
+        self.effects.push_op(db, &[command, key]);
+        self.changed_in(db, key, Event::EXPIRED, 0);
+    }
+
+    // ---- typed lookups ----------------------------------------------------------------------------------------------
+
+    /// The string at `key`; `None` when there is none.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    #[inline]
+    pub fn string(&mut self, key: &[u8]) -> Result<Option<StrRef<'_>>, Error> {
+        match self.read(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Str(string)) => Ok(Some(string)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The list at `key`, to read.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn list(&mut self, key: &[u8]) -> Result<Option<&List>, Error> {
+        match self.read(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::List(list)) => Ok(Some(list)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The set at `key`, to read.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn set(&mut self, key: &[u8]) -> Result<Option<&Set>, Error> {
+        match self.read(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Set(set)) => Ok(Some(set)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The hash at `key`, to read.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, Error> {
+        match self.read(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The sorted set at `key`, to read.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn zset(&mut self, key: &[u8]) -> Result<Option<&ZSet>, Error> {
+        match self.read(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::ZSet(zset)) => Ok(Some(zset)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The list at `key`, to change; `None` when there is none.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn list_mut(&mut self, key: &[u8]) -> Result<Option<&mut List>, Error> {
+        match self.write(key).map(EntryMut::into_value_mut) {
+            None => Ok(None),
+            Some(ValueMut::List(list)) => Ok(Some(list)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The set at `key`, to change.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn set_mut(&mut self, key: &[u8]) -> Result<Option<&mut Set>, Error> {
+        match self.write(key).map(EntryMut::into_value_mut) {
+            None => Ok(None),
+            Some(ValueMut::Set(set)) => Ok(Some(set)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The hash at `key`, to change.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn hash_mut(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, Error> {
+        match self.write(key).map(EntryMut::into_value_mut) {
+            None => Ok(None),
+            Some(ValueMut::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The sorted set at `key`, to change.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn zset_mut(&mut self, key: &[u8]) -> Result<Option<&mut ZSet>, Error> {
+        match self.write(key).map(EntryMut::into_value_mut) {
+            None => Ok(None),
+            Some(ValueMut::ZSet(zset)) => Ok(Some(zset)),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The list at `key`, made if there is none. The caller must add to it, or remove the key again.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn list_or_new(&mut self, key: &[u8]) -> Result<(&mut List, &Limits), Error> {
+        let (entry, limits) = self.get_or_new(key, || Value::List(Box::new(List::new())));
+        match entry.into_value_mut() {
+            ValueMut::List(list) => Ok((list, limits)),
+            _ => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The set at `key`, made by `new` if there is none.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn set_or_new(&mut self, key: &[u8], new: impl FnOnce() -> Set) -> Result<(&mut Set, &Limits), Error> {
+        let (entry, limits) = self.get_or_new(key, || Value::Set(Box::new(new())));
+        match entry.into_value_mut() {
+            ValueMut::Set(set) => Ok((set, limits)),
+            _ => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The hash at `key`, made if there is none.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn hash_or_new(&mut self, key: &[u8]) -> Result<(&mut Hash, &Limits), Error> {
+        let (entry, limits) = self.get_or_new(key, || Value::Hash(Box::new(Hash::new())));
+        match entry.into_value_mut() {
+            ValueMut::Hash(hash) => Ok((hash, limits)),
+            _ => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The sorted set at `key`, made by `new` if there is none.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn zset_or_new(&mut self, key: &[u8], new: impl FnOnce() -> ZSet) -> Result<(&mut ZSet, &Limits), Error> {
+        let (entry, limits) = self.get_or_new(key, || Value::ZSet(Box::new(new())));
+        match entry.into_value_mut() {
+            ValueMut::ZSet(zset) => Ok((zset, limits)),
+            _ => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    fn get_or_new(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> (EntryMut<'_>, &Limits) {
+        self.expire_now(self.db, key);
+        let (entry, created) = self.dbs[self.db].get_or_insert_with(key, new);
+        if created {
+            entry.entry().set_clock(self.access.fresh());
+            if self.hooks & HOOK_EVENTS != 0 {
+                push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
+            }
+        } else if !self.no_touch {
+            touch(entry.entry(), self.access, &mut self.rng);
+        }
+        (entry, &self.limits)
+    }
+
+    // ---- changes ----------------------------------------------------------------------------------------------------
+
+    /// Makes `key` hold a string. The type that was there before goes.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], ttl: Ttl, how: StrHow) {
+        if ttl == Ttl::Keep {
+            self.expire_now(self.db, key);
+        }
+        match self.dbs[self.db].set_str(key, value, ttl, how) {
+            None => self.announce_new(key),
+            Some(old) => {
+                if let Some(heavy) = old.heavy {
+                    self.free(heavy, self.lazy.server_del);
+                }
+            }
+        }
+    }
+
+    /// Makes `key` hold `value`, whatever was there before.
+    pub fn put(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
+        self.put_in(self.db, key, value, expire_at_ms);
+    }
+
+    /// As [`Self::put`], in any database.
+    pub fn put_in(&mut self, db: usize, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
+        match self.dbs[db].insert(key, value, expire_at_ms) {
+            None => {
+                if self.hooks & HOOK_EVENTS != 0 {
+                    push_event(&mut self.effects, self.events_on, Event::NEW, db, key);
+                }
+            }
+            Some(old) => {
+                if let Some(heavy) = old.heavy {
+                    self.free(heavy, self.lazy.server_del);
+                }
+            }
+        }
+        let fresh = self.access.fresh();
+        if let Some(entry) = self.dbs[db].get(key) {
+            entry.set_clock(fresh);
+        }
+    }
+
+    #[inline]
+    fn announce_new(&mut self, key: &[u8]) {
+        let fresh = self.access.fresh();
+        if let (false, Some(entry)) = (matches!(self.access, AccessClock::Lru(0)), self.dbs[self.db].get(key)) {
+            entry.set_clock(fresh);
+        }
+        if self.hooks & HOOK_EVENTS != 0 {
+            push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
+        }
+    }
+
+    /// Removes a key, freeing its value in the background if that is worth it. Tells nobody: see [`Self::delete`].
+    pub fn remove(&mut self, key: &[u8], lazy: bool) -> bool {
+        match self.dbs[self.db].remove(key) {
+            None => false,
+            Some(entry) => {
+                self.free(entry.into_value(), lazy);
+                true
+            }
+        }
+    }
+
+    /// Removes a key and tells everybody: `del`, one change.
+    pub fn delete(&mut self, key: &[u8], lazy: bool) -> bool {
+        let removed = self.remove(key, lazy);
+        if removed {
+            self.changed(key, Event::DEL, 1);
+        }
+        removed
+    }
+
+    /// Removes a container that has become empty, with its `del` event. The change itself is already counted.
+    pub fn delete_if_empty(&mut self, key: &[u8]) -> bool {
+        let empty = match self.current().get(key).map(Entry::value) {
+            Some(ValueRef::List(list)) => list.is_empty(),
+            Some(ValueRef::Set(set)) => set.is_empty(),
+            Some(ValueRef::Hash(hash)) => hash.is_empty(),
+            Some(ValueRef::ZSet(zset)) => zset.is_empty(),
+            Some(ValueRef::Str(_)) | None => false,
+        };
+        if empty {
+            self.remove(key, false);
+            self.changed(key, Event::DEL, 0);
+        }
+        empty
+    }
+
+    /// Frees a value, in the background if it is large and `lazy` allows it.
+    pub fn free(&mut self, value: Value, lazy: bool) {
+        if lazy && value.free_effort() > keyspace::limits::HEAVY_EFFORT {
+            self.effects.garbage.push(value);
+            self.effects.pending = true;
+        }
+    }
+
+    /// The change hook: `key` of the selected database has changed by `dirty` changes, and `event` tells how.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8], event: Event, dirty: u64) {
+        self.dirty += dirty;
+        if self.hooks != 0 {
+            self.changed_slow(self.db, key, event);
+        }
+    }
+
+    /// As [`Self::changed`], in any database.
+    #[inline]
+    pub fn changed_in(&mut self, db: usize, key: &[u8], event: Event, dirty: u64) {
+        self.dirty += dirty;
+        if self.hooks != 0 {
+            self.changed_slow(db, key, event);
+        }
+    }
+
+    #[cold]
+    fn changed_slow(&mut self, db: usize, key: &[u8], event: Event) {
+        self.touch_watchers(db, key);
+        self.signal_ready(db, key);
+        push_event(&mut self.effects, self.events_on, event, db, key);
+    }
+
+    /// Publishes an event without counting a change, such as the second one of a command.
+    pub fn notify(&mut self, event: Event, key: &[u8]) {
+        self.notify_in(self.db, event, key);
+    }
+
+    /// As [`Self::notify`], in any database.
+    pub fn notify_in(&mut self, db: usize, event: Event, key: &[u8]) {
+        if self.hooks & HOOK_EVENTS != 0 {
+            push_event(&mut self.effects, self.events_on, event, db, key);
+        }
+    }
+
+    /// Breaks the WATCH of everybody who watches the key.
+    pub fn touch_watchers(&mut self, db: usize, key: &[u8]) {
+        if self.hooks & HOOK_WATCH != 0
+            && let Some(clients) = self.watched.get(&(db, key) as &dyn DbKeyRef)
+        {
+            self.effects.broken_watches.extend_from_slice(clients);
+            self.effects.pending = true;
+        }
+    }
+
+    /// Has the clients blocked on the key looked at once the command is done.
+    pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
+        if self.hooks & HOOK_BLOCKED != 0 && self.blocked_on.contains_key(&(db, key) as &dyn DbKeyRef) {
+            self.effects.ready.push((db, key.into()));
+            self.effects.pending = true;
+        }
+    }
+
+    /// Chooses the events to publish.
+    pub fn set_events(&mut self, classes: Classes) {
+        self.events_on = classes;
+        self.arm(HOOK_EVENTS, !classes.is_empty());
+    }
+
+    /// The events that are published.
+    #[must_use]
+    pub fn events_on(&self) -> Classes {
+        self.events_on
+    }
+
+    fn arm(&mut self, hook: u8, on: bool) {
+        self.hooks = if on { self.hooks | hook } else { self.hooks & !hook };
+    }
+
+    // ---- watching and blocking ----------------------------------------------------------------------------------------
+
+    /// `client` wants to know when the key changes.
+    pub(crate) fn watch(&mut self, db: usize, key: &[u8], client: ClientId) {
+        self.watched.entry((db, key.into())).or_default().push(client);
+        self.arm(HOOK_WATCH, true);
+    }
+
+    /// `client` no longer watches the key.
+    pub(crate) fn unwatch(&mut self, key: &DbKey, client: ClientId) {
+        if let Some(clients) = self.watched.get_mut(key) {
+            clients.retain(|id| *id != client);
+            if clients.is_empty() {
+                self.watched.remove(key);
+            }
+        }
+        self.arm(HOOK_WATCH, !self.watched.is_empty());
+    }
+
+    /// Number of keys somebody watches.
+    #[must_use]
+    pub fn watched_len(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// Breaks every WATCH on keys of `db` that exist now or would exist in `replacement` (FLUSHDB, SWAPDB, a new dataset).
+    pub(crate) fn touch_all_watchers(&mut self, db: usize, replacement: Option<&Db>) {
+        for ((watched_db, key), clients) in &self.watched {
+            let concerned = *watched_db == db
+                && (self.dbs[db].contains(key) || replacement.is_some_and(|other| other.contains(key)));
+            if concerned {
+                self.effects.broken_watches.extend_from_slice(clients);
+                self.effects.pending = true;
+            }
+        }
+    }
+
+    /// One more client is blocked on the key.
+    pub(crate) fn add_blocked_key(&mut self, key: DbKey) {
+        *self.blocked_on.entry(key).or_default() += 1;
+        self.arm(HOOK_BLOCKED, true);
+    }
+
+    /// One client fewer is blocked on the key.
+    pub(crate) fn drop_blocked_key(&mut self, key: &DbKey) {
+        if let Some(count) = self.blocked_on.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.blocked_on.remove(key);
+            }
+        }
+        self.arm(HOOK_BLOCKED, !self.blocked_on.is_empty());
+    }
+
+    /// Number of keys somebody is blocked on.
+    #[must_use]
+    pub fn blocked_keys_len(&self) -> usize {
+        self.blocked_on.len()
+    }
+
+    /// Has every blocked key of `db` that exists looked at (SWAPDB, a new dataset).
+    pub(crate) fn signal_all_ready(&mut self, db: usize) {
+        let ready: Vec<DbKey> = self
+            .blocked_on
+            .keys()
+            .filter(|(blocked_db, key)| *blocked_db == db && self.dbs[db].contains(key))
+            .cloned()
+            .collect();
+        self.effects.pending |= !ready.is_empty();
+        self.effects.ready.extend(ready);
+    }
+
+    /// The type of the key as TYPE prints it, `none` when it is missing.
+    #[must_use]
+    pub fn type_name(&self, key: &[u8]) -> &'static str {
+        self.peek(key).map_or("none", |entry| Type::name(entry.type_()))
+    }
+}
+
+/// A key is gone once the clock is past its time, not when it reaches it.
+#[inline]
+#[must_use]
+pub fn is_past(at_ms: i64, now_ms: i64) -> bool {
+    now_ms > at_ms
+}
+
+#[inline]
+fn touch(entry: &Entry, access: AccessClock, rng: &mut Random) {
+    match access {
+        AccessClock::Lru(seconds) => {
+            // A store only when the second has changed: reads of a hot key leave its cache line clean.
+            if entry.clock() != seconds {
+                entry.set_clock(seconds);
+            }
+        }
+        AccessClock::Lfu { minutes, log_factor, .. } => {
+            let mut counter = access.decayed(entry.clock());
+            if counter < 255 {
+                let base = f64::from(counter.saturating_sub(LFU_INIT));
+                if rng.unit() < 1.0 / (base * f64::from(log_factor) + 1.0) {
+                    counter += 1;
+                }
+            }
+            entry.set_clock((minutes << 8) | counter);
+        }
+    }
+}
+
+fn push_event(effects: &mut Effects, on: Classes, event: Event, db: usize, key: &[u8]) {
+    if on.contains(event.class) {
+        effects.events.push((event, (db, key.into())));
+        effects.pending = true;
+    }
+}
+
+/// Lets `(usize, Box<[u8]>)` maps be searched without building a box.
+pub(crate) trait DbKeyRef {
+    fn parts(&self) -> (usize, &[u8]);
+}
+
+impl DbKeyRef for DbKey {
+    fn parts(&self) -> (usize, &[u8]) {
+        (self.0, &self.1)
+    }
+}
+
+impl DbKeyRef for (usize, &[u8]) {
+    fn parts(&self) -> (usize, &[u8]) {
+        *self
+    }
+}
+
+impl std::hash::Hash for dyn DbKeyRef + '_ {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let (db, key) = self.parts();
+        db.hash(state);
+        key.hash(state);
+    }
+}
+
+impl hashbrown::Equivalent<DbKey> for dyn DbKeyRef + '_ {
+    fn equivalent(&self, other: &DbKey) -> bool {
+        self.parts() == other.parts()
+    }
+}

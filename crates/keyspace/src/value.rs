@@ -1,0 +1,284 @@
+//! Values: what a key may hold, as seen borrowed, mutably borrowed, and owned.
+
+use crate::limits::EMBSTR_MAX;
+use crate::{Element, Hash, Set, ZSet};
+
+/// The list type (stand-in until the list module arrives).
+#[derive(Debug, Default)]
+pub struct List;
+
+#[expect(
+    clippy::missing_docs_in_private_items,
+    missing_docs,
+    reason = "stand-in"
+)]
+impl List {
+    pub fn encoding(&self) -> Encoding {
+        Encoding::Listpack
+    }
+    pub fn free_effort(&self) -> usize {
+        1
+    }
+    pub fn memory_bytes(&self, _samples: usize) -> usize {
+        0
+    }
+}
+
+/// The data type of a value, as `TYPE` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// `string`
+    Str,
+    /// `list`
+    List,
+    /// `set`
+    Set,
+    /// `hash`
+    Hash,
+    /// `zset`
+    ZSet,
+}
+
+impl Type {
+    /// The name that `TYPE` replies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Str => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::Hash => "hash",
+            Type::ZSet => "zset",
+        }
+    }
+}
+
+/// How a value is held, as `OBJECT ENCODING` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// A string that is a canonical 64-bit integer.
+    Int,
+    /// A short string.
+    Embstr,
+    /// Any other string.
+    Raw,
+    /// A small list, set, hash or sorted set.
+    Listpack,
+    /// A list of nodes.
+    Quicklist,
+    /// A small set of integers.
+    Intset,
+    /// A large set or hash.
+    Hashtable,
+    /// A large sorted set. (The name is the protocol's; ours is a B+ tree.)
+    Skiplist,
+}
+
+impl Encoding {
+    /// The name that `OBJECT ENCODING` replies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+            Encoding::Raw => "raw",
+            Encoding::Listpack => "listpack",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Intset => "intset",
+            Encoding::Hashtable => "hashtable",
+            Encoding::Skiplist => "skiplist",
+        }
+    }
+}
+
+/// A string value, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrRef<'a> {
+    /// Held as an integer; its text is the canonical decimal form.
+    Int(i64),
+    /// Held as bytes.
+    Bytes(&'a [u8]),
+}
+
+/// A value, borrowed from its entry.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// A string.
+    Str(StrRef<'a>),
+    /// A list.
+    List(&'a List),
+    /// A set.
+    Set(&'a Set),
+    /// A hash.
+    Hash(&'a Hash),
+    /// A sorted set.
+    ZSet(&'a ZSet),
+}
+
+/// A value, borrowed to be changed. Strings are changed through [`crate::EntryMut`], because a string may
+/// live inside the entry's own allocation.
+#[derive(Debug)]
+pub enum ValueMut<'a> {
+    /// A string, to look at.
+    Str(StrRef<'a>),
+    /// A list.
+    List(&'a mut List),
+    /// A set.
+    Set(&'a mut Set),
+    /// A hash.
+    Hash(&'a mut Hash),
+    /// A sorted set.
+    ZSet(&'a mut ZSet),
+}
+
+/// A string value, owned and detached from any key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Str {
+    /// An integer.
+    Int(i64),
+    /// Bytes, reported as `embstr` when short enough, else `raw`.
+    Bytes(Vec<u8>),
+    /// Bytes, reported as `raw` however short.
+    Raw(Vec<u8>),
+}
+
+/// A value, owned and detached from any key. It may be sent to another thread to be freed there.
+#[derive(Debug)]
+pub enum Value {
+    /// A string.
+    Str(Str),
+    /// A list.
+    List(Box<List>),
+    /// A set.
+    Set(Box<Set>),
+    /// A hash.
+    Hash(Box<Hash>),
+    /// A sorted set.
+    ZSet(Box<ZSet>),
+}
+
+impl Value {
+    /// The data type.
+    pub fn type_(&self) -> Type {
+        match self {
+            Value::Str(_) => Type::Str,
+            Value::List(_) => Type::List,
+            Value::Set(_) => Type::Set,
+            Value::Hash(_) => Type::Hash,
+            Value::ZSet(_) => Type::ZSet,
+        }
+    }
+
+    /// Borrows the value.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Value::Str(Str::Int(n)) => ValueRef::Str(StrRef::Int(*n)),
+            Value::Str(Str::Bytes(b) | Str::Raw(b)) => ValueRef::Str(StrRef::Bytes(b)),
+            Value::List(v) => ValueRef::List(v),
+            Value::Set(v) => ValueRef::Set(v),
+            Value::Hash(v) => ValueRef::Hash(v),
+            Value::ZSet(v) => ValueRef::ZSet(v),
+        }
+    }
+
+    /// How the value is held.
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            Value::Str(Str::Int(_)) => Encoding::Int,
+            Value::Str(Str::Bytes(b)) if b.len() <= EMBSTR_MAX => Encoding::Embstr,
+            Value::Str(_) => Encoding::Raw,
+            other => other.as_ref().encoding(),
+        }
+    }
+
+    /// How much work freeing takes: 1 for one allocation, else about the number of allocations.
+    pub fn free_effort(&self) -> usize {
+        self.as_ref().free_effort()
+    }
+
+    /// Estimated bytes held, sampling at most `samples` elements (0: all).
+    pub fn memory_bytes(&self, samples: usize) -> usize {
+        self.as_ref().memory_bytes(samples)
+    }
+}
+
+impl ValueRef<'_> {
+    /// The data type.
+    pub fn type_(&self) -> Type {
+        match self {
+            ValueRef::Str(_) => Type::Str,
+            ValueRef::List(_) => Type::List,
+            ValueRef::Set(_) => Type::Set,
+            ValueRef::Hash(_) => Type::Hash,
+            ValueRef::ZSet(_) => Type::ZSet,
+        }
+    }
+
+    /// How the value is held. For strings prefer [`crate::Entry::encoding`], which also knows of short `raw` ones.
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            ValueRef::Str(StrRef::Int(_)) => Encoding::Int,
+            ValueRef::Str(StrRef::Bytes(bytes)) if bytes.len() <= EMBSTR_MAX => Encoding::Embstr,
+            ValueRef::Str(StrRef::Bytes(_)) => Encoding::Raw,
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::ZSet(zset) => zset.encoding(),
+        }
+    }
+
+    /// See [`Value::free_effort`].
+    pub fn free_effort(&self) -> usize {
+        match self {
+            ValueRef::Str(_) => 1,
+            ValueRef::List(list) => list.free_effort(),
+            ValueRef::Set(set) => set.free_effort(),
+            ValueRef::Hash(hash) => hash.free_effort(),
+            ValueRef::ZSet(zset) => zset.free_effort(),
+        }
+    }
+
+    /// See [`Value::memory_bytes`]. Of strings, the bytes alone.
+    pub fn memory_bytes(&self, samples: usize) -> usize {
+        match self {
+            ValueRef::Str(StrRef::Int(_)) => 0,
+            ValueRef::Str(StrRef::Bytes(bytes)) => bytes.len(),
+            ValueRef::List(list) => list.memory_bytes(samples),
+            ValueRef::Set(set) => set.memory_bytes(samples),
+            ValueRef::Hash(hash) => hash.memory_bytes(samples),
+            ValueRef::ZSet(zset) => zset.memory_bytes(samples),
+        }
+    }
+}
+
+impl<'a> StrRef<'a> {
+    /// Length in bytes of the text.
+    pub fn len(self) -> usize {
+        self.element().len()
+    }
+
+    /// Whether it is the empty string.
+    pub fn is_empty(self) -> bool {
+        matches!(self, StrRef::Bytes([]))
+    }
+
+    /// The same as an element of a container, which has the helpers to get at the text.
+    #[inline]
+    pub fn element(self) -> Element<'a> {
+        match self {
+            StrRef::Int(n) => Element::Int(n),
+            StrRef::Bytes(bytes) => Element::Bytes(bytes),
+        }
+    }
+}
+
+/// Why the bytes of a packed value cannot be the value they claim to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// A member or field comes twice.
+    Duplicate,
+    /// A field without a value, or a member without a score.
+    Unpaired,
+    /// A score that is no number.
+    Score,
+    /// Members that are not in order.
+    Unsorted,
+}
