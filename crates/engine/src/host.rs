@@ -231,12 +231,12 @@ pub trait Host: Send {
     ///
     /// # Errors
     /// What went wrong.
-    fn read_config_file(&mut self) -> Result<String, HostError>;
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError>;
     /// Replaces the configuration file.
     ///
     /// # Errors
     /// What went wrong; the old file is untouched.
-    fn write_config_file(&mut self, text: &str) -> Result<(), HostError>;
+    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
     /// The process is to end now, with this exit code.
     fn exit(&mut self, code: i32);
     /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).

@@ -2,10 +2,14 @@
 
 use crate::error::Error;
 
-/// Parses a float the way the reference does: decimal, exponent, `inf`, hexadecimal; not `nan`, no spaces.
+/// Parses a float the way the reference does: decimal with an optional exponent, `inf`, `infinity`, a leading `+`;
+/// not `nan`, no spaces, nothing behind it.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    keyspace::number::parse_f64(text)
+    let value: f64 = fast_float2::parse(text).ok()?;
+    // The parser gives infinity for numbers that are too large; the reference refuses those.
+    let spelled_out = text.iter().any(|byte| matches!(byte, b'n' | b'N'));
+    (!value.is_nan() && (value.is_finite() || spelled_out)).then_some(value)
 }
 
 /// An integer argument.

@@ -103,7 +103,7 @@ impl PubSub {
 
     /// `client` listens to `name`; it did not before.
     pub fn subscribe(&mut self, kind: Kind, name: &[u8], client: ClientId) {
-        self.map(kind).entry_ref(name).or_default().push(client);
+        self.map(kind).entry(name.into()).or_default().push(client);
     }
 
     /// `client` no longer listens to `name`.

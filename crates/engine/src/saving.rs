@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
 use crate::keys::Keys;
 use crate::snapshot::{self, Filter, ReplicationAux, SaveInfo};
-use keyspace::db::Resize;
+use keyspace::Resize;
 use replication::primary::{JobId, OtherChild, SnapshotResult};
 
 /// Seconds after a failed save before a save point tries again.

@@ -1,16 +1,14 @@
-//! What a server starts with: configuration files, standard input and the command line.
-//!
-//! The command line is turned into lines of a configuration file and read after it, so there is one reader.
+//! Reads the lines of a configuration: those of files, of standard input and, as lines too, of the command line.
 
 use std::collections::HashSet;
 use std::fmt;
 
-use super::limits::{INCLUDE_DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX, WORDS_MAX};
+use super::limits::{INCLUDE_DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX};
 use super::problem::Problem;
-use super::row::Phase;
+use super::row::{Flags, Phase};
 use super::table::{Config, Param};
 use super::text::Text;
-use super::words::{quote_into, split_words};
+use super::words::split_words;
 
 /// The version that error messages name.
 const VERSION: &str = "8.0.1";
@@ -31,118 +29,6 @@ pub trait Surroundings {
     /// # Errors
     /// The system's reason, such as `No such file or directory`.
     fn change_dir(&mut self, path: &[u8]) -> Result<(), String>;
-}
-
-/// What the command line asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// Run the server.
-    Run(CommandLine),
-    /// Print the version.
-    Version,
-    /// Print how to call the server.
-    Help,
-    /// Test this many megabytes of memory; `None` when the number is missing, which is an error.
-    TestMemory(Option<Text>),
-    /// Check the system's settings.
-    CheckSystem,
-}
-
-/// Arguments of a server that is to run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandLine {
-    /// The configuration file.
-    pub file: Option<Text>,
-    /// Whether more configuration comes from standard input, after the file and before the options.
-    pub stdin: bool,
-    /// The options as lines of a configuration file.
-    pub options: Vec<u8>,
-}
-
-impl Invocation {
-    /// Understands the arguments after the program's name.
-    ///
-    /// # Errors
-    /// More than [`WORDS_MAX`] arguments.
-    pub fn parse<A: AsRef<[u8]>>(args: &[A]) -> Result<Self, Problem> {
-        if args.len() > WORDS_MAX {
-            return Err(Problem::TooManyWords);
-        }
-        let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
-        Ok(match args.as_slice() {
-            [b"-v" | b"--version", ..] => Self::Version,
-            [b"-h" | b"--help", ..] => Self::Help,
-            [b"--test-memory", megabytes] => Self::TestMemory(Some(Text::from(*megabytes))),
-            [b"--test-memory", ..] => Self::TestMemory(None),
-            [b"--check-system", ..] => Self::CheckSystem,
-            args => Self::Run(CommandLine::parse(args)),
-        })
-    }
-}
-
-impl CommandLine {
-    fn parse(mut args: &[&[u8]]) -> Self {
-        let mut line = Self::default();
-        match args {
-            [b"-", rest @ ..] => {
-                line.stdin = true;
-                args = rest;
-            }
-            [first, rest @ ..] if !first.starts_with(b"-") => {
-                // An empty name means no file, as an unset variable in a script would give.
-                line.file = (!first.is_empty()).then(|| Text::from(*first));
-                args = rest;
-            }
-            _ => {}
-        }
-        if let [rest @ .., b"-"] = args {
-            line.stdin = true;
-            args = rest;
-        }
-        line.options = option_lines(args);
-        line
-    }
-
-    /// The text to load: the file's, then standard input's, then the options.
-    pub fn text(&self, file: &[u8], stdin: &[u8]) -> Vec<u8> {
-        // The line break is there without options and after a last line that has one, as in the reference: line
-        // numbers in error messages count it.
-        [file, stdin, b"\n", &self.options].concat()
-    }
-}
-
-/// `--name value value` as `name "value" "value"`, one line per option.
-///
-/// A word after an option's name is a value even if it looks like an option, so that values may start with `--`.
-/// The exception is `--save`, which without values means `save ""`.
-fn option_lines(args: &[&[u8]]) -> Vec<u8> {
-    let mut lines = Vec::new();
-    let mut name_may_follow = true;
-    for (at, arg) in args.iter().enumerate() {
-        match arg.strip_prefix(b"--") {
-            Some(name) if name_may_follow => {
-                if !lines.is_empty() {
-                    lines.push(b'\n');
-                }
-                lines.extend(name);
-                lines.push(b' ');
-                // `"--port 7000"` in one argument has its value already.
-                let bare = split_words(arg).is_ok_and(|words| words.len() == 1);
-                let next_is_option = args.get(at + 1).is_none_or(|next| next.starts_with(b"--"));
-                if bare && next_is_option && name.eq_ignore_ascii_case(b"save") {
-                    lines.extend(b"\"\"");
-                } else {
-                    name_may_follow = !bare;
-                }
-            }
-            _ => {
-                quote_into(&mut lines, arg);
-                lines.push(b' ');
-                name_may_follow = true;
-            }
-        }
-    }
-    lines
 }
 
 /// Where a directive stood, for messages about it.
@@ -338,6 +224,15 @@ impl Loader<'_> {
     }
 
     fn parameter(&mut self, param: Param, args: &[Vec<u8>]) -> Result<(), Trouble> {
+        let split;
+        let args = match args {
+            // A whole list may stand in one word: save "3600 1 300 100", or "" for an empty list.
+            [list] if param.row().flags.contains(Flags::MULTI_ARG) => {
+                split = split_words(list)?;
+                &split
+            }
+            args => args,
+        };
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         self.startup.config.set(param, &args, Phase::Startup)?;
         if param == Param::Dir {
@@ -381,7 +276,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{AppendFsync, OutputLimit, Primary, SaveRule};
+    use crate::config::{AppendFsync, Invocation, OutputLimit, Primary, SaveRule};
 
     /// Files by name; the working directory is the last one that was asked for.
     #[derive(Default)]
@@ -429,13 +324,6 @@ mod tests {
                 (place.line, place.text.to_string(), problem.to_string())
             }
             other => panic!("{text}: {other:?}"),
-        }
-    }
-
-    fn options(args: &[&str]) -> CommandLine {
-        match Invocation::parse(args).unwrap() {
-            Invocation::Run(line) => line,
-            other => panic!("{other:?}"),
         }
     }
 
@@ -504,6 +392,7 @@ mod tests {
             [rule(5, 1), rule(60, 10), rule(70, 20)]
         );
         assert_eq!(rules("save 5 1\nsave \"\"\nsave 6 1"), [rule(6, 1)]);
+        assert_eq!(rules("save \"5 1 6 2\""), [rule(5, 1), rule(6, 2)]);
     }
 
     #[test]
@@ -708,73 +597,15 @@ mod tests {
     }
 
     #[test]
-    fn options_become_lines() {
-        let lines = |args: &[&str]| String::from_utf8(options(args).options).unwrap();
-        assert_eq!(
-            lines(&["--port", "7000", "--bind", "a", "b"]),
-            "port \"7000\" \nbind \"a\" \"b\" "
-        );
-        assert_eq!(lines(&["--save", "--port", "1"]), "save \"\"\nport \"1\" ");
-        assert_eq!(lines(&["--save"]), "save \"\"");
-        assert_eq!(
-            lines(&["--save", "3600", "1", "--save", "60", "10"]),
-            "save \"3600\" \"1\" \nsave \"60\" \"10\" "
-        );
-        assert_eq!(
-            lines(&["--save", "", "--port", "1"]),
-            "save \"\" \nport \"1\" "
-        );
-        assert_eq!(
-            lines(&["--timeout", "--port", "1"]),
-            "timeout \"--port\" \"1\" "
-        );
-        assert_eq!(
-            lines(&["--timeout 5", "--port", "1"]),
-            "timeout 5 \nport \"1\" "
-        );
-        assert_eq!(lines(&["--port=1"]), "port=1 ");
-        assert_eq!(lines(&["--", "port", "1"]), " \"port\" \"1\" ");
-        assert_eq!(lines(&["-x"]), "\"-x\" ");
-    }
-
-    #[test]
-    fn files_and_standard_input_come_before_options() {
-        let line = options(&["a.conf", "--port", "1", "-"]);
-        assert_eq!(
-            (line.file.clone(), line.stdin),
-            (Some("a.conf".into()), true)
-        );
-        assert_eq!(line.text(b"f\n", b"s"), b"f\ns\nport \"1\" ");
-        assert_eq!(options(&["-", "--port", "1"]).file, None);
-        assert!(options(&["-", "--port", "1"]).stdin);
-        assert_eq!(options(&[]), CommandLine::default());
-        assert_eq!(options(&[""]), CommandLine::default());
-
-        // The numbers that the reference gives lines of the command line.
-        let error = load(&String::from_utf8(options(&["--foo", "bar"]).text(b"", b"")).unwrap())
-            .unwrap_err();
+    fn lines_of_the_command_line_have_the_numbers_of_the_reference() {
+        let Ok(Invocation::Run(line)) = Invocation::parse(&["--foo", "bar"]) else {
+            panic!()
+        };
+        let error = Startup::load(&line.text(b"", b""), &mut Fake::default()).unwrap_err();
         assert!(
             error
                 .to_string()
                 .contains("at line 2\n>>> 'foo \"bar\"'\nBad directive")
-        );
-    }
-
-    #[test]
-    fn other_invocations_are_recognised() {
-        assert_eq!(Invocation::parse(&["-v"]), Ok(Invocation::Version));
-        assert_eq!(Invocation::parse(&["--help"]), Ok(Invocation::Help));
-        assert_eq!(
-            Invocation::parse(&["--test-memory", "5"]),
-            Ok(Invocation::TestMemory(Some("5".into())))
-        );
-        assert_eq!(
-            Invocation::parse(&["--test-memory"]),
-            Ok(Invocation::TestMemory(None))
-        );
-        assert_eq!(
-            Invocation::parse(&["--check-system"]),
-            Ok(Invocation::CheckSystem)
         );
     }
 

@@ -7,6 +7,7 @@
 mod change;
 mod checks;
 mod choice;
+mod command_line;
 mod example;
 pub mod limits;
 mod load;
@@ -26,8 +27,9 @@ pub use choice::{
     PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
     ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
+pub use command_line::{CommandLine, Invocation};
 pub use example::example_conf;
-pub use load::{CommandLine, Directive, Invocation, LoadError, Place, Startup, Surroundings};
+pub use load::{Directive, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
 pub use rewrite::rewrite;
 pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};

@@ -313,7 +313,7 @@ mod tests {
     fn rewritten(old: &str, set: &[(Param, &str)]) -> String {
         let mut config = Startup::load(old.as_bytes(), &mut Nothing).unwrap().config;
         for (param, value) in set {
-            let words: Vec<&[u8]> = value.split(' ').map(str::as_bytes).collect();
+            let words: Vec<&[u8]> = value.split_whitespace().map(str::as_bytes).collect();
             config.set(*param, &words, Phase::Runtime).unwrap();
         }
         String::from_utf8(rewrite::<&str>(old.as_bytes(), &config, &[])).unwrap()

@@ -176,6 +176,25 @@ impl Hub {
         &self.history
     }
 
+    /// The DB selected in the stream; `None` when the next command brings its own SELECT.
+    pub fn stream_db(&self) -> Option<u32> {
+        self.stream_db
+    }
+
+    /// A copy of the stream behind `offset`, as far as it is held: for tests and tools, not for replicas.
+    pub fn stream_since(&mut self, offset: u64) -> Vec<u8> {
+        let Some(backlog) = &mut self.backlog else {
+            return Vec::new();
+        };
+        let Some(cursor) = backlog.cursor_at(offset + 1) else {
+            return Vec::new();
+        };
+        let mut slices = Slices::new();
+        backlog.read(&cursor, usize::MAX, usize::MAX, &mut slices);
+        backlog.release(cursor);
+        slices.iter().flat_map(|slice| slice.iter().copied()).collect()
+    }
+
     /// The shared buffer, if there is one.
     pub fn backlog(&self) -> Option<&Backlog> {
         self.backlog.as_ref()
