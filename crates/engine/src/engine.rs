@@ -99,7 +99,11 @@ impl Engine {
                     last_load_keys: (0, 0),
                     jobs: 0,
                 },
-                debug: DebugKnobs { active_expire: true, pause_after_fork: false, pause_cron: false },
+                debug: DebugKnobs {
+                    active_expire: true,
+                    pause_after_fork: false,
+                    pause_cron: false,
+                },
                 shutdown: None,
                 gate: false,
                 now_ns: (clock.monotonic_ns)(),
@@ -133,7 +137,11 @@ impl Engine {
     ///
     /// # Errors
     /// Too many clients, or protected mode.
-    pub fn connect(&mut self, peer: Peer, attention: Arc<Attention>) -> Result<(u32, ClientId), Error> {
+    pub fn connect(
+        &mut self,
+        peer: Peer,
+        attention: Arc<Attention>,
+    ) -> Result<(u32, ClientId), Error> {
         self.set_time();
         self.core.stats.connections += 1;
         if self.core.clients.len() >= self.core.config.maxclients as usize {
@@ -146,7 +154,11 @@ impl Engine {
             return Err(Error::PROTECTED);
         }
         let id = self.core.clients.next_id();
-        let protocol = if self.core.config.client_default_resp == 3 { Protocol::V3 } else { Protocol::V2 };
+        let protocol = if self.core.config.client_default_resp == 3 {
+            Protocol::V3
+        } else {
+            Protocol::V2
+        };
         let mut client = Box::new(Client::new(id, peer, attention, self.keys.now_ms, protocol));
         client.authenticated = no_password;
         Ok((self.core.clients.add(client), id))
@@ -158,10 +170,15 @@ impl Engine {
         let Some(mut client) = self.core.clients.take(slot) else {
             return;
         };
-        let closed = self.core.repl.with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
+        let closed = self
+            .core
+            .repl
+            .with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
         self.release_state(&mut client);
         if closed == replication::primary::Closed::Protected {
-            client.flags.set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
+            client
+                .flags
+                .set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
             self.core.clients.put_back(slot, client);
         } else {
             self.core.clients.release(slot, client.id);
@@ -185,9 +202,19 @@ impl Engine {
     ///
     /// `buffer` is what the requests point into. `scratch` is an empty buffer to reply into; afterwards it holds all
     /// output of the client that has not been taken yet.
-    pub fn run(&mut self, slot: u32, batch: &Batch, from: usize, buffer: &[u8], scratch: &mut Vec<u8>) -> Ran {
+    pub fn run(
+        &mut self,
+        slot: u32,
+        batch: &Batch,
+        from: usize,
+        buffer: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Ran {
         let Some(mut client) = self.core.clients.take(slot) else {
-            return Ran { done: batch.len(), then: Then::Close };
+            return Ran {
+                done: batch.len(),
+                then: Then::Close,
+            };
         };
         self.set_time();
         self.core.stats.reads += 1;
@@ -204,18 +231,26 @@ impl Engine {
         self.keys.expiry = self.expiry_for_clients();
         let mut done = from;
         let mut then = Then::Continue;
-        if !client.flags.has(ClientFlags::BLOCKED | ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+        if !client
+            .flags
+            .has(ClientFlags::BLOCKED | ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
+        {
             while done < batch.len() {
                 let spans = batch.request(done);
                 if spans.is_empty() {
                     // An empty line: from a replica a sign of life, from anybody else nothing.
                     if client.flags.has(ClientFlags::REPLICA) {
-                        self.core.repl.with_hub(|hub, env| hub.newline(env, replication::ClientId(client.id)));
+                        self.core.repl.with_hub(|hub, env| {
+                            hub.newline(env, replication::ClientId(client.id))
+                        });
                     }
                     done += 1;
                     continue;
                 }
-                let args: SmallVec<[&[u8]; 8]> = spans.iter().map(|span| batch.bytes(buffer, *span)).collect();
+                let args: SmallVec<[&[u8]; 8]> = spans
+                    .iter()
+                    .map(|span| batch.bytes(buffer, *span))
+                    .collect();
                 self.keys.now_ms = base_ms + ((self.core.now_ns - base_ns) / 1_000_000) as i64;
                 match self.run_one(&mut client, &mut out, &args) {
                     Flow::Done => done += 1,
@@ -231,14 +266,20 @@ impl Engine {
                         break;
                     }
                 }
-                if client.flags.has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+                if client
+                    .flags
+                    .has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
+                {
                     break;
                 }
             }
         } else if client.flags.has(ClientFlags::BLOCKED) {
             then = Then::Wait;
         }
-        if client.flags.has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+        if client
+            .flags
+            .has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
+        {
             then = Then::Close;
         }
         client.out.protocol = out.protocol;
@@ -252,8 +293,11 @@ impl Engine {
     #[inline]
     fn run_one(&mut self, client: &mut Client, out: &mut Reply, args: &[&[u8]]) -> Flow {
         self.keys.db = client.db;
-        self.keys.no_touch = client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
-        let quiet = client.flags.has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
+        self.keys.no_touch =
+            client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
+        let quiet = client
+            .flags
+            .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
         let mark = out.len();
         if quiet {
             let skip = client.flags.has(ClientFlags::REPLY_SKIP_NEXT);
@@ -261,9 +305,21 @@ impl Engine {
             client.flags.clear(ClientFlags::REPLY_SKIP_NEXT);
         }
         let meta = &meta::COMMANDS[0];
-        let mut x = Exec { keys: &mut self.keys, core: &mut self.core, client, out, meta, retrying: false, waits: false };
+        let mut x = Exec {
+            keys: &mut self.keys,
+            core: &mut self.core,
+            client,
+            out,
+            meta,
+            retrying: false,
+            waits: false,
+        };
         let flow = dispatch::process(&mut x, args);
-        if quiet && client.flags.has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP) {
+        if quiet
+            && client
+                .flags
+                .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP)
+        {
             out.truncate(mark);
             client.flags.clear(ClientFlags::REPLY_SKIP);
         }
@@ -282,7 +338,9 @@ impl Engine {
 
     /// The peer has violated the protocol: adds the error to its output and marks it to be closed.
     pub fn protocol_error(&mut self, slot: u32, error: ProtocolError) {
-        let Some(client) = self.core.clients.take(slot) else { return };
+        let Some(client) = self.core.clients.take(slot) else {
+            return;
+        };
         let mut client = client;
         let text = format!("ERR {error}");
         self.core.stats.count_error("ERR");
@@ -293,7 +351,10 @@ impl Engine {
         {
             let line = format!(
                 "Protocol error ({error}) from client: {}",
-                crate::commands::client::describe(&client, self.core.config.hide_user_data_from_log)
+                crate::commands::client::describe(
+                    &client,
+                    self.core.config.hide_user_data_from_log
+                )
             );
             self.core.log(Level::Verbose, &line);
         }
@@ -349,14 +410,20 @@ impl Engine {
         let limit = if client.authenticated {
             self.core.config.client_query_buffer_limit
         } else {
-            self.core.config.client_query_buffer_limit.min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
+            self.core
+                .config
+                .client_query_buffer_limit
+                .min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
         };
         let mut then = Then::Continue;
         if held as u64 > limit {
             self.core.stats.query_buffer_disconnections += 1;
             let line = format!(
                 "Closing client that reached max query buffer length: {}",
-                crate::commands::client::describe(&client, self.core.config.hide_user_data_from_log)
+                crate::commands::client::describe(
+                    &client,
+                    self.core.config.hide_user_data_from_log
+                )
             );
             self.core.log(Level::Warning, &line);
             then = Then::Close;
@@ -372,7 +439,11 @@ impl Engine {
             return;
         }
         let limits = &self.core.config.client_output_buffer_limit;
-        let limit = if client.flags.has(ClientFlags::PUBSUB) { limits.pubsub } else { limits.normal };
+        let limit = if client.flags.has(ClientFlags::PUBSUB) {
+            limits.pubsub
+        } else {
+            limits.normal
+        };
         let now_ms = self.core.monotonic_ms() as i64;
         let mut over = limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes;
         if limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes {
@@ -419,7 +490,10 @@ impl Engine {
 /// Forgets a snapshot channel whose grace period is over.
 pub(crate) fn forget_protected(core: &mut Core, id: ClientId) {
     if let Some(slot) = core.clients.slot(id)
-        && core.clients.get(id).is_some_and(|client| client.flags.has(ClientFlags::PROTECTED))
+        && core
+            .clients
+            .get(id)
+            .is_some_and(|client| client.flags.has(ClientFlags::PROTECTED))
         && core.clients.take(slot).is_some()
     {
         core.clients.release(slot, id);

@@ -1,7 +1,8 @@
 //! Values: what a key may hold, as seen borrowed, mutably borrowed, and owned.
 
 use crate::limits::EMBSTR_MAX;
-use crate::{Element, Hash, Set, ZSet};
+use crate::{Element, Hash, List, Set, ZSet};
+
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
