@@ -6,7 +6,6 @@ use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
 use crate::exec::{Args, Exec, Handler};
-use crate::host::Level;
 use crate::keys::{Expiry, Keys};
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -629,19 +628,4 @@ pub(crate) fn unblock_with(
         unregister_blocked(keys, core, &mut client);
     }
     core.clients.put_back(slot, client);
-}
-
-/// Replies with an error from outside a handler, counting it.
-pub(crate) fn error_reply(core: &mut Core, out: &mut Reply, error: &Error) {
-    write_error(core, out, error);
-}
-
-/// Logs a panic that a handler let escape; there should be none.
-#[cold]
-pub(crate) fn count_panic(core: &mut Core, what: &str) {
-    core.stats.panics_caught += 1;
-    core.log(
-        Level::Warning,
-        &format!("A command handler failed an assertion: {what}"),
-    );
 }

@@ -5,7 +5,7 @@
 use crate::client::Peer;
 use crate::config::{Config, Param};
 use crate::effects::encode_command;
-use crate::engine::Engine;
+use crate::engine::{Engine, Traffic};
 use crate::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,
@@ -141,8 +141,8 @@ impl Driver {
             .decode(&mut buffer, &mut batch, usize::MAX)
             .expect("the request is well formed");
         let mut out = Vec::new();
-        self.engine.run(slot, &batch, 0, &buffer, &mut out);
-        self.engine.wrote(slot, out.len(), 0);
+        self.engine
+            .run(slot, &batch, 0, &buffer, Traffic::default(), &mut out);
         out
     }
 
@@ -150,8 +150,7 @@ impl Driver {
     pub(crate) fn pushed(&mut self, index: usize) -> Vec<u8> {
         let slot = self.client(index);
         let mut out = Vec::new();
-        self.engine.take_output(slot, &mut out);
-        self.engine.wrote(slot, out.len(), 0);
+        self.engine.take_output(slot, Traffic::default(), &mut out);
         out
     }
 
