@@ -1,5 +1,7 @@
 //! Encoding thresholds and the fixed bounds of this crate.
 
+use crate::ListLimits;
+
 /// When compact encodings give way to tables; the configuration options of the same names.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -17,6 +19,8 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, in bytes.
     pub zset_max_listpack_value: usize,
+    /// Of lists.
+    pub list: ListLimits,
 }
 
 impl Default for Limits {
@@ -29,6 +33,7 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            list: ListLimits::default(),
         }
     }
 }

@@ -1,24 +1,7 @@
 //! Values: what a key may hold, as seen borrowed, mutably borrowed, and owned.
 
 use crate::limits::EMBSTR_MAX;
-use crate::{Element, Hash, Set, ZSet};
-
-/// The list type (stand-in until the list module arrives).
-#[derive(Debug, Default)]
-pub struct List;
-
-#[expect(missing_docs, reason = "stand-in")]
-impl List {
-    pub fn encoding(&self) -> Encoding {
-        Encoding::Listpack
-    }
-    pub fn free_effort(&self) -> usize {
-        1
-    }
-    pub fn memory_bytes(&self, _samples: usize) -> usize {
-        0
-    }
-}
+use crate::{Element, Hash, List, Set, ZSet};
 
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

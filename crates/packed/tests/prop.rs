@@ -103,6 +103,18 @@ fn apply(pack: &mut Listpack, model: &mut Vec<Vec<u8>>, op: Op) {
             let found = pack.find(&needle, Some(pos(pack, from)), skip);
             let expected = (from..len).step_by(skip + 1).find(|&j| model[j] == needle);
             assert_eq!(found, expected.map(|j| pos(pack, j)));
+            let last = model[..=from].iter().rposition(|v| *v == needle);
+            assert_eq!(
+                pack.rfind(&needle, Some(pos(pack, from))),
+                last.map(|j| pos(pack, j))
+            );
+            let through = pack
+                .iter_through(pos(pack, from))
+                .rev()
+                .map(Element::to_vec);
+            assert!(through.eq(model[..=from].iter().rev().cloned()));
+            let onward = pack.iter_from(pos(pack, from)).map(Element::to_vec);
+            assert!(onward.eq(model[from..].iter().cloned()));
             assert_eq!(pack.find(b"nowhere to be found", None, skip), None);
         }
         Op::PopFront(n) => {

@@ -236,6 +236,23 @@ impl Listpack {
         }
     }
 
+    /// The last element equal to `needle`, from `from` (or the back) on towards the front.
+    pub fn rfind(&self, needle: &[u8], from: Option<Pos>) -> Option<Pos> {
+        let bytes = self.as_bytes();
+        let int = parse_i64(needle);
+        let mut at = from.or_else(|| self.last())?;
+        loop {
+            let found = match decode(bytes, at.0).0 {
+                Element::Int(value) => int == Some(value),
+                Element::Bytes(value) => value == needle,
+            };
+            if found {
+                return Some(at);
+            }
+            at = self.prev(at)?;
+        }
+    }
+
     /// The elements, front to back; double-ended.
     pub fn iter(&self) -> Iter<'_> {
         Iter::new(self.as_bytes(), HEADER, self.byte_len() - 1)
@@ -244,6 +261,12 @@ impl Listpack {
     /// The elements from `from` to the last; double-ended.
     pub fn iter_from(&self, from: Pos) -> Iter<'_> {
         Iter::new(self.as_bytes(), from.0, self.byte_len() - 1)
+    }
+
+    /// The elements from the first to the one at `to`, which is among them; double-ended.
+    pub fn iter_through(&self, to: Pos) -> Iter<'_> {
+        let bytes = self.as_bytes();
+        Iter::new(bytes, HEADER, to.0 + entry_len(bytes, to.0))
     }
 
     // Edits.
