@@ -239,8 +239,15 @@ impl Quicklist {
                 pack.replace(at, value);
                 if *count > 1 && limits.overgrown(pack.byte_len()) {
                     // Beside the new value, so that one large value after the other ends up in nodes of a few.
-                    let cut = if place.offset + 1 < *count as usize { place.offset + 1 } else { place.offset };
-                    self.split(Place { node: place.node, offset: cut });
+                    let cut = if place.offset + 1 < *count as usize {
+                        place.offset + 1
+                    } else {
+                        place.offset
+                    };
+                    self.split(Place {
+                        node: place.node,
+                        offset: cut,
+                    });
                 }
             }
             node @ Node::Plain(_) => *node = Node::of(value, limits),

@@ -1,5 +1,7 @@
 //! Sorted sets: a listpack of members and scores, or a member index plus an order-statistic tree.
 
+pub mod tree;
+
 use crate::{Element, Encoding, Limits, Rng};
 
 /// A range of scores (ZRANGEBYSCORE, ZCOUNT). `min` and `max` may be infinite, never NaN.
