@@ -58,3 +58,6 @@ pub const HEAVY_EFFORT: usize = 64;
 
 /// From this many bytes on, a string is worth freeing in the background: about where the allocator unmaps pages.
 pub const HEAVY_BYTES: usize = 1 << 20;
+
+/// No table is presized for more items than this, whatever a file promises.
+pub const RESERVE_MAX: usize = 1 << 26;
