@@ -126,10 +126,18 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
         .get("keys")
         .map_or(vec![0; 3], |keys| array(keys).iter().map(int).collect());
     let key_specs = list(fields, "key_specs", key_spec);
+    let key_grammar = match fields.get("key_grammar").map(string) {
+        None => "None",
+        Some("set") => "Some(KeyGrammar::Set)",
+        Some("bitfield") => "Some(KeyGrammar::Bitfield)",
+        Some("sort") => "Some(KeyGrammar::Sort)",
+        Some("migrate") => "Some(KeyGrammar::Migrate)",
+        Some(other) => panic!("unknown key grammar {other}"),
+    };
     format!(
         "Meta {{ id: {id}, name: {name:?}, full_name: {full_name:?}, folded: Folded::new({name:?}.as_bytes()), \
          arity: {}, flags: {}, acl: {}, first_key: {}, last_key: {}, step: {}, key_specs: {key_specs}, \
-         subcommands: {subcommands}, docs: &{} }},\n",
+         key_grammar: {key_grammar}, subcommands: {subcommands}, docs: &{} }},\n",
         int(&fields["arity"]),
         bits(fields.get("flags"), "Flags"),
         bits(fields.get("acl"), "AclCategories"),

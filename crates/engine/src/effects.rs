@@ -46,6 +46,8 @@ pub(crate) struct Effects {
     pub(crate) ready: Vec<DbKey>,
     /// Clients whose WATCH has been broken.
     pub(crate) broken_watches: Vec<ClientId>,
+    /// Those of them that were running just then.
+    pub(crate) broken_running: Vec<ClientId>,
     /// Keys found expired by a read, still to be deleted.
     pub(crate) expired: Vec<DbKey>,
     /// Values worth freeing in another thread.

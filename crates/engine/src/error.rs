@@ -78,6 +78,14 @@ fixed! {
     HASH_VALUE_NOT_A_FLOAT = "ERR hash value is not a float";
     /// HSET and friends with an odd number of words.
     MSET_ARITY = "ERR wrong number of arguments for 'mset' command";
+    /// COMMAND GETKEYS of a command nobody knows.
+    GETKEYS_COMMAND = "ERR Invalid command specified";
+    /// COMMAND GETKEYS of a command that takes no keys.
+    GETKEYS_NO_KEYS = "ERR The command has no key arguments";
+    /// COMMAND GETKEYS with too few or too many arguments.
+    GETKEYS_ARITY = "ERR Invalid number of arguments specified for command";
+    /// COMMAND GETKEYS with arguments among which no keys can be told.
+    GETKEYS_ARGUMENTS = "ERR Invalid arguments specified for command";
     /// No reply without a login.
     NO_AUTH = "NOAUTH Authentication required.";
     /// The name or the password is wrong.

@@ -121,8 +121,30 @@ impl Attention {
 /// How a save went wrong.
 pub type HostError = String;
 
-/// Writes a snapshot to a sink; see [`crate::snapshot`].
-pub type WriteSnapshot<'a> = &'a dyn Fn(&mut dyn std::io::Write) -> std::io::Result<()>;
+/// Writes a snapshot to a sink, telling now and then how many keys are done; see [`crate::snapshot`].
+pub type WriteSnapshot<'a> = &'a dyn Fn(&mut dyn std::io::Write, &mut dyn FnMut(u64)) -> std::io::Result<()>;
+
+/// What a snapshot child says of itself while it works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChildReport {
+    /// Keys written.
+    pub keys_done: u64,
+    /// Private dirty memory, in bytes.
+    pub cow_bytes: u64,
+}
+
+/// How a snapshot child has ended.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotEnd {
+    /// Why it failed; `None` when it did not.
+    pub failed: Option<String>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Bytes of the snapshot.
+    pub bytes: u64,
+    /// Clients whose connections took all of it.
+    pub complete: Vec<crate::client::ClientId>,
+}
 
 /// A snapshot to be written by a child process.
 #[derive(Clone, Debug)]
@@ -138,13 +160,26 @@ pub struct SnapshotJob {
 pub enum SnapshotTarget {
     /// The dump file.
     File,
-    /// The connections of these clients, framed by this mark.
+    /// Straight to connections.
     Sockets {
-        /// Client numbers.
-        clients: Vec<crate::client::ClientId>,
-        /// 40 characters, before and after the payload.
+        /// The connections.
+        targets: Vec<SocketTarget>,
+        /// Written to each behind the payload.
         eof_mark: [u8; 40],
+        /// A connection that takes nothing for this long is given up, in milliseconds.
+        send_timeout_ms: u64,
     },
+}
+
+/// One connection a snapshot goes to.
+#[derive(Clone, Debug)]
+pub struct SocketTarget {
+    /// Its client.
+    pub client: crate::client::ClientId,
+    /// Its file descriptor.
+    pub fd: i32,
+    /// Written before the payload.
+    pub prelude: Vec<u8>,
 }
 
 /// The process around the engine.
@@ -182,6 +217,9 @@ pub trait Host: Send {
     /// # Errors
     /// What went wrong; `Ok(None)` when there is no file.
     fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError>;
+    /// Writes `header` and then the dump file to a replica's connection; reports
+    /// [`crate::Engine::dump_sent`] when all of it has been written.
+    fn send_dump(&mut self, client: crate::client::ClientId, header: Vec<u8>);
     /// Removes the dump file (`rdb-del-sync-files`).
     fn remove_dump(&mut self);
     /// A parameter has been set: act on it (listeners, limits of the process, log).
@@ -193,12 +231,12 @@ pub trait Host: Send {
     ///
     /// # Errors
     /// What went wrong.
-    fn read_config_file(&mut self) -> Result<String, HostError>;
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError>;
     /// Replaces the configuration file.
     ///
     /// # Errors
     /// What went wrong; the old file is untouched.
-    fn write_config_file(&mut self, text: &str) -> Result<(), HostError>;
+    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
     /// The process is to end now, with this exit code.
     fn exit(&mut self, code: i32);
     /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).

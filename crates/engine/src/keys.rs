@@ -592,7 +592,13 @@ impl Keys {
     /// Chooses the events to publish.
     pub fn set_events(&mut self, classes: Classes) {
         self.events_on = classes;
-        self.arm(HOOK_EVENTS, classes.0 != 0);
+        self.arm(HOOK_EVENTS, !classes.is_empty());
+    }
+
+    /// The events that are published.
+    #[must_use]
+    pub fn events_on(&self) -> Classes {
+        self.events_on
     }
 
     fn arm(&mut self, hook: u8, on: bool) {
@@ -708,7 +714,7 @@ fn touch(entry: &Entry, access: AccessClock, rng: &mut Random) {
 }
 
 fn push_event(effects: &mut Effects, on: Classes, event: Event, db: usize, key: &[u8]) {
-    if on.has(event.class) {
+    if on.contains(event.class) {
         effects.events.push((event, (db, key.into())));
         effects.pending = true;
     }

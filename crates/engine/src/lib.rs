@@ -7,17 +7,35 @@
 pub mod blocking;
 pub mod client;
 pub mod command;
+pub mod commands;
 pub mod config;
+pub mod core;
+pub mod cron;
+mod dispatch;
 pub mod effects;
+pub mod engine;
 pub mod error;
+pub mod eviction;
 pub mod exec;
+pub mod glob;
 pub mod host;
 pub mod keys;
+pub mod link;
 pub mod notify;
 pub mod number;
+pub mod pubsub;
+pub mod repl;
 pub mod rng;
+pub mod saving;
+pub mod shutdown;
+pub mod slowlog;
+pub mod snapshot;
+pub mod stats;
+#[cfg(test)]
+mod testing;
 
 pub use client::{Client, ClientFlags, ClientId};
+pub use engine::{Engine, Ran, Then};
 pub use error::{Error, Outcome};
-pub use exec::Exec;
+pub use exec::{Args, Exec, Handler};
 pub use keys::Keys;

@@ -1,6 +1,15 @@
 //! One database: keys, and the index of the keys that expire.
+//!
+//! Keys live in one table of entries; a second table points to those entries that have an expiry time, for the active
+//! expire cycle and for evicting volatile keys. Nothing here looks at the clock: whether a key *has* expired is the
+//! caller's business.
 
-use crate::{Element, Entry, Rng, Type, Value, ValueMut};
+use std::ptr::NonNull;
+
+use crate::entry::{Alias, Entry};
+use crate::hashing::hash;
+use crate::table::{Resize, Stats, Table};
+use crate::{Rng, Type, Value, ValueMut};
 
 /// What becomes of a key's expiry time when its value is overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +22,7 @@ pub enum Ttl {
     At(i64),
 }
 
-/// How [`Db::set_str`] chooses the encoding.
+/// How a string's encoding is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrHow {
     /// As SET does: `int` if canonical, else `embstr` or `raw` by length.
@@ -29,53 +38,25 @@ pub enum StrHow {
 pub struct Overwritten {
     /// The type of the old value.
     pub type_: Type,
-    /// The old value, if freeing it is better done elsewhere (a container or a big string).
+    /// The old value, if freeing it is better done elsewhere (a big container or string); lighter ones are gone.
     pub heavy: Option<Value>,
 }
 
-/// Table resizing policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resize {
-    /// Grow, shrink and rehash as needed.
-    Normal,
-    /// A snapshot child lives: touch as few pages as possible.
-    Avoid,
+/// A database. `Send`: a whole one may be dropped in another thread.
+///
+/// Invariant: `expires` holds exactly one alias for each entry of `keys` with an expiry time, under the same hash.
+#[derive(Debug, Default)]
+pub struct Db {
+    keys: Table<Entry>,
+    expires: Table<Alias>,
 }
 
-/// A database. `Send`: a whole one may be dropped in another thread.
-#[derive(Debug, Default)]
-pub struct Db(());
-
-#[expect(unused_variables, reason = "signatures first")]
 impl Db {
     /// An empty database.
     pub fn new() -> Self {
-        Db(())
+        Db::default()
     }
-    /// Number of keys.
-    pub fn len(&self) -> usize {
-        0
-    }
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// Number of keys with an expiry time.
-    pub fn expires_len(&self) -> usize {
-        0
-    }
-    /// Looks a key up. Expiry is the caller's business.
-    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
-        unimplemented!()
-    }
-    /// Whether the key exists.
-    pub fn contains(&self, key: &[u8]) -> bool {
-        unimplemented!()
-    }
-    /// Looks a key up to change it.
-    pub fn get_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
-        unimplemented!()
-    }
+
     /// SET: one hash, one walk, in place if it fits. Returns what was there.
     pub fn set_str(
         &mut self,
@@ -84,12 +65,26 @@ impl Db {
         ttl: Ttl,
         how: StrHow,
     ) -> Option<Overwritten> {
-        unimplemented!()
+        self.put(
+            key,
+            ttl,
+            value,
+            |value, expire| Entry::new_str(key, expire, value, how),
+            |entry, value| entry.set_str(value, how),
+        )
     }
-    /// Sets a string by moving `value` in; `raw` if long, else as [`StrHow::Bytes`].
+
+    /// Sets a string by moving `value` in without copying, where it is long; always `raw`.
     pub fn set_raw(&mut self, key: &[u8], value: Vec<u8>, ttl: Ttl) -> Option<Overwritten> {
-        unimplemented!()
+        self.put(
+            key,
+            ttl,
+            value,
+            |value, expire| Entry::new(key, expire, Value::Str(crate::Str::Raw(value))),
+            |entry, value| entry.set_raw(value),
+        )
     }
+
     /// Inserts or overwrites; the new expiry time replaces the old.
     pub fn insert(
         &mut self,
@@ -97,127 +92,376 @@ impl Db {
         value: Value,
         expire_at_ms: Option<i64>,
     ) -> Option<Overwritten> {
-        unimplemented!()
+        self.put(
+            key,
+            expire_at_ms.map_or(Ttl::Clear, Ttl::At),
+            value,
+            |value, expire| Entry::new(key, expire, value),
+            |entry, value| {
+                let heavy = entry.is_heavy();
+                let old = entry.replace_value(value);
+                heavy.then_some(old)
+            },
+        )
     }
+
     /// Inserts a key that is absent (loading). Debug builds assert the absence.
     pub fn insert_new(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) -> &Entry {
-        unimplemented!()
+        let h = hash(key);
+        let entry = self
+            .keys
+            .insert_new(h, Entry::new(key, expire_at_ms, value));
+        if expire_at_ms.is_some() {
+            self.expires.insert_new(h, alias(entry));
+        }
+        entry
     }
-    /// The key's entry, created from `make` if absent. One hash, one walk. `true` if created.
+
+    /// The key's entry, created from `make` if absent; and whether it was created. One hash, one walk.
     pub fn get_or_insert_with(
         &mut self,
         key: &[u8],
         make: impl FnOnce() -> Value,
     ) -> (EntryMut<'_>, bool) {
-        unimplemented!()
+        let h = hash(key);
+        let (slot, created) = self
+            .keys
+            .find_or_insert_with(h, key, || Entry::new(key, None, make()));
+        (
+            EntryMut {
+                slot,
+                expires: &mut self.expires,
+                hash: h,
+            },
+            created,
+        )
     }
-    /// Removes a key, handing back the whole entry (to look at, to free elsewhere, or `into_value()`).
+
+    /// Looks a key up to change it.
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
+        self.get_mut_hashed(hash(key), key)
+    }
+
+    /// [`Db::get_mut`] with the hash at hand.
+    #[inline]
+    pub fn get_mut_hashed(&mut self, h: u64, key: &[u8]) -> Option<EntryMut<'_>> {
+        let slot = self.keys.find_mut(h, key)?;
+        Some(EntryMut {
+            slot,
+            expires: &mut self.expires,
+            hash: h,
+        })
+    }
+
+    /// Removes a key, handing back the whole entry: to look at, to free elsewhere, or for its value.
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        unimplemented!()
+        self.remove_hashed(hash(key), key)
     }
+
+    /// [`Db::remove`] with the hash at hand.
+    pub fn remove_hashed(&mut self, h: u64, key: &[u8]) -> Option<Entry> {
+        let entry = self.keys.remove(h, key)?;
+        if entry.expire_at_ms().is_some() {
+            let address = entry.address();
+            self.expires.remove_by(h, |alias| alias.is(address));
+        }
+        Some(entry)
+    }
+
     /// Sets or clears an expiry time; `false` if there is no such key.
     pub fn set_expire(&mut self, key: &[u8], at_ms: Option<i64>) -> bool {
-        unimplemented!()
+        match self.get_mut(key) {
+            Some(mut entry) => {
+                entry.set_expire(at_ms);
+                true
+            }
+            None => false,
+        }
     }
-    /// SCAN: calls `f` for a few entries and returns the next cursor, 0 at the end.
-    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(&Entry)) -> u64 {
-        unimplemented!()
-    }
-    /// As [`Db::scan`], over the keys that have an expiry time.
-    pub fn scan_expires(&self, cursor: u64, f: &mut dyn FnMut(&Entry)) -> u64 {
-        unimplemented!()
-    }
-    /// All entries, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> + '_ {
-        std::iter::empty()
-    }
-    /// A random key, each with the same probability.
-    pub fn random(&self, rng: &mut dyn Rng) -> Option<&Entry> {
-        unimplemented!()
-    }
-    /// A random key among those that expire.
-    pub fn random_expiring(&self, rng: &mut dyn Rng) -> Option<&Entry> {
-        unimplemented!()
-    }
-    /// Up to `n` entries from a random neighbourhood, cheaper than `n` times [`Db::random`] (eviction).
-    pub fn sample(&self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&Entry)) {
-        unimplemented!()
-    }
-    /// As [`Db::sample`], among the keys that expire.
-    pub fn sample_expiring(&self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&Entry)) {
-        unimplemented!()
-    }
-    /// Timer work: moves up to `buckets` buckets of a pending rehash, shrinks if sparse. `true` while more is left.
-    pub fn rehash_for(&mut self, buckets: usize) -> bool {
-        false
-    }
-    /// Whether a rehash is under way.
-    pub fn is_rehashing(&self) -> bool {
-        false
-    }
-    /// Sets the resizing policy of this database's own tables.
-    pub fn set_resize_policy(&mut self, policy: Resize) {}
-    /// Makes room for that many keys in all (loading).
-    pub fn reserve(&mut self, keys: usize, expires: usize) {}
+
     /// Empties the database and hands back what was in it, to be dropped elsewhere.
     pub fn clear(&mut self) -> Db {
         std::mem::take(self)
     }
+
+    /// Timer work: moves up to `buckets` buckets of a pending rehash, shrinks sparse tables. `true` while more is left.
+    pub fn rehash_for(&mut self, buckets: usize) -> bool {
+        let keys = self.keys.rehash_for(buckets);
+        self.expires.rehash_for(buckets) || keys
+    }
+
+    /// Sets the resizing policy of this database's own tables.
+    pub fn set_resize_policy(&mut self, policy: Resize) {
+        self.keys.set_resize(policy);
+        self.expires.set_resize(policy);
+    }
+
+    /// Makes room for that many keys in all (loading).
+    pub fn reserve(&mut self, keys: usize, expires: usize) {
+        self.keys.reserve(keys);
+        self.expires.reserve(expires);
+    }
+
+    /// Looks a key up. Expiry is the caller's business.
+    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.keys.find(hash(key), key)
+    }
+
+    /// [`Db::get`] with the hash at hand.
+    #[inline]
+    pub fn get_hashed(&self, h: u64, key: &[u8]) -> Option<&Entry> {
+        self.keys.find(h, key)
+    }
+
+    /// Whether the key exists.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Number of keys with an expiry time.
+    pub fn expires_len(&self) -> usize {
+        self.expires.len()
+    }
+
+    /// SCAN: calls `f` for a few entries and returns the next cursor, 0 at the end.
+    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(&Entry)) -> u64 {
+        self.keys.scan(cursor, f)
+    }
+
+    /// As [`Db::scan`], over the keys that have an expiry time.
+    pub fn scan_expires(&self, cursor: u64, f: &mut dyn FnMut(&Entry)) -> u64 {
+        self.expires.scan(cursor, &mut |alias| f(alias.entry()))
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> + '_ {
+        self.keys.iter()
+    }
+
+    /// A random key, each with the same probability.
+    pub fn random(&self, rng: &mut dyn Rng) -> Option<&Entry> {
+        self.keys.random(rng)
+    }
+
+    /// A random key among those that expire.
+    pub fn random_expiring(&self, rng: &mut dyn Rng) -> Option<&Entry> {
+        self.expires.random(rng).map(Alias::entry)
+    }
+
+    /// Up to `n` entries from a random neighbourhood, cheaper than `n` times [`Db::random`] (eviction).
+    pub fn sample(&self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&Entry)) {
+        self.keys.sample(rng, n, &mut |entry| f(entry));
+    }
+
+    /// As [`Db::sample`], among the keys that expire.
+    pub fn sample_expiring(&self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&Entry)) {
+        self.expires.sample(rng, n, &mut |alias| f(alias.entry()));
+    }
+
+    /// Whether a rehash is under way.
+    pub fn is_rehashing(&self) -> bool {
+        self.keys.is_rehashing() || self.expires.is_rehashing()
+    }
+
     /// Bytes of the key table itself.
     pub fn table_bytes(&self) -> usize {
-        0
+        self.keys.memory_bytes()
     }
+
     /// Bytes of the expiry index itself.
     pub fn expires_bytes(&self) -> usize {
-        0
+        self.expires.memory_bytes()
     }
-    /// The hash of a key, for [`Db::prefetch`].
+
+    /// A look inside the key table and the expiry index (DEBUG HTSTATS).
+    pub fn stats(&self) -> (Stats, Stats) {
+        (self.keys.stats(), self.expires.stats())
+    }
+
+    /// The hash of a key, for the `_hashed` methods and for prefetching.
+    #[inline]
     pub fn hash(key: &[u8]) -> u64 {
-        0
+        hash(key)
     }
+
     /// Starts loading the bucket of a key about to be looked up.
-    pub fn prefetch(&self, hash: u64) {}
+    #[inline]
+    pub fn prefetch(&self, h: u64) {
+        self.keys.prefetch(h);
+    }
+
+    /// Starts loading the entry of a key about to be looked up. Reads its bucket: call [`Db::prefetch`] well before.
+    #[inline]
+    pub fn prefetch_entry(&self, h: u64) {
+        self.keys.prefetch_items(h);
+    }
+
+    /// Overwrites a key by `change`, or creates it by `make`; expiry as `ttl` says. One hash, one walk.
+    #[inline]
+    fn put<V>(
+        &mut self,
+        key: &[u8],
+        ttl: Ttl,
+        value: V,
+        make: impl FnOnce(V, Option<i64>) -> Entry,
+        change: impl FnOnce(&mut Entry, V) -> Option<Value>,
+    ) -> Option<Overwritten> {
+        let h = hash(key);
+        if let Some(slot) = self.keys.find_mut(h, key) {
+            let type_ = slot.type_();
+            let mut entry = EntryMut {
+                slot,
+                expires: &mut self.expires,
+                hash: h,
+            };
+            let heavy = entry.change(|slot| change(slot, value));
+            match ttl {
+                Ttl::Keep => {}
+                Ttl::Clear => entry.set_expire(None),
+                Ttl::At(at_ms) => entry.set_expire(Some(at_ms)),
+            }
+            return Some(Overwritten { type_, heavy });
+        }
+        let expire = if let Ttl::At(at_ms) = ttl {
+            Some(at_ms)
+        } else {
+            None
+        };
+        let entry = self.keys.insert_new(h, make(value, expire));
+        if expire.is_some() {
+            self.expires.insert_new(h, alias(entry));
+        }
+        None
+    }
+}
+
+/// An alias for the expiry index.
+#[allow(
+    unsafe_code,
+    reason = "the index borrows what the key table owns; see the invariant of `Db`"
+)]
+fn alias(entry: &Entry) -> Alias {
+    // SAFETY: `Db` drops aliases with (or before) their entries: `remove_hashed` takes both out, `EntryMut::change` replaces
+    // the alias of an entry that moved before anything looks through it, and dropping the index touches no entry.
+    // While an `EntryMut` lives, the `Db` is borrowed exclusively and nobody looks through an alias.
+    unsafe { Alias::new(entry) }
 }
 
 /// An entry about to be changed: the only door to changes of a present key.
 #[derive(Debug)]
-pub struct EntryMut<'a>(&'a mut ());
+pub struct EntryMut<'a> {
+    slot: &'a mut Entry,
+    expires: &'a mut Table<Alias>,
+    hash: u64,
+}
 
-#[expect(unused_variables, reason = "signatures first")]
-impl EntryMut<'_> {
-    /// The entry, to look at: key, type, encoding, expiry, clock.
-    pub fn entry(&self) -> &Entry {
-        unimplemented!()
-    }
-    /// The value, to change.
+impl<'a> EntryMut<'a> {
+    /// The value, to be changed.
+    #[inline]
     pub fn value_mut(&mut self) -> ValueMut<'_> {
-        unimplemented!()
+        self.slot.value_mut()
     }
-    /// The integer that the string is, or `None` (also for other types).
-    pub fn as_int(&self) -> Option<i64> {
-        unimplemented!()
+
+    /// The value, to be changed, for as long as the database is borrowed.
+    #[inline]
+    pub fn into_value_mut(self) -> ValueMut<'a> {
+        self.slot.value_mut()
     }
-    /// Makes the value this integer; in place when it already is one.
+
+    /// Makes the value this integer, keeping the expiry time; in place when it already is one.
     pub fn set_int(&mut self, n: i64) {
-        unimplemented!()
+        self.change(|slot| slot.set_int(n));
     }
-    /// Makes the value these bytes, keeping the expiry time.
+
+    /// Makes the value these bytes, keeping the expiry time; hands back a heavy old value.
     pub fn set_str(&mut self, bytes: &[u8], how: StrHow) -> Option<Value> {
-        unimplemented!()
+        self.change(|slot| slot.set_str(bytes, how))
     }
+
     /// Turns a string `raw` and lends its buffer (APPEND, SETRANGE, SETBIT). `None` if it is not a string.
     pub fn string_make_raw(&mut self) -> Option<&mut Vec<u8>> {
-        unimplemented!()
+        self.change(|slot| slot.make_raw().map(|_| ()))?;
+        // Twice, because the first may move the entry, and the index must follow before the buffer is lent.
+        self.slot.make_raw()
     }
+
+    /// Replaces the value, keeping expiry time and clock; hands back the old one.
+    pub fn replace_value(&mut self, value: Value) -> Value {
+        self.change(|slot| slot.replace_value(value))
+    }
+
     /// Sets or clears the expiry time.
     pub fn set_expire(&mut self, at_ms: Option<i64>) {
-        unimplemented!()
+        let had = self.slot.expire_at_ms().is_some();
+        match (had, at_ms.is_some()) {
+            (false, false) => {}
+            (true, true) => self.slot.set_expire(at_ms),
+            (false, true) => {
+                self.slot.set_expire(at_ms);
+                self.expires.insert_new(self.hash, alias(self.slot));
+            }
+            (true, false) => {
+                let address = self.slot.address();
+                self.expires.remove_by(self.hash, |alias| alias.is(address));
+                self.slot.set_expire(None);
+            }
+        }
     }
-    /// Replaces the value, keeping expiry time and clock; returns the old one.
-    pub fn replace_value(&mut self, value: Value) -> Value {
-        unimplemented!()
+
+    /// The entry, to look at: key, value, type, encoding, expiry time, clock.
+    #[inline]
+    pub fn entry(&self) -> &Entry {
+        self.slot
+    }
+
+    /// The entry, for as long as the database is borrowed.
+    pub fn into_entry(self) -> &'a Entry {
+        self.slot
+    }
+
+    /// The integer that the string is, or `None` (also for other types).
+    #[inline]
+    pub fn as_int(&self) -> Option<i64> {
+        self.slot.as_int()
+    }
+
+    /// The key's hash, for [`Db::remove_hashed`] once the value has become empty.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Runs a change that may move the entry, and keeps the expiry index right.
+    #[inline]
+    fn change<R>(&mut self, f: impl FnOnce(&mut Entry) -> R) -> R {
+        let before = self.slot.address();
+        let result = f(self.slot);
+        if self.slot.address() != before {
+            self.reindex(before);
+        }
+        result
+    }
+
+    #[cold]
+    fn reindex(&mut self, before: NonNull<u8>) {
+        if self.slot.expire_at_ms().is_some()
+            && let Some(slot) = self
+                .expires
+                .find_mut_by(self.hash, |alias| alias.is(before))
+        {
+            *slot = alias(self.slot);
+        }
     }
 }
 
-/// So that signatures compile before their types arrive.
-pub type Elem<'a> = Element<'a>;
+#[cfg(test)]
+mod tests;

@@ -1,54 +1,776 @@
 //! A key with everything that belongs to it, in one allocation.
+//!
+//! ```text
+//!  0   kind (4 bits) and flags (4 bits)
+//!  1   size of the allocation in 16-byte units; 0: the size class of what is used
+//!  2   key length, if short
+//!  3   value length, if the value is embedded bytes
+//!  4   access clock (4 bytes, 24 bits used)
+//!  8   expiry time in Unix ms (8 bytes)          if HAS_EXPIRE
+//!      key length (8 bytes)                      if WIDE_KEY
+//!      key bytes
+//!      payload, not aligned: embedded bytes, an integer (8 bytes), or a pointer to a boxed value (8 bytes)
+//! ```
+//!
+//! A 16-byte key with a 16-byte value and an expiry time takes 48 bytes. The handle is the pointer; a table holds it,
+//! and an operation that needs more room than the allocation has replaces it.
+#![allow(
+    unsafe_code,
+    reason = "one allocation of variable layout per key; safe types would need three"
+)]
 
-use crate::{Encoding, Type, Value, ValueRef};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::layout::size_class;
+use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
+use crate::table::Item;
+use crate::{Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
+
+/// Bytes of the fixed header.
+const HEADER: usize = 8;
+/// Offset of the allocation's size.
+const UNITS: usize = 1;
+/// Offset of a short key's length.
+const KEY_LEN: usize = 2;
+/// Offset of an embedded value's length.
+const VALUE_LEN: usize = 3;
+/// Offset of the access clock.
+const CLOCK: usize = 4;
+/// Bytes of an expiry time, of a wide key's length, of an integer, of a pointer.
+const WORD: usize = 8;
+/// Granularity of the size byte.
+const UNIT: usize = 16;
+/// Flag: there is room for an expiry time.
+const HAS_EXPIRE: u8 = 0x10;
+/// Flag: the key's length has a word of its own.
+const WIDE_KEY: u8 = 0x20;
+/// The bits of the kind.
+const KIND: u8 = 0x0f;
+/// The expiry time of a key that has room for one but none set.
+const NO_EXPIRE: i64 = i64::MIN;
+/// What the allocator spends on a boxed vector's header.
+const BOXED_VEC: usize = 32;
+
+/// What the payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    /// An integer.
+    Int = 0,
+    /// Embedded bytes, `embstr` or `raw` by length.
+    Embedded = 1,
+    /// Embedded bytes, `raw` however short.
+    EmbeddedRaw = 2,
+    /// A `Box<Vec<u8>>`.
+    Raw = 3,
+    /// A `Box<List>`, and so on.
+    List = 4,
+    Set = 5,
+    Hash = 6,
+    ZSet = 7,
+}
+
+impl Kind {
+    #[inline]
+    fn of(bits: u8) -> Kind {
+        match bits & KIND {
+            0 => Kind::Int,
+            1 => Kind::Embedded,
+            2 => Kind::EmbeddedRaw,
+            3 => Kind::Raw,
+            4 => Kind::List,
+            5 => Kind::Set,
+            6 => Kind::Hash,
+            _ => Kind::ZSet,
+        }
+    }
+}
 
 /// A key, its expiry time, access clock and value. Owned: dropping it frees the value.
-#[derive(Debug)]
-pub struct Entry(());
+///
+/// Invariants: the pointer is from the global allocator with `capacity()` bytes, header, key and payload are
+/// initialised as the kind and flags say, and boxed payloads are owned by this entry alone.
+#[repr(transparent)]
+pub struct Entry(NonNull<u8>);
+
+// SAFETY: an entry owns its allocation and its boxed value, and all value types are `Send` (asserted below).
+unsafe impl Send for Entry {}
+// SAFETY: `&Entry` gives shared access to `Sync` values only, and the clock is atomic.
+unsafe impl Sync for Entry {}
+
+const _: () = {
+    const fn assert_send_sync<T: Send + Sync>() {}
+    assert_send_sync::<Value>();
+};
 
 impl Entry {
+    /// An entry for a string.
+    pub(crate) fn new_str(key: &[u8], expire: Option<i64>, value: &[u8], how: StrHow) -> Entry {
+        if how == StrHow::Detect
+            && let Some(n) = packed::parse_i64(value)
+        {
+            let mut entry = Entry::alloc(key, expire, Kind::Int, WORD);
+            entry.write_word(n);
+            return entry;
+        }
+        if value.len() > EMBED_MAX {
+            return Entry::new_boxed(key, expire, Kind::Raw, Box::new(value.to_vec()));
+        }
+        let kind = if how == StrHow::Raw {
+            Kind::EmbeddedRaw
+        } else {
+            Kind::Embedded
+        };
+        let mut entry = Entry::alloc(key, expire, kind, value.len());
+        entry.write_bytes(value);
+        entry
+    }
+
+    /// An entry for any value.
+    pub(crate) fn new(key: &[u8], expire: Option<i64>, value: Value) -> Entry {
+        match value {
+            Value::Str(Str::Int(n)) => {
+                let mut entry = Entry::alloc(key, expire, Kind::Int, WORD);
+                entry.write_word(n);
+                entry
+            }
+            Value::Str(Str::Bytes(bytes) | Str::Raw(bytes)) if bytes.len() > EMBED_MAX => {
+                Entry::new_boxed(key, expire, Kind::Raw, Box::new(bytes))
+            }
+            Value::Str(Str::Bytes(bytes)) => Entry::new_str(key, expire, &bytes, StrHow::Bytes),
+            Value::Str(Str::Raw(bytes)) => Entry::new_str(key, expire, &bytes, StrHow::Raw),
+            Value::List(list) => Entry::new_boxed(key, expire, Kind::List, list),
+            Value::Set(set) => Entry::new_boxed(key, expire, Kind::Set, set),
+            Value::Hash(hash) => Entry::new_boxed(key, expire, Kind::Hash, hash),
+            Value::ZSet(zset) => Entry::new_boxed(key, expire, Kind::ZSet, zset),
+        }
+    }
+
+    /// Makes the value this integer, dropping the old one. May move the entry.
+    #[inline]
+    pub(crate) fn set_int(&mut self, n: i64) {
+        if self.kind() != Kind::Int {
+            self.drop_boxed();
+            self.fit(Kind::Int, WORD);
+        }
+        self.write_word(n);
+    }
+
+    /// Makes the value these bytes, handing back a heavy old one. May move the entry.
+    pub(crate) fn set_str(&mut self, value: &[u8], how: StrHow) -> Option<Value> {
+        if how == StrHow::Detect
+            && let Some(n) = packed::parse_i64(value)
+        {
+            let heavy = self.take_heavy();
+            self.set_int(n);
+            return heavy;
+        }
+        if value.len() > EMBED_MAX {
+            if self.kind() == Kind::Raw {
+                // SAFETY: the kind says so.
+                let vec = unsafe { self.boxed_mut::<Vec<u8>>() };
+                // Reuse the buffer unless it would keep much more than it holds.
+                if vec.capacity() / 2 <= value.len() {
+                    vec.clear();
+                    vec.extend_from_slice(value);
+                    return None;
+                }
+            }
+            return self.set_raw(value.to_vec());
+        }
+        let heavy = self.take_heavy();
+        self.drop_boxed();
+        self.fit(
+            if how == StrHow::Raw {
+                Kind::EmbeddedRaw
+            } else {
+                Kind::Embedded
+            },
+            value.len(),
+        );
+        self.write_bytes(value);
+        heavy
+    }
+
+    /// Makes the value this buffer (`raw`), handing back a heavy old one. May move the entry.
+    pub(crate) fn set_raw(&mut self, value: Vec<u8>) -> Option<Value> {
+        let heavy = self.take_heavy();
+        self.set_boxed(Kind::Raw, Box::new(value));
+        heavy
+    }
+
+    /// Replaces the value, handing back the old one. May move the entry.
+    pub(crate) fn replace_value(&mut self, value: Value) -> Value {
+        let old = self.take_value();
+        match value {
+            Value::Str(Str::Int(n)) => self.set_int(n),
+            Value::Str(Str::Bytes(bytes) | Str::Raw(bytes)) if bytes.len() > EMBED_MAX => {
+                self.set_boxed(Kind::Raw, Box::new(bytes))
+            }
+            Value::Str(Str::Bytes(bytes)) => drop(self.set_str(&bytes, StrHow::Bytes)),
+            Value::Str(Str::Raw(bytes)) => drop(self.set_str(&bytes, StrHow::Raw)),
+            Value::List(list) => self.set_boxed(Kind::List, list),
+            Value::Set(set) => self.set_boxed(Kind::Set, set),
+            Value::Hash(hash) => self.set_boxed(Kind::Hash, hash),
+            Value::ZSet(zset) => self.set_boxed(Kind::ZSet, zset),
+        }
+        old
+    }
+
+    /// Turns a string `raw` and lends its buffer; `None` for other types. May move the entry.
+    pub(crate) fn make_raw(&mut self) -> Option<&mut Vec<u8>> {
+        if self.type_() != Type::Str {
+            return None;
+        }
+        if self.kind() != Kind::Raw {
+            let bytes = match self.str_ref() {
+                StrRef::Int(n) => itoa::Buffer::new().format(n).as_bytes().to_vec(),
+                StrRef::Bytes(bytes) => bytes.to_vec(),
+            };
+            self.set_boxed(Kind::Raw, Box::new(bytes));
+        }
+        // SAFETY: the kind is `Raw` now.
+        Some(unsafe { self.boxed_mut::<Vec<u8>>() })
+    }
+
+    /// Sets or clears the expiry time. May move the entry.
+    pub(crate) fn set_expire(&mut self, at_ms: Option<i64>) {
+        let at_ms = at_ms.map_or(NO_EXPIRE, |at| at.max(NO_EXPIRE + 1));
+        if self.bits() & HAS_EXPIRE == 0 {
+            if at_ms == NO_EXPIRE {
+                return;
+            }
+            self.make_expire_slot();
+        }
+        // SAFETY: with the flag set, the word after the header is the expiry time, within the allocation.
+        unsafe { self.at(HEADER).cast::<i64>().write_unaligned(at_ms) };
+    }
+
+    /// The value, to be changed.
+    pub(crate) fn value_mut(&mut self) -> ValueMut<'_> {
+        // SAFETY: each arm reads the payload as its kind says.
+        unsafe {
+            match self.kind() {
+                Kind::Int | Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => {
+                    ValueMut::Str(self.str_ref())
+                }
+                Kind::List => ValueMut::List(self.boxed_mut()),
+                Kind::Set => ValueMut::Set(self.boxed_mut()),
+                Kind::Hash => ValueMut::Hash(self.boxed_mut()),
+                Kind::ZSet => ValueMut::ZSet(self.boxed_mut()),
+            }
+        }
+    }
+
+    /// Takes the value out of an entry that is about to get another or to be dropped: leaves the integer 0.
+    fn take_value(&mut self) -> Value {
+        // SAFETY: each arm takes the box that its kind promises; the kind is changed before anyone else can look.
+        let value = unsafe {
+            match self.kind() {
+                Kind::Int => return Value::Str(Str::Int(self.word())),
+                Kind::Embedded => return Value::Str(Str::Bytes(self.embedded().to_vec())),
+                Kind::EmbeddedRaw => return Value::Str(Str::Raw(self.embedded().to_vec())),
+                Kind::Raw => Value::Str(Str::Raw(*self.boxed())),
+                Kind::List => Value::List(self.boxed()),
+                Kind::Set => Value::Set(self.boxed()),
+                Kind::Hash => Value::Hash(self.boxed()),
+                Kind::ZSet => Value::ZSet(self.boxed()),
+            }
+        };
+        self.set_kind(Kind::Int);
+        self.write_word(0);
+        value
+    }
+
+    /// Takes the value out if freeing it is work for another thread.
+    fn take_heavy(&mut self) -> Option<Value> {
+        self.is_heavy().then(|| self.take_value())
+    }
+
+    /// Detaches the value from the key.
+    pub fn into_value(mut self) -> Value {
+        self.take_value()
+    }
+
     /// The key.
+    #[inline]
     pub fn key(&self) -> &[u8] {
-        unimplemented!()
+        let (offset, len) = self.key_span();
+        // SAFETY: the key lies there, initialised, for as long as the entry is not changed.
+        unsafe { std::slice::from_raw_parts(self.at(offset), len) }
     }
+
     /// The value.
+    #[inline]
     pub fn value(&self) -> ValueRef<'_> {
-        unimplemented!()
+        // SAFETY: each arm reads the payload as its kind says.
+        unsafe {
+            match self.kind() {
+                Kind::Int | Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => {
+                    ValueRef::Str(self.str_ref())
+                }
+                Kind::List => ValueRef::List(self.boxed_ref()),
+                Kind::Set => ValueRef::Set(self.boxed_ref()),
+                Kind::Hash => ValueRef::Hash(self.boxed_ref()),
+                Kind::ZSet => ValueRef::ZSet(self.boxed_ref()),
+            }
+        }
     }
+
     /// The data type, without touching the value.
+    #[inline]
     pub fn type_(&self) -> Type {
-        unimplemented!()
+        match self.kind() {
+            Kind::Int | Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => Type::Str,
+            Kind::List => Type::List,
+            Kind::Set => Type::Set,
+            Kind::Hash => Type::Hash,
+            Kind::ZSet => Type::ZSet,
+        }
     }
+
     /// The encoding as `OBJECT ENCODING` reports it.
     pub fn encoding(&self) -> Encoding {
-        unimplemented!()
+        match self.kind() {
+            Kind::Int => Encoding::Int,
+            Kind::Embedded if self.byte(VALUE_LEN) as usize <= EMBSTR_MAX => Encoding::Embstr,
+            Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => Encoding::Raw,
+            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet => self.value().encoding(),
+        }
     }
+
     /// The integer that the string is, or `None` (also for other types).
+    #[inline]
     pub fn as_int(&self) -> Option<i64> {
-        unimplemented!()
+        match self.kind() {
+            Kind::Int => Some(self.word()),
+            Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => match self.str_ref() {
+                StrRef::Int(n) => Some(n),
+                StrRef::Bytes(bytes) => packed::parse_i64(bytes),
+            },
+            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet => None,
+        }
     }
+
     /// When the key expires, in Unix milliseconds.
+    #[inline]
     pub fn expire_at_ms(&self) -> Option<i64> {
-        unimplemented!()
+        if self.bits() & HAS_EXPIRE == 0 {
+            return None;
+        }
+        // SAFETY: with the flag set, the word after the header is the expiry time.
+        let at_ms = unsafe { self.at(HEADER).cast::<i64>().read_unaligned() };
+        (at_ms != NO_EXPIRE).then_some(at_ms)
     }
-    /// The 24-bit access clock (LRU or LFU, the caller's business).
+
+    /// The access clock: 24 bits of LRU or LFU state, the caller's business.
+    #[inline]
     pub fn clock(&self) -> u32 {
-        unimplemented!()
+        self.clock_cell().load(Ordering::Relaxed)
     }
-    /// Sets the access clock; a relaxed atomic store, so a shared borrow is enough.
-    pub fn set_clock(&self, _clock: u32) {
-        unimplemented!()
+
+    /// Sets the access clock. A relaxed atomic store, so a shared borrow is enough.
+    #[inline]
+    pub fn set_clock(&self, clock: u32) {
+        self.clock_cell().store(clock, Ordering::Relaxed);
     }
+
     /// See [`Value::free_effort`].
     pub fn free_effort(&self) -> usize {
-        unimplemented!()
+        match self.type_() {
+            Type::Str => 1,
+            _ => self.value().free_effort(),
+        }
     }
+
+    /// Whether freeing the value is work for another thread: a big container or a very long string.
+    pub fn is_heavy(&self) -> bool {
+        match self.kind() {
+            Kind::Int | Kind::Embedded | Kind::EmbeddedRaw => false,
+            // SAFETY: the kind says so.
+            Kind::Raw => unsafe { self.boxed_ref::<Vec<u8>>() }.capacity() >= HEAVY_BYTES,
+            _ => self.value().free_effort() >= HEAVY_EFFORT,
+        }
+    }
+
     /// Bytes of the entry and its value, sampling at most `samples` elements (0: all).
-    pub fn memory_bytes(&self, _samples: usize) -> usize {
-        unimplemented!()
+    pub fn memory_bytes(&self, samples: usize) -> usize {
+        self.capacity()
+            + match self.kind() {
+                Kind::Int | Kind::Embedded | Kind::EmbeddedRaw => 0,
+                // SAFETY: the kind says so.
+                Kind::Raw => BOXED_VEC + unsafe { self.boxed_ref::<Vec<u8>>() }.capacity(),
+                _ => self.value().memory_bytes(samples),
+            }
     }
-    /// Detaches the value from the key.
-    pub fn into_value(self) -> Value {
-        unimplemented!()
+
+    /// Where the entry is: its identity in the expiry index.
+    #[inline]
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.0
+    }
+
+    // ---- layout ----
+
+    fn alloc(key: &[u8], expire: Option<i64>, kind: Kind, payload: usize) -> Entry {
+        let wide = key.len() > SHORT_KEY_MAX;
+        let mut bits = kind as u8;
+        let mut offset = HEADER;
+        if expire.is_some() {
+            bits |= HAS_EXPIRE;
+            offset += WORD;
+        }
+        if wide {
+            bits |= WIDE_KEY;
+            offset += WORD;
+        }
+        let entry = Entry::alloc_raw(offset + key.len() + payload);
+        // SAFETY: the allocation has room for header, optional words, key and payload; a fresh one is ours alone.
+        unsafe {
+            entry.at(0).write(bits);
+            entry
+                .at(KEY_LEN)
+                .write(if wide { 0 } else { key.len() as u8 });
+            entry.at(VALUE_LEN).write(0);
+            entry.at(CLOCK).cast::<u32>().write(0);
+            if let Some(at_ms) = expire {
+                entry
+                    .at(HEADER)
+                    .cast::<i64>()
+                    .write_unaligned(at_ms.max(NO_EXPIRE + 1));
+            }
+            if wide {
+                entry
+                    .at(offset - WORD)
+                    .cast::<u64>()
+                    .write_unaligned(key.len() as u64);
+            }
+            ptr::copy_nonoverlapping(key.as_ptr(), entry.at(offset), key.len());
+        }
+        entry
+    }
+
+    /// An allocation for `used` bytes with its size byte set, the rest uninitialised.
+    fn alloc_raw(used: usize) -> Entry {
+        let capacity = size_class(used);
+        let layout = Entry::layout(capacity);
+        // SAFETY: the layout is not empty.
+        let Some(base) = NonNull::new(unsafe { alloc(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        let units = u8::try_from(capacity / UNIT).unwrap_or(0);
+        // SAFETY: at least 16 bytes were allocated.
+        unsafe { base.as_ptr().add(UNITS).write(units) };
+        Entry(base)
+    }
+
+    fn layout(capacity: usize) -> Layout {
+        Layout::from_size_align(capacity, WORD)
+            .expect("an entry is no larger than its key and value, which are in memory")
+    }
+
+    /// Makes room for a payload of another kind or length, whose bytes the caller writes next. The old payload is
+    /// forgotten: boxed ones must have been taken or dropped.
+    fn fit(&mut self, kind: Kind, payload: usize) {
+        let (offset, key_len) = self.key_span();
+        let start = offset + key_len;
+        let used = start + payload;
+        let capacity = self.capacity();
+        // A size that is not stored follows from what is used, so it may only stay as it is. One that is stored may
+        // be larger than needed, but not by more than half.
+        let stays = if self.byte(UNITS) == 0 {
+            size_class(used) == capacity
+        } else {
+            used <= capacity && used >= capacity / 2
+        };
+        if stays || size_class(used) == capacity {
+            self.set_kind(kind);
+            return;
+        }
+        let new = Entry::alloc_raw(used);
+        // SAFETY: both allocations hold at least `start` bytes and are distinct; the size byte of the new one is kept.
+        unsafe {
+            let units = new.byte(UNITS);
+            ptr::copy_nonoverlapping(self.at(0), new.at(0), start);
+            new.at(UNITS).write(units);
+        }
+        self.replace_allocation(new, capacity);
+        self.set_kind(kind);
+    }
+
+    /// Makes room for an expiry time, by shifting key and payload, or in a larger allocation.
+    fn make_expire_slot(&mut self) {
+        let used = self.used();
+        let capacity = self.capacity();
+        let fits = if self.byte(UNITS) == 0 {
+            size_class(used + WORD) == capacity
+        } else {
+            used + WORD <= capacity
+        };
+        // SAFETY: source and destination ranges lie within their allocations; `copy` allows overlap.
+        unsafe {
+            if fits {
+                ptr::copy(self.at(HEADER), self.at(HEADER + WORD), used - HEADER);
+            } else {
+                let new = Entry::alloc_raw(used + WORD);
+                let units = new.byte(UNITS);
+                ptr::copy_nonoverlapping(self.at(0), new.at(0), HEADER);
+                new.at(UNITS).write(units);
+                ptr::copy_nonoverlapping(self.at(HEADER), new.at(HEADER + WORD), used - HEADER);
+                self.replace_allocation(new, capacity);
+            }
+            self.at(0).write(self.bits() | HAS_EXPIRE);
+        }
+    }
+
+    /// Takes over the allocation of `new`, freeing the old one without its payload.
+    fn replace_allocation(&mut self, new: Entry, old_capacity: usize) {
+        let old = std::mem::replace(&mut self.0, new.0);
+        std::mem::forget(new);
+        // SAFETY: `old` was allocated with this layout and nobody refers to it any more.
+        unsafe { dealloc(old.as_ptr(), Entry::layout(old_capacity)) };
+    }
+
+    #[inline]
+    fn at(&self, offset: usize) -> *mut u8 {
+        // SAFETY: callers stay within the allocation; that is what the layout above is for.
+        unsafe { self.0.as_ptr().add(offset) }
+    }
+
+    #[inline]
+    fn byte(&self, offset: usize) -> u8 {
+        debug_assert!(offset < HEADER);
+        // SAFETY: the header is initialised.
+        unsafe { self.at(offset).read() }
+    }
+
+    #[inline]
+    fn bits(&self) -> u8 {
+        self.byte(0)
+    }
+
+    #[inline]
+    fn kind(&self) -> Kind {
+        Kind::of(self.bits())
+    }
+
+    #[inline]
+    fn set_kind(&mut self, kind: Kind) {
+        // SAFETY: the header is ours to write.
+        unsafe { self.at(0).write(self.bits() & !KIND | kind as u8) };
+    }
+
+    #[inline]
+    fn clock_cell(&self) -> &AtomicU32 {
+        // SAFETY: 4 aligned, initialised bytes of the header that are accessed through this cell only while shared.
+        unsafe { AtomicU32::from_ptr(self.at(CLOCK).cast()) }
+    }
+
+    /// Offset and length of the key.
+    #[inline]
+    fn key_span(&self) -> (usize, usize) {
+        let bits = self.bits();
+        let offset = HEADER + if bits & HAS_EXPIRE != 0 { WORD } else { 0 };
+        if bits & WIDE_KEY == 0 {
+            return (offset, self.byte(KEY_LEN) as usize);
+        }
+        // SAFETY: with the flag set, the word before the key is its length.
+        let len = unsafe { self.at(offset).cast::<u64>().read_unaligned() };
+        (offset + WORD, len as usize)
+    }
+
+    /// Offset of the payload.
+    #[inline]
+    fn payload(&self) -> usize {
+        let (offset, len) = self.key_span();
+        offset + len
+    }
+
+    fn used(&self) -> usize {
+        self.payload()
+            + match self.kind() {
+                Kind::Embedded | Kind::EmbeddedRaw => self.byte(VALUE_LEN) as usize,
+                _ => WORD,
+            }
+    }
+
+    fn capacity(&self) -> usize {
+        match self.byte(UNITS) {
+            0 => size_class(self.used()),
+            units => units as usize * UNIT,
+        }
+    }
+
+    #[inline]
+    fn word(&self) -> i64 {
+        debug_assert_eq!(self.kind(), Kind::Int);
+        // SAFETY: the payload of this kind is one word.
+        unsafe { self.at(self.payload()).cast::<i64>().read_unaligned() }
+    }
+
+    #[inline]
+    fn write_word(&mut self, word: i64) {
+        debug_assert_eq!(self.kind(), Kind::Int);
+        // SAFETY: the payload of this kind is one word.
+        unsafe { self.at(self.payload()).cast::<i64>().write_unaligned(word) };
+    }
+
+    /// Writes embedded bytes into the room that `alloc` or `fit` made for exactly that many.
+    #[inline]
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        // SAFETY: there is room for `bytes` at the payload, and a borrowed slice cannot be inside our own allocation,
+        // which we hold exclusively.
+        unsafe {
+            self.at(VALUE_LEN).write(bytes.len() as u8);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(self.payload()), bytes.len());
+        }
+    }
+
+    #[inline]
+    fn embedded(&self) -> &[u8] {
+        // SAFETY: the payload of the embedded kinds is that many initialised bytes.
+        unsafe {
+            std::slice::from_raw_parts(self.at(self.payload()), self.byte(VALUE_LEN) as usize)
+        }
+    }
+
+    /// The string that a string entry holds.
+    #[inline]
+    fn str_ref(&self) -> StrRef<'_> {
+        match self.kind() {
+            Kind::Int => StrRef::Int(self.word()),
+            Kind::Embedded | Kind::EmbeddedRaw => StrRef::Bytes(self.embedded()),
+            // SAFETY: callers ask strings only, and this is the one kind left.
+            _ => StrRef::Bytes(unsafe { self.boxed_ref::<Vec<u8>>() }),
+        }
+    }
+
+    // ---- boxed payloads ----
+
+    fn new_boxed<T>(key: &[u8], expire: Option<i64>, kind: Kind, value: Box<T>) -> Entry {
+        let entry = Entry::alloc(key, expire, kind, WORD);
+        // SAFETY: the payload is one word, now initialised as the kind says.
+        unsafe {
+            entry
+                .at(entry.payload())
+                .cast::<*mut T>()
+                .write_unaligned(Box::into_raw(value))
+        };
+        entry
+    }
+
+    /// Replaces the payload, dropping the old one, by a box. The kind must be the one of `T`.
+    fn set_boxed<T>(&mut self, kind: Kind, value: Box<T>) {
+        self.drop_boxed();
+        self.fit(kind, WORD);
+        // SAFETY: the payload is one word, now initialised as the kind says.
+        unsafe {
+            self.at(self.payload())
+                .cast::<*mut T>()
+                .write_unaligned(Box::into_raw(value))
+        };
+    }
+
+    /// Drops a boxed payload and leaves the integer 0. Other payloads stay.
+    fn drop_boxed(&mut self) {
+        if !matches!(self.kind(), Kind::Int | Kind::Embedded | Kind::EmbeddedRaw) {
+            drop(self.take_value());
+        }
+    }
+
+    /// # Safety
+    /// The kind must be the one whose payload is a `Box<T>`.
+    #[inline]
+    unsafe fn pointer<T>(&self) -> *mut T {
+        // SAFETY: by contract the payload is a pointer from `Box::into_raw`.
+        unsafe { self.at(self.payload()).cast::<*mut T>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// As [`Entry::pointer`].
+    unsafe fn boxed_ref<T>(&self) -> &T {
+        // SAFETY: by contract; the box lives as long as the entry is borrowed.
+        unsafe { &*self.pointer::<T>() }
+    }
+
+    /// # Safety
+    /// As [`Entry::pointer`].
+    unsafe fn boxed_mut<T>(&mut self) -> &mut T {
+        // SAFETY: by contract; the box is ours alone, and we are borrowed exclusively.
+        unsafe { &mut *self.pointer::<T>() }
+    }
+
+    /// # Safety
+    /// As [`Entry::pointer`]; the payload must be overwritten before it is looked at again.
+    unsafe fn boxed<T>(&mut self) -> Box<T> {
+        // SAFETY: by contract from `Box::into_raw`, and taken once.
+        unsafe { Box::from_raw(self.pointer::<T>()) }
+    }
+}
+
+impl Item for Entry {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        Entry::key(self)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.drop_boxed();
+        // SAFETY: allocated with this layout; this is the end of it.
+        unsafe { dealloc(self.0.as_ptr(), Entry::layout(self.capacity())) };
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("key", &String::from_utf8_lossy(self.key()))
+            .field("value", &self.value())
+            .field("expire_at_ms", &self.expire_at_ms())
+            .finish()
+    }
+}
+
+/// A second, non-owning handle to an entry: what the expiry index holds.
+#[derive(Debug)]
+pub(crate) struct Alias(NonNull<u8>);
+
+// SAFETY: an alias is used together with the table that owns the entry; see `Alias::new`.
+unsafe impl Send for Alias {}
+// SAFETY: as above; `&Alias` gives `&Entry`, and entries are `Sync`.
+unsafe impl Sync for Alias {}
+
+impl Alias {
+    /// # Safety
+    /// The alias must be dropped or replaced before the entry is dropped or its allocation moves, and must not be
+    /// looked through while the entry is borrowed mutably. (Comparing addresses is always fine.)
+    pub(crate) unsafe fn new(entry: &Entry) -> Alias {
+        Alias(entry.address())
+    }
+
+    /// The entry.
+    #[inline]
+    pub(crate) fn entry(&self) -> &Entry {
+        // SAFETY: an entry is nothing but its pointer, so a pointer to the one can be read as the other; by the contract
+        // of `new` the entry is alive and not being changed.
+        unsafe { &*(&raw const self.0).cast::<Entry>() }
+    }
+
+    /// Whether it stands for the entry at this address.
+    #[inline]
+    pub(crate) fn is(&self, address: NonNull<u8>) -> bool {
+        self.0 == address
+    }
+}
+
+impl Item for Alias {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.entry().key()
     }
 }

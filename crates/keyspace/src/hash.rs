@@ -1,75 +1,393 @@
-//! Hashes: a listpack of fields and values, or a table.
+//! Hashes: a listpack of fields and values, or a table of fields that carry their values.
 
-use crate::{Element, Encoding, Limits, Rng};
+use std::collections::HashSet;
+use std::fmt;
+use std::mem::size_of;
+
+use packed::{Listpack, ListpackIter};
+
+use crate::hashing::hash;
+use crate::limits::PACKED_BYTES_MAX;
+use crate::table::{self, Stats, Table};
+use crate::thin::Field;
+use crate::{Element, Encoding, Invalid, Limits, Rng};
+
+#[derive(Debug)]
+enum Repr {
+    /// Field, value, field, value and so on, in order of insertion.
+    Listpack(Listpack),
+    Table(Table<Field>),
+}
 
 /// A map from field to value.
 #[derive(Debug)]
-pub struct Hash(());
+pub struct Hash {
+    repr: Repr,
+}
 
-#[expect(unused_variables, reason = "signatures first")]
 impl Hash {
-    /// An empty hash.
+    /// An empty hash, held as a listpack.
     pub fn new() -> Self {
-        Hash(())
+        Hash {
+            repr: Repr::Listpack(Listpack::new()),
+        }
     }
-    /// Prepares for `fields` fields about to be set by one command, as HSET does: converts early if too many.
-    pub fn reserve(&mut self, fields: usize, limits: &Limits) {}
-    /// Number of fields.
-    pub fn len(&self) -> usize {
-        0
+
+    /// The hash of a listpack read from a file.
+    ///
+    /// # Errors
+    /// If a field comes twice or without a value.
+    pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
+        let elements = listpack.len();
+        if !elements.is_multiple_of(2) {
+            return Err(Invalid::Unpaired);
+        }
+        let mut seen = HashSet::with_capacity(elements / 2);
+        let mut longest = 0;
+        for (index, element) in listpack.iter().enumerate() {
+            longest = longest.max(element.len());
+            if index % 2 == 0 && !seen.insert(element.to_vec()) {
+                return Err(Invalid::Duplicate);
+            }
+        }
+        let mut hash = Hash {
+            repr: Repr::Listpack(listpack),
+        };
+        if seen.len() > limits.hash_max_listpack_entries || longest > limits.hash_max_listpack_value
+        {
+            hash.make_table(0);
+        }
+        Ok(hash)
     }
-    /// Whether it has no field.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+
+    /// Prepares for `fields` fields about to be set by one command, as HSET does: too many of them make it a table now.
+    pub fn reserve(&mut self, fields: usize, limits: &Limits) {
+        match &mut self.repr {
+            Repr::Listpack(_) if fields > limits.hash_max_listpack_entries => {
+                self.make_table(fields);
+            }
+            Repr::Listpack(_) => {}
+            Repr::Table(table) => table.reserve(table.len() + fields),
+        }
     }
-    /// `listpack` or `hashtable`.
-    pub fn encoding(&self) -> Encoding {
-        unimplemented!()
-    }
-    /// The value of a field.
-    pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
-        unimplemented!()
-    }
-    /// Whether the field exists.
-    pub fn contains(&self, field: &[u8]) -> bool {
-        unimplemented!()
-    }
-    /// Length in bytes of a field's value (HSTRLEN), 0 if absent.
-    pub fn value_len(&self, field: &[u8]) -> usize {
-        unimplemented!()
-    }
+
     /// Sets a field; `true` if it is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Limits) -> bool {
-        unimplemented!()
+        if let Repr::Listpack(listpack) = &mut self.repr {
+            let longest = field.len().max(value.len());
+            if longest <= limits.hash_max_listpack_value
+                && listpack.byte_len() + field.len() + value.len() <= PACKED_BYTES_MAX
+            {
+                if let Some(at) = listpack
+                    .find(field, None, 1)
+                    .and_then(|at| listpack.next(at))
+                {
+                    listpack.replace(at, value);
+                    return false;
+                }
+                listpack.push_back(field);
+                listpack.push_back(value);
+                if listpack.len() / 2 > limits.hash_max_listpack_entries {
+                    self.make_table(0);
+                }
+                return true;
+            }
+        }
+        let (item, new) = self
+            .make_table(1)
+            .find_or_insert_with(hash(field), field, || Field::new(field, value));
+        if !new {
+            item.set_value(value);
+        }
+        new
     }
+
     /// Removes a field; `true` if it was there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        unimplemented!()
+        match &mut self.repr {
+            Repr::Table(table) => table.remove(hash(field), field).is_some(),
+            Repr::Listpack(listpack) => match listpack.find(field, None, 1) {
+                Some(at) => {
+                    listpack.remove_run(at, 2);
+                    true
+                }
+                None => false,
+            },
+        }
     }
-    /// All (field, value) pairs.
-    pub fn iter(&self) -> impl Iterator<Item = (Element<'_>, Element<'_>)> + '_ {
-        std::iter::empty()
+
+    /// Turns any encoding into a table; one made here has room for `more` fields.
+    fn make_table(&mut self, more: usize) -> &mut Table<Field> {
+        if let Repr::Listpack(listpack) = &self.repr {
+            let mut table = Table::new();
+            table.reserve(listpack.len() / 2 + more);
+            for (field, value) in self.iter() {
+                field.with_bytes(|field| {
+                    value.with_bytes(|value| {
+                        table.insert_new(hash(field), Field::new(field, value))
+                    });
+                });
+            }
+            self.repr = Repr::Table(table);
+        }
+        match &mut self.repr {
+            Repr::Table(table) => table,
+            Repr::Listpack(_) => unreachable!("made a table above"),
+        }
     }
-    /// A random pair, each with the same probability.
+
+    /// The value of a field.
+    pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
+        match &self.repr {
+            Repr::Table(table) => table
+                .find(hash(field), field)
+                .map(|item| Element::Bytes(item.value())),
+            Repr::Listpack(listpack) => {
+                let at = listpack.find(field, None, 1)?;
+                listpack.next(at).map(|at| listpack.get(at))
+            }
+        }
+    }
+
+    /// Whether the field exists.
+    pub fn contains(&self, field: &[u8]) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// Length in bytes of a field's value (HSTRLEN), 0 if absent.
+    pub fn value_len(&self, field: &[u8]) -> usize {
+        self.get(field).map_or(0, Element::len)
+    }
+
+    /// Number of fields.
+    pub fn len(&self) -> usize {
+        match &self.repr {
+            Repr::Table(table) => table.len(),
+            Repr::Listpack(listpack) => listpack.len() / 2,
+        }
+    }
+
+    /// Whether it has no field.
+    pub fn is_empty(&self) -> bool {
+        match &self.repr {
+            Repr::Table(table) => table.is_empty(),
+            Repr::Listpack(listpack) => listpack.is_empty(),
+        }
+    }
+
+    /// `listpack` or `hashtable`.
+    pub fn encoding(&self) -> Encoding {
+        match &self.repr {
+            Repr::Table(_) => Encoding::Hashtable,
+            Repr::Listpack(_) => Encoding::Listpack,
+        }
+    }
+
+    /// The listpack, if it is held as one (to save it by copying).
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        if let Repr::Listpack(listpack) = &self.repr {
+            Some(listpack)
+        } else {
+            None
+        }
+    }
+
+    /// All fields with their values: in order of insertion, or in no order, by encoding.
+    pub fn iter(&self) -> HashIter<'_> {
+        HashIter(match &self.repr {
+            Repr::Table(table) => HashIterRepr::Table(table.iter()),
+            Repr::Listpack(listpack) => HashIterRepr::Listpack(listpack.iter()),
+        })
+    }
+
+    /// A random field with its value, each with the same probability.
     pub fn random(&self, rng: &mut dyn Rng) -> Option<(Element<'_>, Element<'_>)> {
-        unimplemented!()
+        match &self.repr {
+            Repr::Table(table) => table.random(rng).map(pair),
+            Repr::Listpack(listpack) => {
+                let nth = rng.below(listpack.len() as u64 / 2) as isize;
+                let (field, next) = listpack.get_next(listpack.seek(2 * nth)?);
+                next.map(|at| (field, listpack.get(at)))
+            }
+        }
     }
+
     /// HSCAN step: the packed encoding emits everything and returns 0.
     pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(Element<'_>, Element<'_>)) -> u64 {
-        unimplemented!()
+        match &self.repr {
+            Repr::Table(table) => table.scan(cursor, &mut |item| {
+                f(Element::Bytes(item.field()), Element::Bytes(item.value()))
+            }),
+            Repr::Listpack(_) => {
+                self.iter().for_each(|(field, value)| f(field, value));
+                0
+            }
+        }
     }
-    /// See [`crate::Value::memory_bytes`].
+
+    /// The table's figures, if it is held as one (DEBUG HTSTATS-KEY).
+    pub fn stats(&self) -> Option<Stats> {
+        if let Repr::Table(table) = &self.repr {
+            Some(table.stats())
+        } else {
+            None
+        }
+    }
+
+    /// Estimated bytes, sampling at most `samples` fields (0: all).
     pub fn memory_bytes(&self, samples: usize) -> usize {
-        unimplemented!()
+        size_of::<Hash>()
+            + match &self.repr {
+                Repr::Table(table) => {
+                    table.memory_bytes() + table::estimate(table, samples, Field::memory_bytes)
+                }
+                Repr::Listpack(listpack) => listpack.heap_bytes(),
+            }
     }
+
     /// See [`crate::Value::free_effort`].
     pub fn free_effort(&self) -> usize {
-        unimplemented!()
+        if let Repr::Table(table) = &self.repr {
+            table.len()
+        } else {
+            1
+        }
     }
 }
 
 impl Default for Hash {
     fn default() -> Self {
         Hash::new()
+    }
+}
+
+fn pair(item: &Field) -> (Element<'_>, Element<'_>) {
+    (Element::Bytes(item.field()), Element::Bytes(item.value()))
+}
+
+/// Iterator over the fields and values of a [`Hash`].
+pub struct HashIter<'a>(HashIterRepr<'a>);
+
+enum HashIterRepr<'a> {
+    Listpack(ListpackIter<'a>),
+    Table(table::Iter<'a, Field>),
+}
+
+impl fmt::Debug for HashIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashIter")
+    }
+}
+
+impl<'a> Iterator for HashIter<'a> {
+    type Item = (Element<'a>, Element<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            HashIterRepr::Listpack(iter) => Some((iter.next()?, iter.next()?)),
+            HashIterRepr::Table(iter) => iter.next().map(pair),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{TestRng, small_limits};
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            6 => "[a-e]{0,2}".prop_map(String::into_bytes),
+            2 => (-9..9_i64).prop_map(|n| n.to_string().into_bytes()),
+            1 => prop::collection::vec(any::<u8>(), 0..300),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_behaves_like_a_map(ops in prop::collection::vec((0..10_u8, text(), text()), 1..200), seed in any::<u64>()) {
+            let limits = small_limits();
+            let mut rng = TestRng(seed);
+            let mut hash = Hash::new();
+            let mut model = BTreeMap::new();
+            for (op, field, value) in ops {
+                match op {
+                    0..7 => prop_assert_eq!(hash.set(&field, &value, &limits), model.insert(field.clone(), value).is_none()),
+                    _ => prop_assert_eq!(hash.remove(&field), model.remove(&field).is_some()),
+                }
+                prop_assert_eq!(hash.get(&field).map(Element::to_vec), model.get(&field).cloned());
+                prop_assert_eq!(hash.value_len(&field), model.get(&field).map_or(0, Vec::len));
+                prop_assert_eq!(hash.len(), model.len());
+                if hash.encoding() == Encoding::Listpack {
+                    prop_assert!(hash.len() <= limits.hash_max_listpack_entries);
+                }
+            }
+            let all: BTreeMap<Vec<u8>, Vec<u8>> = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect();
+            prop_assert_eq!(&all, &model);
+            let mut scanned = BTreeMap::new();
+            let mut cursor = 0;
+            loop {
+                cursor = hash.scan(cursor, &mut |f, v| { scanned.insert(f.to_vec(), v.to_vec()); });
+                if cursor == 0 { break; }
+            }
+            prop_assert_eq!(&scanned, &model);
+            match hash.random(&mut rng) {
+                Some((f, v)) => prop_assert_eq!(model.get(&f.to_vec()), Some(&v.to_vec())),
+                None => prop_assert!(model.is_empty()),
+            }
+        }
+    }
+
+    #[test]
+    fn encodings_change_where_the_reference_changes_them() {
+        let limits = Limits {
+            hash_max_listpack_entries: 2,
+            hash_max_listpack_value: 3,
+            ..Limits::default()
+        };
+        let build = |pairs: &[(&str, &str)]| {
+            let mut hash = Hash::new();
+            for (f, v) in pairs {
+                hash.set(f.as_bytes(), v.as_bytes(), &limits);
+            }
+            hash.encoding()
+        };
+        assert_eq!(build(&[("a", "abc"), ("b", "")]), Encoding::Listpack);
+        assert_eq!(
+            build(&[("a", "abc"), ("b", ""), ("b", "1")]),
+            Encoding::Listpack
+        );
+        assert_eq!(
+            build(&[("a", "abc"), ("b", ""), ("c", "")]),
+            Encoding::Hashtable
+        );
+        assert_eq!(build(&[("a", "abcd")]), Encoding::Hashtable);
+        assert_eq!(build(&[("abcd", "a")]), Encoding::Hashtable);
+        let mut hash = Hash::new();
+        hash.reserve(3, &limits);
+        assert_eq!(hash.encoding(), Encoding::Hashtable);
+    }
+
+    #[test]
+    fn a_broken_listpack_is_refused() {
+        let mut listpack = Listpack::new();
+        listpack.push_back(b"a");
+        assert_eq!(
+            Hash::from_listpack(listpack.clone(), &Limits::default()).err(),
+            Some(Invalid::Unpaired)
+        );
+        listpack.push_back(b"a");
+        assert!(Hash::from_listpack(listpack.clone(), &Limits::default()).is_ok());
+        listpack.push_back(b"a");
+        listpack.push_back(b"b");
+        assert_eq!(
+            Hash::from_listpack(listpack, &Limits::default()).err(),
+            Some(Invalid::Duplicate)
+        );
     }
 }

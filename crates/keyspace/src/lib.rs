@@ -11,28 +11,32 @@
 
 pub mod db;
 pub mod entry;
+mod grisu;
 pub mod hash;
+pub mod hashing;
+mod layout;
 pub mod limits;
 pub mod list;
+pub mod number;
 pub mod rng;
 pub mod set;
+pub mod table;
+#[cfg(test)]
+mod testing;
+mod thin;
 pub mod value;
 pub mod zset;
+
+pub use packed::Element;
 
 pub use db::{Db, EntryMut, Overwritten, StrHow, Ttl};
 pub use entry::Entry;
 pub use hash::Hash;
+pub use hashing::{hash, set_hash_seed};
 pub use limits::Limits;
+pub use list::{List, ListLimits};
 pub use rng::Rng;
 pub use set::Set;
-pub use value::{Encoding, List, Str, StrRef, Type, Value, ValueMut, ValueRef};
-pub use zset::{LexBound, LexRange, ScoreRange, ZSet};
-
-/// One element of a container, borrowed (stand-in until `packed` brings its own).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element<'a> {
-    /// An integer in canonical decimal form.
-    Int(i64),
-    /// Any other byte string.
-    Bytes(&'a [u8]),
-}
+pub use table::Resize;
+pub use value::{Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
+pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet};

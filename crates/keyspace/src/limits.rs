@@ -1,5 +1,7 @@
 //! Encoding thresholds and the fixed bounds of this crate.
 
+use crate::ListLimits;
+
 /// When compact encodings give way to tables; the configuration options of the same names.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -17,6 +19,8 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, in bytes.
     pub zset_max_listpack_value: usize,
+    /// Of lists.
+    pub list: ListLimits,
 }
 
 impl Default for Limits {
@@ -29,6 +33,7 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            list: ListLimits::default(),
         }
     }
 }
@@ -45,5 +50,14 @@ pub const SHORT_KEY_MAX: usize = 255;
 /// A packed container never grows past this many bytes, whatever the configured limits say.
 pub const PACKED_BYTES_MAX: usize = 1 << 30;
 
-/// From how many elements (or bytes of string / 16) on a value counts as heavy: worth freeing in the background.
+/// An intset never has more members than this, whatever the configured limit says.
+pub const INTSET_ENTRIES_MAX: usize = 1 << 30;
+
+/// From this free effort on, a container is worth freeing in the background.
 pub const HEAVY_EFFORT: usize = 64;
+
+/// From this many bytes on, a string is worth freeing in the background: about where the allocator unmaps pages.
+pub const HEAVY_BYTES: usize = 1 << 20;
+
+/// No table is presized for more items than this, whatever a file promises.
+pub const RESERVE_MAX: usize = 1 << 26;

@@ -1,11 +1,7 @@
 //! Values: what a key may hold, as seen borrowed, mutably borrowed, and owned.
 
 use crate::limits::EMBSTR_MAX;
-use crate::{Hash, Set, ZSet};
-
-/// The list type (stand-in until the list module arrives).
-#[derive(Debug, Default)]
-pub struct List;
+use crate::{Element, Hash, List, Set, ZSet};
 
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,16 +193,71 @@ impl ValueRef<'_> {
 
     /// How the value is held. For strings prefer [`crate::Entry::encoding`], which also knows of short `raw` ones.
     pub fn encoding(&self) -> Encoding {
-        unimplemented!()
+        match self {
+            ValueRef::Str(StrRef::Int(_)) => Encoding::Int,
+            ValueRef::Str(StrRef::Bytes(bytes)) if bytes.len() <= EMBSTR_MAX => Encoding::Embstr,
+            ValueRef::Str(StrRef::Bytes(_)) => Encoding::Raw,
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::ZSet(zset) => zset.encoding(),
+        }
     }
 
     /// See [`Value::free_effort`].
     pub fn free_effort(&self) -> usize {
-        unimplemented!()
+        match self {
+            ValueRef::Str(_) => 1,
+            ValueRef::List(list) => list.free_effort(),
+            ValueRef::Set(set) => set.free_effort(),
+            ValueRef::Hash(hash) => hash.free_effort(),
+            ValueRef::ZSet(zset) => zset.free_effort(),
+        }
     }
 
-    /// See [`Value::memory_bytes`].
-    pub fn memory_bytes(&self, _samples: usize) -> usize {
-        unimplemented!()
+    /// See [`Value::memory_bytes`]. Of strings, the bytes alone.
+    pub fn memory_bytes(&self, samples: usize) -> usize {
+        match self {
+            ValueRef::Str(StrRef::Int(_)) => 0,
+            ValueRef::Str(StrRef::Bytes(bytes)) => bytes.len(),
+            ValueRef::List(list) => list.memory_bytes(samples),
+            ValueRef::Set(set) => set.memory_bytes(samples),
+            ValueRef::Hash(hash) => hash.memory_bytes(samples),
+            ValueRef::ZSet(zset) => zset.memory_bytes(samples),
+        }
     }
+}
+
+impl<'a> StrRef<'a> {
+    /// Length in bytes of the text.
+    pub fn len(self) -> usize {
+        self.element().len()
+    }
+
+    /// Whether it is the empty string.
+    pub fn is_empty(self) -> bool {
+        matches!(self, StrRef::Bytes([]))
+    }
+
+    /// The same as an element of a container, which has the helpers to get at the text.
+    #[inline]
+    pub fn element(self) -> Element<'a> {
+        match self {
+            StrRef::Int(n) => Element::Int(n),
+            StrRef::Bytes(bytes) => Element::Bytes(bytes),
+        }
+    }
+}
+
+/// Why the bytes of a packed value cannot be the value they claim to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// A member or field comes twice.
+    Duplicate,
+    /// A field without a value, or a member without a score.
+    Unpaired,
+    /// A score that is no number.
+    Score,
+    /// Members that are not in order.
+    Unsorted,
 }

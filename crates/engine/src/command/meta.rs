@@ -5,9 +5,11 @@
 
 mod flags;
 mod fold;
+mod keys;
 mod table;
 
 pub use flags::{AclCategories, ArgFlags, DocFlags, Flags, KeyFlags};
+pub use keys::{KeyRef, Keys, KeysError, keys};
 pub use table::{COMMANDS, COUNT, by_id, find, find_full};
 
 use fold::Folded;
@@ -41,6 +43,8 @@ pub struct Meta {
     pub step: i32,
     /// How to find the keys in the arguments.
     pub key_specs: &'static [KeySpec],
+    /// Finds the keys where the specs alone cannot.
+    key_grammar: Option<KeyGrammar>,
     /// The commands inside a container, by name; empty for others.
     pub subcommands: &'static [Meta],
     /// What COMMAND DOCS says.
@@ -188,6 +192,15 @@ pub enum FindKeys {
         /// Distance between keys.
         step: i32,
     },
+}
+
+/// Commands whose keys, or what happens to them, depend on their own grammar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum KeyGrammar {
+    Set,
+    Bitfield,
+    Sort,
+    Migrate,
 }
 
 impl Meta {

@@ -1,3 +1,59 @@
-//! Commands as data: what the server knows of a command before it runs it.
+//! Commands as data and as code: the table, and which handler runs what.
 
 pub mod meta;
+
+use crate::exec::Handler;
+use meta::Meta;
+use std::sync::OnceLock;
+
+/// Matches keys and channels: case matters.
+#[must_use]
+pub fn glob_match(pattern: &[u8], text: &[u8]) -> bool {
+    crate::glob::matches(pattern, text, crate::glob::Case::Sensitive)
+}
+
+/// The handler of each command that exists, by [`Meta::id`].
+#[derive(Debug)]
+pub struct Registry {
+    handlers: Vec<Option<Handler>>,
+    /// Commands with a handler of their own or of one of their subcommands.
+    known: Vec<bool>,
+}
+
+impl Registry {
+    /// The handlers of this build.
+    ///
+    /// # Panics
+    /// When a family lists a name that the command table does not know: a mistake in this crate.
+    pub fn get() -> &'static Registry {
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        REGISTRY.get_or_init(|| {
+            let mut registry =
+                Registry { handlers: vec![None; meta::COUNT], known: vec![false; meta::COUNT] };
+            for (name, handler) in crate::commands::FAMILIES.iter().copied().flatten() {
+                let meta = meta::find_full(name.as_bytes()).expect("every handler names a command of the table");
+                registry.handlers[meta.id as usize] = Some(*handler);
+                registry.known[meta.id as usize] = true;
+                if let Some((container, _)) = name.split_once('|')
+                    && let Some(container) = meta::find(container.as_bytes())
+                {
+                    registry.known[container.id as usize] = true;
+                }
+            }
+            registry
+        })
+    }
+
+    /// The handler of a command, if this build has one.
+    #[inline]
+    #[must_use]
+    pub fn handler(&self, meta: &Meta) -> Option<Handler> {
+        self.handlers[meta.id as usize]
+    }
+
+    /// True when the command or one of its subcommands can be called.
+    #[must_use]
+    pub fn knows(&self, meta: &Meta) -> bool {
+        self.known[meta.id as usize]
+    }
+}

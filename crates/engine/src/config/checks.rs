@@ -54,6 +54,9 @@ impl Config {
                 Problem::Empty("dbfilename"),
                 Problem::IsPath("dbfilename"),
             ),
+            Param::ClusterConfigFile if self.cluster_config_file.is_empty() => {
+                Err(Problem::Empty("cluster-config-file"))
+            }
             Param::Dir if self.dir.is_empty() => Err(Problem::Empty("dir")),
             Param::ProcTitleTemplate => title(&self.proc_title_template),
             Param::ClusterAnnounceClientIpv4 => {
@@ -85,17 +88,16 @@ fn file_name(name: &[u8], empty: Problem, path: Problem) -> Result<(), Problem> 
     }
 }
 
-/// Braces must pair up around known variables; a brace outside of that is the reference's "invalid".
+/// Braces must pair up around known variables; `{{` stands for one brace. Blanks are no title.
 fn title(template: &[u8]) -> Result<(), Problem> {
+    if template.trim_ascii().is_empty() {
+        return Err(Problem::ProcTitle);
+    }
     let mut rest = template;
-    let mut visible = false;
     while let Some(open) = rest.iter().position(|&byte| byte == b'{') {
-        visible |= open > 0;
         let after = &rest[open + 1..];
-        // `{{` stands for one brace.
         if let Some(escaped) = after.strip_prefix(b"{") {
             rest = escaped;
-            visible = true;
             continue;
         }
         let close = after
@@ -106,13 +108,8 @@ fn title(template: &[u8]) -> Result<(), Problem> {
             return Err(Problem::ProcTitle);
         }
         rest = &after[close + 1..];
-        visible = true;
     }
-    if visible || !rest.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::ProcTitle)
-    }
+    Ok(())
 }
 
 fn address<A: std::str::FromStr>(text: &[u8], problem: Problem) -> Result<(), Problem> {
@@ -133,16 +130,67 @@ fn hostname(name: &[u8]) -> Result<(), Problem> {
     }
 }
 
-/// A node name stands in a line of the cluster's node file, so nothing in it may end a word there.
+/// A node name stands in a line of the cluster's node file. The reference refuses these characters only; control
+/// characters, which it takes, would let a name forge further lines there.
 fn node_name(name: &[u8]) -> Result<(), Problem> {
-    let special = b"!#$%&()*+:;<>?@[]^{|}~\"',=\\/`";
-    let allowed = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    if name
-        .iter()
-        .all(|byte| allowed(byte) && !special.contains(byte))
-    {
-        Ok(())
-    } else {
+    let refused = |byte: &u8| byte.is_ascii_control() || b"!#$%&()*+;<>?@[]^{|}~".contains(byte);
+    if name.iter().any(refused) {
         Err(Problem::NodeName)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_judged_as_by_the_reference() {
+        for valid in [
+            "}",
+            "{{}",
+            "{{}}",
+            "{title}}",
+            "a{{b",
+            "{{{title}",
+            "{config-file}{port}{tls-port}{unixsocket}",
+        ] {
+            assert_eq!(title(valid.as_bytes()), Ok(()), "{valid}");
+        }
+        for bad in [
+            "",
+            "  ",
+            "{",
+            "{}",
+            "{ title}",
+            "{Title}",
+            "{listen-addr}x{",
+        ] {
+            assert_eq!(title(bad.as_bytes()), Err(Problem::ProcTitle), "{bad}");
+        }
+    }
+
+    #[test]
+    fn node_names_hold_no_line_breaks() {
+        assert_eq!(node_name("a b/c:d\"'=\u{e9}".as_bytes()), Ok(()));
+        for bad in ["a\n", "a\0", "a!", "~"] {
+            assert_eq!(node_name(bad.as_bytes()), Err(Problem::NodeName), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_moved_inside_where_the_reference_does_so() {
+        let mut config = Config::default();
+        for (given, taken) in [("0", 1), ("1000", 500), ("50", 50)] {
+            config
+                .set(Param::Hz, &[given.as_bytes()], Phase::Runtime)
+                .unwrap();
+            assert_eq!(config.hz, taken);
+        }
+        config
+            .set(Param::ReplBacklogSize, &[b"2kb"], Phase::Runtime)
+            .unwrap();
+        assert_eq!(config.repl_backlog_size, 16_384);
     }
 }

@@ -4,26 +4,39 @@
 //! server reads files through [`Surroundings`] and applies changes through [`Apply`]. Facts and texts are those of
 //! Valkey 8.0.1.
 
+mod change;
 mod checks;
 mod choice;
+mod command_line;
+mod example;
 pub mod limits;
+mod load;
 mod problem;
+mod rewrite;
 mod row;
 mod setting;
+mod show;
 mod special;
 mod table;
 mod text;
+mod words;
 
+pub use change::{Access, Apply, SetError};
 pub use choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
     PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
     ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
+pub use command_line::{CommandLine, Invocation};
+pub use example::example_conf;
+pub use load::{Directive, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
-pub use row::{C, Flags, Kind, Phase, Row, Unit};
+pub use rewrite::rewrite;
+pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};
 pub use setting::memory_bytes;
 pub use special::{
     KeyspaceEvents, OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
 };
 pub use table::{Config, Param, TABLE};
 pub use text::Text;
+pub use words::{quote_into, split_words};

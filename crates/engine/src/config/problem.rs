@@ -71,6 +71,14 @@ pub enum Problem {
     ActiveDefrag,
     /// No such parameter or directive.
     BadDirective,
+    /// A name with a dot, which belongs to a module, and no value.
+    ModuleSetting,
+    /// A directive of Sentinel.
+    Sentinel,
+    /// `replicaof` on a cluster node.
+    ReplicaInCluster,
+    /// A user that is declared twice; its name.
+    DuplicateUser(String),
     /// Quotes that do not match.
     Unbalanced,
     /// A line longer than the limit of bytes.
@@ -143,6 +151,16 @@ impl fmt::Display for Problem {
                  like the one shipped by default with the source distribution"
             }
             Self::BadDirective => "Bad directive or wrong number of arguments",
+            Self::ModuleSetting => "Module config specified without value",
+            Self::Sentinel => "sentinel directive while not in sentinel mode",
+            Self::ReplicaInCluster => "replicaof directive not allowed in cluster mode",
+            Self::DuplicateUser(name) => {
+                return write!(
+                    f,
+                    "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in \
+                     config files"
+                );
+            }
             Self::Unbalanced => "Unbalanced quotes in configuration line",
             Self::LineTooLong => "Line too long",
             Self::TooManyWords => "Too many arguments",

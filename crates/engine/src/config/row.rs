@@ -53,6 +53,15 @@ pub enum Unit {
     Octal,
 }
 
+/// What an empty text means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// That the parameter has no value; CONFIG REWRITE then leaves it out.
+    Unset,
+    /// A value like any other.
+    Value,
+}
+
 /// How text becomes a value of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -69,10 +78,10 @@ pub enum Kind {
         /// Greatest value.
         max: i128,
     },
-    /// Text that is unset when empty.
-    Text,
+    /// A name, path or address.
+    Text(Empty),
     /// Text that may hold any byte.
-    Bytes,
+    Bytes(Empty),
     /// One of these words, or several where the parameter is `MULTI_ARG`.
     Choice(&'static [&'static str]),
     /// A format of its own.
@@ -85,8 +94,8 @@ impl Kind {
         match self {
             Kind::Bool => "bool",
             Kind::Number { c, .. } => c.name(),
-            Kind::Text => "string",
-            Kind::Bytes => "sds",
+            Kind::Text(_) => "string",
+            Kind::Bytes(_) => "sds",
             Kind::Choice(_) => "enum",
             Kind::Special => "special",
         }

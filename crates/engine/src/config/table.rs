@@ -11,7 +11,7 @@ use super::choice::{
 };
 use super::problem::Problem;
 use super::row::{
-    C, Flags, Kind, Phase, Row, memory, memory_or_percent, number, octal, parameters,
+    C, Empty, Flags, Kind, Phase, Row, memory, memory_or_percent, number, octal, parameters,
 };
 use super::setting::Setting;
 use super::special::{KeyspaceEvents, OomScores, OutputLimits, Percentiles, Primary, SaveRules};
@@ -24,7 +24,7 @@ parameters! {
 
     /// File that holds the ACL users; empty means users live in this file.
     Aclfile aclfile: Text = Text::default(),
-        "aclfile", Kind::Text, [IMMUTABLE];
+        "aclfile", Kind::Text(Empty::Value), [IMMUTABLE];
 
     /// Entries kept by `ACL LOG`.
     AcllogMaxLen acllog_max_len: u64 = 128,
@@ -80,7 +80,7 @@ parameters! {
 
     /// CPUs the append-only file rewrite may run on.
     AofRewriteCpulist aof_rewrite_cpulist: Text = Text::default(),
-        "aof-rewrite-cpulist" | "aof_rewrite_cpulist", Kind::Text, [IMMUTABLE];
+        "aof-rewrite-cpulist" | "aof_rewrite_cpulist", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// Whether a rewrite syncs to disk every few megabytes.
     AofRewriteIncrementalFsync aof_rewrite_incremental_fsync: bool = true,
@@ -96,11 +96,11 @@ parameters! {
 
     /// Directory, inside `dir`, of the append-only files.
     Appenddirname appenddirname: Text = Text::fixed("appendonlydir"),
-        "appenddirname", Kind::Text, [IMMUTABLE];
+        "appenddirname", Kind::Text(Empty::Value), [IMMUTABLE];
 
     /// Base name of the append-only files.
     Appendfilename appendfilename: Text = Text::fixed("appendonly.aof"),
-        "appendfilename", Kind::Text, [IMMUTABLE];
+        "appendfilename", Kind::Text(Empty::Value), [IMMUTABLE];
 
     /// When the append-only file is synced to disk.
     Appendfsync appendfsync: AppendFsync = AppendFsync::Everysec,
@@ -120,11 +120,11 @@ parameters! {
 
     /// Name of the zone the server runs in, shown to clients.
     AvailabilityZone availability_zone: Text = Text::default(),
-        "availability-zone", Kind::Bytes, [MODIFIABLE];
+        "availability-zone", Kind::Bytes(Empty::Value), [MODIFIABLE];
 
     /// CPUs the snapshot process may run on.
     BgsaveCpulist bgsave_cpulist: Text = Text::default(),
-        "bgsave-cpulist" | "bgsave_cpulist", Kind::Text, [IMMUTABLE];
+        "bgsave-cpulist" | "bgsave_cpulist", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// Addresses to listen on; a leading `-` lets an address be missing.
     Bind bind: Vec<Text> = vec![Text::fixed("*"), Text::fixed("-::*")],
@@ -132,11 +132,11 @@ parameters! {
 
     /// Local address of outgoing connections.
     BindSourceAddr bind_source_addr: Text = Text::default(),
-        "bind-source-addr", Kind::Text, [MODIFIABLE];
+        "bind-source-addr", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// CPUs the background threads may run on.
     BioCpulist bio_cpulist: Text = Text::default(),
-        "bio-cpulist" | "bio_cpulist", Kind::Text, [IMMUTABLE];
+        "bio-cpulist" | "bio_cpulist", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// Milliseconds after which a running script makes others get BUSY.
     BusyReplyThreshold busy_reply_threshold: i64 = 5000,
@@ -172,23 +172,23 @@ parameters! {
 
     /// IPv4 address told to clients.
     ClusterAnnounceClientIpv4 cluster_announce_client_ipv4: Text = Text::default(),
-        "cluster-announce-client-ipv4", Kind::Text, [MODIFIABLE];
+        "cluster-announce-client-ipv4", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// IPv6 address told to clients.
     ClusterAnnounceClientIpv6 cluster_announce_client_ipv6: Text = Text::default(),
-        "cluster-announce-client-ipv6", Kind::Text, [MODIFIABLE];
+        "cluster-announce-client-ipv6", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Host name told to other nodes.
     ClusterAnnounceHostname cluster_announce_hostname: Text = Text::default(),
-        "cluster-announce-hostname", Kind::Text, [MODIFIABLE];
+        "cluster-announce-hostname", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Readable node name used in logs.
     ClusterAnnounceHumanNodename cluster_announce_human_nodename: Text = Text::default(),
-        "cluster-announce-human-nodename", Kind::Text, [MODIFIABLE];
+        "cluster-announce-human-nodename", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// IP address told to other nodes.
     ClusterAnnounceIp cluster_announce_ip: Text = Text::default(),
-        "cluster-announce-ip", Kind::Text, [MODIFIABLE];
+        "cluster-announce-ip", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Client port told to other nodes; 0 means the real one.
     ClusterAnnouncePort cluster_announce_port: i32 = 0,
@@ -204,7 +204,7 @@ parameters! {
 
     /// File in which the node keeps its view of the cluster.
     ClusterConfigFile cluster_config_file: Text = Text::fixed("nodes.conf"),
-        "cluster-config-file", Kind::Text, [IMMUTABLE];
+        "cluster-config-file", Kind::Text(Empty::Value), [IMMUTABLE];
 
     /// Whether the server is a cluster node.
     ClusterEnabled cluster_enabled: bool = false,
@@ -268,11 +268,11 @@ parameters! {
 
     /// File name of the RDB snapshot, inside `dir`.
     Dbfilename dbfilename: Text = Text::fixed("dump.rdb"),
-        "dbfilename", Kind::Text, [MODIFIABLE PROTECTED];
+        "dbfilename", Kind::Text(Empty::Value), [MODIFIABLE PROTECTED];
 
     /// Text added to crash reports (for tests).
     DebugContext debug_context: Text = Text::default(),
-        "debug-context", Kind::Text, [MODIFIABLE DEBUG HIDDEN];
+        "debug-context", Kind::Text(Empty::Value), [MODIFIABLE DEBUG HIDDEN];
 
     /// Working directory, where snapshots and append-only files live.
     Dir dir: Text = Text::default(),
@@ -336,7 +336,7 @@ parameters! {
 
     /// Start-up warnings to ignore, by name.
     IgnoreWarnings ignore_warnings: Text = Text::default(),
-        "ignore-warnings", Kind::Text, [MODIFIABLE];
+        "ignore-warnings", Kind::Text(Empty::Value), [MODIFIABLE];
 
     /// Threads that serve connections.
     IoThreads io_threads: i32 = 1,
@@ -408,11 +408,11 @@ parameters! {
 
     /// Locale for sorting strings; empty means that of the environment.
     LocaleCollate locale_collate: Text = Text::default(),
-        "locale-collate", Kind::Text, [MODIFIABLE];
+        "locale-collate", Kind::Text(Empty::Value), [MODIFIABLE];
 
     /// Log file; empty means standard output.
     Logfile logfile: Text = Text::default(),
-        "logfile", Kind::Text, [IMMUTABLE];
+        "logfile", Kind::Text(Empty::Value), [IMMUTABLE];
 
     /// How much is logged.
     Loglevel loglevel: LogLevel = LogLevel::Notice,
@@ -476,7 +476,7 @@ parameters! {
 
     /// File in which the process id is written.
     Pidfile pidfile: Text = Text::default(),
-        "pidfile", Kind::Text, [IMMUTABLE];
+        "pidfile", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// TCP port; 0 means none.
     Port port: i32 = 6379,
@@ -488,15 +488,15 @@ parameters! {
 
     /// Password sent to the primary.
     Primaryauth primaryauth: Text = Text::default(),
-        "primaryauth" | "masterauth", Kind::Bytes, [MODIFIABLE SENSITIVE];
+        "primaryauth" | "masterauth", Kind::Bytes(Empty::Unset), [MODIFIABLE SENSITIVE];
 
     /// User name sent to the primary.
     Primaryuser primaryuser: Text = Text::default(),
-        "primaryuser" | "masteruser", Kind::Text, [MODIFIABLE SENSITIVE];
+        "primaryuser" | "masteruser", Kind::Text(Empty::Unset), [MODIFIABLE SENSITIVE];
 
     /// Process title, with variables in braces.
     ProcTitleTemplate proc_title_template: Text = Text::fixed("{title} {listen-addr} {server-mode}"),
-        "proc-title-template", Kind::Text, [MODIFIABLE];
+        "proc-title-template", Kind::Text(Empty::Value), [MODIFIABLE];
 
     /// What to do when a replicated command fails.
     PropagationErrorBehavior propagation_error_behavior: PropagationErrorBehavior = PropagationErrorBehavior::Ignore,
@@ -568,7 +568,7 @@ parameters! {
 
     /// Address a replica tells its primary.
     ReplicaAnnounceIp replica_announce_ip: Text = Text::default(),
-        "replica-announce-ip" | "slave-announce-ip", Kind::Text, [MODIFIABLE];
+        "replica-announce-ip" | "slave-announce-ip", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Port a replica tells its primary; 0 means the real one.
     ReplicaAnnouncePort replica_announce_port: i32 = 0,
@@ -608,11 +608,11 @@ parameters! {
 
     /// File for a log of requests and replies (for tests).
     ReqResLogfile req_res_logfile: Text = Text::default(),
-        "req-res-logfile", Kind::Text, [IMMUTABLE HIDDEN];
+        "req-res-logfile", Kind::Text(Empty::Unset), [IMMUTABLE HIDDEN];
 
     /// Password of the default user.
     Requirepass requirepass: Text = Text::default(),
-        "requirepass", Kind::Bytes, [MODIFIABLE SENSITIVE];
+        "requirepass", Kind::Bytes(Empty::Unset), [MODIFIABLE SENSITIVE];
 
     /// Whose snapshots and RESTORE payloads are checked in depth.
     SanitizeDumpPayload sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No,
@@ -624,7 +624,7 @@ parameters! {
 
     /// CPUs the server may run on.
     ServerCpulist server_cpulist: Text = Text::default(),
-        "server-cpulist" | "server_cpulist", Kind::Text, [IMMUTABLE];
+        "server-cpulist" | "server_cpulist", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// Most members of a set of integers kept as an intset.
     SetMaxIntsetEntries set_max_intset_entries: u64 = 512,
@@ -692,7 +692,7 @@ parameters! {
 
     /// Name used in syslog.
     SyslogIdent syslog_ident: Text = Text::fixed("valkey"),
-        "syslog-ident", Kind::Text, [IMMUTABLE];
+        "syslog-ident", Kind::Text(Empty::Value), [IMMUTABLE];
 
     /// Length of the kernel's queue of new connections.
     TcpBacklog tcp_backlog: i32 = 511,
@@ -712,35 +712,35 @@ parameters! {
 
     /// Directory of trusted CA certificates.
     TlsCaCertDir tls_ca_cert_dir: Text = Text::default(),
-        "tls-ca-cert-dir", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-ca-cert-dir", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// File of trusted CA certificates.
     TlsCaCertFile tls_ca_cert_file: Text = Text::default(),
-        "tls-ca-cert-file", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-ca-cert-file", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// Certificate of the server.
     TlsCertFile tls_cert_file: Text = Text::default(),
-        "tls-cert-file", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-cert-file", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// Cipher list up to TLS 1.2.
     TlsCiphers tls_ciphers: Text = Text::default(),
-        "tls-ciphers", Kind::Text, [MODIFIABLE];
+        "tls-ciphers", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Cipher suites of TLS 1.3.
     TlsCiphersuites tls_ciphersuites: Text = Text::default(),
-        "tls-ciphersuites", Kind::Text, [MODIFIABLE];
+        "tls-ciphersuites", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Certificate used for outgoing connections.
     TlsClientCertFile tls_client_cert_file: Text = Text::default(),
-        "tls-client-cert-file", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-client-cert-file", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// Private key used for outgoing connections.
     TlsClientKeyFile tls_client_key_file: Text = Text::default(),
-        "tls-client-key-file", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-client-key-file", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// Passphrase of the client key.
     TlsClientKeyFilePass tls_client_key_file_pass: Text = Text::default(),
-        "tls-client-key-file-pass", Kind::Text, [MODIFIABLE SENSITIVE];
+        "tls-client-key-file-pass", Kind::Text(Empty::Unset), [MODIFIABLE SENSITIVE];
 
     /// Whether the cluster bus uses TLS.
     TlsCluster tls_cluster: bool = false,
@@ -748,15 +748,15 @@ parameters! {
 
     /// Diffie-Hellman parameters.
     TlsDhParamsFile tls_dh_params_file: Text = Text::default(),
-        "tls-dh-params-file", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-dh-params-file", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// Private key of the server.
     TlsKeyFile tls_key_file: Text = Text::default(),
-        "tls-key-file", Kind::Text, [VOLATILE MODIFIABLE];
+        "tls-key-file", Kind::Text(Empty::Unset), [VOLATILE MODIFIABLE];
 
     /// Passphrase of the server key.
     TlsKeyFilePass tls_key_file_pass: Text = Text::default(),
-        "tls-key-file-pass", Kind::Text, [MODIFIABLE SENSITIVE];
+        "tls-key-file-pass", Kind::Text(Empty::Unset), [MODIFIABLE SENSITIVE];
 
     /// TLS port; 0 means none.
     TlsPort tls_port: i32 = 0,
@@ -768,7 +768,7 @@ parameters! {
 
     /// TLS versions to accept.
     TlsProtocols tls_protocols: Text = Text::default(),
-        "tls-protocols", Kind::Text, [MODIFIABLE];
+        "tls-protocols", Kind::Text(Empty::Unset), [MODIFIABLE];
 
     /// Whether replication links use TLS.
     TlsReplication tls_replication: bool = false,
@@ -792,11 +792,11 @@ parameters! {
 
     /// Path of the unix socket; empty means none.
     Unixsocket unixsocket: Text = Text::default(),
-        "unixsocket", Kind::Text, [IMMUTABLE];
+        "unixsocket", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// Group of the unix socket.
     Unixsocketgroup unixsocketgroup: Text = Text::default(),
-        "unixsocketgroup", Kind::Text, [IMMUTABLE];
+        "unixsocketgroup", Kind::Text(Empty::Unset), [IMMUTABLE];
 
     /// Permissions of the unix socket, in octal; 0 leaves them as they are.
     Unixsocketperm unixsocketperm: u32 = 0,

@@ -1,43 +1,30 @@
 //! Sorted sets: a listpack of members and scores, or a member index plus an order-statistic tree.
+//!
+//! Every range, by rank, by score or by member, is first turned into a span of ranks; walking, counting and removing
+//! are then the same for all.
 
+mod index;
+mod pack;
+mod range;
 pub mod tree;
 
-use crate::{Element, Encoding, Limits, Rng};
+use std::fmt;
+use std::mem::size_of;
+use std::ops::Range;
 
-/// A range of scores (ZRANGEBYSCORE, ZCOUNT). `min` and `max` may be infinite, never NaN.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScoreRange {
-    /// Lower bound.
-    pub min: f64,
-    /// Upper bound.
-    pub max: f64,
-    /// Whether `min` itself is out.
-    pub min_exclusive: bool,
-    /// Whether `max` itself is out.
-    pub max_exclusive: bool,
-}
+use packed::{Listpack, Pos};
 
-/// One end of a lexicographical range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LexBound<'a> {
-    /// `-`: before everything.
-    Min,
-    /// `+`: after everything.
-    Max,
-    /// `[x`
-    Incl(&'a [u8]),
-    /// `(x`
-    Excl(&'a [u8]),
-}
+pub use range::{LexBound, LexRange, ScoreRange};
 
-/// A range of members of equal score (ZRANGEBYLEX).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LexRange<'a> {
-    /// Lower bound.
-    pub min: LexBound<'a>,
-    /// Upper bound.
-    pub max: LexBound<'a>,
-}
+use crate::limits::PACKED_BYTES_MAX;
+use crate::number::TEXT_MAX;
+use crate::table::Stats;
+use crate::{Element, Encoding, Invalid, Limits, Rng};
+use index::Index;
+use pack::Pack;
+
+/// A member with its score.
+type Scored<'a> = (&'a [u8], f64);
 
 /// What [`ZSet::insert`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,52 +37,207 @@ pub enum Inserted {
     Unchanged,
 }
 
-/// A sorted set: members ordered by (score, member bytes).
 #[derive(Debug)]
-pub struct ZSet(());
+enum Repr {
+    Pack(Pack),
+    Index(Box<Index>),
+}
 
-#[expect(unused_variables, reason = "signatures first")]
+/// A sorted set: members ordered by (score, member bytes). Scores are never NaN.
+#[derive(Debug)]
+pub struct ZSet {
+    repr: Repr,
+}
+
 impl ZSet {
-    /// An empty sorted set, listpack-encoded.
+    /// An empty sorted set, held as a listpack.
     pub fn new() -> Self {
-        ZSet(())
+        ZSet {
+            repr: Repr::Pack(Pack::new()),
+        }
     }
-    /// An empty one, encoded for an expected size and first member length as ZADD does.
+
+    /// An empty one, held as suits the number of members to come and the first one's length, as ZADD does.
     pub fn with_hint(size_hint: usize, member_len: usize, limits: &Limits) -> Self {
-        unimplemented!()
+        if size_hint <= limits.zset_max_listpack_entries
+            && member_len <= limits.zset_max_listpack_value
+        {
+            ZSet::new()
+        } else {
+            ZSet {
+                repr: Repr::Index(Box::new(Index::with_capacity(size_hint))),
+            }
+        }
     }
-    /// Number of members.
-    pub fn len(&self) -> usize {
-        0
+
+    /// The sorted set of a listpack read from a file.
+    ///
+    /// # Errors
+    /// If it could not have been built by commands: a member twice or without a score, or out of order.
+    pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
+        let longest = listpack
+            .iter()
+            .step_by(2)
+            .map(Element::len)
+            .max()
+            .unwrap_or(0);
+        let mut zset = ZSet {
+            repr: Repr::Pack(Pack::from_listpack(listpack)?),
+        };
+        if zset.len() > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value
+        {
+            zset.make_index(0);
+        }
+        Ok(zset)
     }
-    /// Whether it has no member.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// `listpack` or `skiplist`.
-    pub fn encoding(&self) -> Encoding {
-        unimplemented!()
-    }
-    /// A member's score.
-    pub fn score(&self, member: &[u8]) -> Option<f64> {
-        unimplemented!()
-    }
-    /// Adds a member or changes its score. `score` is not NaN.
+
+    /// Adds a member or changes its score, which is not NaN.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Inserted {
-        unimplemented!()
+        debug_assert!(!score.is_nan());
+        match &mut self.repr {
+            Repr::Index(index) => index.insert(member, score),
+            Repr::Pack(pack) => {
+                let has_room = pack.len() < limits.zset_max_listpack_entries
+                    && member.len() <= limits.zset_max_listpack_value
+                    && pack.as_listpack().byte_len() + member.len() + TEXT_MAX <= PACKED_BYTES_MAX;
+                if has_room || pack.find(member).is_some() {
+                    return pack.insert(member, score);
+                }
+                self.make_index(1).insert(member, score)
+            }
+        }
     }
+
     /// Removes a member, returning its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        unimplemented!()
+        match &mut self.repr {
+            Repr::Index(index) => index.remove(member),
+            Repr::Pack(pack) => pack.remove(member),
+        }
     }
+
+    /// Removes the lowest (or highest) member, showing it to `f` first.
+    pub fn pop_with<R>(
+        &mut self,
+        highest: bool,
+        f: impl FnOnce(Element<'_>, f64) -> R,
+    ) -> Option<R> {
+        let (member, score) = self.by_rank(0, 1, highest).next()?;
+        let result = f(member, score);
+        let rank = if highest { self.len() - 1 } else { 0 };
+        self.remove_span(rank..rank + 1);
+        Some(result)
+    }
+
+    /// Removes the lowest member.
+    pub fn pop_min(&mut self) -> Option<(Vec<u8>, f64)> {
+        self.pop_with(false, |member, score| (member.to_vec(), score))
+    }
+
+    /// Removes the highest member.
+    pub fn pop_max(&mut self) -> Option<(Vec<u8>, f64)> {
+        self.pop_with(true, |member, score| (member.to_vec(), score))
+    }
+
+    /// Removes up to `count` members from rank `start` on; returns how many.
+    pub fn remove_range_by_rank(&mut self, start: usize, count: usize) -> usize {
+        let start = start.min(self.len());
+        self.remove_span(start..start.saturating_add(count).min(self.len()))
+    }
+
+    /// Removes a score range; returns how many.
+    pub fn remove_range_by_score(&mut self, range: &ScoreRange) -> usize {
+        self.remove_span(self.score_span(range))
+    }
+
+    /// Removes a lex range; returns how many.
+    pub fn remove_range_by_lex(&mut self, range: &LexRange<'_>) -> usize {
+        self.remove_span(self.lex_span(range))
+    }
+
+    /// Goes back to a listpack if everything fits one, as the reference does for results of ZUNIONSTORE and its like.
+    pub fn compact(&mut self, limits: &Limits) {
+        let Repr::Index(index) = &self.repr else {
+            return;
+        };
+        if index.len() > limits.zset_max_listpack_entries {
+            return;
+        }
+        let mut bytes = 0;
+        for (member, _) in index.ascending(0) {
+            bytes += member.len() + 2 * TEXT_MAX;
+            if member.len() > limits.zset_max_listpack_value || bytes > PACKED_BYTES_MAX {
+                return;
+            }
+        }
+        let mut pack = Pack::new();
+        for (member, score) in index.ascending(0) {
+            pack.insert(member, score);
+        }
+        self.repr = Repr::Pack(pack);
+    }
+
+    fn remove_span(&mut self, span: Range<usize>) -> usize {
+        let count = span.len();
+        if count > 0 {
+            match &mut self.repr {
+                Repr::Index(index) => index.remove_range(span.start, count),
+                Repr::Pack(pack) => pack.remove_range(span.start, count),
+            }
+        }
+        count
+    }
+
+    /// Turns any encoding into an index; one made here has room for `more` members.
+    fn make_index(&mut self, more: usize) -> &mut Index {
+        if let Repr::Pack(pack) = &self.repr {
+            let mut index = Box::new(Index::with_capacity(pack.len() + more));
+            for (member, score) in self.iter() {
+                member.with_bytes(|member| index.insert_unordered(member, score));
+            }
+            index.sort();
+            self.repr = Repr::Index(index);
+        }
+        match &mut self.repr {
+            Repr::Index(index) => index,
+            Repr::Pack(_) => unreachable!("made an index above"),
+        }
+    }
+
+    /// A member's score.
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.repr {
+            Repr::Index(index) => index.score(member),
+            Repr::Pack(pack) => pack.find(member).map(|(_, score)| score),
+        }
+    }
+
     /// A member's rank from the low end (or the high end) and its score.
     pub fn rank(&self, member: &[u8], reverse: bool) -> Option<(usize, f64)> {
-        unimplemented!()
+        let (rank, score) = match &self.repr {
+            Repr::Index(index) => index.rank(member),
+            Repr::Pack(pack) => pack.rank(member),
+        }?;
+        Some((if reverse { self.len() - 1 - rank } else { rank }, score))
     }
-    /// Up to `count` members from rank `start` on; with `reverse`, ranks count from the high end.
+
+    /// Up to `count` members from rank `start` on; with `reverse`, ranks count from the high end, downwards.
     pub fn by_rank(&self, start: usize, count: usize, reverse: bool) -> ZIter<'_> {
-        unimplemented!()
+        let len = self.len();
+        let left = len.saturating_sub(start).min(count);
+        let walk = match &self.repr {
+            _ if left == 0 => Walk::Done,
+            Repr::Index(index) if reverse => Walk::Index(index.descending(len - 1 - start)),
+            Repr::Index(index) => Walk::Index(index.ascending(start)),
+            Repr::Pack(pack) => Walk::Pack {
+                pack,
+                at: pack.seek(if reverse { len - 1 - start } else { start }),
+                reverse,
+            },
+        };
+        ZIter { walk, left }
     }
+
     /// The members of a score range, skipping `offset` and yielding at most `count`.
     pub fn by_score(
         &self,
@@ -104,8 +246,9 @@ impl ZSet {
         count: usize,
         reverse: bool,
     ) -> ZIter<'_> {
-        unimplemented!()
+        self.by_span(self.score_span(range), offset, count, reverse)
     }
+
     /// The members of a lex range, skipping `offset` and yielding at most `count`.
     pub fn by_lex(
         &self,
@@ -114,55 +257,139 @@ impl ZSet {
         count: usize,
         reverse: bool,
     ) -> ZIter<'_> {
-        unimplemented!()
+        self.by_span(self.lex_span(range), offset, count, reverse)
     }
+
     /// ZCOUNT.
     pub fn count_in_score_range(&self, range: &ScoreRange) -> usize {
-        unimplemented!()
+        self.score_span(range).len()
     }
+
     /// ZLEXCOUNT.
     pub fn count_in_lex_range(&self, range: &LexRange<'_>) -> usize {
-        unimplemented!()
+        self.lex_span(range).len()
     }
-    /// Removes `count` members from rank `start` on; returns how many.
-    pub fn remove_range_by_rank(&mut self, start: usize, count: usize) -> usize {
-        unimplemented!()
+
+    /// The ranks of a score range.
+    pub fn score_span(&self, range: &ScoreRange) -> Range<usize> {
+        self.partition_point(|score, _| range.is_below(score))
+            ..self.partition_point(|score, _| !range.is_above(score))
     }
-    /// Removes a score range; returns how many.
-    pub fn remove_range_by_score(&mut self, range: &ScoreRange) -> usize {
-        unimplemented!()
+
+    /// The ranks of a lex range, provided that all scores are equal (else, as in the reference, unspecified).
+    pub fn lex_span(&self, range: &LexRange<'_>) -> Range<usize> {
+        self.partition_point(|_, member| range.is_below(member))
+            ..self.partition_point(|_, member| !range.is_above(member))
     }
-    /// Removes a lex range; returns how many.
-    pub fn remove_range_by_lex(&mut self, range: &LexRange<'_>) -> usize {
-        unimplemented!()
+
+    /// All members, ascending.
+    pub fn iter(&self) -> ZIter<'_> {
+        self.by_rank(0, usize::MAX, false)
     }
-    /// Removes the lowest (or highest) member, showing it to `f` first.
-    pub fn pop_with<R>(
-        &mut self,
-        highest: bool,
-        f: impl FnOnce(Element<'_>, f64) -> R,
-    ) -> Option<R> {
-        unimplemented!()
-    }
+
     /// A random member, each with the same probability.
     pub fn random(&self, rng: &mut dyn Rng) -> Option<(Element<'_>, f64)> {
-        unimplemented!()
+        match &self.repr {
+            Repr::Index(index) => index
+                .random(rng)
+                .map(|(member, score)| (Element::Bytes(member), score)),
+            Repr::Pack(pack) => pack.pair(pack.seek(rng.below(pack.len() as u64) as usize)?),
+        }
     }
-    /// All members in order.
-    pub fn iter(&self) -> ZIter<'_> {
-        unimplemented!()
-    }
+
     /// ZSCAN step: the packed encoding emits everything and returns 0.
     pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(Element<'_>, f64)) -> u64 {
-        unimplemented!()
+        match &self.repr {
+            Repr::Index(index) => index.scan(cursor, &mut |member, score| {
+                f(Element::Bytes(member), score)
+            }),
+            Repr::Pack(_) => {
+                self.iter().for_each(|(member, score)| f(member, score));
+                0
+            }
+        }
     }
-    /// See [`crate::Value::memory_bytes`].
+
+    /// Number of members.
+    pub fn len(&self) -> usize {
+        match &self.repr {
+            Repr::Index(index) => index.len(),
+            Repr::Pack(pack) => pack.len(),
+        }
+    }
+
+    /// Whether it has no member.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `listpack` or `skiplist`.
+    pub fn encoding(&self) -> Encoding {
+        match &self.repr {
+            Repr::Index(_) => Encoding::Skiplist,
+            Repr::Pack(_) => Encoding::Listpack,
+        }
+    }
+
+    /// The listpack, if it is held as one (to save it by copying).
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        if let Repr::Pack(pack) = &self.repr {
+            Some(pack.as_listpack())
+        } else {
+            None
+        }
+    }
+
+    /// The member table's figures, if it has one (DEBUG HTSTATS-KEY).
+    pub fn stats(&self) -> Option<Stats> {
+        if let Repr::Index(index) = &self.repr {
+            Some(index.stats())
+        } else {
+            None
+        }
+    }
+
+    /// Estimated bytes, sampling at most `samples` members (0: all).
     pub fn memory_bytes(&self, samples: usize) -> usize {
-        unimplemented!()
+        size_of::<ZSet>()
+            + match &self.repr {
+                Repr::Index(index) => size_of::<Index>() + index.memory_bytes(samples),
+                Repr::Pack(pack) => pack.as_listpack().heap_bytes(),
+            }
     }
+
     /// See [`crate::Value::free_effort`].
     pub fn free_effort(&self) -> usize {
-        unimplemented!()
+        if let Repr::Index(index) = &self.repr {
+            index.len()
+        } else {
+            1
+        }
+    }
+
+    fn by_span(&self, span: Range<usize>, offset: usize, count: usize, reverse: bool) -> ZIter<'_> {
+        let left = span.len().saturating_sub(offset).min(count);
+        if left == 0 {
+            return ZIter {
+                walk: Walk::Done,
+                left: 0,
+            };
+        }
+        let start = if reverse {
+            self.len() - span.end + offset
+        } else {
+            span.start + offset
+        };
+        self.by_rank(start, left, reverse)
+    }
+
+    /// How many members at the low end satisfy `below`.
+    fn partition_point(&self, below: impl Fn(f64, &[u8]) -> bool) -> usize {
+        match &self.repr {
+            Repr::Index(index) => index.partition_point(below),
+            Repr::Pack(pack) => pack
+                .partition_point(|score, member| member.with_bytes(|member| below(score, member))),
+        }
     }
 }
 
@@ -172,14 +399,97 @@ impl Default for ZSet {
     }
 }
 
-/// Members with scores, in order (ascending, or descending when asked for).
+/// Builds a sorted set from members in any order: sorts once at the end instead of placing each.
 #[derive(Debug)]
-pub struct ZIter<'a>(std::marker::PhantomData<&'a ZSet>);
+pub struct Builder {
+    index: Box<Index>,
+}
+
+impl Builder {
+    /// A builder with room for `members`, a number that the caller has checked.
+    pub fn new(members: usize) -> Self {
+        Builder {
+            index: Box::new(Index::with_capacity(members)),
+        }
+    }
+
+    /// Adds a member.
+    ///
+    /// # Errors
+    /// If it is already there, or its score is NaN.
+    pub fn push(&mut self, member: &[u8], score: f64) -> Result<(), Invalid> {
+        if score.is_nan() {
+            return Err(Invalid::Score);
+        }
+        if self.index.insert_unordered(member, score) {
+            Ok(())
+        } else {
+            Err(Invalid::Duplicate)
+        }
+    }
+
+    /// The sorted set, as a listpack if it is small enough.
+    pub fn finish(mut self, limits: &Limits) -> ZSet {
+        self.index.sort();
+        let mut zset = ZSet {
+            repr: Repr::Index(self.index),
+        };
+        zset.compact(limits);
+        zset
+    }
+}
+
+/// Members with scores, in order (ascending, or descending when asked for).
+pub struct ZIter<'a> {
+    walk: Walk<'a>,
+    left: usize,
+}
+
+enum Walk<'a> {
+    Done,
+    Index(index::Walk<'a>),
+    Pack {
+        pack: &'a Pack,
+        at: Option<Pos>,
+        reverse: bool,
+    },
+}
+
+impl fmt::Debug for ZIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ZIter {{ left: {} }}", self.left)
+    }
+}
 
 impl<'a> Iterator for ZIter<'a> {
     type Item = (Element<'a>, f64);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.walk {
+            Walk::Done => None,
+            Walk::Index(walk) => walk
+                .next()
+                .map(|(member, score)| (Element::Bytes(member), score)),
+            Walk::Pack { pack, at, reverse } => {
+                let pos = (*at)?;
+                *at = if *reverse {
+                    pack.before(pos)
+                } else {
+                    pack.after(pos)
+                };
+                pack.pair(pos)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
     }
 }
+
+impl ExactSizeIterator for ZIter<'_> {}
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,11 @@ macro_rules! bit_set {
                 self.0 & other.0 != 0
             }
 
+            /// Number of members.
+            pub const fn len(self) -> usize {
+                self.0.count_ones() as usize
+            }
+
             /// True for the set without members.
             pub const fn is_empty(self) -> bool {
                 self.0 == 0

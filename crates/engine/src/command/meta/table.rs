@@ -7,7 +7,7 @@
 use super::fold::Folded;
 use super::{
     AclCategories, Arg, ArgFlags, ArgKind, BeginSearch, DocFlags, Docs, FindKeys, Flags, KeyFlags,
-    KeySpec, Meta,
+    KeyGrammar, KeySpec, Meta,
 };
 
 include!(concat!(env!("OUT_DIR"), "/commands.rs"));

@@ -24,9 +24,6 @@ impl Percentiles {
 
 impl Setting for Percentiles {
     fn read(&self, args: &[&[u8]], _kind: &Kind, _phase: Phase) -> Result<Self, Problem> {
-        if let [b""] = args {
-            return Ok(Self(Vec::new()));
-        }
         args.iter()
             .map(|word| percentile(word))
             .collect::<Result<_, _>>()

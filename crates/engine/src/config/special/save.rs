@@ -46,7 +46,6 @@ impl SaveRules {
 
 impl Setting for SaveRules {
     fn read(&self, args: &[&[u8]], _kind: &Kind, phase: Phase) -> Result<Self, Problem> {
-        let args = if let [b""] = args { &[] } else { args };
         let (pairs, rest) = args.as_chunks::<2>();
         if !rest.is_empty() {
             return Err(Problem::Save);

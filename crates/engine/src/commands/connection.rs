@@ -1,0 +1,225 @@
+//! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET.
+
+use super::Family;
+use crate::client::ClientFlags;
+use crate::error::{Error, Outcome};
+use crate::exec::{Args, Exec};
+use resp::Protocol;
+
+pub(super) static COMMANDS: Family = &[
+    ("ping", ping),
+    ("echo", echo),
+    ("select", select),
+    ("auth", auth),
+    ("hello", hello),
+    ("quit", quit),
+    ("reset", reset),
+];
+
+/// `PING [message]`: tells that the server lives.
+///
+/// Reply: `PONG` or the message; a subscribed RESP2 client gets `["pong", message]`.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, PING (since 1.0.0).
+fn ping(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    if args.len() > 2 {
+        return Err(Error::arity("ping"));
+    }
+    let message = args.get(1).copied();
+    if x.client.flags.has(ClientFlags::PUBSUB) && !x.out.is_v3() {
+        x.out.array(2);
+        x.out.bulk(b"pong");
+        x.out.bulk(message.unwrap_or(b""));
+    } else if let Some(message) = message {
+        x.out.bulk(message);
+    } else {
+        x.out.simple(b"PONG");
+    }
+    Ok(())
+}
+
+/// `ECHO message`.
+///
+/// Reply: the message.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, ECHO (since 1.0.0).
+fn echo(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    x.out.bulk(args[1]);
+    Ok(())
+}
+
+/// `SELECT index`: chooses the database of this connection.
+///
+/// Reply: OK.
+/// Errors: not an integer, or no such database.
+/// Propagates: nothing; the stream selects for itself.
+/// Source: Valkey command reference, SELECT (since 1.0.0).
+fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let index = crate::number::int(args[1])?;
+    let index = usize::try_from(index).ok().filter(|index| *index < x.keys.dbs.len()).ok_or(Error::DB_OUT_OF_RANGE)?;
+    x.client.db = index;
+    x.keys.db = index;
+    x.out.ok();
+    Ok(())
+}
+
+/// True when the name and password open the default user. Compared in constant time.
+fn may_enter(x: &Exec<'_>, user: &[u8], password: &[u8]) -> bool {
+    let wanted = x.core.config.requirepass.as_bytes();
+    user == b"default" && (wanted.is_empty() || equal_in_constant_time(wanted, password))
+}
+
+/// Compares digests, so that the time taken tells nothing about how much of the password was right.
+fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    use sha2::Digest;
+    let (a, b) = (sha2::Sha256::digest(a), sha2::Sha256::digest(b));
+    a.iter().zip(b.iter()).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+}
+
+/// `AUTH [username] password`.
+///
+/// Reply: OK.
+/// Errors: WRONGPASS; without a username also when no password is set.
+/// Propagates: nothing.
+/// Source: Valkey command reference, AUTH (since 1.0.0, with a username since 6.0.0).
+fn auth(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let (user, password): (&[u8], &[u8]) = match args {
+        [_, password] if x.core.config.requirepass.as_bytes().is_empty() => {
+            let _ = password;
+            return Err(Error::AUTH_WITHOUT_PASSWORD);
+        }
+        [_, password] => (b"default", password),
+        [_, user, password] => (user, password),
+        _ => return Err(Error::SYNTAX),
+    };
+    if !may_enter(x, user, password) {
+        x.core.stats.denied_auth += 1;
+        return Err(Error::WRONG_PASS);
+    }
+    x.client.authenticated = true;
+    x.out.ok();
+    Ok(())
+}
+
+/// `HELLO [protover [AUTH username password] [SETNAME name]]`: chooses the protocol and tells about the server.
+///
+/// Reply: a map of facts.
+/// Errors: NOPROTO, NOAUTH, WRONGPASS, bad name, syntax.
+/// Propagates: nothing.
+/// Source: Valkey command reference, HELLO (since 6.0.0).
+fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let mut version = None;
+    if let Some(text) = args.get(1) {
+        version = Some(match resp::parse_i64(text) {
+            Some(2) => Protocol::V2,
+            Some(3) => Protocol::V3,
+            Some(_) => return Err(Error::NO_PROTO),
+            None => return Err(Error::HELLO_NOT_AN_INTEGER),
+        });
+    }
+    let mut credentials = None;
+    let mut name = None;
+    let mut rest = args.get(2..).unwrap_or(&[]);
+    while let Some((option, tail)) = rest.split_first() {
+        rest = match tail {
+            [user, password, tail @ ..] if option.eq_ignore_ascii_case(b"auth") => {
+                credentials = Some((*user, *password));
+                tail
+            }
+            [wanted, tail @ ..] if option.eq_ignore_ascii_case(b"setname") => {
+                name = Some(*wanted);
+                tail
+            }
+            _ => {
+                return Err(Error::built(format!(
+                    "ERR Syntax error in HELLO option '{}'",
+                    String::from_utf8_lossy(option)
+                )));
+            }
+        };
+    }
+    if let Some((user, password)) = credentials {
+        if !may_enter(x, user, password) {
+            x.core.stats.denied_auth += 1;
+            return Err(Error::WRONG_PASS);
+        }
+        x.client.authenticated = true;
+    }
+    if !x.client.authenticated {
+        return Err(Error::HELLO_NO_AUTH);
+    }
+    if let Some(name) = name {
+        super::client::check_name(name)?;
+        x.client.name = name.to_vec();
+    }
+    if let Some(version) = version {
+        x.out.protocol = version;
+    }
+    let role: &[u8] = if x.core.repl.is_replica() { b"replica" } else { b"master" };
+    let mode: &[u8] = b"standalone";
+    let out = &mut *x.out;
+    out.map(8);
+    out.bulk(b"server");
+    out.bulk(b"redis");
+    out.bulk(b"version");
+    out.bulk(crate::commands::server::REDIS_VERSION.as_bytes());
+    out.bulk(b"proto");
+    out.int(if out.is_v3() { 3 } else { 2 });
+    out.bulk(b"id");
+    out.int(x.client.id as i64);
+    out.bulk(b"mode");
+    out.bulk(mode);
+    out.bulk(b"role");
+    out.bulk(role);
+    out.bulk(b"modules");
+    out.array(0);
+    out.bulk(b"availability_zone");
+    out.bulk(x.core.config.availability_zone.as_bytes());
+    Ok(())
+}
+
+/// `QUIT`: closes the connection once everything before has been answered.
+///
+/// Reply: OK.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, QUIT (since 1.0.0).
+fn quit(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    x.out.ok();
+    x.client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
+    Ok(())
+}
+
+/// `RESET`: the connection as if it had just been opened.
+///
+/// Reply: `RESET`.
+/// Errors: for a connection that is a replica's.
+/// Propagates: nothing.
+/// Source: Valkey command reference, RESET (since 6.2.0).
+fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    if x.client.flags.has(ClientFlags::REPLICA | ClientFlags::PRIMARY) {
+        return Err(Error::built("ERR can only reset normal client connections"));
+    }
+    let id = x.client.id;
+    x.core.monitors.retain(|monitor| *monitor != id);
+    super::transactions::discard(x);
+    super::pubsub::forget(x.core, x.client);
+    x.client.flags.clear(
+        ClientFlags::MONITOR
+            | ClientFlags::READONLY
+            | ClientFlags::REPLY_OFF
+            | ClientFlags::REPLY_SKIP
+            | ClientFlags::REPLY_SKIP_NEXT
+            | ClientFlags::NO_TOUCH
+            | ClientFlags::NO_EVICT,
+    );
+    x.client.db = 0;
+    x.keys.db = 0;
+    x.client.name.clear();
+    x.client.authenticated = x.core.config.requirepass.as_bytes().is_empty();
+    x.out.protocol = Protocol::V2;
+    x.out.simple(b"RESET");
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! All commands, by family. A family lists its handlers under the names of the command table.
+
+use crate::exec::Handler;
+
+pub mod client;
+pub mod config;
+pub mod connection;
+pub mod introspect;
+pub mod pubsub;
+pub mod server;
+pub mod strings;
+pub mod transactions;
+
+/// The handlers of one family: full command name (`config|get` for a subcommand) and code.
+pub type Family = &'static [(&'static str, Handler)];
+
+/// Every family.
+pub static FAMILIES: &[Family] = &[
+    connection::COMMANDS,
+    introspect::COMMANDS,
+    pubsub::COMMANDS,
+    server::COMMANDS,
+    strings::COMMANDS,
+    transactions::COMMANDS,
+];

@@ -1,0 +1,145 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+use super::Family;
+use crate::client::{Client, ClientFlags, Transaction};
+use crate::dispatch;
+use crate::error::{Error, Outcome};
+use crate::exec::{Args, Exec};
+use crate::keys::{Keys, is_past};
+use smallvec::SmallVec;
+
+pub(super) static COMMANDS: Family =
+    &[("multi", multi), ("exec", exec), ("discard", discard_command), ("watch", watch), ("unwatch", unwatch)];
+
+/// `MULTI`: from now on commands are queued.
+///
+/// Reply: OK.
+/// Errors: MULTI inside MULTI; the transaction then goes on and can still be executed.
+/// Propagates: nothing by itself.
+/// Source: Valkey command reference, MULTI (since 1.2.0).
+fn multi(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    if x.client.flags.has(ClientFlags::MULTI) {
+        return Err(Error::NESTED_MULTI);
+    }
+    x.client.flags.set(ClientFlags::MULTI);
+    x.client.transaction = Some(Box::new(Transaction::default()));
+    x.out.ok();
+    Ok(())
+}
+
+/// `EXEC`: runs what was queued, undisturbed by others.
+///
+/// Reply: an array with one reply per command; null when a watched key has changed.
+/// Errors: EXEC without MULTI; EXECABORT when a command was refused while queueing.
+/// Propagates: what the commands propagate; several of them between MULTI and EXEC.
+/// Source: Valkey command reference, EXEC (since 1.2.0).
+fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    if !x.client.flags.has(ClientFlags::MULTI) {
+        return Err(Error::EXEC_WITHOUT_MULTI);
+    }
+    let now_ms = x.keys.now_ms;
+    let broken = x.client.flags.has(ClientFlags::WATCH_BROKEN)
+        || x.client.watching.iter().any(|((db, key), was_expired)| {
+            !was_expired
+                && x.keys.dbs[*db].get(key).and_then(|entry| entry.expire_at_ms()).is_some_and(|at| is_past(at, now_ms))
+        });
+    let refused = x.client.flags.has(ClientFlags::EXEC_REFUSED);
+    let transaction = discard(x);
+    if refused {
+        return Err(Error::EXEC_ABORT);
+    }
+    if broken {
+        x.out.null_array();
+        return Ok(());
+    }
+    let Some(transaction) = transaction else {
+        return Err(Error::EXEC_WITHOUT_MULTI);
+    };
+    let exec_meta = x.meta;
+    let nested = x.client.flags.has(ClientFlags::NO_BLOCK);
+    x.client.flags.set(ClientFlags::NO_BLOCK);
+    x.out.array(transaction.queue.len());
+    for queued in &transaction.queue {
+        let Some(handler) = x.core.registry.handler(queued.meta) else {
+            continue;
+        };
+        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|arg| &**arg).collect();
+        x.meta = queued.meta;
+        dispatch::call(x, handler, &args);
+    }
+    x.meta = exec_meta;
+    x.client.flags.put(ClientFlags::NO_BLOCK, nested);
+    // The commands have recorded themselves.
+    x.propagate_nothing();
+    Ok(())
+}
+
+/// `DISCARD`: forgets what was queued.
+///
+/// Reply: OK.
+/// Errors: DISCARD without MULTI.
+/// Propagates: nothing.
+/// Source: Valkey command reference, DISCARD (since 2.0.0).
+fn discard_command(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    if !x.client.flags.has(ClientFlags::MULTI) {
+        return Err(Error::DISCARD_WITHOUT_MULTI);
+    }
+    discard(x);
+    x.out.ok();
+    Ok(())
+}
+
+/// Ends the client's transaction and its watches.
+pub(crate) fn discard(x: &mut Exec<'_>) -> Option<Box<Transaction>> {
+    x.client.flags.clear(ClientFlags::MULTI | ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN);
+    unwatch_all(x.keys, x.client);
+    x.client.transaction.take()
+}
+
+/// `WATCH key [key ...]`: the next EXEC is refused if one of the keys changes before.
+///
+/// Reply: OK.
+/// Errors: WATCH inside MULTI.
+/// Propagates: nothing.
+/// Source: Valkey command reference, WATCH (since 2.2.0).
+fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    if x.client.flags.has(ClientFlags::MULTI) {
+        return Err(Error::WATCH_INSIDE_MULTI);
+    }
+    // Once broken, more watches change nothing.
+    if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
+        for key in &args[1..] {
+            let db = x.keys.db;
+            if x.client.watching.iter().any(|((known_db, known), _)| *known_db == db && &**known == *key) {
+                continue;
+            }
+            let now_ms = x.keys.now_ms;
+            let expired =
+                x.keys.current().get(key).and_then(|entry| entry.expire_at_ms()).is_some_and(|at| is_past(at, now_ms));
+            x.keys.watch(db, key, x.client.id);
+            x.client.watching.push(((db, (*key).into()), expired));
+        }
+    }
+    x.out.ok();
+    Ok(())
+}
+
+/// `UNWATCH`: forgets all watches.
+///
+/// Reply: OK.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, UNWATCH (since 2.2.0).
+fn unwatch(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    unwatch_all(x.keys, x.client);
+    x.client.flags.clear(ClientFlags::WATCH_BROKEN);
+    x.out.ok();
+    Ok(())
+}
+
+/// Takes the client's watches back.
+pub(crate) fn unwatch_all(keys: &mut Keys, client: &mut Client) {
+    for (key, _) in std::mem::take(&mut client.watching) {
+        keys.unwatch(&key, client.id);
+    }
+}

@@ -1,0 +1,213 @@
+//! Everything the engine holds besides the keys.
+
+use crate::blocking::Blocking;
+use crate::client::{ClientId, Clients};
+use crate::command::Registry;
+use crate::config::Config;
+use crate::host::{Clock, Host, Level};
+use crate::pubsub::PubSub;
+use crate::repl::Repl;
+use crate::slowlog::SlowLog;
+use crate::stats::Stats;
+
+/// What CLIENT PAUSE holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseKind {
+    /// Commands that may write.
+    Write,
+    /// All commands.
+    All,
+}
+
+/// A pause: what it holds back and until when, in Unix milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// What is held back.
+    pub kind: PauseKind,
+    /// When it ends.
+    pub until_ms: i64,
+}
+
+/// How the dataset is being replaced just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Loading {
+    /// It is not.
+    #[default]
+    No,
+    /// Nothing can be read meanwhile.
+    Blocking,
+    /// The old data are served meanwhile.
+    Serving,
+}
+
+/// Progress of a load, for INFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadProgress {
+    /// Unix seconds of the start.
+    pub started_at: i64,
+    /// Size of what is loaded, in bytes; 0 when unknown.
+    pub total_bytes: u64,
+    /// Bytes loaded so far.
+    pub loaded_bytes: u64,
+    /// Memory in use by the loader's result, in bytes.
+    pub used_memory: u64,
+}
+
+/// State of saving, for INFO and for the decision to save.
+#[derive(Clone, Debug)]
+pub struct Saving {
+    /// `dirty` at the last successful save.
+    pub dirty_at_save: u64,
+    /// `dirty` when the running child started.
+    pub dirty_at_start: u64,
+    /// Unix seconds of the last successful save.
+    pub last_save_at: i64,
+    /// Unix seconds of the last attempt.
+    pub last_try_at: i64,
+    /// Whether the last attempt succeeded.
+    pub last_ok: bool,
+    /// Seconds the last one took; -1 for none.
+    pub last_seconds: i64,
+    /// Saves completed.
+    pub saves: u64,
+    /// The running child.
+    pub child: Option<Child>,
+    /// BGSAVE SCHEDULE is waiting for another child to end.
+    pub scheduled: bool,
+    /// Copy-on-write bytes of the last child.
+    pub last_cow_bytes: u64,
+    /// Keys loaded and found expired by the last load.
+    pub last_load_keys: (u64, u64),
+    /// Jobs numbered so far.
+    pub jobs: u64,
+}
+
+/// A running snapshot child.
+#[derive(Clone, Debug, Default)]
+pub struct Child {
+    /// Its process id.
+    pub pid: u32,
+    /// Job number.
+    pub job: u64,
+    /// Replication asked for it, under this number.
+    pub replication: Option<u64>,
+    /// It writes the dump file, as opposed to sockets.
+    pub to_file: bool,
+    /// Unix seconds of its start.
+    pub started_at: i64,
+    /// Keys when it started.
+    pub keys_total: u64,
+    /// Keys written so far.
+    pub keys_done: u64,
+    /// Private dirty memory, in bytes: now, at its peak, and when it was measured (Unix milliseconds).
+    pub cow_bytes: u64,
+    /// See `cow_bytes`.
+    pub cow_peak: u64,
+    /// See `cow_bytes`.
+    pub cow_at_ms: i64,
+    /// It was killed on purpose: its end is no failure.
+    pub killed: bool,
+}
+
+/// Knobs of the DEBUG command.
+#[derive(Clone, Copy, Debug)]
+pub struct DebugKnobs {
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: bool,
+    /// DEBUG PAUSE-AFTER-FORK.
+    pub pause_after_fork: bool,
+    /// DEBUG PAUSE-CRON.
+    pub pause_cron: bool,
+}
+
+/// Everything besides the keys.
+pub struct Core {
+    /// The parameters in force.
+    pub config: Config,
+    /// The handler of each command.
+    pub registry: &'static Registry,
+    /// Connections.
+    pub clients: Clients,
+    /// Counters.
+    pub stats: Stats,
+    /// Subscriptions.
+    pub pubsub: PubSub,
+    pub(crate) blocking: Blocking,
+    /// Slow commands.
+    pub slowlog: SlowLog,
+    /// MONITOR clients, in order.
+    pub monitors: Vec<ClientId>,
+    /// Both roles of replication.
+    pub repl: Repl,
+    /// CLIENT PAUSE.
+    pub pause: Option<Pause>,
+    /// Clients held back by it.
+    pub paused_clients: Vec<ClientId>,
+    /// A load under way.
+    pub loading: Loading,
+    /// Its progress.
+    pub load_progress: LoadProgress,
+    /// Snapshots.
+    pub saving: Saving,
+    /// DEBUG.
+    pub debug: DebugKnobs,
+    /// SHUTDOWN is waiting for replicas, since this Unix millisecond.
+    pub shutdown: Option<crate::shutdown::Pending>,
+    /// Some check beyond the usual ones is needed before a command runs. See [`Self::refresh_gate`].
+    pub(crate) gate: bool,
+    /// Clocks.
+    pub clock: Clock,
+    /// Monotonic nanoseconds as of the end of the last command.
+    pub now_ns: u64,
+    /// The process.
+    pub host: Box<dyn Host>,
+    /// Memory in use when the engine started.
+    pub startup_memory: usize,
+    /// Turns of the timer.
+    pub cron_runs: u64,
+    /// The active expire cycle between its slices.
+    pub expire: crate::cron::ExpireCycle,
+}
+
+impl Core {
+    /// Writes a log line if `loglevel` lets it pass.
+    pub fn log(&self, level: Level, text: &str) {
+        self.host.log(level, text);
+    }
+
+    /// Milliseconds of a clock that never jumps.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u64 {
+        (self.clock.monotonic_ns)() / 1_000_000
+    }
+
+    /// Decides again whether commands need the slow checks. To be called when any of their conditions changes.
+    pub fn refresh_gate(&mut self) {
+        self.gate = self.loading != Loading::No
+            || self.repl.is_replica()
+            || self.config.maxmemory > 0
+            || self.pause.is_some()
+            || (self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0)
+            || self.writes_stopped();
+    }
+
+    /// True when the last save failed and writes are refused for it.
+    #[must_use]
+    pub fn writes_stopped(&self) -> bool {
+        !self.saving.last_ok
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.rules().is_empty()
+    }
+
+    /// A number for a new snapshot job.
+    pub fn next_job(&mut self) -> u64 {
+        self.saving.jobs += 1;
+        self.saving.jobs
+    }
+
+    /// True while a snapshot child lives.
+    #[must_use]
+    pub fn has_child(&self) -> bool {
+        self.saving.child.is_some()
+    }
+}

@@ -1,0 +1,241 @@
+//! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
+
+use crate::client::ClientFlags;
+use crate::core::Core;
+use crate::dispatch;
+use crate::engine::Engine;
+use crate::host::Level;
+use crate::keys::{AccessClock, Expiry, Keys};
+use crate::config::MaxmemoryPolicy;
+use crate::blocking::OnTimeout;
+
+/// State of the active expire cycle between its slices.
+#[derive(Clone, Debug, Default)]
+pub struct ExpireCycle {
+    db: usize,
+    cursors: Vec<u64>,
+    /// The last slice ran out of time: the next fast one is worth it.
+    pub timed_out: bool,
+}
+
+/// Largest share of the processor the active expire cycle may take at effort 1, in percent.
+const EXPIRE_CPU_PERCENT: u64 = 25;
+/// Entries looked at before the clock is read again.
+const EXPIRE_CHECK_EVERY: usize = 16;
+/// A database with fewer expired keys among those sampled than this share, in percent, is left for the next turn.
+const EXPIRE_STALE_PERCENT: usize = 10;
+/// Buckets moved between two looks at the clock while rehashing in the background.
+const REHASH_BUCKETS: usize = 128;
+/// Time for background rehashing per turn of the timer, in nanoseconds.
+const REHASH_NS: u64 = 1_000_000;
+
+impl Engine {
+    /// Periodic work; the process calls it `hz` times a second. Returns how many times a second it wants to be called.
+    pub fn tick(&mut self) -> u64 {
+        self.core.cron_runs += 1;
+        self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
+        self.core.now_ns = (self.core.clock.monotonic_ns)();
+        self.core.repl.now_ms = self.core.now_ns / 1_000_000;
+        self.keys.db = 0;
+        self.keys.expiry = if self.core.repl.is_replica() { Expiry::Hide } else { Expiry::Delete };
+        refresh_access_clock(&mut self.keys, &self.core);
+        let used = self.core.host.used_memory();
+        self.core.stats.peak_memory = self.core.stats.peak_memory.max(used);
+        self.sample_rates();
+        self.expire_pause();
+        self.time_out_blocked();
+        if !self.core.debug.pause_cron {
+            self.close_idle();
+            self.check_all_outputs();
+            self.expire_slice();
+            self.rehash_slice();
+            crate::saving::tick(&mut self.keys, &mut self.core);
+            crate::shutdown::tick(&mut self.keys, &mut self.core);
+        }
+        self.core.repl.with_hub(|hub, env| hub.tick(env));
+        crate::repl::pump(&mut self.keys, &mut self.core);
+        crate::link::tick(&mut self.keys, &mut self.core);
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+        self.core.config.hz.unsigned_abs().into()
+    }
+
+    /// The next moment, in Unix milliseconds, at which a waiting client gives up.
+    #[must_use]
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        self.core.blocking.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Answers the waiting clients whose time is up.
+    pub fn time_out_blocked(&mut self) {
+        self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
+        while let Some(&(deadline, id)) = self.core.blocking.deadlines.first() {
+            if deadline > self.keys.now_ms {
+                break;
+            }
+            // Removed here as well: a client that has vanished must not keep the loop going.
+            self.core.blocking.deadlines.remove(&(deadline, id));
+            dispatch::unblock_with(&mut self.keys, &mut self.core, id, |core, client, out| {
+                match client.blocked.as_deref().map(|blocked| &blocked.on_timeout) {
+                    Some(OnTimeout::NullArray) => out.null_array(),
+                    Some(OnTimeout::Null) => out.null(),
+                    Some(OnTimeout::Acknowledged) => crate::repl::acknowledged(core, client, out),
+                    None => {}
+                }
+            });
+        }
+    }
+
+    fn sample_rates(&mut self) {
+        let now_ms = (self.core.now_ns / 1_000_000) as i64;
+        let stats = &mut self.core.stats;
+        stats.rates.commands.sample(stats.processed, now_ms);
+        stats.rates.net_in.sample(stats.net_in + stats.net_repl_in, now_ms);
+        stats.rates.net_out.sample(stats.net_out + stats.net_repl_out, now_ms);
+        stats.rates.repl_in.sample(stats.net_repl_in, now_ms);
+        stats.rates.repl_out.sample(stats.net_repl_out, now_ms);
+        stats.rates.loops.sample(stats.reads, now_ms);
+    }
+
+    fn expire_pause(&mut self) {
+        if self.core.pause.is_some_and(|pause| pause.until_ms <= self.keys.now_ms) {
+            unpause(&mut self.core);
+        }
+    }
+
+    fn close_idle(&mut self) {
+        let timeout = i64::from(self.core.config.timeout);
+        if timeout == 0 {
+            return;
+        }
+        let now_ms = self.keys.now_ms;
+        let mut idle = Vec::new();
+        for client in self.core.clients.iter() {
+            const EXEMPT: u32 =
+                ClientFlags::REPLICA | ClientFlags::PRIMARY | ClientFlags::BLOCKED | ClientFlags::PUBSUB | ClientFlags::PROTECTED;
+            if !client.flags.has(EXEMPT)
+                && now_ms - client.last_interaction_ms > timeout * 1000
+                && !self.core.repl.hub.exempt_from_idle_timeout(replication::ClientId(client.id))
+            {
+                idle.push(client.id);
+            }
+        }
+        for id in idle {
+            self.core.log(Level::Verbose, "Closing idle client");
+            if let Some(client) = self.core.clients.get_mut(id) {
+                client.close_now();
+            }
+        }
+    }
+
+    /// One slice of the active expire cycle: databases in turn, each by a cursor over its expiring keys, within a budget.
+    fn expire_slice(&mut self) {
+        if !self.core.debug.active_expire
+            || self.core.repl.is_replica()
+            || self.core.loading != crate::core::Loading::No
+            || self.core.pause.is_some()
+        {
+            return;
+        }
+        let effort = self.core.config.active_expire_effort.unsigned_abs().clamp(1, 10) as u64 - 1;
+        let hz = u64::from(self.core.config.hz.unsigned_abs().max(1));
+        let budget_ns = (EXPIRE_CPU_PERCENT + 2 * effort) * 10_000_000 / hz;
+        let start_ns = (self.core.clock.monotonic_ns)();
+        let databases = self.keys.dbs.len();
+        let mut cycle = std::mem::take(&mut self.core.expire);
+        cycle.cursors.resize(databases, 0);
+        cycle.timed_out = false;
+        let (mut sampled, mut stale) = (0usize, 0usize);
+        for _ in 0..databases {
+            let db = cycle.db % databases;
+            cycle.db = db + 1;
+            if self.keys.dbs[db].expires_len() == 0 {
+                continue;
+            }
+            loop {
+                let (mut looked, mut due) = (0, Vec::new());
+                let now_ms = self.keys.now_ms;
+                // A full sweep at most: the cursor coming back to zero ends the database's turn.
+                let mut swept = false;
+                while looked < EXPIRE_CHECK_EVERY && !swept {
+                    cycle.cursors[db] = self.keys.dbs[db].scan_expires(cycle.cursors[db], &mut |entry| {
+                        looked += 1;
+                        if entry.expire_at_ms().is_some_and(|at| crate::keys::is_past(at, now_ms)) {
+                            due.push(Box::<[u8]>::from(entry.key()));
+                        }
+                    });
+                    swept = cycle.cursors[db] == 0;
+                }
+                for key in &due {
+                    self.keys.delete_expired(db, key);
+                }
+                sampled += looked;
+                stale += due.len();
+                let now_ns = (self.core.clock.monotonic_ns)();
+                if now_ns - start_ns > budget_ns {
+                    cycle.timed_out = true;
+                    break;
+                }
+                // Few of the keys looked at are due: the rest of this database can wait.
+                if swept || due.len() * 100 <= looked * EXPIRE_STALE_PERCENT {
+                    break;
+                }
+            }
+            if cycle.timed_out {
+                self.core.stats.expire_cap_reached += 1;
+                break;
+            }
+        }
+        if sampled > 0 {
+            let share = stale as f64 / sampled as f64 * 100.0;
+            self.core.stats.expired_stale_percent = share * 0.05 + self.core.stats.expired_stale_percent * 0.95;
+        }
+        self.core.stats.expire_cycle_ns += (self.core.clock.monotonic_ns)() - start_ns;
+        self.core.expire = cycle;
+    }
+
+    fn rehash_slice(&mut self) {
+        if !self.core.config.activerehashing || self.core.has_child() {
+            return;
+        }
+        let start_ns = (self.core.clock.monotonic_ns)();
+        for db in &mut self.keys.dbs {
+            while db.rehash_for(REHASH_BUCKETS) {
+                if (self.core.clock.monotonic_ns)() - start_ns > REHASH_NS {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Ends a pause: the clients it held back go on.
+pub(crate) fn unpause(core: &mut Core) {
+    core.pause = None;
+    for id in std::mem::take(&mut core.paused_clients) {
+        if let Some(client) = core.clients.get_mut(id) {
+            client.flags.clear(ClientFlags::PAUSED);
+            client.attention.raise();
+        }
+    }
+    core.refresh_gate();
+}
+
+/// Sets the access clock to now, in the form the eviction policy wants.
+pub(crate) fn refresh_access_clock(keys: &mut Keys, core: &Core) {
+    let seconds = keys.now_ms / 1000;
+    keys.access = if is_lfu(core.config.maxmemory_policy) {
+        AccessClock::Lfu {
+            minutes: ((seconds / 60) & 0xffff) as u32,
+            log_factor: core.config.lfu_log_factor.unsigned_abs(),
+            decay_minutes: core.config.lfu_decay_time.unsigned_abs(),
+        }
+    } else {
+        AccessClock::Lru((seconds & 0xff_ffff) as u32)
+    };
+}
+
+/// True for the policies that count how often a key is used.
+#[must_use]
+pub fn is_lfu(policy: MaxmemoryPolicy) -> bool {
+    matches!(policy, MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu)
+}

@@ -1,0 +1,544 @@
+//! From a request to its effects: checks, the call itself, bookkeeping, and what follows from it.
+
+use crate::client::{Client, ClientFlags, ClientId, Queued};
+use crate::command::meta::{self, Flags, Meta};
+use crate::core::{Core, Loading, PauseKind};
+use crate::effects::{DbKey, Propagate};
+use crate::error::Error;
+use crate::exec::{Args, Exec, Handler};
+use crate::host::Level;
+use crate::keys::{Expiry, Keys};
+use resp::{Protocol, Reply};
+use smallvec::SmallVec;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// It was answered, or refused, or queued.
+    Done,
+    /// The client now waits: no further request of it may run.
+    Waits,
+    /// It was not touched and has to be offered again when the pause is over.
+    Postponed,
+}
+
+/// Rounds of serving blocked clients after one command; each round is caused by the one before it.
+const READY_ROUNDS_MAX: usize = 10_000;
+
+/// Runs one request of `x.client`.
+pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
+    let (meta, handler) = match find(x.core, args) {
+        Ok(found) => found,
+        Err(error) => return reject(x, None, &error),
+    };
+    if !meta.accepts(args.len()) {
+        return reject(x, Some(meta), &Error::arity(meta.full_name));
+    }
+    x.meta = meta;
+    x.client.last_command = Some(meta);
+    const SLOW: u32 = ClientFlags::MULTI | ClientFlags::PUBSUB | ClientFlags::REPLICA | ClientFlags::MONITOR;
+    if x.core.gate
+        || !x.client.authenticated
+        || x.client.flags.has(SLOW)
+        || meta.flags.intersects(Flags::PROTECTED)
+    {
+        match admit(x, meta, args) {
+            Ok(Admitted::Run) => {}
+            Ok(Admitted::Queued) => return Flow::Done,
+            Ok(Admitted::Postponed) => return Flow::Postponed,
+            Err(error) => return reject(x, Some(meta), &error),
+        }
+    }
+    call(x, handler, args);
+    if x.keys.effects.pending {
+        settle(x);
+    }
+    if x.waits {
+        x.waits = false;
+        register_blocked(x.keys, x.core, x.client);
+        return Flow::Waits;
+    }
+    Flow::Done
+}
+
+fn find(core: &Core, args: Args<'_>) -> Result<(&'static Meta, Handler), Error> {
+    let unknown = || Error::unknown_command(args);
+    let command = args.first().and_then(|name| meta::find(name)).ok_or_else(unknown)?;
+    if command.is_container()
+        && let Some(name) = args.get(1)
+    {
+        let sub = command.subcommand(name).and_then(|sub| Some((sub, core.registry.handler(sub)?)));
+        return match sub {
+            Some(found) => Ok(found),
+            None if core.registry.knows(command) => Err(Error::unknown_subcommand(command.name, name)),
+            None => Err(unknown()),
+        };
+    }
+    match core.registry.handler(command) {
+        Some(handler) => Ok((command, handler)),
+        // A container called alone: the number of arguments is what is wrong with it.
+        None if core.registry.knows(command) => Err(Error::arity(command.name)),
+        None => Err(unknown()),
+    }
+}
+
+#[cold]
+fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow {
+    if x.client.flags.has(ClientFlags::MULTI) {
+        x.client.flags.set(ClientFlags::EXEC_REFUSED);
+    }
+    if let Some(meta) = meta {
+        x.core.stats.commands[meta.id as usize].rejected += 1;
+        if meta.name == "exec" && x.client.flags.has(ClientFlags::MULTI) {
+            // EXEC itself was refused: the transaction is over.
+            crate::commands::transactions::discard(x);
+            let text = format!("EXECABORT Transaction discarded because of: {}", error.text());
+            write_error(x.core, x.out, &Error::Built(text));
+            return Flow::Done;
+        }
+    }
+    write_error(x.core, x.out, error);
+    Flow::Done
+}
+
+fn write_error(core: &mut Core, out: &mut Reply, error: &Error) {
+    core.stats.count_error(error.code());
+    out.error(error.text().as_bytes());
+}
+
+enum Admitted {
+    Run,
+    Queued,
+    Postponed,
+}
+
+/// The checks that most requests do not need, in the reference's order.
+#[cold]
+#[inline(never)]
+fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitted, Error> {
+    let flags = meta.flags;
+    let from_primary = x.client.flags.has(ClientFlags::PRIMARY);
+    if flags.intersects(Flags::PROTECTED) {
+        protected(x, meta)?;
+    }
+    if !x.client.authenticated && !flags.intersects(Flags::NO_AUTH) {
+        return Err(Error::NO_AUTH);
+    }
+    let queued_flags = x.client.transaction.as_ref().map_or(Flags::NONE, |t| t.flags);
+    let is_exec = meta.name == "exec";
+    let effective = if is_exec { flags.and(queued_flags) } else { flags };
+    let writes = effective.intersects(Flags::WRITE);
+    let may_replicate = effective.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
+    if x.core.config.maxmemory > 0 && !from_primary && x.core.loading == Loading::No {
+        let fits = crate::eviction::make_room(x);
+        if !fits && effective.intersects(Flags::DENYOOM) {
+            return Err(Error::OOM);
+        }
+    }
+    if !from_primary && (writes || meta.name == "ping") && !x.core.repl.is_replica() && x.core.writes_stopped() {
+        return Err(Error::MISCONF);
+    }
+    if !from_primary && writes && !x.core.repl.is_replica() && !x.core.repl.has_enough_replicas() {
+        return Err(Error::NO_REPLICAS);
+    }
+    if !from_primary && writes && x.core.repl.is_replica() && x.core.config.replica_read_only {
+        return Err(Error::READ_ONLY);
+    }
+    if x.client.flags.has(ClientFlags::PUBSUB)
+        && x.out.protocol == Protocol::V2
+        && !matches!(
+            meta.name,
+            "ping" | "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe" | "ssubscribe" | "sunsubscribe"
+                | "quit" | "reset"
+        )
+    {
+        return Err(Error::Built(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            meta.full_name
+        )));
+    }
+    if x.core.repl.is_replica()
+        && !x.core.repl.link_is_up()
+        && !x.core.config.replica_serve_stale_data
+        && !effective.contains(Flags::STALE)
+    {
+        return Err(Error::PRIMARY_DOWN);
+    }
+    match x.core.loading {
+        Loading::No => {}
+        Loading::Blocking if flags.intersects(Flags::LOADING) => {}
+        Loading::Serving if !flags.intersects(Flags::NO_ASYNC_LOADING) => {}
+        Loading::Blocking | Loading::Serving => return Err(Error::LOADING),
+    }
+    if x.client.flags.has(ClientFlags::REPLICA)
+        && (may_replicate || effective.intersects(Flags::READONLY))
+        && !from_primary
+    {
+        return Err(Error::REPLICA_KEYSPACE);
+    }
+    if let Some(pause) = x.core.pause
+        && !x.client.flags.has(ClientFlags::REPLICA | ClientFlags::PRIMARY)
+        && (pause.kind == PauseKind::All || may_replicate)
+    {
+        return Ok(Admitted::Postponed);
+    }
+    if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(meta) {
+        if flags.intersects(Flags::NO_MULTI) {
+            return Err(Error::NOT_IN_MULTI);
+        }
+        queue(x, meta, args);
+        return Ok(Admitted::Queued);
+    }
+    Ok(Admitted::Run)
+}
+
+/// Commands that act at once between MULTI and EXEC.
+fn is_immediate(meta: &Meta) -> bool {
+    matches!(meta.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
+    use crate::config::ProtectedAction;
+    let action = match meta.full_name {
+        "debug" => x.core.config.enable_debug_command,
+        _ => x.core.config.enable_module_command,
+    };
+    match action {
+        ProtectedAction::Yes => Ok(()),
+        ProtectedAction::Local if x.client.peer.loopback || x.client.peer.unix => Ok(()),
+        _ => Err(Error::DEBUG_DISABLED),
+    }
+}
+
+fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
+    // A transaction that will be refused anyway keeps nothing.
+    if !x.client.flags.has(ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN) {
+        let transaction = x.client.transaction.get_or_insert_default();
+        transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
+        transaction.flags = transaction.flags.and(meta.flags);
+        transaction.queue.push(Queued { meta, args: args.iter().map(|arg| (*arg).into()).collect() });
+    }
+    x.out.simple(b"QUEUED");
+}
+
+/// Runs a handler and does the bookkeeping. Nested for the commands of a transaction.
+pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
+    let meta = x.meta;
+    let started_ns = x.core.now_ns;
+    let out_mark = x.out.len();
+    let dirty_before = x.keys.dirty;
+    let outer_mode = std::mem::take(&mut x.keys.effects.mode);
+    if !x.core.monitors.is_empty() && !meta.flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
+        crate::commands::server::feed_monitors(x, args);
+    }
+    let result = handler(x, args);
+    let failed = match result {
+        Ok(()) => false,
+        Err(error) => {
+            x.out.truncate(out_mark);
+            write_error(x.core, x.out, &error);
+            true
+        }
+    };
+    if !x.keys.effects.expired.is_empty() {
+        delete_expired(x.keys);
+    }
+    let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
+    if x.keys.effects.recording
+        && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
+    {
+        x.keys.effects.push_op(x.keys.db, args);
+    }
+    let ended_ns = (x.core.clock.monotonic_ns)();
+    x.core.now_ns = ended_ns;
+    let nanos = ended_ns.saturating_sub(started_ns);
+    account(x, meta, nanos, failed, args);
+}
+
+fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args: Args<'_>) {
+    let stats = &mut x.core.stats;
+    let counters = &mut stats.commands[meta.id as usize];
+    counters.calls += 1;
+    counters.nanos += nanos;
+    counters.failed += u64::from(failed);
+    stats.processed += 1;
+    if x.core.config.latency_tracking {
+        stats.latency[meta.id as usize].get_or_insert_default().record(nanos);
+    }
+    x.client.commands += 1;
+    let usec = (nanos / 1000) as i64;
+    let threshold = x.core.config.slowlog_log_slower_than;
+    if threshold >= 0 && usec >= threshold && !x.waits {
+        slow(x, meta, usec, args);
+    }
+}
+
+#[cold]
+fn slow(x: &mut Exec<'_>, meta: &Meta, usec: i64, args: Args<'_>) {
+    if meta.flags.intersects(Flags::SKIP_SLOWLOG) || x.core.config.slowlog_max_len == 0 {
+        return;
+    }
+    let redacted = redact(meta, args);
+    let max = usize::try_from(x.core.config.slowlog_max_len).unwrap_or(usize::MAX);
+    let now = x.keys.now_ms / 1000;
+    x.core.slowlog.push(now, usec, &redacted, &x.client.peer.addr, &x.client.name, max);
+}
+
+/// The arguments as logs may show them: secrets replaced.
+pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]> {
+    const HIDDEN: &[u8] = b"(redacted)";
+    let mut shown: SmallVec<[&[u8]; 8]> = args.into();
+    let secret_from = match meta.full_name {
+        "auth" => Some(1),
+        "acl|setuser" | "acl|deluser" | "acl|getuser" => Some(2),
+        "hello" => shown.iter().position(|arg| arg.eq_ignore_ascii_case(b"auth")).map(|at| at + 1),
+        _ => None,
+    };
+    if let Some(from) = secret_from {
+        let until = if meta.full_name == "hello" { from + 2 } else { shown.len() };
+        for arg in shown.iter_mut().take(until).skip(from) {
+            *arg = HIDDEN;
+        }
+    }
+    if meta.full_name == "config|set" {
+        for at in (2..shown.len().saturating_sub(1)).step_by(2) {
+            let sensitive = crate::config::Param::find(shown[at])
+                .is_some_and(|param| param.row().flags.contains(crate::config::Flags::SENSITIVE));
+            if sensitive {
+                shown[at + 1] = HIDDEN;
+            }
+        }
+    }
+    shown
+}
+
+/// Deletes what reads have found expired.
+fn delete_expired(keys: &mut Keys) {
+    for (db, key) in std::mem::take(&mut keys.effects.expired) {
+        let gone = keys.dbs[db].get(&key).is_some_and(|entry| keys.is_gone(entry));
+        if gone && keys.expiry == Expiry::Delete {
+            keys.delete_expired(db, &key);
+        }
+    }
+}
+
+/// Carries out everything that commands have left pending. Nothing is pending afterwards.
+pub(crate) fn settle(x: &mut Exec<'_>) {
+    // Inside EXEC the whole transaction settles at once, at its end.
+    if x.client.flags.has(ClientFlags::NO_BLOCK) {
+        return;
+    }
+    settle_engine(x.keys, x.core);
+    x.client.write_offset = x.core.repl.offset();
+    if std::mem::take(&mut x.keys.effects.broken_running).contains(&x.client.id) {
+        x.client.flags.set(ClientFlags::WATCH_BROKEN);
+    }
+    let id = x.client.id;
+    let mut kept = Vec::new();
+    for (to, message) in std::mem::take(&mut x.core.pubsub.deferred) {
+        if to == id {
+            message.write(x.out);
+        } else if x.core.clients.get(to).is_some() {
+            x.core.clients.deliver(to, |out| message.write(out));
+        } else {
+            kept.push((to, message));
+        }
+    }
+    x.core.pubsub.deferred = kept;
+}
+
+/// As [`settle`], when no client is running: after timers and loads.
+pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
+    for _ in 0..READY_ROUNDS_MAX {
+        if !keys.effects.expired.is_empty() {
+            delete_expired(keys);
+        }
+        feed_stream(keys, core);
+        for (event, (db, key)) in std::mem::take(&mut keys.effects.events) {
+            publish_event(keys, core, event, db, &key);
+        }
+        let mut unknown = Vec::new();
+        for id in std::mem::take(&mut keys.effects.broken_watches) {
+            match core.clients.get_mut(id) {
+                Some(client) => client.flags.set(ClientFlags::WATCH_BROKEN),
+                None => unknown.push(id),
+            }
+        }
+        keys.effects.broken_running.append(&mut unknown);
+        if !keys.effects.garbage.is_empty() {
+            let garbage = std::mem::take(&mut keys.effects.garbage);
+            keys.stats.lazy_freed += garbage.len() as u64;
+            core.host.free(garbage);
+        }
+        let ready = std::mem::take(&mut keys.effects.ready);
+        if ready.is_empty() {
+            break;
+        }
+        for key in ready {
+            serve_blocked(keys, core, &key);
+        }
+    }
+    keys.effects.pending = false;
+}
+
+/// Hands the recorded commands to the stream: several of them as one transaction.
+fn feed_stream(keys: &mut Keys, core: &mut Core) {
+    let effects = &mut keys.effects;
+    if effects.ops.is_empty() {
+        return;
+    }
+    let transaction = effects.ops.len() > 1;
+    if transaction {
+        core.repl.feed(effects.ops[0].db, b"*1\r\n$5\r\nMULTI\r\n");
+    }
+    let mut start = 0;
+    for op in &effects.ops {
+        core.repl.feed(op.db, &effects.bytes[start..op.end as usize]);
+        start = op.end as usize;
+    }
+    if transaction {
+        let last = effects.ops[effects.ops.len() - 1];
+        core.repl.feed(last.db, b"*1\r\n$4\r\nEXEC\r\n");
+    }
+    effects.ops.clear();
+    effects.bytes.clear();
+    if effects.bytes.capacity() > 1 << 20 {
+        effects.bytes = Vec::new();
+    }
+}
+
+fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: usize, key: &[u8]) {
+    use crate::notify::Classes;
+    let classes = keys.events_on();
+    if core.pubsub.is_idle() {
+        return;
+    }
+    if classes.contains(Classes::KEYSPACE) {
+        let mut channel = format!("__keyspace@{db}__:").into_bytes();
+        channel.extend_from_slice(key);
+        core.pubsub.publish(&mut core.clients, &channel, event.name.as_bytes());
+    }
+    if classes.contains(Classes::KEYEVENT) {
+        let channel = format!("__keyevent@{db}__:{}", event.name);
+        core.pubsub.publish(&mut core.clients, channel.as_bytes(), key);
+    }
+}
+
+// ---- blocked clients --------------------------------------------------------------------------------------------------
+
+fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    use crate::blocking::WaitFor;
+    let id = client.id;
+    let Some(blocked) = client.blocked.as_deref() else {
+        return;
+    };
+    match &blocked.wait {
+        WaitFor::Keys(wanted) => {
+            for key in wanted {
+                let key: DbKey = (blocked.db, key.clone());
+                core.blocking.queues.entry(key.clone()).or_default().push_back(id);
+                keys.add_blocked_key(key);
+            }
+        }
+        WaitFor::Replicas { .. } => core.blocking.waiting_replicas.push(id),
+    }
+    if blocked.deadline_ms > 0 {
+        core.blocking.deadlines.insert((blocked.deadline_ms, id));
+    }
+    core.blocking.count += 1;
+    client.flags.set(ClientFlags::BLOCKED);
+}
+
+/// Takes a client out of all queues; it no longer waits.
+pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    use crate::blocking::WaitFor;
+    let Some(blocked) = client.blocked.take() else {
+        return;
+    };
+    let id = client.id;
+    match blocked.wait {
+        WaitFor::Keys(wanted) => {
+            for key in wanted {
+                let key: DbKey = (blocked.db, key);
+                if let Some(queue) = core.blocking.queues.get_mut(&key) {
+                    queue.retain(|waiting| *waiting != id);
+                    if queue.is_empty() {
+                        core.blocking.queues.remove(&key);
+                    }
+                }
+                keys.drop_blocked_key(&key);
+            }
+        }
+        WaitFor::Replicas { .. } => core.blocking.waiting_replicas.retain(|waiting| *waiting != id),
+    }
+    core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
+    core.blocking.count -= 1;
+    client.flags.clear(ClientFlags::BLOCKED);
+    client.attention.raise();
+}
+
+/// Runs the commands of the clients that wait for `key` again, first come, first served.
+fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
+    let Some(waiting) = core.blocking.queues.get(key).map(|queue| Vec::from_iter(queue.iter().copied())) else {
+        return;
+    };
+    for id in waiting {
+        if keys.peek_in(key.0, &key.1).is_none() {
+            break;
+        }
+        let Some(slot) = core.clients.slot(id) else { continue };
+        let Some(mut client) = core.clients.take(slot) else { continue };
+        retry(keys, core, &mut client);
+        core.clients.put_back(slot, client);
+    }
+}
+
+/// Runs a waiting client's command once more; unblocks it if that gave a reply.
+pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    let Some((meta, args, db)) =
+        client.blocked.as_deref().map(|b| (b.meta, b.args.clone(), b.db))
+    else {
+        return;
+    };
+    let Some(handler) = core.registry.handler(meta) else {
+        return;
+    };
+    let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+    let mut out = std::mem::take(&mut client.out);
+    let outer_db = std::mem::replace(&mut keys.db, db);
+    let mut x = Exec { keys, core, client, out: &mut out, meta, retrying: true, waits: false };
+    call(&mut x, handler, &args);
+    let waits = x.waits;
+    keys.db = outer_db;
+    client.out = out;
+    if !waits {
+        unregister_blocked(keys, core, client);
+        feed_stream(keys, core);
+        client.write_offset = core.repl.offset();
+    }
+}
+
+/// Unblocks a client with a reply of the caller's choice.
+pub(crate) fn unblock_with(keys: &mut Keys, core: &mut Core, id: ClientId, reply: impl FnOnce(&mut Core, &Client, &mut Reply)) {
+    let Some(slot) = core.clients.slot(id) else { return };
+    let Some(mut client) = core.clients.take(slot) else { return };
+    if client.blocked.is_some() {
+        let mut out = std::mem::take(&mut client.out);
+        reply(core, &client, &mut out);
+        client.out = out;
+        unregister_blocked(keys, core, &mut client);
+    }
+    core.clients.put_back(slot, client);
+}
+
+/// Replies with an error from outside a handler, counting it.
+pub(crate) fn error_reply(core: &mut Core, out: &mut Reply, error: &Error) {
+    write_error(core, out, error);
+}
+
+/// Logs a panic that a handler let escape; there should be none.
+#[cold]
+pub(crate) fn count_panic(core: &mut Core, what: &str) {
+    core.stats.panics_caught += 1;
+    core.log(Level::Warning, &format!("A command handler failed an assertion: {what}"));
+}

@@ -1,0 +1,427 @@
+//! The engine as the process drives it: connections come and go, batches of requests run, timers tick.
+
+use crate::client::{Client, ClientFlags, ClientId, Peer};
+use crate::command::Registry;
+use crate::command::meta;
+use crate::config::Config;
+use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
+use crate::dispatch::{self, Flow};
+use crate::error::Error;
+use crate::exec::Exec;
+use crate::host::{Attention, Clock, Host, Level};
+use crate::keys::{Expiry, Keys};
+use crate::repl::Repl;
+use resp::{Batch, Protocol, ProtocolError, Reply};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The server without its process.
+pub struct Engine {
+    /// The databases.
+    pub keys: Keys,
+    /// Everything else.
+    pub core: Core,
+}
+
+/// What a connection does after a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Read on.
+    Continue,
+    /// Run nothing more of this client until its attention is raised.
+    Wait,
+    /// Write what there is, then close.
+    Close,
+}
+
+/// How a batch went.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    /// Requests that have run; the others have to be offered again.
+    pub done: usize,
+    /// What next.
+    pub then: Then,
+}
+
+/// Most bytes of output a client that has not logged in may leave unread.
+const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 1024;
+/// Most bytes of query buffer before login.
+const UNAUTHENTICATED_QUERY_BYTES_MAX: usize = 1024 * 1024;
+
+impl Engine {
+    /// An empty engine.
+    pub fn new(config: Config, clock: Clock, mut host: Box<dyn Host>) -> Self {
+        let seed = host.random_bytes();
+        let mut state = crate::rng::Random::new(u64::from_le_bytes([
+            seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7],
+        ]));
+        let keys_seed = keyspace::Rng::next_u64(&mut state);
+        let mut pool = seed.to_vec();
+        let mut counter = 0u64;
+        let entropy: replication::Entropy = Box::new(move || {
+            // A hash of secret, process-wide random bytes and a counter: unpredictable, and no system call under the lock.
+            use sha1::Digest;
+            counter += 1;
+            pool.truncate(32);
+            pool.extend_from_slice(&counter.to_le_bytes());
+            sha1::Sha1::digest(&pool).into()
+        });
+        let startup_memory = host.used_memory();
+        let now_us = (clock.unix_us)();
+        let databases = usize::try_from(config.databases).unwrap_or(1);
+        let repl = Repl::new(entropy, &config);
+        let mut engine = Engine {
+            keys: Keys::new(databases, keys_seed),
+            core: Core {
+                registry: Registry::get(),
+                clients: Default::default(),
+                stats: Default::default(),
+                pubsub: Default::default(),
+                blocking: Default::default(),
+                slowlog: Default::default(),
+                monitors: Vec::new(),
+                repl,
+                pause: None,
+                paused_clients: Vec::new(),
+                loading: Loading::No,
+                load_progress: LoadProgress::default(),
+                saving: Saving {
+                    dirty_at_save: 0,
+                    dirty_at_start: 0,
+                    last_save_at: (now_us / 1_000_000) as i64,
+                    last_try_at: 0,
+                    last_ok: true,
+                    last_seconds: -1,
+                    saves: 0,
+                    child: None,
+                    scheduled: false,
+                    last_cow_bytes: 0,
+                    last_load_keys: (0, 0),
+                    jobs: 0,
+                },
+                debug: DebugKnobs { active_expire: true, pause_after_fork: false, pause_cron: false },
+                shutdown: None,
+                gate: false,
+                now_ns: (clock.monotonic_ns)(),
+                clock,
+                startup_memory,
+                cron_runs: 0,
+                expire: Default::default(),
+                config,
+                host,
+            },
+        };
+        engine.configure_all();
+        engine
+    }
+
+    /// Takes over every parameter that is kept in another form somewhere.
+    pub fn configure_all(&mut self) {
+        crate::commands::config::take_over(&mut self.keys, &mut self.core);
+        self.set_time();
+    }
+
+    fn set_time(&mut self) {
+        self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
+        self.core.now_ns = (self.core.clock.monotonic_ns)();
+        self.core.repl.now_ms = self.core.now_ns / 1_000_000;
+    }
+
+    // ---- connections --------------------------------------------------------------------------------------------------
+
+    /// A connection has been accepted. Returns its slot and number, or the error to write before closing.
+    ///
+    /// # Errors
+    /// Too many clients, or protected mode.
+    pub fn connect(&mut self, peer: Peer, attention: Arc<Attention>) -> Result<(u32, ClientId), Error> {
+        self.set_time();
+        self.core.stats.connections += 1;
+        if self.core.clients.len() >= self.core.config.maxclients as usize {
+            self.core.stats.rejected_connections += 1;
+            return Err(Error::MAX_CLIENTS);
+        }
+        let no_password = self.core.config.requirepass.as_bytes().is_empty();
+        if self.core.config.protected_mode && no_password && !peer.unix && !peer.loopback {
+            self.core.stats.rejected_connections += 1;
+            return Err(Error::PROTECTED);
+        }
+        let id = self.core.clients.next_id();
+        let protocol = if self.core.config.client_default_resp == 3 { Protocol::V3 } else { Protocol::V2 };
+        let mut client = Box::new(Client::new(id, peer, attention, self.keys.now_ms, protocol));
+        client.authenticated = no_password;
+        Ok((self.core.clients.add(client), id))
+    }
+
+    /// A connection has ended. Its client is forgotten, whatever it was doing.
+    pub fn disconnect(&mut self, slot: u32) {
+        self.set_time();
+        let Some(mut client) = self.core.clients.take(slot) else {
+            return;
+        };
+        let closed = self.core.repl.with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
+        self.release_state(&mut client);
+        if closed == replication::primary::Closed::Protected {
+            client.flags.set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
+            self.core.clients.put_back(slot, client);
+        } else {
+            self.core.clients.release(slot, client.id);
+        }
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// Takes a client out of everything it is registered in.
+    fn release_state(&mut self, client: &mut Client) {
+        dispatch::unregister_blocked(&mut self.keys, &mut self.core, client);
+        crate::commands::pubsub::forget(&mut self.core, client);
+        crate::commands::transactions::unwatch_all(&mut self.keys, client);
+        let id = client.id;
+        self.core.monitors.retain(|monitor| *monitor != id);
+        self.core.paused_clients.retain(|paused| *paused != id);
+    }
+
+    // ---- requests -------------------------------------------------------------------------------------------------------
+
+    /// Runs the requests of one client, from number `from` on.
+    ///
+    /// `buffer` is what the requests point into. `scratch` is an empty buffer to reply into; afterwards it holds all
+    /// output of the client that has not been taken yet.
+    pub fn run(&mut self, slot: u32, batch: &Batch, from: usize, buffer: &[u8], scratch: &mut Vec<u8>) -> Ran {
+        let Some(mut client) = self.core.clients.take(slot) else {
+            return Ran { done: batch.len(), then: Then::Close };
+        };
+        self.set_time();
+        self.core.stats.reads += 1;
+        client.last_interaction_ms = self.keys.now_ms;
+        client.query_bytes = buffer.len();
+        let base_ns = self.core.now_ns;
+        let base_ms = self.keys.now_ms;
+        if !client.out.is_empty() {
+            scratch.extend_from_slice(client.out.as_bytes());
+        }
+        let mut out = Reply::with_buffer(Vec::new(), client.out.protocol);
+        std::mem::swap(out.buffer_mut(), scratch);
+        client.out.buffer_mut().clear();
+        self.keys.expiry = self.expiry_for_clients();
+        let mut done = from;
+        let mut then = Then::Continue;
+        if !client.flags.has(ClientFlags::BLOCKED | ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+            while done < batch.len() {
+                let spans = batch.request(done);
+                if spans.is_empty() {
+                    // An empty line: from a replica a sign of life, from anybody else nothing.
+                    if client.flags.has(ClientFlags::REPLICA) {
+                        self.core.repl.with_hub(|hub, env| hub.newline(env, replication::ClientId(client.id)));
+                    }
+                    done += 1;
+                    continue;
+                }
+                let args: SmallVec<[&[u8]; 8]> = spans.iter().map(|span| batch.bytes(buffer, *span)).collect();
+                self.keys.now_ms = base_ms + ((self.core.now_ns - base_ns) / 1_000_000) as i64;
+                match self.run_one(&mut client, &mut out, &args) {
+                    Flow::Done => done += 1,
+                    Flow::Waits => {
+                        done += 1;
+                        then = Then::Wait;
+                        break;
+                    }
+                    Flow::Postponed => {
+                        client.flags.set(ClientFlags::PAUSED);
+                        self.core.paused_clients.push(client.id);
+                        then = Then::Wait;
+                        break;
+                    }
+                }
+                if client.flags.has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+                    break;
+                }
+            }
+        } else if client.flags.has(ClientFlags::BLOCKED) {
+            then = Then::Wait;
+        }
+        if client.flags.has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+            then = Then::Close;
+        }
+        client.out.protocol = out.protocol;
+        *scratch = out.into_bytes();
+        client.in_flight += scratch.len();
+        self.check_output(&mut client, &mut then);
+        self.core.clients.put_back(slot, client);
+        Ran { done, then }
+    }
+
+    #[inline]
+    fn run_one(&mut self, client: &mut Client, out: &mut Reply, args: &[&[u8]]) -> Flow {
+        self.keys.db = client.db;
+        self.keys.no_touch = client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
+        let quiet = client.flags.has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
+        let mark = out.len();
+        if quiet {
+            let skip = client.flags.has(ClientFlags::REPLY_SKIP_NEXT);
+            client.flags.put(ClientFlags::REPLY_SKIP, skip);
+            client.flags.clear(ClientFlags::REPLY_SKIP_NEXT);
+        }
+        let meta = &meta::COMMANDS[0];
+        let mut x = Exec { keys: &mut self.keys, core: &mut self.core, client, out, meta, retrying: false, waits: false };
+        let flow = dispatch::process(&mut x, args);
+        if quiet && client.flags.has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP) {
+            out.truncate(mark);
+            client.flags.clear(ClientFlags::REPLY_SKIP);
+        }
+        flow
+    }
+
+    fn expiry_for_clients(&self) -> Expiry {
+        if self.core.loading == Loading::Blocking {
+            Expiry::Ignore
+        } else if self.core.repl.is_replica() {
+            Expiry::Hide
+        } else {
+            Expiry::Delete
+        }
+    }
+
+    /// The peer has violated the protocol: adds the error to its output and marks it to be closed.
+    pub fn protocol_error(&mut self, slot: u32, error: ProtocolError) {
+        let Some(client) = self.core.clients.take(slot) else { return };
+        let mut client = client;
+        let text = format!("ERR {error}");
+        self.core.stats.count_error("ERR");
+        client.out.error(text.as_bytes());
+        client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
+        if self.core.config.loglevel == crate::config::LogLevel::Verbose
+            || self.core.config.loglevel == crate::config::LogLevel::Debug
+        {
+            let line = format!(
+                "Protocol error ({error}) from client: {}",
+                crate::commands::client::describe(&client, self.core.config.hide_user_data_from_log)
+            );
+            self.core.log(Level::Verbose, &line);
+        }
+        self.core.clients.put_back(slot, client);
+    }
+
+    /// Takes the output that others have caused, adding it to `scratch`; tells what the connection is to do.
+    pub fn take_output(&mut self, slot: u32, scratch: &mut Vec<u8>) -> Then {
+        let Some(mut client) = self.core.clients.take(slot) else {
+            return Then::Close;
+        };
+        let mut then = Then::Continue;
+        if client.flags.has(ClientFlags::CLOSE_NOW) {
+            then = Then::Close;
+        } else {
+            if scratch.is_empty() {
+                std::mem::swap(scratch, client.out.buffer_mut());
+            } else {
+                scratch.extend_from_slice(client.out.as_bytes());
+            }
+            client.in_flight += scratch.len();
+            client.out.buffer_mut().clear();
+            if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
+                then = Then::Close;
+            } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
+                then = Then::Wait;
+            }
+            self.check_output(&mut client, &mut then);
+        }
+        self.core.clients.put_back(slot, client);
+        then
+    }
+
+    /// The kernel has taken `bytes` of the client's output; `left` bytes are still in the connection's hands.
+    pub fn wrote(&mut self, slot: u32, bytes: usize, left: usize) {
+        self.core.stats.writes += 1;
+        self.core.stats.net_out += bytes as u64;
+        if let Some(mut client) = self.core.clients.take(slot) {
+            client.in_flight = left;
+            client.net_out += bytes as u64;
+            self.core.clients.put_back(slot, client);
+        }
+    }
+
+    /// `bytes` have been read from the client. `held` of them wait for the rest of their request.
+    pub fn received(&mut self, slot: u32, bytes: usize, held: usize) -> Then {
+        self.core.stats.net_in += bytes as u64;
+        let Some(mut client) = self.core.clients.take(slot) else {
+            return Then::Close;
+        };
+        client.net_in += bytes as u64;
+        client.query_bytes = held;
+        let limit = if client.authenticated {
+            self.core.config.client_query_buffer_limit
+        } else {
+            self.core.config.client_query_buffer_limit.min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
+        };
+        let mut then = Then::Continue;
+        if held as u64 > limit {
+            self.core.stats.query_buffer_disconnections += 1;
+            let line = format!(
+                "Closing client that reached max query buffer length: {}",
+                crate::commands::client::describe(&client, self.core.config.hide_user_data_from_log)
+            );
+            self.core.log(Level::Warning, &line);
+            then = Then::Close;
+        }
+        self.core.clients.put_back(slot, client);
+        then
+    }
+
+    /// Closes a client whose output has grown past its limits.
+    fn check_output(&mut self, client: &mut Client, then: &mut Then) {
+        let bytes = client.output_bytes();
+        if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
+            return;
+        }
+        let limits = &self.core.config.client_output_buffer_limit;
+        let limit = if client.flags.has(ClientFlags::PUBSUB) { limits.pubsub } else { limits.normal };
+        let now_ms = self.core.monotonic_ms() as i64;
+        let mut over = limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes;
+        if limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes {
+            let since = *client.over_soft_since_ms.get_or_insert(now_ms);
+            over |= now_ms - since > i64::from(limit.soft_seconds) * 1000;
+        } else {
+            client.over_soft_since_ms = None;
+        }
+        over |= !client.authenticated && client.in_flight > 16 * UNAUTHENTICATED_OUTPUT_BYTES_MAX;
+        if over {
+            self.core.stats.output_buffer_disconnections += 1;
+            let line = format!(
+                "Client {} closed for overcoming of output buffer limits.",
+                crate::commands::client::describe(client, self.core.config.hide_user_data_from_log)
+            );
+            self.core.log(Level::Warning, &line);
+            client.flags.set(ClientFlags::CLOSE_NOW);
+            *then = Then::Close;
+        }
+    }
+
+    /// As the periodic check: closes clients whose output has been too large for too long.
+    pub(crate) fn check_all_outputs(&mut self) {
+        let ids: Vec<u32> = self
+            .core
+            .clients
+            .iter()
+            .filter(|client| client.output_bytes() > UNAUTHENTICATED_OUTPUT_BYTES_MAX)
+            .filter_map(|client| self.core.clients.slot(client.id))
+            .collect();
+        for slot in ids {
+            if let Some(mut client) = self.core.clients.take(slot) {
+                let mut then = Then::Continue;
+                self.check_output(&mut client, &mut then);
+                if then == Then::Close {
+                    client.attention.raise();
+                }
+                self.core.clients.put_back(slot, client);
+            }
+        }
+    }
+}
+
+/// Forgets a snapshot channel whose grace period is over.
+pub(crate) fn forget_protected(core: &mut Core, id: ClientId) {
+    if let Some(slot) = core.clients.slot(id)
+        && core.clients.get(id).is_some_and(|client| client.flags.has(ClientFlags::PROTECTED))
+        && core.clients.take(slot).is_some()
+    {
+        core.clients.release(slot, id);
+    }
+}

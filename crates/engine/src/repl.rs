@@ -1,0 +1,276 @@
+//! Replication as the engine sees it: the hub for our replicas, the link to our primary, and the glue to both.
+
+use crate::client::{ClientFlags, ClientId};
+use crate::config::Config;
+use crate::core::Core;
+use crate::dispatch;
+use crate::error::Error;
+use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
+use crate::keys::Keys;
+use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
+
+/// Both roles.
+pub struct Repl {
+    /// What we do for our replicas.
+    pub hub: Hub,
+    /// The hub's parameters, kept in step with [`Config`].
+    pub hub_config: primary::Config,
+    /// What we do towards our primary; `None` on a primary.
+    pub link: Option<crate::link::LinkSide>,
+    /// Monotonic milliseconds as of the running batch.
+    pub now_ms: u64,
+    /// A child that replication did not start.
+    pub other_child: OtherChild,
+}
+
+impl Repl {
+    /// A primary without replicas.
+    pub fn new(entropy: replication::Entropy, config: &Config) -> Self {
+        let mut repl = Repl {
+            hub: Hub::new(entropy),
+            hub_config: primary::Config::default(),
+            link: None,
+            now_ms: 0,
+            other_child: OtherChild::None,
+        };
+        repl.configure(config);
+        repl
+    }
+
+    /// Takes over the parameters that concern replication.
+    pub fn configure(&mut self, config: &Config) {
+        let limit = config.client_output_buffer_limit.replica;
+        self.hub_config = primary::Config {
+            backlog_bytes: config.repl_backlog_size.unsigned_abs(),
+            backlog_ttl_seconds: config.repl_backlog_ttl.unsigned_abs(),
+            ping_period_seconds: u64::from(config.repl_ping_replica_period.unsigned_abs()),
+            timeout_seconds: u64::from(config.repl_timeout.unsigned_abs()),
+            diskless_sync: config.repl_diskless_sync,
+            diskless_delay_seconds: u64::from(config.repl_diskless_sync_delay.unsigned_abs()),
+            diskless_max_replicas: u64::from(config.repl_diskless_sync_max_replicas.unsigned_abs()),
+            dual_channel: config.dual_channel_replication_enabled,
+            output_limit: replication::OutputLimit {
+                hard_bytes: limit.hard_bytes,
+                soft_bytes: limit.soft_bytes,
+                soft_seconds: u64::from(limit.soft_seconds.unsigned_abs()),
+            },
+            rdb_client_grace_ms: self.hub_config.rdb_client_grace_ms,
+            min_replicas_to_write: u64::from(config.min_replicas_to_write.unsigned_abs()),
+            min_replicas_max_lag_seconds: u64::from(config.min_replicas_max_lag.unsigned_abs()),
+            save_points: !config.save.rules().is_empty(),
+            append_only: config.appendonly,
+        };
+        self.hub.backlog_resized(&self.hub_config);
+        if let Some(link) = &mut self.link {
+            link.configure(config);
+        }
+    }
+
+    /// What is true around the hub now.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match &self.link {
+            None => Role::Primary,
+            Some(link) if link.is_up() => Role::Replica { stream_db: link.stream_db },
+            Some(_) => Role::ReplicaDown,
+        }
+    }
+
+    /// Calls the hub with everything it has to know.
+    pub fn with_hub<R>(&mut self, call: impl FnOnce(&mut Hub, &Env<'_>) -> R) -> R {
+        let role = self.role();
+        let env = Env {
+            config: &self.hub_config,
+            now_ms: self.now_ms,
+            role,
+            other_child: self.other_child,
+            failing_over: false,
+        };
+        call(&mut self.hub, &env)
+    }
+
+    /// Appends one command to the stream. On a replica nothing: its stream is its primary's, verbatim.
+    pub fn feed(&mut self, db: u32, command: &[u8]) {
+        if self.link.is_none() {
+            self.with_hub(|hub, env| hub.feed(env, Some(db), command));
+        }
+    }
+
+    /// True when commands have to be recorded for somebody.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.link.is_none() && (self.hub.backlog().is_some() || self.hub_config.append_only)
+    }
+
+    /// True on a replica, whatever the state of its link.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// True when the link to our primary is up.
+    #[must_use]
+    pub fn link_is_up(&self) -> bool {
+        self.link.as_ref().is_some_and(crate::link::LinkSide::is_up)
+    }
+
+    /// True when `min-replicas-to-write` allows writes.
+    #[must_use]
+    pub fn has_enough_replicas(&mut self) -> bool {
+        !self.with_hub(|hub, env| hub.too_few_replicas(env))
+    }
+
+    /// The stream's length so far, in bytes.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.hub.history().offset
+    }
+}
+
+/// Carries out what the hub asks for. To be called after every input to it, before the stream grows.
+pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
+    use primary::Action;
+    while let Some(action) = core.repl.hub.next_action() {
+        match action {
+            Action::Send { client, bytes } => core.clients.deliver(client.0, |out| out.raw(&bytes)),
+            Action::StartSnapshot(job) => start(keys, core, job),
+            Action::KillSnapshot(_) => {
+                if let Some(child) = &mut core.saving.child {
+                    child.killed = true;
+                    core.host.kill_snapshot();
+                }
+            }
+            Action::SendFile { client, header } => core.host.send_dump(client.0, header),
+            Action::StreamTo(client) | Action::Wake(client) => {
+                if let Some(client) = core.clients.get_mut(client.0) {
+                    client.attention.raise();
+                }
+            }
+            Action::Close { client, reason } => close(core, client.0, reason),
+            Action::Release(client) => crate::engine::forget_protected(core, client.0),
+            Action::Promote => crate::link::promote(keys, core, "failover request"),
+            Action::Log(level, text) => core.log(level_of(level), &text),
+        }
+    }
+    keys.effects.recording = core.repl.records();
+    serve_waiting(keys, core);
+}
+
+/// How loud a line of the replication machines is.
+pub(crate) fn level_of(level: replication::LogLevel) -> Level {
+    match level {
+        replication::LogLevel::Debug => Level::Debug,
+        replication::LogLevel::Verbose => Level::Verbose,
+        replication::LogLevel::Notice => Level::Notice,
+        replication::LogLevel::Warning => Level::Warning,
+    }
+}
+
+fn close(core: &mut Core, id: ClientId, reason: CloseReason) {
+    let over_limit = reason == CloseReason::OutputLimit;
+    let mut line = None;
+    if let Some(client) = core.clients.get_mut(id) {
+        if over_limit {
+            line = Some(format!(
+                "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                crate::commands::client::describe(client, core.config.hide_user_data_from_log)
+            ));
+        }
+        match reason {
+            CloseReason::Complete | CloseReason::SnapshotFailed => {
+                client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
+                client.attention.raise();
+            }
+            CloseReason::Timeout | CloseReason::OutputLimit | CloseReason::HistoryChanged => client.close_now(),
+        }
+    }
+    if let Some(line) = line {
+        core.stats.output_buffer_disconnections += 1;
+        core.log(Level::Warning, &line);
+    }
+}
+
+fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
+    let id = core.next_job();
+    let target = match job.target {
+        primary::Target::Disk => SnapshotTarget::File,
+        primary::Target::Sockets { targets, eof_mark } => SnapshotTarget::Sockets {
+            targets: targets
+                .into_iter()
+                .filter_map(|target| {
+                    let fd = core.clients.get(target.client.0)?.peer.fd;
+                    Some(SocketTarget { client: target.client.0, fd, prelude: target.prelude })
+                })
+                .collect(),
+            eof_mark,
+            send_timeout_ms: job.send_timeout_ms,
+        },
+    };
+    let aux = crate::snapshot::ReplicationAux {
+        replid: job.replid.to_string(),
+        offset: job.offset,
+        stream_db: i64::from(job.stream_db),
+    };
+    let filter = crate::snapshot::Filter { data: !job.filter.exclude_data, functions: !job.filter.exclude_functions };
+    let request = SnapshotJob { id, target };
+    match crate::saving::fork(keys, core, &request, Some(aux), filter, Some(job.id.0)) {
+        Ok(pid) => {
+            core.repl.hub.snapshot_started(job.id, pid);
+            if core.debug.pause_after_fork {
+                core.log(Level::Notice, "Process is about to stop.");
+                core.host.stop_self();
+                core.log(Level::Notice, "Process has been continued.");
+            }
+        }
+        Err(error) => {
+            core.log(Level::Warning, &format!("Can't save in background: fork: {error}"));
+            core.repl.with_hub(|hub, env| hub.snapshot_not_started(env, job.id));
+        }
+    }
+}
+
+/// Answers the WAITs that the replicas have fulfilled by now.
+fn serve_waiting(keys: &mut Keys, core: &mut Core) {
+    use crate::blocking::WaitFor;
+    if core.blocking.waiting_replicas.is_empty() {
+        return;
+    }
+    for id in core.blocking.waiting_replicas.clone() {
+        let Some(client) = core.clients.get(id) else { continue };
+        let Some(blocked) = client.blocked.as_deref() else { continue };
+        let WaitFor::Replicas { offset, replicas, aof_local } = blocked.wait else { continue };
+        let done = match aof_local {
+            None => core.repl.hub.acked(offset) as u64 >= replicas,
+            Some(local) => local == 0 && core.repl.hub.acked_aof(offset) as u64 >= replicas,
+        };
+        if done {
+            dispatch::unblock_with(keys, core, id, acknowledged);
+        }
+    }
+}
+
+/// The reply to WAIT and WAITAOF: how many have acknowledged by now.
+pub(crate) fn acknowledged(core: &mut Core, client: &crate::Client, out: &mut resp::Reply) {
+    use crate::blocking::WaitFor;
+    if let Some(WaitFor::Replicas { offset, aof_local, .. }) = client.blocked.as_deref().map(|b| &b.wait) {
+        match aof_local {
+            None => out.uint(core.repl.hub.acked(*offset)),
+            Some(_) => {
+                out.array(2);
+                out.int(0);
+                out.uint(core.repl.hub.acked_aof(*offset));
+            }
+        }
+    }
+}
+
+/// A reply of the hub, as a handler's outcome.
+pub(crate) fn write_reply(out: &mut resp::Reply, reply: primary::Reply) -> Result<(), Error> {
+    match reply {
+        primary::Reply::Nothing => {}
+        primary::Reply::Ok => out.ok(),
+        primary::Reply::Error(line) => return Err(Error::Built(line.trim_start_matches('-').to_owned())),
+        primary::Reply::Line(line) => out.raw(&line),
+    }
+    Ok(())
+}

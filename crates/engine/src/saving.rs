@@ -1,0 +1,220 @@
+//! When and how snapshots are taken: SAVE, BGSAVE, save points, and the snapshots replication asks for.
+
+use crate::core::{Child, Core};
+use crate::error::Error;
+use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
+use crate::keys::Keys;
+use crate::snapshot::{self, Filter, ReplicationAux, SaveInfo};
+use keyspace::Resize;
+use replication::primary::{JobId, OtherChild, SnapshotResult};
+
+/// Seconds after a failed save before a save point tries again.
+const RETRY_SECONDS: i64 = 5;
+
+fn info(keys: &Keys, core: &Core, replication: Option<ReplicationAux>, filter: Filter) -> SaveInfo {
+    SaveInfo {
+        used_memory: core.host.used_memory() as u64,
+        unix_seconds: keys.now_ms / 1000,
+        compress: core.config.rdbcompression,
+        checksum: core.config.rdbchecksum,
+        key_save_delay_us: i64::from(core.config.rdb_key_save_delay),
+        replication: replication.or_else(|| identity(core)),
+        filter,
+    }
+}
+
+/// The replication identity a dump file carries, so that a restart can resume.
+fn identity(core: &Core) -> Option<ReplicationAux> {
+    let history = core.repl.hub.history();
+    let stream_db = match &core.repl.link {
+        Some(link) => i64::from(link.stream_db),
+        None if core.repl.hub.backlog().is_some() => core.repl.hub.stream_db().map_or(-1, i64::from),
+        None => return None,
+    };
+    Some(ReplicationAux { replid: history.replid.to_string(), offset: history.offset, stream_db })
+}
+
+/// Writes the dump file in the foreground.
+///
+/// # Errors
+/// What went wrong.
+pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
+    let info = info(keys, core, None, Filter::ALL);
+    let started = (core.clock.monotonic_ns)();
+    let dbs = &keys.dbs;
+    let result = core.host.save(&|sink, progress| snapshot::write(dbs, &info, sink, progress));
+    let now = keys.now_ms / 1000;
+    core.saving.last_try_at = now;
+    core.saving.last_ok = result.is_ok();
+    match &result {
+        Ok(()) => {
+            core.saving.dirty_at_save = keys.dirty;
+            core.saving.last_save_at = now;
+            core.saving.last_seconds = (((core.clock.monotonic_ns)() - started) / 1_000_000_000) as i64;
+            core.saving.saves += 1;
+            core.log(Level::Notice, "DB saved on disk");
+        }
+        Err(error) => core.log(Level::Warning, &format!("Error saving the DB: {error}")),
+    }
+    core.refresh_gate();
+    result
+}
+
+/// Starts a child that writes a snapshot.
+///
+/// # Errors
+/// The fork failed.
+pub(crate) fn fork(
+    keys: &mut Keys,
+    core: &mut Core,
+    job: &SnapshotJob,
+    replication: Option<ReplicationAux>,
+    filter: Filter,
+    asked_by: Option<u64>,
+) -> Result<u32, HostError> {
+    let info = info(keys, core, replication, filter);
+    let started = (core.clock.monotonic_ns)();
+    let dbs = &keys.dbs;
+    let result = core.host.start_snapshot(job, &|sink, progress| snapshot::write(dbs, &info, sink, progress));
+    let now = keys.now_ms / 1000;
+    let to_file = matches!(job.target, SnapshotTarget::File);
+    if to_file {
+        core.saving.last_try_at = now;
+    }
+    let pid = match result {
+        Ok(pid) => pid,
+        Err(error) => {
+            if to_file {
+                core.saving.last_ok = false;
+                core.refresh_gate();
+            }
+            return Err(error);
+        }
+    };
+    core.stats.forks += 1;
+    core.stats.last_fork_us = ((core.clock.monotonic_ns)() - started) / 1000;
+    core.saving.dirty_at_start = keys.dirty;
+    core.saving.child = Some(Child {
+        pid,
+        job: job.id,
+        replication: asked_by,
+        to_file,
+        started_at: now,
+        keys_total: keys.dbs.iter().map(|db| db.len() as u64).sum(),
+        ..Child::default()
+    });
+    if asked_by.is_none() {
+        core.repl.other_child = OtherChild::DiskSnapshot;
+    }
+    for db in &mut keys.dbs {
+        db.set_resize_policy(Resize::Avoid);
+    }
+    Ok(pid)
+}
+
+/// BGSAVE.
+///
+/// # Errors
+/// A child is at work already, or the fork failed.
+pub fn background_save(keys: &mut Keys, core: &mut Core) -> Result<(), Error> {
+    if core.has_child() {
+        return Err(Error::BGSAVE_IN_PROGRESS);
+    }
+    let job = SnapshotJob { id: core.next_job(), target: SnapshotTarget::File };
+    match fork(keys, core, &job, None, Filter::ALL, None) {
+        Ok(pid) => {
+            core.log(Level::Notice, &format!("Background saving started by pid {pid}"));
+            Ok(())
+        }
+        Err(error) => {
+            core.log(Level::Warning, &format!("Can't save in background: fork: {error}"));
+            Err(Error::built(format!("ERR Can't save in background: fork: {error}")))
+        }
+    }
+}
+
+/// Starts the saves that are due.
+pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
+    if core.has_child() || core.loading != crate::core::Loading::No {
+        return;
+    }
+    let now = keys.now_ms / 1000;
+    let changes = keys.dirty - core.saving.dirty_at_save;
+    let due = core.config.save.rules().iter().copied().find(|rule| {
+        changes >= u64::from(rule.changes.unsigned_abs())
+            && changes > 0
+            && now - core.saving.last_save_at > rule.seconds
+            && (core.saving.last_ok || now - core.saving.last_try_at > RETRY_SECONDS)
+    });
+    if let Some(rule) = due {
+        let line = format!("{} changes in {} seconds. Saving...", rule.changes, rule.seconds);
+        core.log(Level::Notice, &line);
+        // A failure is logged and remembered; the next turn tries again.
+        let _ = background_save(keys, core);
+    } else if core.saving.scheduled {
+        core.saving.scheduled = background_save(keys, core).is_err();
+    }
+}
+
+/// The child tells how far it is.
+pub fn progress(keys: &Keys, core: &mut Core, report: ChildReport) {
+    if let Some(child) = &mut core.saving.child {
+        child.keys_done = report.keys_done;
+        child.cow_bytes = report.cow_bytes;
+        child.cow_peak = child.cow_peak.max(report.cow_bytes);
+        child.cow_at_ms = keys.now_ms;
+    }
+}
+
+/// The child has ended.
+pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
+    let Some(child) = core.saving.child.take() else {
+        return;
+    };
+    for db in &mut keys.dbs {
+        db.set_resize_policy(Resize::Normal);
+    }
+    core.repl.other_child = OtherChild::None;
+    core.saving.last_cow_bytes = child.cow_peak;
+    if child.to_file {
+        let now = keys.now_ms / 1000;
+        core.saving.last_seconds = now - child.started_at;
+        match (&end.failed, end.signal) {
+            (None, _) => {
+                core.log(Level::Notice, "Background saving terminated with success");
+                core.saving.dirty_at_save = core.saving.dirty_at_start;
+                core.saving.last_save_at = now;
+                core.saving.last_ok = true;
+                core.saving.saves += 1;
+            }
+            (Some(_), Some(signal)) => {
+                core.log(Level::Warning, &format!("Background saving terminated by signal {signal}"));
+                // A child we have killed ourselves says nothing about the disk.
+                core.saving.last_ok &= child.killed;
+            }
+            (Some(error), None) => {
+                core.log(Level::Warning, &format!("Background saving error: {error}"));
+                core.saving.last_ok = false;
+            }
+        }
+        core.refresh_gate();
+    } else {
+        match (&end.failed, end.signal) {
+            (None, _) => core.log(Level::Notice, "Background RDB transfer terminated with success"),
+            (Some(_), Some(signal)) => {
+                core.log(Level::Warning, &format!("Background RDB transfer terminated by signal {signal}"));
+            }
+            (Some(_), None) => core.log(Level::Warning, "Background RDB transfer error"),
+        }
+    }
+    let result = match end.failed {
+        Some(_) => SnapshotResult::Failed { signal: end.signal },
+        None if child.to_file => SnapshotResult::Disk { bytes: end.bytes },
+        None => SnapshotResult::Sockets { complete: end.complete.iter().copied().map(replication::ClientId).collect() },
+    };
+    match child.replication {
+        Some(job) => core.repl.with_hub(|hub, env| hub.snapshot_finished(env, JobId(job), &result)),
+        None => core.repl.with_hub(|hub, env| hub.schedule_snapshot(env)),
+    }
+    crate::repl::pump(keys, core);
+}

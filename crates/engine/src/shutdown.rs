@@ -1,0 +1,106 @@
+//! SHUTDOWN and the signals that mean it: wait for replicas, save, end.
+
+use crate::core::Core;
+use crate::host::Level;
+use crate::keys::Keys;
+
+/// A shutdown that waits for its replicas.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// Whether to save: `None` means if save points are set.
+    pub save: Option<bool>,
+    /// Go on although something failed.
+    pub force: bool,
+    /// Unix milliseconds when waiting ends.
+    pub deadline_ms: i64,
+}
+
+/// How to shut down.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// `SAVE` or `NOSAVE`; `None` means if save points are set.
+    pub save: Option<bool>,
+    /// `NOW`: do not wait for replicas.
+    pub now: bool,
+    /// `FORCE`: go on although something failed.
+    pub force: bool,
+}
+
+/// Starts shutting down. Returns true when the process will end now, false when it waits or has failed.
+pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> bool {
+    let lagging = core.repl.hub.lagging();
+    let timeout_ms = i64::from(core.config.shutdown_timeout) * 1000;
+    if !options.now && timeout_ms > 0 && !lagging.is_empty() && !core.repl.is_replica() {
+        for (name, offset) in &lagging {
+            core.log(
+                Level::Notice,
+                &format!(
+                    "Lagging replica {name} reported offset {} behind master, lag=0, state=online.",
+                    core.repl.offset().saturating_sub(*offset)
+                ),
+            );
+        }
+        core.log(Level::Notice, "Waiting for replicas before shutting down.");
+        core.repl.with_hub(|hub, env| hub.request_acks(env));
+        core.shutdown =
+            Some(Pending { save: options.save, force: options.force, deadline_ms: keys.now_ms + timeout_ms });
+        core.pause = Some(crate::core::Pause { kind: crate::core::PauseKind::Write, until_ms: i64::MAX });
+        core.refresh_gate();
+        return false;
+    }
+    finish(keys, core, options.save, options.force)
+}
+
+/// Looks whether a waiting shutdown can go on.
+pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
+    if let Some(pending) = core.shutdown
+        && (core.repl.hub.lagging().is_empty() || keys.now_ms >= pending.deadline_ms)
+    {
+        core.shutdown = None;
+        if !finish(keys, core, pending.save, pending.force) {
+            crate::cron::unpause(core);
+        }
+    }
+}
+
+/// Calls a waiting shutdown off. False when none waits.
+pub fn abort(core: &mut Core) -> bool {
+    if core.shutdown.take().is_none() {
+        return false;
+    }
+    core.log(Level::Notice, "Shutdown manually aborted.");
+    crate::cron::unpause(core);
+    true
+}
+
+/// Saves if asked to and ends the process. False when a save failed and the process goes on.
+fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> bool {
+    if core.has_child() {
+        core.log(Level::Warning, "There is a child saving an .rdb. Killing it!");
+        if let Some(child) = &mut core.saving.child {
+            child.killed = true;
+        }
+        core.host.kill_snapshot();
+    }
+    let replicas = core.repl.hub.connected_replicas();
+    if replicas > 0 {
+        let lagging = core.repl.hub.lagging().len();
+        let line = format!("{} of {replicas} replicas are in sync when shutting down.", replicas - lagging.min(replicas));
+        core.log(Level::Notice, &line);
+    }
+    let wanted = save.unwrap_or_else(|| !core.config.save.rules().is_empty());
+    if wanted {
+        core.log(Level::Notice, "Saving the final RDB snapshot before exiting.");
+        if let Err(error) = crate::saving::save_now(keys, core) {
+            if !force {
+                core.log(Level::Warning, &format!("Error trying to save the DB, can't exit: {error}"));
+                core.log(Level::Warning, "Errors trying to shut down the server. Check the logs for more information.");
+                return false;
+            }
+            core.log(Level::Warning, &format!("Error trying to save the DB, exiting anyway: {error}"));
+        }
+    }
+    core.log(Level::Warning, "Valkey is now ready to exit, bye bye...");
+    core.host.exit(0);
+    true
+}

@@ -1,0 +1,297 @@
+//! Counters that INFO shows.
+
+use crate::command::meta;
+use std::collections::BTreeMap;
+
+/// Distinct error codes that are counted; beyond it only the total grows (a peer that invents codes cannot fill memory).
+const ERROR_CODES_MAX: usize = 128;
+
+/// One command's counters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandStats {
+    /// Times run.
+    pub calls: u64,
+    /// Time in all, in nanoseconds.
+    pub nanos: u64,
+    /// Refused before running.
+    pub rejected: u64,
+    /// Ran and replied with an error.
+    pub failed: u64,
+}
+
+/// All counters.
+#[derive(Debug)]
+pub struct Stats {
+    /// Per command, by [`meta::Meta::id`].
+    pub commands: Vec<CommandStats>,
+    /// Durations per command, by the same index; made at the first call.
+    pub latency: Vec<Option<Box<Histogram>>>,
+    /// Error replies by code.
+    pub errors: BTreeMap<String, u64>,
+    /// Error replies.
+    pub error_replies: u64,
+    /// Error replies that a primary or replica should never have seen.
+    pub unexpected_error_replies: u64,
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused for want of room.
+    pub rejected_connections: u64,
+    /// Commands processed.
+    pub processed: u64,
+    /// Bytes read from clients.
+    pub net_in: u64,
+    /// Bytes written to clients.
+    pub net_out: u64,
+    /// Bytes read from our primary.
+    pub net_repl_in: u64,
+    /// Bytes written to replicas, snapshots included.
+    pub net_repl_out: u64,
+    /// Batches of requests read.
+    pub reads: u64,
+    /// Batches of replies written.
+    pub writes: u64,
+    /// Clients closed because their query buffer grew too large.
+    pub query_buffer_disconnections: u64,
+    /// Clients closed because their output buffer grew too large.
+    pub output_buffer_disconnections: u64,
+    /// Children started.
+    pub forks: u64,
+    /// Microseconds the last fork took.
+    pub last_fork_us: u64,
+    /// Active expire cycles that ran out of time.
+    pub expire_cap_reached: u64,
+    /// Estimated share of keys that have expired but are still there, in percent.
+    pub expired_stale_percent: f64,
+    /// CPU nanoseconds spent in the active expire cycle.
+    pub expire_cycle_ns: u64,
+    /// Logins refused.
+    pub denied_auth: u64,
+    /// Largest memory use seen, in bytes.
+    pub peak_memory: usize,
+    /// Handlers that panicked: must stay 0.
+    pub panics_caught: u64,
+    /// Rates over the last seconds.
+    pub rates: Rates,
+    /// Turns of connection tasks, their duration and the part spent in commands, in microseconds.
+    pub loop_cycles: u64,
+    /// See `loop_cycles`.
+    pub loop_us: u64,
+    /// See `loop_cycles`.
+    pub loop_command_us: u64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Stats {
+            commands: vec![CommandStats::default(); meta::COUNT],
+            latency: (0..meta::COUNT).map(|_| None).collect(),
+            errors: BTreeMap::new(),
+            error_replies: 0,
+            unexpected_error_replies: 0,
+            connections: 0,
+            rejected_connections: 0,
+            processed: 0,
+            net_in: 0,
+            net_out: 0,
+            net_repl_in: 0,
+            net_repl_out: 0,
+            reads: 0,
+            writes: 0,
+            query_buffer_disconnections: 0,
+            output_buffer_disconnections: 0,
+            forks: 0,
+            last_fork_us: 0,
+            expire_cap_reached: 0,
+            expired_stale_percent: 0.0,
+            expire_cycle_ns: 0,
+            denied_auth: 0,
+            peak_memory: 0,
+            panics_caught: 0,
+            rates: Rates::default(),
+            loop_cycles: 0,
+            loop_us: 0,
+            loop_command_us: 0,
+        }
+    }
+}
+
+impl Stats {
+    /// Counts an error reply.
+    #[cold]
+    pub fn count_error(&mut self, code: &str) {
+        self.error_replies += 1;
+        if let Some(count) = self.errors.get_mut(code) {
+            *count += 1;
+        } else if self.errors.len() < ERROR_CODES_MAX {
+            self.errors.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset(&mut self) {
+        let peak_memory = self.peak_memory;
+        *self = Stats { peak_memory, ..Stats::default() };
+    }
+}
+
+/// Samples kept for an instantaneous rate.
+const RATE_SAMPLES: usize = 16;
+
+/// Events per second, averaged over the last samples of a timer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rate {
+    samples: [f64; RATE_SAMPLES],
+    next: usize,
+    last_total: u64,
+    last_ms: i64,
+}
+
+impl Rate {
+    /// Takes a sample of a counter that only grows.
+    pub fn sample(&mut self, total: u64, now_ms: i64) {
+        if self.last_ms != 0 {
+            let elapsed = (now_ms - self.last_ms).max(1) as f64;
+            let delta = total.saturating_sub(self.last_total) as f64;
+            self.samples[self.next] = delta * 1000.0 / elapsed;
+            self.next = (self.next + 1) % RATE_SAMPLES;
+        }
+        self.last_total = total;
+        self.last_ms = now_ms;
+    }
+
+    /// The average.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        self.samples.iter().sum::<f64>() / RATE_SAMPLES as f64
+    }
+}
+
+/// The rates that INFO shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rates {
+    /// Commands.
+    pub commands: Rate,
+    /// Bytes read.
+    pub net_in: Rate,
+    /// Bytes written.
+    pub net_out: Rate,
+    /// Bytes from our primary.
+    pub repl_in: Rate,
+    /// Bytes to replicas.
+    pub repl_out: Rate,
+    /// Turns of connection tasks.
+    pub loops: Rate,
+}
+
+/// Sub-buckets per power of two: values are told apart to 1/64, about two significant digits.
+const SUB_BUCKETS: usize = 64;
+/// Durations above one second count as one second.
+const DURATION_NS_MAX: u64 = 1_000_000_000;
+/// Powers of two above the exact range up to the maximum.
+const POWERS: usize = 24;
+
+/// A histogram of durations with two significant digits, from 1 ns to 1 s.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    /// `counts[0..64]` are exact; then 64 sub-buckets for each power of two.
+    counts: [u32; SUB_BUCKETS * (POWERS + 1)],
+    total: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Histogram { counts: [0; SUB_BUCKETS * (POWERS + 1)], total: 0 }
+    }
+}
+
+impl Histogram {
+    /// Counts one duration.
+    #[inline]
+    pub fn record(&mut self, nanos: u64) {
+        let nanos = nanos.min(DURATION_NS_MAX);
+        let counter = &mut self.counts[Self::index(nanos)];
+        *counter = counter.saturating_add(1);
+        self.total += 1;
+    }
+
+    #[inline]
+    fn index(nanos: u64) -> usize {
+        // 6 bits of mantissa: for 64 <= n, shift n right until it lies in 64..128.
+        let shift = (63 - (nanos | 63).leading_zeros() as usize).saturating_sub(5);
+        (shift * SUB_BUCKETS + ((nanos >> shift) as usize & (SUB_BUCKETS - 1)))
+            .min(SUB_BUCKETS * (POWERS + 1) - 1)
+    }
+
+    /// Upper end of a bucket, in nanoseconds.
+    fn upper(index: usize) -> u64 {
+        let (shift, low) = (index / SUB_BUCKETS, (index % SUB_BUCKETS) as u64);
+        if shift == 0 { low } else { (((low | SUB_BUCKETS as u64) + 1) << shift >> 1).saturating_sub(1) }
+    }
+
+    /// Number of durations counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The duration, in nanoseconds, that `percent` of all do not exceed.
+    #[must_use]
+    pub fn percentile(&self, percent: f64) -> u64 {
+        let wanted = ((percent.clamp(0.0, 100.0) / 100.0 * self.total as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            seen += u64::from(*count);
+            if seen >= wanted {
+                return Self::upper(index);
+            }
+        }
+        0
+    }
+
+    /// Cumulative counts at powers of two of microseconds, as LATENCY HISTOGRAM prints them.
+    #[must_use]
+    pub fn cumulative_by_power_of_two_us(&self) -> Vec<(u64, u64)> {
+        let mut rows = Vec::new();
+        let (mut bound_us, mut seen) = (1u64, 0u64);
+        for (index, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            while Self::upper(index) > bound_us * 1000 {
+                if rows.last().map_or(seen > 0, |row: &(u64, u64)| row.1 != seen) {
+                    rows.push((bound_us, seen));
+                }
+                bound_us *= 2;
+            }
+            seen += u64::from(*count);
+        }
+        if seen > 0 {
+            rows.push((bound_us, seen));
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Histogram;
+
+    #[test]
+    fn a_histogram_keeps_two_digits() {
+        for nanos in [1u64, 63, 64, 65, 127, 128, 1000, 12_345, 999_999, 123_456_789, 1_000_000_000] {
+            let mut histogram = Histogram::default();
+            histogram.record(nanos);
+            let back = histogram.percentile(50.0);
+            assert!(back >= nanos && back - nanos <= nanos / 32 + 1, "{nanos} gave {back}");
+        }
+    }
+
+    #[test]
+    fn percentiles_split_the_counts() {
+        let mut histogram = Histogram::default();
+        for micro in 1..=100 {
+            histogram.record(micro * 1000);
+        }
+        let median = histogram.percentile(50.0);
+        assert!((49_000..53_000).contains(&median), "{median}");
+        assert!(histogram.percentile(100.0) >= 100_000);
+        assert_eq!(histogram.cumulative_by_power_of_two_us().last().map(|row| row.1), Some(100));
+    }
+}

@@ -1,0 +1,279 @@
+//! Drives the engine in unit tests: no sockets, a clock that stands still, a host that writes nothing.
+//!
+//! Time is 1 000 000 000 000 ms after the epoch unless a test moves it.
+
+use crate::client::Peer;
+use crate::config::{Config, Param};
+use crate::effects::encode_command;
+use crate::engine::Engine;
+use crate::host::{
+    Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts, SnapshotJob, WriteSnapshot,
+};
+use resp::{Batch, Decoder};
+use std::cell::Cell;
+use std::sync::Arc;
+
+thread_local! {
+    static NOW_US: Cell<u64> = const { Cell::new(1_000_000_000_000_000) };
+}
+
+/// A host for tests.
+#[derive(Debug, Default)]
+struct Quiet;
+
+impl Host for Quiet {
+    fn log(&self, _: Level, _: &str) {}
+    fn memory(&self) -> MemoryFigures {
+        MemoryFigures::default()
+    }
+    fn used_memory(&self) -> usize {
+        0
+    }
+    fn cpu(&self) -> CpuFigures {
+        CpuFigures::default()
+    }
+    fn facts(&self) -> ProcessFacts {
+        ProcessFacts::default()
+    }
+    fn free(&mut self, _: Vec<keyspace::Value>) {}
+    fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
+    fn pending_frees(&self) -> usize {
+        0
+    }
+    fn save(&mut self, _: WriteSnapshot<'_>) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn start_snapshot(&mut self, _: &SnapshotJob, _: WriteSnapshot<'_>) -> Result<u32, HostError> {
+        Err("no children in tests".into())
+    }
+    fn kill_snapshot(&mut self) {}
+    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError> {
+        Ok(None)
+    }
+    fn send_dump(&mut self, _: u64, _: Vec<u8>) {}
+    fn remove_dump(&mut self) {}
+    fn apply(&mut self, _: &Config, _: Param) -> Result<(), String> {
+        Ok(())
+    }
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
+        Err("no file".into())
+    }
+    fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn exit(&mut self, _: i32) {}
+    fn stop_self(&mut self) {}
+    fn sleep_us(&mut self, _: u64) {}
+    fn crash(&mut self, _: Crash) {}
+    fn restart(&mut self, _: u64) {}
+    fn random_bytes(&mut self) -> [u8; 32] {
+        [7; 32]
+    }
+}
+
+/// An engine with any number of clients.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    slots: Vec<u32>,
+}
+
+impl Driver {
+    /// An engine with default parameters and one client, recording what it propagates.
+    pub(crate) fn new() -> Self {
+        NOW_US.set(1_000_000_000_000_000);
+        let clock = Clock { monotonic_ns: || NOW_US.get() * 1000, unix_us: || NOW_US.get() };
+        let config = Config { enable_debug_command: crate::config::ProtectedAction::Yes, ..Config::default() };
+        let engine = Engine::new(config, clock, Box::new(Quiet));
+        let mut driver = Driver { engine, slots: Vec::new() };
+        driver.engine.core.repl.with_hub(|hub, env| hub.ensure_backlog(env));
+        driver.engine.keys.effects.recording = true;
+        driver.client(0);
+        driver
+    }
+
+    /// The slot of client number `index`, connected at its first use.
+    fn client(&mut self, index: usize) -> u32 {
+        while self.slots.len() <= index {
+            let peer =
+                Peer { addr: "127.0.0.1:1".into(), laddr: "127.0.0.1:2".into(), fd: 3, unix: false, loopback: true };
+            let (slot, _) = self.engine.connect(peer, Arc::new(Attention::default())).expect("there is room");
+            self.slots.push(slot);
+        }
+        self.slots[index]
+    }
+
+    /// Moves the clock.
+    pub(crate) fn advance_ms(&mut self, ms: u64) {
+        NOW_US.set(NOW_US.get() + ms * 1000);
+    }
+
+    /// Runs one request of client `index`; returns the bytes of its reply.
+    pub(crate) fn send(&mut self, index: usize, args: &[&[u8]]) -> Vec<u8> {
+        let slot = self.client(index);
+        let mut buffer = Vec::new();
+        encode_command(&mut buffer, args);
+        let mut decoder = Decoder::new(u64::MAX);
+        decoder.authenticated = true;
+        let mut batch = Batch::default();
+        decoder.decode(&mut buffer, &mut batch, usize::MAX).expect("the request is well formed");
+        let mut out = Vec::new();
+        self.engine.run(slot, &batch, 0, &buffer, &mut out);
+        self.engine.wrote(slot, out.len(), 0);
+        out
+    }
+
+    /// What has been sent to client `index` since it was last asked.
+    pub(crate) fn pushed(&mut self, index: usize) -> Vec<u8> {
+        let slot = self.client(index);
+        let mut out = Vec::new();
+        self.engine.take_output(slot, &mut out);
+        self.engine.wrote(slot, out.len(), 0);
+        out
+    }
+
+    /// The commands propagated since stream offset `from`, SELECT left out.
+    fn propagated(&mut self, from: u64) -> Vec<String> {
+        let hub = &mut self.engine.core.repl.hub;
+        let bytes = hub.stream_since(from);
+        let mut buffer = bytes;
+        let mut decoder = Decoder::new(u64::MAX);
+        decoder.authenticated = true;
+        let mut batch = Batch::default();
+        decoder.decode(&mut buffer, &mut batch, usize::MAX).expect("the stream is well formed");
+        let request = |index| {
+            let args = batch.request(index).iter().map(|arg| shown_word(batch.bytes(&buffer, *arg)));
+            args.collect::<Vec<_>>().join(" ")
+        };
+        (0..batch.len()).map(request).filter(|line| !line.starts_with("SELECT ")).collect()
+    }
+}
+
+/// Runs a script: `> request` of client 0, or `1> request` of client 1 and so on; `< reply` as valkey-cli prints it, one
+/// line per line; `1< text` for what client 1 has been sent meanwhile; `~ command` for what was propagated (all of it:
+/// no `~` line asserts that nothing was); `+ ms` moves the clock.
+pub(crate) fn check(script: &str) {
+    let mut driver = Driver::new();
+    let lines: Vec<&str> = script.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        at += 1;
+        let mut expected = Vec::new();
+        let mut expected_stream = Vec::new();
+        let mut expected_pushes: Vec<(usize, Vec<&str>)> = Vec::new();
+        while at < lines.len() {
+            let next = lines[at];
+            if let Some(reply) = next.strip_prefix("<") {
+                expected.push(reply.strip_prefix(' ').unwrap_or(reply));
+            } else if let Some(command) = next.strip_prefix("~ ") {
+                expected_stream.push(command.to_owned());
+            } else if let Some((client, text)) = next.split_once('<')
+                && let Ok(client) = client.parse::<usize>()
+            {
+                let text = text.strip_prefix(' ').unwrap_or(text);
+                match expected_pushes.iter_mut().find(|(known, _)| *known == client) {
+                    Some((_, texts)) => texts.push(text),
+                    None => expected_pushes.push((client, vec![text])),
+                }
+            } else {
+                break;
+            }
+            at += 1;
+        }
+        if let Some(ms) = line.strip_prefix("+ ") {
+            driver.advance_ms(ms.parse().expect("a number of milliseconds"));
+            driver.engine.tick();
+        } else {
+            let (client, request) = line.split_once("> ").expect("a request");
+            let client = client.parse().unwrap_or(0);
+            let offset = driver.engine.core.repl.offset();
+            let words = resp::split_args(request.as_bytes()).expect("balanced quotes");
+            let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            let reply = driver.send(client, &args);
+            assert_eq!(shown(&reply), expected.join("\n"), "reply to: {request}");
+            assert_eq!(driver.propagated(offset), expected_stream, "propagated by: {request}");
+        }
+        for (client, texts) in expected_pushes {
+            let pushed = driver.pushed(client);
+            assert_eq!(shown(&pushed), texts.join("\n"), "sent to client {client} after: {line}");
+        }
+    }
+}
+
+/// Replies the way valkey-cli prints them.
+fn shown(mut bytes: &[u8]) -> String {
+    let mut lines = Vec::new();
+    while !bytes.is_empty() {
+        let mut text = String::new();
+        bytes = show_one(bytes, 0, &mut text);
+        lines.push(text);
+    }
+    lines.join("\n")
+}
+
+fn show_one<'a>(bytes: &'a [u8], indent: usize, text: &mut String) -> &'a [u8] {
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("a line");
+    let (line, rest) = (&bytes[1..end], &bytes[end + 2..]);
+    let word = String::from_utf8_lossy(line).into_owned();
+    match bytes[0] {
+        b'+' => text.push_str(&word),
+        b'-' => text.push_str(&format!("(error) {word}")),
+        b':' => text.push_str(&format!("(integer) {word}")),
+        b',' => text.push_str(&format!("(double) {word}")),
+        b'#' => text.push_str(if word == "t" { "(true)" } else { "(false)" }),
+        b'_' => text.push_str("(nil)"),
+        b'$' | b'=' => {
+            let Ok(len) = word.parse::<usize>() else {
+                text.push_str("(nil)");
+                return rest;
+            };
+            text.push_str(&quoted(&rest[..len]));
+            return &rest[len + 2..];
+        }
+        kind @ (b'*' | b'~' | b'>' | b'%') => {
+            let Ok(count) = word.parse::<usize>() else {
+                text.push_str("(nil)");
+                return rest;
+            };
+            let count = if kind == b'%' { count * 2 } else { count };
+            if count == 0 {
+                text.push_str("(empty array)");
+            }
+            let mut rest = rest;
+            for index in 1..=count {
+                if index > 1 {
+                    text.push('\n');
+                    text.push_str(&" ".repeat(indent));
+                }
+                let number = format!("{index}) ");
+                text.push_str(&number);
+                rest = show_one(rest, indent + number.len(), text);
+            }
+            return rest;
+        }
+        other => panic!("unknown reply kind {other}"),
+    }
+    rest
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for byte in bytes {
+        match byte {
+            b'"' => text.push_str("\\\""),
+            b'\\' => text.push_str("\\\\"),
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            b'\t' => text.push_str("\\t"),
+            0x20..=0x7e => text.push(char::from(*byte)),
+            other => text.push_str(&format!("\\x{other:02x}")),
+        }
+    }
+    text.push('"');
+    text
+}
+
+fn shown_word(bytes: &[u8]) -> String {
+    let plain = !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'"');
+    if plain { String::from_utf8_lossy(bytes).into_owned() } else { quoted(bytes) }
+}

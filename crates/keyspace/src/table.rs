@@ -1,0 +1,962 @@
+//! The hash table under everything: keys, set members, hash fields, sorted set members.
+//!
+//! Buckets are one cache line each:
+//!
+//! ```text
+//!  byte 0      bits 0-6: slot in use; bit 7: the last slot is a link to a child bucket
+//!  bytes 1-7   one tag per slot: hash bits that do not choose the bucket
+//!  bytes 8-63  seven pointers: items, or (last slot, with the chain bit) the child bucket
+//! ```
+//!
+//! A lookup reads one bucket, compares seven tags with a few 64-bit operations and follows only the matches, so a
+//! hit costs two cache misses and a miss one. A full bucket moves its last item into a child of the same shape.
+//!
+//! The table grows and shrinks in small steps: while two arrays exist, every bucket of the old one is either moved
+//! or not, in index order, so that **each item has exactly one home** and no lookup probes two arrays.
+
+#![allow(
+    unsafe_code,
+    reason = "cache-line buckets of tagged pointers and chains of them cannot be expressed as borrows"
+)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, size_of};
+use std::ptr::{self, NonNull};
+
+use crate::Rng;
+use crate::hashing::hash;
+use crate::limits::RESERVE_MAX;
+
+/// Slots per bucket.
+const SLOTS: usize = 7;
+/// Presence bits of all seven slots.
+const ALL: u64 = 0x7f;
+/// Presence bits of the slots that a chained bucket may use for items.
+const ALL_CHAINED: u64 = 0x3f;
+/// The chain bit.
+const CHAIN: u64 = 0x80;
+/// The slot that becomes the link.
+const LINK: usize = SLOTS - 1;
+/// One in every byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The top bit of every tag byte (byte 0 is no tag).
+const TOPS: u64 = 0x8080_8080_8080_8000;
+/// Old buckets looked at per step, so that a run of empty ones does not make a step long.
+const EMPTY_VISITS: usize = 16;
+/// Up to so many buckets are moved in one go: a few microseconds, and small containers do not linger between two arrays.
+const AT_ONCE: usize = 16;
+/// While resizing is to be avoided, growth waits until there are this many items per slot.
+const AVOID_FILL: usize = 4;
+/// Random draws before [`Table::random`] settles for the next item it finds: only a nearly empty table gets there.
+const RANDOM_TRIES: usize = 512;
+
+/// Something a [`Table`] holds: an owned handle of pointer size.
+pub trait Item {
+    /// What the item is found by. Must not change while the item is in a table.
+    fn key(&self) -> &[u8];
+}
+
+/// Whether a table may move memory around.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resize {
+    /// Grow, shrink and rehash as needed.
+    #[default]
+    Normal,
+    /// A snapshot child shares our pages: touch as few as possible. Nothing moves and growth waits until buckets are
+    /// very full.
+    Avoid,
+}
+
+/// What a table looks like inside (DEBUG HTSTATS).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Items held.
+    pub items: usize,
+    /// Top-level buckets of the current array.
+    pub buckets: usize,
+    /// Top-level buckets of the array being moved to, 0 when none is.
+    pub next_buckets: usize,
+    /// Child buckets.
+    pub children: usize,
+    /// How many top-level buckets (index) have so many buckets in their chain; the last entry counts all longer ones.
+    pub chain_lengths: [usize; 8],
+}
+
+/// A slot: an item where its presence bit is set, the link where it is slot 6 and the chain bit is set, else unused.
+union Slot<E> {
+    item: ManuallyDrop<E>,
+    child: *mut Bucket<E>,
+    raw: *mut u8,
+}
+
+#[repr(C, align(64))]
+struct Bucket<E> {
+    meta: u64,
+    slots: [Slot<E>; SLOTS],
+}
+
+/// A position: a bucket of this table and a slot in it that holds an item.
+struct Place<E> {
+    bucket: *mut Bucket<E>,
+    slot: usize,
+}
+
+/// A power of two of zero-initialised buckets, or none.
+struct Array<E> {
+    base: NonNull<Bucket<E>>,
+    buckets: usize,
+}
+
+/// A move of all items from the current array to another.
+struct Rehash<E> {
+    /// Holds the items whose bucket index in the current array is `< moved`.
+    to: Array<E>,
+    moved: usize,
+}
+
+/// A hash table of owned items. 40 bytes: a small set or hash holds one of these or a listpack.
+pub struct Table<E> {
+    /// While a rehash is under way, holds the items whose bucket index here is `>= moved`.
+    cur: Array<E>,
+    rehash: Option<Box<Rehash<E>>>,
+    len: usize,
+    children: u32,
+    /// No chain has ever had more child buckets than this.
+    depth: u16,
+    policy: Resize,
+    owns: PhantomData<E>,
+}
+
+// SAFETY: a table owns its items and buckets and shares nothing; it is as movable as its items are.
+unsafe impl<E: Send> Send for Table<E> {}
+// SAFETY: `&Table` hands out `&E` only and mutates nothing.
+unsafe impl<E: Sync> Sync for Table<E> {}
+
+impl<E: Item> Default for Table<E> {
+    fn default() -> Self {
+        Table::new()
+    }
+}
+
+impl<E> fmt::Debug for Table<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Table {{ len: {}, buckets: {}+{} }}",
+            self.len,
+            self.cur.buckets,
+            self.rehash.as_ref().map_or(0, |rehash| rehash.to.buckets)
+        )
+    }
+}
+
+/// How many items an array of `buckets` takes before the table grows: 7/8 of its slots, but all of a single bucket.
+fn capacity(buckets: usize) -> usize {
+    if buckets <= 1 {
+        buckets * SLOTS
+    } else {
+        buckets * SLOTS * 7 / 8
+    }
+}
+
+/// The smallest bucket count that takes `items`.
+fn buckets_for(items: usize) -> usize {
+    let mut buckets = 1;
+    while capacity(buckets) < items {
+        buckets *= 2;
+    }
+    buckets
+}
+
+#[inline]
+fn tag_of(h: u64) -> u64 {
+    h >> 56
+}
+
+/// Bit `8 * (slot + 1) + 7` set for each slot whose tag matches; now and then for one that does not (the borrow of
+/// the subtraction runs upwards from a match), which costs a comparison and nothing else.
+#[inline]
+fn matches(meta: u64, tag: u64) -> u64 {
+    let x = meta ^ (tag * ONES);
+    x.wrapping_sub(ONES) & !x & TOPS
+}
+
+/// Hints that `address` will be read soon.
+#[inline]
+pub(crate) fn prefetch_address(address: *const u8) {
+    // SAFETY: a prefetch may be given any address; it never faults.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+impl<E> Array<E> {
+    const NONE: Array<E> = Array {
+        base: NonNull::dangling(),
+        buckets: 0,
+    };
+
+    fn layout(buckets: usize) -> Layout {
+        const {
+            assert!(
+                size_of::<E>() == size_of::<usize>(),
+                "items are thin handles"
+            )
+        };
+        Layout::array::<Bucket<E>>(buckets)
+            .expect("bucket arrays are far smaller than the address space")
+    }
+
+    fn alloc(buckets: usize) -> Self {
+        debug_assert!(buckets.is_power_of_two());
+        let layout = Self::layout(buckets);
+        // SAFETY: the layout is not empty: `buckets >= 1` and a bucket has 64 bytes. All zeroes is a valid empty bucket:
+        // no presence bit, no chain, and unions have no invalid bytes.
+        let raw = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(raw.cast()) {
+            Some(base) => Array { base, buckets },
+            None => handle_alloc_error(layout),
+        }
+    }
+
+    /// Frees the array itself; its buckets must be empty or their items taken.
+    fn free(self) {
+        if self.buckets > 0 {
+            // SAFETY: `base` came from `alloc` with the same layout and is freed once, as `self` is consumed.
+            unsafe { dealloc(self.base.as_ptr().cast(), Self::layout(self.buckets)) };
+        }
+    }
+
+    /// The bucket at `index & mask`.
+    #[inline]
+    fn bucket(&self, index: usize) -> *mut Bucket<E> {
+        debug_assert!(self.buckets > 0);
+        // SAFETY: the mask keeps the index below `buckets`, the number of buckets allocated.
+        unsafe { self.base.as_ptr().add(index & (self.buckets - 1)) }
+    }
+}
+
+// All methods below take pointers to buckets of live tables, which the table alone creates and frees; `&self`/`&mut self`
+// of the table stand for shared or exclusive use of every bucket behind it.
+impl<E> Bucket<E> {
+    fn new_child() -> *mut Bucket<E> {
+        Array::<E>::alloc(1).base.as_ptr()
+    }
+
+    /// # Safety
+    /// `bucket` came from `new_child`, holds no item that is still wanted, and is not used again.
+    unsafe fn free_child(bucket: *mut Bucket<E>) {
+        // SAFETY: by contract the pointer is from `Array::alloc`, which returns no null.
+        let base = unsafe { NonNull::new_unchecked(bucket) };
+        Array { base, buckets: 1 }.free();
+    }
+
+    fn items(&self) -> usize {
+        (self.meta & ALL).count_ones() as usize
+    }
+
+    /// The child bucket, if any.
+    #[inline]
+    fn child(&self) -> Option<*mut Bucket<E>> {
+        if self.meta & CHAIN == 0 {
+            return None;
+        }
+        // SAFETY: with the chain bit set, the last slot was written as a link.
+        Some(unsafe { self.slots[LINK].child })
+    }
+
+    fn put(&mut self, slot: usize, tag: u64, item: E) {
+        debug_assert_eq!(self.meta >> slot & 1, 0);
+        let shift = 8 * (slot + 1);
+        self.meta = self.meta & !(0xff << shift) | tag << shift | 1 << slot;
+        self.slots[slot].item = ManuallyDrop::new(item);
+    }
+
+    /// Takes the item out of a used slot, with its tag.
+    fn take(&mut self, slot: usize) -> (u64, E) {
+        debug_assert_eq!(self.meta >> slot & 1, 1);
+        self.meta &= !(1 << slot);
+        // SAFETY: the presence bit was set, so the slot held an item; the bit is cleared, so it is taken once.
+        let item = unsafe { ptr::read(&raw const *self.slots[slot].item) };
+        (self.meta >> (8 * (slot + 1)) & 0xff, item)
+    }
+
+    /// The item in a used slot.
+    #[inline]
+    fn item(&self, slot: usize) -> &E {
+        debug_assert_eq!(self.meta >> slot & 1, 1);
+        // SAFETY: the presence bit is set, so the slot holds an item.
+        unsafe { &self.slots[slot].item }
+    }
+
+    fn prefetch_items(&self) {
+        let mut used = self.meta & ALL;
+        while used != 0 {
+            // SAFETY: the slot is in use; handles have pointer size, and the value is only used as a prefetch hint.
+            prefetch_address(unsafe { self.slots[used.trailing_zeros() as usize].raw });
+            used &= used - 1;
+        }
+    }
+}
+
+impl<E: Item> Table<E> {
+    /// An empty table; allocates nothing.
+    pub const fn new() -> Self {
+        Table {
+            cur: Array::NONE,
+            rehash: None,
+            len: 0,
+            children: 0,
+            depth: 0,
+            policy: Resize::Normal,
+            owns: PhantomData,
+        }
+    }
+
+    /// Adds an item that is not in yet; the caller knows. `h` is the hash of its key.
+    pub fn insert_new(&mut self, h: u64, item: E) -> &mut E {
+        debug_assert!(self.find(h, item.key()).is_none());
+        self.before_insert();
+        self.len += 1;
+        let place = self.put(self.home(h), tag_of(h), item);
+        // SAFETY: `put` returned the place of the item it just stored.
+        unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item }
+    }
+
+    /// The item under `key`, made by `make` if there is none; and whether it was made.
+    pub fn find_or_insert_with(
+        &mut self,
+        h: u64,
+        key: &[u8],
+        make: impl FnOnce() -> E,
+    ) -> (&mut E, bool) {
+        if let Some(place) = self.locate(h, |e| e.key() == key) {
+            // SAFETY: `locate` returns places that hold items; `&mut self` makes the borrow exclusive.
+            return (
+                unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item },
+                false,
+            );
+        }
+        (self.insert_new(h, make()), true)
+    }
+
+    /// Takes the item under `key` out.
+    pub fn remove(&mut self, h: u64, key: &[u8]) -> Option<E> {
+        self.remove_by(h, |e| e.key() == key)
+    }
+
+    /// Takes out the item of hash `h` that `is` accepts.
+    pub fn remove_by(&mut self, h: u64, is: impl Fn(&E) -> bool) -> Option<E> {
+        let place = self.locate(h, is)?;
+        let head = self.home(h);
+        let item = self.take(head, &place);
+        self.len -= 1;
+        self.after_remove();
+        Some(item)
+    }
+
+    /// The item under `key`, to be changed or replaced by one with the same key.
+    #[inline]
+    pub fn find_mut(&mut self, h: u64, key: &[u8]) -> Option<&mut E> {
+        self.find_mut_by(h, |e| e.key() == key)
+    }
+
+    /// The item of hash `h` that `is` accepts.
+    #[inline]
+    pub fn find_mut_by(&mut self, h: u64, is: impl Fn(&E) -> bool) -> Option<&mut E> {
+        let place = self.locate(h, is)?;
+        // SAFETY: `locate` returns places that hold items; `&mut self` makes the borrow exclusive.
+        Some(unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item })
+    }
+
+    /// Does timer work: moves up to `buckets` buckets, and starts shrinking when sparse. `true` while there is more.
+    pub fn rehash_for(&mut self, buckets: usize) -> bool {
+        if self.policy == Resize::Avoid {
+            return false;
+        }
+        self.maybe_shrink();
+        let mut left = buckets;
+        while left > 0 && self.is_rehashing() {
+            self.step();
+            left -= 1;
+        }
+        self.is_rehashing()
+    }
+
+    /// Sets the resizing policy.
+    pub fn set_resize(&mut self, policy: Resize) {
+        self.policy = policy;
+    }
+
+    /// Makes room for `items` in all, so that loading that many moves nothing. Only a hint: beyond [`RESERVE_MAX`] the
+    /// table grows as items come.
+    pub fn reserve(&mut self, items: usize) {
+        while self.is_rehashing() {
+            self.step();
+        }
+        let buckets = buckets_for(items.min(RESERVE_MAX));
+        if buckets > self.cur.buckets {
+            self.start_resize(buckets);
+            while self.is_rehashing() {
+                self.step();
+            }
+        }
+    }
+
+    /// Drops every item.
+    pub fn clear(&mut self) {
+        self.drain(drop);
+    }
+
+    /// The item under `key`; `h` is the key's hash.
+    #[inline]
+    pub fn find(&self, h: u64, key: &[u8]) -> Option<&E> {
+        let place = self.locate(h, |e| e.key() == key)?;
+        // SAFETY: `locate` returns places of this table that hold items; the borrow of `self` keeps them.
+        Some(unsafe { (*place.bucket).item(place.slot) })
+    }
+
+    /// Starts loading the bucket that `h` leads to.
+    #[inline]
+    pub fn prefetch(&self, h: u64) {
+        if self.len > 0 {
+            prefetch_address(self.home(h).cast());
+        }
+    }
+
+    /// Starts loading the items that the bucket of `h` may hold under it. Reads the bucket: call [`Table::prefetch`] well before.
+    #[inline]
+    pub fn prefetch_items(&self, h: u64) {
+        if self.len == 0 {
+            return;
+        }
+        // SAFETY: the home bucket of a table with buckets.
+        let bucket = unsafe { &*self.home(h) };
+        let mut found = matches(bucket.meta, tag_of(h));
+        while found != 0 {
+            let slot = found.trailing_zeros() as usize / 8 - 1;
+            // SAFETY: slots are plain pointers (or zero); the value is only a prefetch hint.
+            prefetch_address(unsafe { bucket.slots[slot].raw });
+            found &= found - 1;
+        }
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    fn next_buckets(&self) -> usize {
+        self.rehash.as_ref().map_or(0, |rehash| rehash.to.buckets)
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether two arrays exist.
+    pub fn is_rehashing(&self) -> bool {
+        self.rehash.is_some()
+    }
+
+    /// Bytes of the table itself, without its items.
+    pub fn memory_bytes(&self) -> usize {
+        (self.cur.buckets + self.next_buckets() + self.children as usize) * size_of::<Bucket<E>>()
+    }
+
+    /// A look inside, walking every bucket.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            items: self.len,
+            buckets: self.cur.buckets,
+            next_buckets: self.next_buckets(),
+            children: self.children as usize,
+            ..Stats::default()
+        };
+        for nth in 0..self.universe() {
+            // SAFETY: `nth_bucket` returns buckets of this table.
+            let mut bucket = unsafe { &*self.nth_bucket(nth) };
+            let mut length = usize::from(bucket.items() > 0);
+            while let Some(child) = bucket.child() {
+                length += 1;
+                // SAFETY: a link of our chain.
+                bucket = unsafe { &*child };
+            }
+            stats.chain_lengths[length.min(7)] += 1;
+        }
+        stats
+    }
+
+    /// All items, in no order.
+    pub fn iter(&self) -> Iter<'_, E> {
+        Iter {
+            table: self,
+            nth: 0,
+            bucket: ptr::null(),
+            used: 0,
+        }
+    }
+
+    /// One step of an iteration that survives any change of the table between steps. Start at cursor 0; each call
+    /// emits whole chains and returns the next cursor, 0 at the end. An item that is in the table from the first to
+    /// the last step is emitted at least once, however often the table grows and shrinks meanwhile.
+    ///
+    /// The cursor counts on the *reversed* low bits of the bucket index, so the buckets still to come after a change
+    /// of size are exactly the images of those to come before. While two arrays exist, a step visits the bucket of
+    /// the smaller one and all its images in the larger one.
+    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(&E)) -> u64 {
+        if self.cur.buckets == 0 {
+            return 0;
+        }
+        let (small, large) = match &self.rehash {
+            None => (&self.cur, &self.cur),
+            Some(rehash) if self.cur.buckets <= rehash.to.buckets => (&self.cur, &rehash.to),
+            Some(rehash) => (&rehash.to, &self.cur),
+        };
+        let (small_mask, large_mask) = (small.buckets as u64 - 1, large.buckets as u64 - 1);
+        let mut v = cursor;
+        self.emit_chain(small.bucket((v & small_mask) as usize), f);
+        if self.rehash.is_none() {
+            return next_cursor(v, small_mask);
+        }
+        loop {
+            self.emit_chain(large.bucket((v & large_mask) as usize), f);
+            v = next_cursor(v, large_mask);
+            if v & (small_mask ^ large_mask) == 0 {
+                return v;
+            }
+        }
+    }
+
+    /// A random item, each with the same probability.
+    ///
+    /// Draws a bucket and a position in its longest possible chain until the position holds an item, so a crowded
+    /// bucket is neither preferred nor neglected.
+    pub fn random(&self, rng: &mut dyn Rng) -> Option<&E> {
+        if self.len == 0 {
+            return None;
+        }
+        let universe = self.universe();
+        let positions = (SLOTS * (self.depth as usize + 1)) as u64;
+        for _ in 0..RANDOM_TRIES {
+            let nth = rng.below(universe as u64) as usize;
+            let mut position = rng.below(positions) as usize;
+            let mut link = Some(self.nth_bucket(nth));
+            while let Some(bucket) = link {
+                // SAFETY: a bucket of this table, then links of its chain.
+                let bucket = unsafe { &*bucket };
+                if position < bucket.items() {
+                    return nth_used(bucket.meta, position).map(|slot| bucket.item(slot));
+                }
+                position -= bucket.items();
+                link = bucket.child();
+            }
+        }
+        self.random_slow(rng)
+    }
+
+    /// Up to `n` items from neighbouring buckets at a random place: cheap, and random enough for eviction.
+    pub fn sample<'a>(&'a self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&'a E)) {
+        let universe = self.universe();
+        if self.len == 0 {
+            return;
+        }
+        let mut left = n.min(self.len);
+        let start = rng.below(universe as u64) as usize;
+        for step in 0..universe {
+            let mut link = Some(self.nth_bucket((start + step) % universe));
+            while let Some(bucket) = link {
+                // SAFETY: a bucket of this table, then links of its chain.
+                let bucket = unsafe { &*bucket };
+                let mut used = bucket.meta & ALL;
+                while used != 0 {
+                    if left == 0 {
+                        return;
+                    }
+                    f(bucket.item(used.trailing_zeros() as usize));
+                    left -= 1;
+                    used &= used - 1;
+                }
+                link = bucket.child();
+            }
+        }
+    }
+
+    /// The item after a random place. Not fair; for tables with next to nothing in many buckets.
+    #[cold]
+    fn random_slow(&self, rng: &mut dyn Rng) -> Option<&E> {
+        let mut found = None;
+        self.sample(rng, 1, &mut |item| found = Some(item));
+        found
+    }
+
+    /// How many buckets may hold items: the unmoved ones of `cur` and all of the array moved to.
+    fn universe(&self) -> usize {
+        let (moved, to) = self
+            .rehash
+            .as_ref()
+            .map_or((0, 0), |rehash| (rehash.moved, rehash.to.buckets));
+        self.cur.buckets - moved + to
+    }
+
+    /// The `n`-th of those buckets.
+    fn nth_bucket(&self, n: usize) -> *mut Bucket<E> {
+        let Some(rehash) = &self.rehash else {
+            return self.cur.bucket(n);
+        };
+        let unmoved = self.cur.buckets - rehash.moved;
+        if n < unmoved {
+            self.cur.bucket(rehash.moved + n)
+        } else {
+            rehash.to.bucket(n - unmoved)
+        }
+    }
+
+    /// The one top-level bucket where an item of hash `h` may be. The table has buckets.
+    #[inline]
+    fn home(&self, h: u64) -> *mut Bucket<E> {
+        match &self.rehash {
+            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => {
+                rehash.to.bucket(h as usize)
+            }
+            _ => self.cur.bucket(h as usize),
+        }
+    }
+
+    #[inline]
+    fn locate(&self, h: u64, is: impl Fn(&E) -> bool) -> Option<Place<E>> {
+        if self.len == 0 {
+            return None;
+        }
+        let mut at = self.home(h);
+        loop {
+            // SAFETY: the home bucket, then links of its chain: live buckets of this table.
+            let bucket = unsafe { &*at };
+            let mut found = matches(bucket.meta, tag_of(h));
+            while found != 0 {
+                let slot = found.trailing_zeros() as usize / 8 - 1;
+                if bucket.meta >> slot & 1 == 1 && is(bucket.item(slot)) {
+                    return Some(Place { bucket: at, slot });
+                }
+                found &= found - 1;
+            }
+            at = bucket.child()?;
+        }
+    }
+
+    /// Stores an item in the chain that starts at `head`.
+    fn put(&mut self, head: *mut Bucket<E>, tag: u64, item: E) -> Place<E> {
+        let mut at = head;
+        let mut depth = 0_u16;
+        loop {
+            // SAFETY: the head is a bucket of this table, then links of its chain; `&mut self` makes the use exclusive.
+            let bucket = unsafe { &mut *at };
+            let usable = if bucket.meta & CHAIN == 0 {
+                ALL
+            } else {
+                ALL_CHAINED
+            };
+            let free = !bucket.meta & usable;
+            if free != 0 {
+                let slot = free.trailing_zeros() as usize;
+                bucket.put(slot, tag, item);
+                return Place { bucket: at, slot };
+            }
+            depth = depth.saturating_add(1);
+            if bucket.meta & CHAIN == 0 {
+                let child = Bucket::new_child();
+                let (tag, last) = bucket.take(LINK);
+                // SAFETY: fresh and ours alone.
+                unsafe { (*child).put(0, tag, last) };
+                bucket.slots[LINK].child = child;
+                bucket.meta |= CHAIN;
+                self.children += 1;
+                self.depth = self.depth.max(depth);
+            }
+            at = bucket
+                .child()
+                .expect("the bucket was just found or made chained");
+        }
+    }
+
+    /// Takes an item out of the chain that starts at `head`, filling the hole from the chain's end.
+    fn take(&mut self, head: *mut Bucket<E>, place: &Place<E>) -> E {
+        // SAFETY: `place` is a bucket of this table; `&mut self` makes the use exclusive, and no other reference lives.
+        let (_, item) = unsafe { (*place.bucket).take(place.slot) };
+        let (mut parent, mut last) = (ptr::null_mut::<Bucket<E>>(), head);
+        // SAFETY: links of our chain.
+        while let Some(child) = unsafe { (*last).child() } {
+            (parent, last) = (last, child);
+        }
+        if parent.is_null() {
+            return item;
+        }
+        // SAFETY: `parent`, `last` and `place.bucket` are live buckets of this chain, and `&mut self` makes their use exclusive.
+        // References to them are never held across each other.
+        unsafe {
+            if last != place.bucket {
+                let (tag, moved) = (*last).take(((*last).meta & ALL).trailing_zeros() as usize);
+                (*place.bucket).put(place.slot, tag, moved);
+            }
+            if (*last).items() <= 1 {
+                (*parent).meta &= !CHAIN;
+                if (*last).items() == 1 {
+                    let (tag, moved) = (*last).take(((*last).meta & ALL).trailing_zeros() as usize);
+                    (*parent).put(LINK, tag, moved);
+                }
+                Bucket::free_child(last);
+                self.children -= 1;
+            }
+        }
+        item
+    }
+
+    fn before_insert(&mut self) {
+        if self.cur.buckets == 0 {
+            self.cur = Array::alloc(1);
+            return;
+        }
+        // The smaller array of the two is the one that gets crowded while nothing moves.
+        let smaller = self.rehash.as_ref().map_or(self.cur.buckets, |rehash| {
+            rehash.to.buckets.min(self.cur.buckets)
+        });
+        let may_move = self.policy == Resize::Normal || self.len >= smaller * SLOTS * AVOID_FILL;
+        if self.is_rehashing() {
+            if may_move {
+                self.step();
+            }
+        } else if may_move && self.len >= capacity(self.cur.buckets) {
+            self.start_resize(buckets_for(self.len + 1));
+            self.step();
+        }
+    }
+
+    fn after_remove(&mut self) {
+        if self.policy == Resize::Avoid {
+            return;
+        }
+        if self.is_rehashing() {
+            self.step();
+        } else {
+            self.maybe_shrink();
+        }
+    }
+
+    /// Starts shrinking when less than an eighth of the slots is used.
+    fn maybe_shrink(&mut self) {
+        if !self.is_rehashing() && self.cur.buckets > 1 && self.len < self.cur.buckets * SLOTS / 8 {
+            self.start_resize(buckets_for(self.len * 2));
+        }
+    }
+
+    fn start_resize(&mut self, buckets: usize) {
+        debug_assert!(!self.is_rehashing());
+        if self.len == 0 {
+            std::mem::replace(&mut self.cur, Array::alloc(buckets)).free();
+            self.depth = 0;
+            return;
+        }
+        let at_once = self.cur.buckets <= AT_ONCE;
+        self.rehash = Some(Box::new(Rehash {
+            to: Array::alloc(buckets),
+            moved: 0,
+        }));
+        while at_once && self.is_rehashing() {
+            self.step();
+        }
+    }
+
+    /// Moves the next old bucket that holds anything, looking at no more than [`EMPTY_VISITS`].
+    fn step(&mut self) {
+        for _ in 0..EMPTY_VISITS {
+            let Some(rehash) = &mut self.rehash else {
+                return;
+            };
+            let at = rehash.moved;
+            rehash.moved += 1;
+            let to = Array {
+                base: rehash.to.base,
+                buckets: rehash.to.buckets,
+            };
+            if at + 1 < self.cur.buckets {
+                // SAFETY: a bucket of `cur`, only read.
+                unsafe { (*self.cur.bucket(at + 1)).prefetch_items() };
+            }
+            let emptied = self.move_chain(self.cur.bucket(at), &to);
+            if at + 1 == self.cur.buckets {
+                self.rehash = None;
+                std::mem::replace(&mut self.cur, to).free();
+            }
+            if emptied {
+                return;
+            }
+        }
+    }
+
+    /// Moves all items of an old chain to another array; whether there was any.
+    fn move_chain(&mut self, head: *mut Bucket<E>, to: &Array<E>) -> bool {
+        let mut any = false;
+        let mut link = Some(head);
+        while let Some(at) = link {
+            // SAFETY: a bucket of `cur` or a link of its chain; `put` below touches buckets of `to` only.
+            while let used @ 1.. = unsafe { (*at).meta } & ALL {
+                // SAFETY: as above.
+                let (tag, item) = unsafe { (*at).take(used.trailing_zeros() as usize) };
+                let target = to.bucket(hash(item.key()) as usize);
+                self.put(target, tag, item);
+                any = true;
+            }
+            // SAFETY: as above.
+            link = unsafe { (*at).child() };
+            if at == head {
+                // SAFETY: as above. The bucket is left empty and unchained: scans still visit it.
+                unsafe { (*at).meta = 0 };
+            } else {
+                // SAFETY: a child, emptied, whose link was read and whose parent no longer refers to it.
+                unsafe { Bucket::free_child(at) };
+                self.children -= 1;
+            }
+        }
+        any
+    }
+
+    fn emit_chain(&self, head: *mut Bucket<E>, f: &mut dyn FnMut(&E)) {
+        let mut link = Some(head);
+        while let Some(bucket) = link {
+            // SAFETY: a bucket of this table, then links of its chain.
+            let bucket = unsafe { &*bucket };
+            let mut used = bucket.meta & ALL;
+            while used != 0 {
+                f(bucket.item(used.trailing_zeros() as usize));
+                used &= used - 1;
+            }
+            link = bucket.child();
+        }
+    }
+}
+
+impl<E> Table<E> {
+    /// Empties the table, giving every item to `f`.
+    pub fn drain(&mut self, mut f: impl FnMut(E)) {
+        let to = self.rehash.take().map_or(Array::NONE, |rehash| rehash.to);
+        let arrays = [std::mem::replace(&mut self.cur, Array::NONE), to];
+        (self.len, self.children, self.depth) = (0, 0, 0);
+        for array in arrays {
+            for index in 0..array.buckets {
+                let head = array.bucket(index);
+                let mut link = Some(head);
+                while let Some(at) = link {
+                    // SAFETY: a bucket of an array that we own alone, or a link of its chain.
+                    let bucket = unsafe { &mut *at };
+                    while let used @ 1.. = bucket.meta & ALL {
+                        f(bucket.take(used.trailing_zeros() as usize).1);
+                    }
+                    link = bucket.child();
+                    if at != head {
+                        // SAFETY: a child, emptied, whose link was read.
+                        unsafe { Bucket::free_child(at) };
+                    }
+                }
+            }
+            array.free();
+        }
+    }
+}
+
+impl<E> Drop for Table<E> {
+    fn drop(&mut self) {
+        self.drain(drop);
+    }
+}
+
+/// Adds one to the reversed bits of `cursor` under `mask`.
+fn next_cursor(cursor: u64, mask: u64) -> u64 {
+    (cursor | !mask)
+        .reverse_bits()
+        .wrapping_add(1)
+        .reverse_bits()
+}
+
+/// The `n`-th used slot.
+fn nth_used(meta: u64, n: usize) -> Option<usize> {
+    let mut used = meta & ALL;
+    for _ in 0..n {
+        used &= used.wrapping_sub(1);
+    }
+    (used != 0).then(|| used.trailing_zeros() as usize)
+}
+
+/// Estimates the sum of `size` over all items from at most `samples` of them (0: all).
+pub(crate) fn estimate<E: Item>(
+    table: &Table<E>,
+    samples: usize,
+    size: impl Fn(&E) -> usize,
+) -> usize {
+    let count = if samples == 0 {
+        table.len()
+    } else {
+        samples.min(table.len())
+    };
+    let sum: usize = table.iter().take(count).map(size).sum();
+    if count == 0 {
+        0
+    } else {
+        (sum as u128 * table.len() as u128 / count as u128) as usize
+    }
+}
+
+/// Iterator over all items of a [`Table`].
+pub struct Iter<'a, E> {
+    table: &'a Table<E>,
+    nth: usize,
+    bucket: *const Bucket<E>,
+    used: u64,
+}
+
+impl<E> fmt::Debug for Iter<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Iter {{ nth: {} }}", self.nth)
+    }
+}
+
+impl<'a, E: Item> Iterator for Iter<'a, E> {
+    type Item = &'a E;
+
+    fn next(&mut self) -> Option<&'a E> {
+        while self.used == 0 {
+            // SAFETY: null, or a bucket of the table, which the borrow keeps unchanged.
+            let link = unsafe { self.bucket.as_ref() }.and_then(Bucket::child);
+            let at = match link {
+                Some(child) => child,
+                None => {
+                    if self.nth >= self.table.universe() {
+                        return None;
+                    }
+                    // The items behind the next bucket are the cache misses of a walk.
+                    if self.nth + 1 < self.table.universe() {
+                        // SAFETY: `nth_bucket` returns buckets of the table.
+                        unsafe { (*self.table.nth_bucket(self.nth + 1)).prefetch_items() };
+                    }
+                    self.nth += 1;
+                    self.table.nth_bucket(self.nth - 1)
+                }
+            };
+            self.bucket = at;
+            // SAFETY: a bucket of the table.
+            self.used = unsafe { (*at).meta } & ALL;
+        }
+        let slot = self.used.trailing_zeros() as usize;
+        self.used &= self.used - 1;
+        // SAFETY: the presence bit of the slot is set, and the borrow of the table keeps the item.
+        Some(unsafe { (*self.bucket).item(slot) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

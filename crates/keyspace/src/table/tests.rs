@@ -1,0 +1,276 @@
+//! Model, scan-guarantee and fairness tests of the table.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits::RESERVE_MAX;
+use crate::testing::TestRng;
+
+/// A boxed key, as thin as the real handles.
+#[derive(Debug)]
+struct Key(Box<[u8; 8]>);
+
+impl Key {
+    fn new(n: u64) -> Self {
+        Key(Box::new(n.to_le_bytes()))
+    }
+
+    fn n(&self) -> u64 {
+        u64::from_le_bytes(*self.0)
+    }
+}
+
+impl Item for Key {
+    fn key(&self) -> &[u8] {
+        &*self.0
+    }
+}
+
+fn h(n: u64) -> u64 {
+    hash(&n.to_le_bytes())
+}
+
+fn insert(table: &mut Table<Key>, n: u64) -> bool {
+    table
+        .find_or_insert_with(h(n), &n.to_le_bytes(), || Key::new(n))
+        .1
+}
+
+fn remove(table: &mut Table<Key>, n: u64) -> bool {
+    table.remove(h(n), &n.to_le_bytes()).is_some()
+}
+
+fn keys(table: &Table<Key>) -> HashSet<u64> {
+    let all: Vec<u64> = table.iter().map(Key::n).collect();
+    let set: HashSet<u64> = all.iter().copied().collect();
+    assert_eq!(set.len(), all.len(), "an item came twice");
+    set
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Insert(u64),
+    Remove(u64),
+    RemoveMany(u64),
+    InsertMany(u64, u64),
+    Rehash(usize),
+    Policy(bool),
+    Reserve(usize),
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(
+        prop_oneof![
+            8 => (0..500_u64).prop_map(Op::Insert),
+            8 => (0..500_u64).prop_map(Op::Remove),
+            1 => (1..400_u64).prop_map(Op::RemoveMany),
+            1 => (0..500_u64, 0..400_u64).prop_map(|(a, n)| Op::InsertMany(a, n)),
+            1 => (0..20_usize).prop_map(Op::Rehash),
+            1 => any::<bool>().prop_map(Op::Policy),
+            1 => (0..600_usize).prop_map(Op::Reserve),
+        ],
+        1..200,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn it_behaves_like_a_hash_set(ops in ops()) {
+        let mut table = Table::new();
+        let mut model: HashSet<u64> = HashSet::new();
+        for op in ops {
+            match op {
+                Op::Insert(n) => prop_assert_eq!(insert(&mut table, n), model.insert(n)),
+                Op::Remove(n) => prop_assert_eq!(remove(&mut table, n), model.remove(&n)),
+                Op::RemoveMany(to) => for n in 0..to { prop_assert_eq!(remove(&mut table, n), model.remove(&n)); },
+                Op::InsertMany(from, count) => for n in from..from + count { prop_assert_eq!(insert(&mut table, n), model.insert(n)); },
+                Op::Rehash(n) => { table.rehash_for(n); }
+                Op::Policy(avoid) => table.set_resize(if avoid { Resize::Avoid } else { Resize::Normal }),
+                Op::Reserve(n) => table.reserve(n),
+            }
+            prop_assert_eq!(table.len(), model.len());
+        }
+        prop_assert_eq!(&keys(&table), &model);
+        for n in 0..1000 {
+            prop_assert_eq!(table.find(h(n), &n.to_le_bytes()).map(Key::n), model.get(&n).copied());
+        }
+        let stats = table.stats();
+        prop_assert_eq!(stats.items, model.len());
+        let mut drained = HashSet::new();
+        table.drain(|key| assert!(drained.insert(key.n())));
+        prop_assert_eq!(drained, model);
+        prop_assert_eq!(table.memory_bytes(), 0);
+    }
+
+    /// What stays in the table during a whole scan is seen, whatever comes, goes and resizes meanwhile.
+    #[test]
+    fn a_scan_sees_everything_that_stays(
+        stay in 0..300_u64, churn in prop::collection::vec((any::<bool>(), 0..1500_u64, 0..12_usize), 0..120), start in 0..2000_u64,
+    ) {
+        let mut table = Table::new();
+        for n in 0..stay { insert(&mut table, n); }
+        for n in 10_000..10_000 + start { insert(&mut table, n); }
+        let mut seen = HashSet::new();
+        let mut cursor = 0;
+        let mut churn = churn.into_iter();
+        loop {
+            cursor = table.scan(cursor, &mut |key| { seen.insert(key.n()); });
+            if cursor == 0 { break; }
+            if let Some((grow, n, rehash)) = churn.next() {
+                for k in 10_000..10_000 + n {
+                    if grow { insert(&mut table, k); } else { remove(&mut table, k); }
+                }
+                table.rehash_for(rehash);
+            }
+        }
+        for n in 0..stay { prop_assert!(seen.contains(&n), "{} was missed", n); }
+    }
+}
+
+#[test]
+fn a_scan_of_a_quiet_table_emits_each_item_once() {
+    let mut table = Table::new();
+    for n in 0..10_000 {
+        insert(&mut table, n);
+    }
+    while table.rehash_for(1) {}
+    let mut seen = HashMap::new();
+    let mut cursor = 0;
+    loop {
+        cursor = table.scan(cursor, &mut |key| *seen.entry(key.n()).or_insert(0) += 1);
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 10_000);
+    assert!(seen.values().all(|&times| times == 1));
+}
+
+#[test]
+fn any_cursor_is_harmless() {
+    let mut table = Table::new();
+    assert_eq!(table.scan(u64::MAX, &mut |_: &Key| ()), 0);
+    for n in 0..100 {
+        insert(&mut table, n);
+        for cursor in [u64::MAX, 1 << 63, 12345, 7] {
+            table.scan(cursor, &mut |_| ());
+        }
+    }
+}
+
+/// Chi-square against the uniform distribution; the bound is about 6 standard deviations out.
+fn assert_fair(table: &Table<Key>) {
+    let n = table.len();
+    let draws = 60 * n;
+    let mut counts = HashMap::new();
+    let mut rng = TestRng(42);
+    for _ in 0..draws {
+        *counts
+            .entry(table.random(&mut rng).unwrap().n())
+            .or_insert(0_u32) += 1;
+    }
+    let expected = draws as f64 / n as f64;
+    let chi: f64 = table
+        .iter()
+        .map(|k| {
+            (f64::from(counts.get(&k.n()).copied().unwrap_or(0)) - expected).powi(2) / expected
+        })
+        .sum();
+    let degrees = n as f64 - 1.0;
+    assert!(
+        (chi - degrees).abs() < 6.0 * (2.0 * degrees).sqrt() + 10.0,
+        "chi-square {chi} for {degrees} degrees of freedom"
+    );
+}
+
+#[test]
+fn random_is_fair() {
+    for n in [1_u64, 5, 8, 60, 390, 1000] {
+        let mut table = Table::new();
+        (0..n).for_each(|k| assert!(insert(&mut table, k)));
+        assert_fair(&table);
+    }
+    let mut crowded = Table::new();
+    insert(&mut crowded, 0);
+    crowded.set_resize(Resize::Avoid);
+    (1..400).for_each(|k| assert!(insert(&mut crowded, k)));
+    assert!(crowded.stats().children > 10);
+    assert_fair(&crowded);
+    crowded.set_resize(Resize::Normal);
+    crowded.rehash_for(5);
+    assert_fair(&crowded);
+}
+
+#[test]
+fn it_shrinks_when_nearly_empty() {
+    let mut table = Table::new();
+    (0..100_000).for_each(|k| assert!(insert(&mut table, k)));
+    let full = table.memory_bytes();
+    (10..100_000).for_each(|k| assert!(remove(&mut table, k)));
+    while table.rehash_for(100) {}
+    assert!(
+        table.memory_bytes() * 1000 < full,
+        "{} of {full}",
+        table.memory_bytes()
+    );
+    assert_eq!(keys(&table), (0..10).collect());
+}
+
+#[test]
+fn avoiding_moves_nothing() {
+    let mut table = Table::new();
+    (0..1000).for_each(|k| assert!(insert(&mut table, k)));
+    while table.rehash_for(1) {}
+    table.set_resize(Resize::Avoid);
+    let before = table.stats().buckets;
+    (1000..4000).for_each(|k| assert!(insert(&mut table, k)));
+    assert_eq!(
+        (table.stats().buckets, table.is_rehashing()),
+        (before, false)
+    );
+}
+
+#[test]
+fn avoiding_ends_where_chains_would_grow_without_end() {
+    let mut table = Table::new();
+    insert(&mut table, 0);
+    table.set_resize(Resize::Avoid);
+    for k in 1..60_000 {
+        insert(&mut table, k);
+    }
+    let stats = table.stats();
+    assert!(
+        stats.chain_lengths[7] * 10 < stats.buckets.max(stats.next_buckets),
+        "{stats:?}"
+    );
+    assert_eq!(keys(&table).len(), 60_000);
+}
+
+#[test]
+fn a_promise_of_endless_items_reserves_a_bounded_table() {
+    assert!(capacity(buckets_for(RESERVE_MAX)) >= RESERVE_MAX);
+    assert!(buckets_for(RESERVE_MAX) * 64 <= 1 << 30);
+}
+
+#[test]
+fn a_sample_has_the_size_asked_for() {
+    let mut table = Table::new();
+    (0..100).for_each(|k| assert!(insert(&mut table, k)));
+    for n in [0, 1, 5, 100, 200] {
+        let mut seen = HashSet::new();
+        table.sample(&mut TestRng(n as u64), n, &mut |k| {
+            assert!(seen.insert(k.n()))
+        });
+        assert_eq!(seen.len(), n.min(100));
+    }
+}
+
+#[test]
+fn a_table_is_small() {
+    assert_eq!(size_of::<Table<Key>>(), 40);
+    assert!(size_of::<crate::Set>() <= 48);
+}

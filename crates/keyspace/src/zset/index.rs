@@ -1,0 +1,148 @@
+//! A large sorted set: a table that owns the items and finds them by member, and an order over them.
+
+#![allow(
+    unsafe_code,
+    reason = "the order borrows the items that the table owns"
+)]
+
+use super::tree::{Iter, Order, Tree};
+use super::{Inserted, Scored};
+use crate::Rng;
+use crate::hashing::hash;
+use crate::table::{self, Stats, Table};
+use crate::thin::{ZHandle, ZItem};
+
+/// Invariant: `order` holds exactly one handle for each item of `items`, under the item's score.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    items: Table<ZItem>,
+    order: Tree<ZHandle>,
+}
+
+impl Index {
+    /// An index with room for `n` members.
+    pub(super) fn with_capacity(n: usize) -> Self {
+        let mut index = Index::default();
+        index.items.reserve(n);
+        index
+    }
+
+    pub(super) fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
+        let (item, new) = self
+            .items
+            .find_or_insert_with(hash(member), member, || ZItem::new(member, score));
+        if new {
+            // SAFETY: items leave the table only together with their handles: in `remove`, `remove_range` and when both drop.
+            self.order.insert(score, unsafe { item.handle() });
+            return Inserted::Added;
+        }
+        let old = item.score();
+        if old == score {
+            return Inserted::Unchanged;
+        }
+        item.set_score(score);
+        self.order.update(old, member, score);
+        Inserted::Updated
+    }
+
+    /// Adds a member without ordering it yet; `false` if it is already there. To be followed by [`Index::sort`].
+    pub(super) fn insert_unordered(&mut self, member: &[u8], score: f64) -> bool {
+        self.items
+            .find_or_insert_with(hash(member), member, || ZItem::new(member, score))
+            .1
+    }
+
+    /// Orders everything from scratch.
+    pub(super) fn sort(&mut self) {
+        // SAFETY: as in `insert`.
+        let mut sorted: Vec<(f64, ZHandle)> = self
+            .items
+            .iter()
+            .map(|item| (item.score(), unsafe { item.handle() }))
+            .collect();
+        sorted.sort_unstable_by(|(a, x), (b, y)| {
+            a.partial_cmp(b)
+                .expect("scores are numbers")
+                .then_with(|| x.bytes().cmp(y.bytes()))
+        });
+        self.order = Tree::from_sorted(sorted.into_iter());
+    }
+
+    pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let item = self.items.remove(hash(member), member)?;
+        self.order.remove(item.score(), member);
+        Some(item.score())
+    }
+
+    /// Removes `count` members from rank `start` on; the caller keeps to the bounds.
+    pub(super) fn remove_range(&mut self, start: usize, count: usize) {
+        let items = &mut self.items;
+        self.order.remove_range(start, count, |_, handle| {
+            let member = handle.bytes();
+            drop(items.remove(hash(member), member));
+        });
+    }
+
+    pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
+        self.items.find(hash(member), member).map(ZItem::score)
+    }
+
+    pub(super) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        let score = self.score(member)?;
+        Some((self.order.rank_of(score, member), score))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// How many items at the low end satisfy `below`, which must hold for a prefix of the order.
+    pub(super) fn partition_point(&self, below: impl Fn(f64, &[u8]) -> bool) -> usize {
+        self.order
+            .rank_where(|score, handle| below(score, handle.bytes()))
+    }
+
+    /// From a rank upwards.
+    pub(super) fn ascending(&self, rank: usize) -> Walk<'_> {
+        Walk(self.order.iter_from(rank, Order::Ascending))
+    }
+
+    /// From a rank downwards.
+    pub(super) fn descending(&self, rank: usize) -> Walk<'_> {
+        Walk(self.order.iter_from(rank, Order::Descending))
+    }
+
+    pub(super) fn random(&self, rng: &mut dyn Rng) -> Option<Scored<'_>> {
+        self.items
+            .random(rng)
+            .map(|item| (item.member(), item.score()))
+    }
+
+    pub(super) fn scan(&self, cursor: u64, f: &mut dyn FnMut(&[u8], f64)) -> u64 {
+        self.items
+            .scan(cursor, &mut |item| f(item.member(), item.score()))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.items.stats()
+    }
+
+    pub(super) fn memory_bytes(&self, samples: usize) -> usize {
+        self.items.memory_bytes()
+            + self.order.memory_bytes()
+            + table::estimate(&self.items, samples, ZItem::memory_bytes)
+    }
+}
+
+/// Iterator in order; borrows the index, so the members it yields stay.
+#[derive(Debug)]
+pub(super) struct Walk<'a>(Iter<'a, ZHandle>);
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Scored<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Scored<'a>> {
+        self.0.next().map(|(score, handle)| (handle.bytes(), score))
+    }
+}

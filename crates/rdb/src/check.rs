@@ -1,0 +1,135 @@
+//! What must hold for a packed value that commands could have built: unique members, real scores, order.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use packed::{Element, IntBuf, Listpack};
+
+use crate::limits::PAIRWISE_MAX;
+
+/// The score that `text` spells; `None` when it is no number.
+pub(crate) fn score(text: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (!value.is_nan()).then_some(value)
+}
+
+/// The score that an element of a sorted set's listpack stands for.
+pub(crate) fn element_score(element: Element<'_>) -> Option<f64> {
+    match element {
+        Element::Int(number) => Some(number as f64),
+        Element::Bytes(text) => score(text),
+    }
+}
+
+/// Whether two of every `step`-th elements are the same. `digests` is room to work in.
+pub(crate) fn has_duplicates(listpack: &Listpack, step: usize, digests: &mut Vec<u64>) -> bool {
+    let members = || listpack.iter().step_by(step.max(1));
+    if listpack.len() <= PAIRWISE_MAX.saturating_mul(step) {
+        let mut seen = [Element::Int(0); PAIRWISE_MAX];
+        for (count, member) in members().enumerate() {
+            let (earlier, free) = seen.split_at_mut_checked(count).unwrap_or_default();
+            if earlier.contains(&member) {
+                return true;
+            }
+            if let Some(slot) = free.first_mut() {
+                *slot = member;
+            }
+        }
+        return false;
+    }
+    // The keys are random: nobody can prepare members that all have one digest.
+    let hasher = RandomState::new();
+    digests.clear();
+    digests.extend(members().map(|member| hasher.hash_one(member.bytes(&mut IntBuf::new()))));
+    digests.sort_unstable();
+    if digests.windows(2).all(|pair| pair.first() != pair.last()) {
+        return false;
+    }
+    // Two equal digests: nearly always equal members, but only looking tells.
+    let mut seen = HashSet::new();
+    members().any(|member| !seen.insert(member.to_vec()))
+}
+
+/// Whether members with their scores stand in the order of a sorted set.
+///
+/// # Errors
+/// `Err(())` when a score is no number.
+pub(crate) fn is_sorted(listpack: &Listpack) -> Result<bool, ()> {
+    let mut sorted = true;
+    let mut last: Option<(f64, Element<'_>)> = None;
+    let mut elements = listpack.iter();
+    while let (Some(member), Some(text)) = (elements.next(), elements.next()) {
+        let score = element_score(text).ok_or(())?;
+        if let Some((last_score, last_member)) = last {
+            let order = last_score
+                .partial_cmp(&score)
+                .unwrap_or(Ordering::Greater)
+                .then_with(|| {
+                    last_member
+                        .bytes(&mut IntBuf::new())
+                        .cmp(member.bytes(&mut IntBuf::new()))
+                });
+            sorted &= order.is_lt();
+        }
+        last = Some((score, member));
+    }
+    Ok(sorted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listpack(elements: &[&str]) -> Listpack {
+        let mut listpack = Listpack::new();
+        for element in elements {
+            listpack.push_back(element.as_bytes());
+        }
+        listpack
+    }
+
+    #[test]
+    fn scores_are_numbers_and_infinities() {
+        assert_eq!(score(b"1.5"), Some(1.5));
+        assert_eq!(score(b"-inf"), Some(f64::NEG_INFINITY));
+        for text in ["nan", "", "x", "1 ", "\u{ff}"] {
+            assert_eq!(score(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn duplicates_are_found_among_few_and_among_many() {
+        let mut digests = Vec::new();
+        for count in [1, 2, 7, 8, 9, 10, 300] {
+            let names: Vec<String> = (0..count).map(|i| format!("{}", i * 3)).collect();
+            let mut members: Vec<&str> = names.iter().map(String::as_str).collect();
+            assert!(!has_duplicates(&listpack(&members), 1, &mut digests));
+            members.push(members[count / 2]);
+            assert!(
+                has_duplicates(&listpack(&members), 1, &mut digests),
+                "{count}"
+            );
+        }
+        assert!(!has_duplicates(
+            &listpack(&["a", "x", "b", "x"]),
+            2,
+            &mut digests
+        ));
+        assert!(has_duplicates(
+            &listpack(&["a", "x", "a", "y"]),
+            2,
+            &mut digests
+        ));
+    }
+
+    #[test]
+    fn order_is_by_score_and_then_by_bytes() {
+        let check = |elements: &[&str]| is_sorted(&listpack(elements));
+        assert_eq!(check(&["a", "1", "b", "1", "a0", "2"]), Ok(true));
+        assert_eq!(check(&["10", "1", "9", "1"]), Ok(true));
+        assert_eq!(check(&["b", "1", "a", "1"]), Ok(false));
+        assert_eq!(check(&["a", "2", "b", "1"]), Ok(false));
+        assert_eq!(check(&["a", "nan"]), Err(()));
+    }
+}

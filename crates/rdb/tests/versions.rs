@@ -1,0 +1,265 @@
+//! Files of versions 1 to 9, put together by hand from the documented format.
+
+mod common;
+
+use common::{Dataset, Entry, Value, load};
+use rdb::{Checksum, ErrorKind, ReaderOptions};
+
+/// A short string.
+fn string(text: &[u8]) -> Vec<u8> {
+    [&[u8::try_from(text.len()).unwrap()][..], text].concat()
+}
+
+fn file(version: u32, items: &[&[u8]]) -> Vec<u8> {
+    let mut file = format!("REDIS{version:04}").into_bytes();
+    for item in items {
+        file.extend_from_slice(item);
+    }
+    file.push(0xFF);
+    if version >= 5 {
+        let crc = rdb::crc64(&file);
+        file.extend_from_slice(&crc.to_le_bytes());
+    }
+    file
+}
+
+fn key(type_: u8, name: &str, value: &[u8]) -> Vec<u8> {
+    [&[type_][..], &string(name.as_bytes()), value].concat()
+}
+
+fn read(file: &[u8]) -> rdb::Result<Dataset> {
+    load(file, ReaderOptions::default())
+}
+
+fn value(file: &[u8]) -> Value {
+    let dataset = read(file).unwrap();
+    assert_eq!(dataset.keys.len(), 1);
+    dataset.keys.into_values().next().unwrap().value
+}
+
+/// Why the file is refused.
+fn corrupt(file: &[u8]) -> &'static str {
+    match read(file).unwrap_err().into_kind() {
+        ErrorKind::Corrupt(why) | ErrorKind::Refused(why) => why,
+        other => panic!("{other}"),
+    }
+}
+
+fn texts(items: &[&str]) -> Vec<Vec<u8>> {
+    items.iter().map(|item| item.as_bytes().to_vec()).collect()
+}
+
+/// A ziplist of short texts, as a string.
+fn ziplist(items: &[&str]) -> Vec<u8> {
+    let (mut body, mut tail, mut last) = (Vec::new(), 10, 0);
+    for item in items {
+        tail = 10 + body.len();
+        body.push(last);
+        body.extend_from_slice(&string(item.as_bytes()));
+        last = u8::try_from(item.len() + 2).unwrap();
+    }
+    let mut bytes = u32::try_from(body.len() + 11)
+        .unwrap()
+        .to_le_bytes()
+        .to_vec();
+    bytes.extend_from_slice(&u32::try_from(tail).unwrap().to_le_bytes());
+    bytes.extend_from_slice(&u16::try_from(items.len()).unwrap().to_le_bytes());
+    bytes.extend_from_slice(&body);
+    bytes.push(0xFF);
+    blob(&bytes)
+}
+
+/// A string with a 14-bit length.
+fn blob(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap() | 0x4000;
+    [&length.to_be_bytes()[..], bytes].concat()
+}
+
+#[test]
+fn a_version_1_file_has_no_checksum_and_plain_containers() {
+    let file = file(
+        1,
+        &[
+            &[0xFE, 3],
+            &[0xFD, 0x80, 0x51, 0x01, 0x00],
+            &key(0, "s", &string(b"v")),
+            &key(1, "l", b"\x02\x01a\xC0\xFF"),
+            &key(2, "e", b"\x01\x01m"),
+            &key(3, "z", b"\x03\x01a\x031.5\x01b\xFE\x01c\xFF"),
+            &key(4, "h", b"\x01\x01f\x01v"),
+        ],
+    );
+    let dataset = read(&file).unwrap();
+    assert_eq!(dataset.checksum, Some(Checksum::Absent));
+    let get = |name: &str| dataset.keys[&(3, name.as_bytes().to_vec())].clone();
+    let mut expiring = Entry::new(Value::String(b"v".to_vec()));
+    expiring.expire_at_ms = Some(86_400_000);
+    assert_eq!(get("s"), expiring);
+    assert_eq!(get("l").value, Value::List(texts(&["a", "-1"])));
+    assert_eq!(get("e").value, Value::Set([b"m".to_vec()].into()));
+    let scores = [
+        (b"a".to_vec(), 1.5),
+        (b"b".to_vec(), f64::INFINITY),
+        (b"c".to_vec(), f64::NEG_INFINITY),
+    ];
+    assert_eq!(get("z").value, Value::ZSet(scores.into()));
+    let hash = [(b"f".to_vec(), b"v".to_vec())];
+    assert_eq!(get("h").value, Value::Hash(hash.into()));
+}
+
+#[test]
+fn ziplists_and_zipmaps_of_versions_2_to_9_are_read() {
+    for version in 2..=9 {
+        let list = file(version, &[&key(10, "l", &ziplist(&["a", "bc", "a"]))]);
+        assert_eq!(value(&list), Value::List(texts(&["a", "bc", "a"])));
+        let zset = file(version, &[&key(12, "z", &ziplist(&["a", "1.5", "b", "2"]))]);
+        let scores = [(b"a".to_vec(), 1.5), (b"b".to_vec(), 2.0)];
+        assert_eq!(value(&zset), Value::ZSet(scores.into()));
+        let hash = Value::Hash([(b"f".to_vec(), b"v".to_vec())].into());
+        let packed = file(version, &[&key(13, "h", &ziplist(&["f", "v"]))]);
+        assert_eq!(value(&packed), hash);
+        let zipmap = string(b"\x01\x01f\x01\x00v\xFF");
+        assert_eq!(value(&file(version, &[&key(9, "h", &zipmap)])), hash);
+        let intset = string(&[2, 0, 0, 0, 2, 0, 0, 0, 0xFF, 0xFF, 7, 0]);
+        let set = Value::Set([b"-1".to_vec(), b"7".to_vec()].into());
+        assert_eq!(value(&file(version, &[&key(11, "e", &intset)])), set);
+    }
+}
+
+#[test]
+fn a_quicklist_of_ziplists_is_one_list() {
+    let nodes = [
+        &[3][..],
+        &ziplist(&["a", "b"]),
+        &ziplist(&[]),
+        &ziplist(&["c"]),
+    ]
+    .concat();
+    let list = file(7, &[&key(14, "l", &nodes)]);
+    assert_eq!(value(&list), Value::List(texts(&["a", "b", "c"])));
+}
+
+#[test]
+fn empty_containers_are_reported_and_the_rest_is_read() {
+    let empty_listpack = string(&[7, 0, 0, 0, 0, 0, 0xFF]);
+    let file = file(
+        11,
+        &[
+            &key(1, "list", &[0]),
+            &key(2, "set", &[0]),
+            &key(5, "zset", &[0]),
+            &key(4, "hash", &[0]),
+            &key(10, "ziplist", &ziplist(&[])),
+            &key(14, "quicklist", &[&[1][..], &ziplist(&[])].concat()),
+            &key(18, "quicklist2", &[&[1, 2][..], &empty_listpack].concat()),
+            &key(16, "listpack", &empty_listpack),
+            &key(11, "intset", &string(&[2, 0, 0, 0, 0, 0, 0, 0])),
+            &key(9, "zipmap", &string(b"\x00\xFF")),
+            &key(0, "last", &string(b"v")),
+        ],
+    );
+    let dataset = read(&file).unwrap();
+    assert_eq!(dataset.skipped.len(), 10);
+    assert_eq!(dataset.keys.len(), 1);
+}
+
+#[test]
+fn values_that_no_command_builds_are_refused() {
+    let case = |type_, value: &[u8]| corrupt(&file(9, &[&key(type_, "k", value)]));
+    let duplicate = "duplicate member or field";
+    assert_eq!(case(13, &ziplist(&["f", "1", "f", "2"])), duplicate);
+    assert_eq!(case(12, &ziplist(&["m", "1", "m", "2"])), duplicate);
+    assert_eq!(case(4, b"\x02\x01f\x01v\x01f\x01v"), "duplicate");
+    let odd = "the last pair has no second half";
+    assert_eq!(case(13, &ziplist(&["f", "1", "g"])), odd);
+    let nan = "score is not a number";
+    assert_eq!(case(12, &ziplist(&["m", "nan"])), nan);
+    assert_eq!(case(12, &ziplist(&["m", "x"])), nan);
+    assert_eq!(case(3, b"\x01\x01m\xFD"), nan);
+    assert_eq!(case(3, b"\x01\x01m\x03nan"), nan);
+    assert_eq!(case(5, b"\x01\x01m\0\0\0\0\0\0\xF8\x7F"), nan);
+    assert_eq!(case(16, &string(b"abc")), "malformed listpack");
+    assert_eq!(case(11, &string(b"abc")), "malformed intset");
+    assert_eq!(case(18, b"\x01\x03\x01a"), "unknown list node container");
+    let unsorted = [2, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0xFF, 0xFF];
+    assert_eq!(case(11, &string(&unsorted)), "malformed intset");
+}
+
+#[test]
+fn a_sorted_set_out_of_order_is_put_in_order() {
+    let zset = file(9, &[&key(12, "z", &ziplist(&["b", "2", "a", "1.5"]))]);
+    let scores = [(b"a".to_vec(), 1.5), (b"b".to_vec(), 2.0)];
+    assert_eq!(value(&zset), Value::ZSet(scores.into()));
+}
+
+#[test]
+fn the_header_is_checked() {
+    let kind = |bytes: &[u8]| read(bytes).unwrap_err().into_kind();
+    assert!(matches!(kind(b"RIDES0011\xFF"), ErrorKind::BadMagic));
+    assert!(matches!(kind(b"REDIS00x1\xFF"), ErrorKind::BadMagic));
+    assert!(matches!(kind(b"REDIS0000\xFF"), ErrorKind::BadVersion(0)));
+    assert!(matches!(kind(b"REDIS0012\xFF"), ErrorKind::BadVersion(12)));
+    assert!(matches!(kind(b"REDIS001"), ErrorKind::UnexpectedEof));
+}
+
+#[test]
+fn unknown_and_unsupported_items_are_told_apart() {
+    let kind = |item: &[u8]| read(&file(11, &[item])).unwrap_err().into_kind();
+    assert!(matches!(kind(&[8]), ErrorKind::UnknownType(8)));
+    assert!(matches!(kind(&[22]), ErrorKind::UnknownType(22)));
+    assert!(matches!(kind(&[0xF3]), ErrorKind::UnknownType(0xF3)));
+    for type_ in [6, 7, 15, 19, 21] {
+        let kind = kind(&key(type_, "k", &[0]));
+        assert!(matches!(kind, ErrorKind::Unsupported(t) if t as u8 == type_));
+    }
+    assert!(matches!(kind(&[0xF6]), ErrorKind::Corrupt(_)));
+}
+
+#[test]
+fn module_data_is_skipped_by_its_own_opcodes() {
+    let aux = [
+        &[0xF7, 0x81, 1, 2, 3, 4, 5, 6, 7, 8, 2, 1][..],
+        &[1, 5, 2, 0x40, 200, 3, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0],
+        b"\x05\x03abc\x05\xC0\x01\0",
+    ]
+    .concat();
+    let slot = [0xF4, 1, 2, 3];
+    let dataset = read(&file(11, &[&aux, &slot, &key(0, "k", b"\x01v")])).unwrap();
+    assert_eq!((dataset.modules, dataset.keys.len()), (1, 1));
+    assert_eq!(dataset.slots, [(1, 2, 3)]);
+    assert!(read(&file(11, &[&[0xF7, 1, 2, 1, 9]])).is_err());
+}
+
+#[test]
+fn lengths_beyond_all_bounds_are_refused_at_once() {
+    let huge = [0x81, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+    let all = [0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+    for length in [huge, all] {
+        let string = file(11, &[&key(0, "k", &length)]);
+        let lzf = file(
+            11,
+            &[&key(0, "k", &[&[0xC3, 2][..], &length, b"\0a"].concat())],
+        );
+        for file in [&string, &lzf] {
+            let kind = read(file).unwrap_err().into_kind();
+            assert!(matches!(kind, ErrorKind::BadLength(_)), "{kind}");
+        }
+        for type_ in [1, 2, 3, 4, 5, 14, 18] {
+            assert!(read(&file(11, &[&key(type_, "k", &length)])).is_err());
+        }
+        // With a known size the count alone is enough.
+        let set = file(11, &[&key(2, "k", &length)]);
+        let options = ReaderOptions {
+            total_bytes: Some(set.len() as u64),
+            ..ReaderOptions::default()
+        };
+        let kind = load(set.as_slice(), options).unwrap_err().into_kind();
+        assert!(matches!(kind, ErrorKind::BadLength(_)), "{kind}");
+    }
+    // Expansion of more than 256 times plus 64 KiB.
+    let bomb = [&[0xC3, 2, 0x80, 0, 2, 0, 0][..], b"\0a"].concat();
+    let kind = read(&file(11, &[&key(0, "k", &bomb)]))
+        .unwrap_err()
+        .into_kind();
+    assert!(matches!(kind, ErrorKind::BadLength(131_072)), "{kind}");
+}

@@ -1,0 +1,28 @@
+//! Bounds on what a peer can make us keep.
+
+/// Longest line read during a handshake, without its line end (the reference reads 255).
+pub(crate) const LINE_BYTES_MAX: usize = 1024;
+
+/// Longest announced ip, in bytes (exclusive).
+pub(crate) const ANNOUNCED_IP_BYTES: usize = 256;
+
+/// Bytes of a peer's text that are repeated in a log line.
+pub(crate) const LOGGED_BYTES_MAX: usize = 256;
+
+/// Length of the mark that ends a streamed payload.
+pub(crate) const EOF_MARK_BYTES: usize = 40;
+
+/// Largest database index believed when a peer names one.
+pub(crate) const DB_INDEX_MAX: u64 = i32::MAX as u64;
+
+/// How long the main channel may take to join after its snapshot channel has gone, in milliseconds.
+pub(crate) const RDB_CLIENT_GRACE_MS: u64 = 60_000;
+
+/// Period of the slow part of a tick, in milliseconds.
+pub(crate) const CRON_MS: u64 = 1_000;
+
+/// Reconnecting at once after a failure needs this much time since the last attempt, in milliseconds.
+pub(crate) const RECONNECT_MS_MIN: u64 = 1_000;
+
+/// Attempts refused for a missing permission are repeated no sooner than this, in milliseconds.
+pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;

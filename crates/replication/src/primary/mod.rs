@@ -1,0 +1,14 @@
+//! The primary's side: replicas, snapshots, the stream.
+
+mod hub;
+mod info;
+mod liveness;
+mod psync;
+mod replconf;
+mod session;
+mod snapshot;
+mod types;
+
+pub use hub::Hub;
+pub use session::ReplicaState;
+pub use types::*;

@@ -1,0 +1,235 @@
+//! PSYNC and SYNC: refuse, continue, or schedule a full synchronisation.
+
+use super::hub::Hub;
+use super::session::State;
+use super::types::*;
+use crate::text::{parse_i64, printable};
+use crate::{ClientId, LogLevel};
+
+impl Hub {
+    /// `PSYNC args…` (the command's name not among them; the table has checked that there are two or more).
+    pub fn psync(
+        &mut self,
+        env: &Env<'_>,
+        client: ClientId,
+        peer: Peer<'_>,
+        args: &[&[u8]],
+    ) -> Reply {
+        let (Some(replid), Some(offset)) = (args.first(), args.get(1)) else {
+            return Reply::Error("-ERR wrong number of arguments for 'psync' command".into());
+        };
+        if peer.monitor || self.is_replica(client) {
+            return Reply::Nothing;
+        }
+        let mut env = *env;
+        if args
+            .get(2)
+            .is_some_and(|a| a.eq_ignore_ascii_case(b"failover"))
+        {
+            self.log(
+                LogLevel::Warning,
+                format!(
+                    "Failover request received for replid {}.",
+                    printable(replid)
+                ),
+            );
+            if env.role == Role::Primary {
+                return Reply::Error("-ERR PSYNC FAILOVER can't be sent to a master.".into());
+            }
+            if !self.history.replid.matches(replid) {
+                return Reply::Error("-ERR PSYNC FAILOVER replid must match my replid.".into());
+            }
+            self.actions.push_back(Action::Promote);
+            self.promote(&env);
+            env.role = Role::Primary;
+        }
+        if let Some(refusal) = self.refuse(&env, client, peer) {
+            return refusal;
+        }
+        let name = self.arrive(client, peer);
+        let Some(offset) = parse_i64(offset) else {
+            self.log(
+                LogLevel::Warning,
+                format!("Replica {name} asks for synchronization but with a wrong offset"),
+            );
+            return Reply::Error("-ERR value is not an integer or out of range".into());
+        };
+        if let Some(cursor) = self.try_partial(&name, replid, offset) {
+            return self.accept_partial(&env, client, &name, cursor);
+        }
+        if !replid.starts_with(b"?") {
+            self.stats.partial_err += 1;
+        }
+        if self.session(client).capabilities.dual_channel
+            && !self.session(client).requirements.rdb_channel
+        {
+            self.session(client).state = State::Parked;
+            self.session(client).rdb_client = None;
+            return Reply::Line(b"+DUALCHANNELSYNC\r\n".to_vec());
+        }
+        self.begin_full(&env, client);
+        Reply::Nothing
+    }
+
+    /// `SYNC`: a full synchronisation without ceremony. Also what a dual-channel snapshot connection sends.
+    pub fn sync(&mut self, env: &Env<'_>, client: ClientId, peer: Peer<'_>) -> Reply {
+        if peer.monitor || self.is_replica(client) {
+            return Reply::Nothing;
+        }
+        if let Some(refusal) = self.refuse(env, client, peer) {
+            return refusal;
+        }
+        self.arrive(client, peer);
+        self.session(client).pre_psync = true;
+        self.begin_full(env, client);
+        Reply::Nothing
+    }
+
+    fn refuse(&mut self, env: &Env<'_>, client: ClientId, peer: Peer<'_>) -> Option<Reply> {
+        let error = if env.failing_over {
+            "-NOMASTERLINK Can't SYNC while failing over"
+        } else if env.role == Role::ReplicaDown {
+            "-NOMASTERLINK Can't SYNC while not connected with my master"
+        } else if peer.pending_output {
+            "-ERR SYNC and PSYNC are invalid with pending output"
+        } else {
+            let session = self.session(client);
+            if session.requirements.filter == Filter::default() || session.capabilities.eof {
+                return None;
+            }
+            "-ERR Filtered replica requires EOF capability"
+        };
+        Some(Reply::Error(error.into()))
+    }
+
+    /// Notes where the client comes from and returns how logs call it.
+    fn arrive(&mut self, client: ClientId, peer: Peer<'_>) -> String {
+        let session = self.session(client);
+        session.peer_ip = peer.ip.to_owned();
+        session.pre_psync = false;
+        let name = session.name();
+        self.log(
+            LogLevel::Notice,
+            format!("Replica {name} asks for synchronization"),
+        );
+        name
+    }
+
+    /// The cursor to continue from, when the stream asked for is ours and still held.
+    fn try_partial(&mut self, name: &str, replid: &[u8], offset: i64) -> Option<backlog::Cursor> {
+        let second = self
+            .history
+            .second_offset
+            .filter(|_| self.history.replid2.matches(replid));
+        let shared = second.is_some_and(|limit| u64::try_from(offset).is_ok_and(|o| o <= limit));
+        if !self.history.replid.matches(replid) && !shared {
+            let text = if replid.starts_with(b"?") {
+                format!("Full resync requested by replica {name}")
+            } else if let Some(limit) = second {
+                format!(
+                    "Partial resynchronization not accepted: Requested offset for second ID was {offset}, but I can reply up to {limit}"
+                )
+            } else {
+                format!(
+                    "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my replication IDs are '{}' and '{}')",
+                    printable(replid),
+                    self.history.replid,
+                    self.history.replid2
+                )
+            };
+            self.log(LogLevel::Notice, text);
+            return None;
+        }
+        let wanted = u64::try_from(offset).ok();
+        let cursor = wanted.and_then(|o| self.backlog.as_mut()?.cursor_at(o));
+        if cursor.is_none() {
+            self.log(
+                LogLevel::Notice,
+                format!(
+                    "Unable to partial resync with replica {name} for lack of backlog (Replica request was: {offset})."
+                ),
+            );
+            if wanted.is_some_and(|o| o > self.history.offset + 1) {
+                self.log(
+                    LogLevel::Warning,
+                    format!(
+                        "Warning: replica {name} tried to PSYNC with an offset that is greater than the primary replication offset."
+                    ),
+                );
+            }
+        }
+        cursor
+    }
+
+    fn accept_partial(
+        &mut self,
+        env: &Env<'_>,
+        client: ClientId,
+        name: &str,
+        cursor: backlog::Cursor,
+    ) -> Reply {
+        let (from, pending) = (
+            cursor.next_offset(),
+            self.backlog
+                .as_ref()
+                .map_or(0, |b| b.pending_bytes(&cursor)),
+        );
+        let rdb_client = self
+            .session(client)
+            .rdb_client
+            .take()
+            .filter(|id| self.waiting.contains_key(id));
+        let state = match rdb_client {
+            Some(_) => State::BgTransfer { cursor },
+            None => State::Online { cursor },
+        };
+        let session = self.session(client);
+        session.state = state;
+        session.ack = session.ack.max(from.saturating_sub(1));
+        session.ack_ms = env.now_ms;
+        let line = match session.capabilities.psync2 {
+            true => format!("+CONTINUE {}\r\n", self.history.replid),
+            false => "+CONTINUE\r\n".to_owned(),
+        };
+        if let Some(id) = rdb_client {
+            self.release_waiting(id);
+        }
+        self.alone_since_ms = None;
+        self.stats.partial_ok += 1;
+        self.log(
+            LogLevel::Notice,
+            format!(
+                "Partial resynchronization request from {name} accepted. Sending {pending} bytes of backlog starting from offset {from}."
+            ),
+        );
+        self.actions.push_back(Action::StreamTo(client));
+        Reply::Line(line.into_bytes())
+    }
+
+    fn begin_full(&mut self, env: &Env<'_>, client: ClientId) {
+        self.stats.full += 1;
+        let session = self.session(client);
+        session.state = State::WaitStart {
+            since_ms: env.now_ms,
+        };
+        session.ack_ms = env.now_ms;
+        self.alone_since_ms = None;
+        if self.backlog.is_none() {
+            // Writes were not recorded until now, so nobody may continue from our old id. A replica without a backlog
+            // (its link just came up) keeps the id it shares with its primary.
+            if env.role == Role::Primary {
+                self.change_id();
+                self.stream_db = None;
+                self.log(
+                    LogLevel::Notice,
+                    format!(
+                        "Replication backlog created, my new replication IDs are '{}' and '{}'",
+                        self.history.replid, self.history.replid2
+                    ),
+                );
+            }
+            self.ensure_backlog(env);
+        }
+        self.join_snapshot(env, client);
+    }
+}

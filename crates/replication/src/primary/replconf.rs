@@ -1,0 +1,203 @@
+//! REPLCONF as a primary understands it.
+
+use super::hub::Hub;
+use super::session::State;
+use super::types::*;
+use crate::ClientId;
+use crate::limits::ANNOUNCED_IP_BYTES;
+use crate::text::{parse_i64, parse_u64, printable};
+
+const NOT_AN_INTEGER: &str = "-ERR value is not an integer or out of range";
+const NOT_A_FLAG: &str = "-ERR value is out of range, value must between 0 and 1";
+
+impl Hub {
+    /// `REPLCONF args…` (the command's name not among them), except GETACK, which concerns the replica's side.
+    ///
+    /// Options before a failing one stay applied, as in the reference.
+    pub fn replconf(&mut self, env: &Env<'_>, client: ClientId, args: &[&[u8]]) -> Reply {
+        if !args.len().is_multiple_of(2) {
+            return Reply::Error("-ERR syntax error".into());
+        }
+        for pair in args.chunks_exact(2) {
+            let (option, value) = (pair[0], pair[1]);
+            if option.eq_ignore_ascii_case(b"ack") {
+                let aof = match args {
+                    [_, _, fack, aof, ..] if fack.eq_ignore_ascii_case(b"fack") => parse_u64(aof),
+                    _ => None,
+                };
+                if let Some(offset) = parse_u64(value) {
+                    self.ack(env, client, offset, aof);
+                }
+                return Reply::Nothing;
+            }
+            if option.eq_ignore_ascii_case(b"getack") {
+                return Reply::Nothing;
+            }
+            if let Err(error) = self.replconf_option(env, client, option, value) {
+                return Reply::Error(error);
+            }
+        }
+        Reply::Ok
+    }
+
+    fn replconf_option(
+        &mut self,
+        env: &Env<'_>,
+        client: ClientId,
+        option: &[u8],
+        value: &[u8],
+    ) -> Result<(), String> {
+        let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
+        if is(b"listening-port") {
+            // Anything that fits a C int is accepted; what is no port is as good as none.
+            let port = parse_i64(value)
+                .filter(|n| i32::try_from(*n).is_ok())
+                .ok_or(NOT_AN_INTEGER)?;
+            self.session(client).port = u16::try_from(port).unwrap_or(0);
+        } else if is(b"ip-address") {
+            if value.len() >= ANNOUNCED_IP_BYTES {
+                return Err(format!(
+                    "-ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                    value.len()
+                ));
+            }
+            self.session(client).announced_ip = (!value.is_empty()).then(|| printable(value));
+        } else if is(b"capa") {
+            let dual_possible = env.config.dual_channel && env.config.diskless_sync;
+            let capabilities = &mut self.session(client).capabilities;
+            if value.eq_ignore_ascii_case(b"eof") {
+                capabilities.eof = true;
+            } else if value.eq_ignore_ascii_case(b"psync2") {
+                capabilities.psync2 = true;
+            } else if value.eq_ignore_ascii_case(b"dual-channel") && dual_possible {
+                capabilities.dual_channel = true;
+            }
+        } else if is(b"version") {
+            let version = parse_version(value)
+                .ok_or_else(|| format!("-ERR Unrecognized version format: {}", printable(value)))?;
+            self.session(client).version = version;
+        } else if is(b"rdb-only") {
+            self.session(client).rdb_only = flag(value)?;
+        } else if is(b"rdb-filter-only") {
+            self.session(client).requirements.filter = filter(value)?;
+        } else if is(b"rdb-channel") {
+            self.session(client).requirements.rdb_channel = flag(value)?;
+        } else if is(b"set-rdb-client-id") {
+            let known = parse_u64(value)
+                .map(ClientId)
+                .filter(|id| self.waiting.contains_key(id));
+            let id = known
+                .ok_or_else(|| format!("-ERR Unrecognized RDB client id {}", printable(value)))?;
+            self.session(client).rdb_client = Some(id);
+        } else {
+            return Err(format!(
+                "-ERR Unrecognized REPLCONF option: {}",
+                printable(option)
+            ));
+        }
+        Ok(())
+    }
+
+    /// `REPLCONF ACK`: `offset` is the last byte applied, `aof_offset` the last one safe on disk.
+    fn ack(&mut self, env: &Env<'_>, client: ClientId, offset: u64, aof_offset: Option<u64>) {
+        let Some(session) = self
+            .sessions
+            .get_mut(&client)
+            .filter(|s| s.state.is_replica())
+        else {
+            return;
+        };
+        // No replica can have applied what was never produced.
+        session.ack = session.ack.max(offset.min(self.history.offset));
+        session.ack_aof = session
+            .ack_aof
+            .max(aof_offset.unwrap_or(0).min(self.history.offset));
+        session.ack_ms = env.now_ms;
+        if let State::WaitEnd {
+            acked, disk: false, ..
+        } = &mut session.state
+        {
+            // It has the whole snapshot already; we just have not heard of the writer's end yet.
+            *acked = true;
+        }
+        match std::mem::replace(&mut session.state, State::Done) {
+            State::AwaitAck { cursor } => {
+                session.state = State::Online { cursor };
+                let name = session.name();
+                self.actions.push_back(Action::StreamTo(client));
+                self.log(
+                    crate::LogLevel::Notice,
+                    format!("Synchronization with replica {name} succeeded"),
+                );
+            }
+            State::BgTransfer { cursor } => {
+                session.state = State::Online { cursor };
+                let name = session.name();
+                self.log(
+                    crate::LogLevel::Notice,
+                    format!("Synchronization with replica {name} succeeded"),
+                );
+            }
+            other => session.state = other,
+        }
+    }
+
+    /// A bare newline from a client: a replica's sign of life.
+    pub fn newline(&mut self, env: &Env<'_>, client: ClientId) {
+        if let Some(session) = self
+            .sessions
+            .get_mut(&client)
+            .filter(|s| s.state.is_replica())
+        {
+            session.ack_ms = env.now_ms;
+        }
+    }
+}
+
+fn flag(value: &[u8]) -> Result<bool, String> {
+    match parse_i64(value) {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        _ => Err(NOT_A_FLAG.into()),
+    }
+}
+
+/// `a.b.c` as one number; each part must fit a byte.
+fn parse_version(value: &[u8]) -> Option<u32> {
+    let mut parts = value
+        .split(|b| *b == b'.')
+        .map(|p| parse_u64(p).and_then(|n| u8::try_from(n).ok()));
+    let version = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then(|| {
+        version
+            .into_iter()
+            .fold(0, |v, part| v << 8 | u32::from(part))
+    })
+}
+
+/// The include filter: words, possibly quoted, of which only `functions` is known.
+fn filter(value: &[u8]) -> Result<Filter, String> {
+    let mut filter = Filter {
+        exclude_data: true,
+        exclude_functions: true,
+    };
+    let quotes = |q: u8| value.iter().filter(|b| **b == q).count() % 2 == 1;
+    if quotes(b'"') || quotes(b'\'') {
+        return Err("-ERR Missing rdb-filter-only values".into());
+    }
+    for word in value.split(u8::is_ascii_whitespace) {
+        let word = word
+            .strip_prefix(b"\"")
+            .and_then(|w| w.strip_suffix(b"\""))
+            .unwrap_or(word);
+        if word.eq_ignore_ascii_case(b"functions") {
+            filter.exclude_functions = false;
+        } else if !word.is_empty() {
+            return Err(format!(
+                "-ERR Unsupported rdb-filter-only option: {}",
+                printable(word)
+            ));
+        }
+    }
+    Ok(filter)
+}

@@ -1,0 +1,498 @@
+//! The handshake, line by line, on both connections.
+
+use super::lines::LineReader;
+use super::link::{Link, Main, Rdb, RdbState, Retry, Step};
+use super::types::*;
+use crate::limits::DB_INDEX_MAX;
+use crate::text::{parse_i64, parse_u64, printable};
+use crate::{LogLevel, ReplId, VERSION};
+
+/// Results of the main channel's PSYNC as the abort line numbers them.
+mod psync_result {
+    pub(super) const FULL_RESYNC: i32 = 3;
+    pub(super) const NOT_SUPPORTED: i32 = 4;
+    pub(super) const TRY_LATER: i32 = 5;
+    pub(super) const DUAL_CHANNEL: i32 = 6;
+}
+
+impl Link {
+    pub(super) fn main_line(&mut self, env: &Env<'_>, line: &[u8]) {
+        match self.state {
+            Main::AwaitPing => self.ping_reply(env, line),
+            Main::AwaitSteps => self.step_reply(env, line),
+            Main::AwaitPsync => self.psync_reply(env, line),
+            Main::AwaitHeader => self.header(env, Channel::Main, line),
+            Main::AwaitIdentity => self.identity_reply(env, line),
+            Main::AwaitDualPsync => self.dual_psync_reply(env, line),
+            Main::Parked if line.is_empty() => {}
+            _ => {
+                self.log(
+                    LogLevel::Warning,
+                    format!(
+                        "Unexpected bytes from PRIMARY on the main channel: {}",
+                        printable(line)
+                    ),
+                );
+                self.abort_dual(env, -1);
+            }
+        }
+    }
+
+    fn ping_reply(&mut self, env: &Env<'_>, line: &[u8]) {
+        let fine = [
+            &b"+"[..],
+            b"-NOAUTH",
+            b"-NOPERM",
+            b"-ERR operation not permitted",
+        ];
+        if !fine.iter().any(|f| line.starts_with(f)) {
+            self.log(
+                LogLevel::Warning,
+                format!("Error reply to PING from primary: '{}'", printable(line)),
+            );
+            return self.fail(env, Retry::Cron);
+        }
+        let Some(conn) = self.main else { return };
+        self.log(
+            LogLevel::Notice,
+            "Primary replied to PING, replication can continue...".into(),
+        );
+        let config = env.config;
+        if self.send_auth(env, conn) {
+            self.steps.push_back(Step::Auth);
+        }
+        let port = config.announced_port.to_string();
+        self.send(conn, &[b"REPLCONF", b"listening-port", port.as_bytes()]);
+        self.steps.push_back(Step::Port);
+        if !config.announced_ip.is_empty() {
+            self.send(
+                conn,
+                &[b"REPLCONF", b"ip-address", config.announced_ip.as_bytes()],
+            );
+            self.steps.push_back(Step::Ip);
+        }
+        let capabilities: [&[u8]; 7] = [
+            b"REPLCONF",
+            b"capa",
+            b"eof",
+            b"capa",
+            b"psync2",
+            b"capa",
+            b"dual-channel",
+        ];
+        self.send(
+            conn,
+            &capabilities[..if config.dual_channel { 7 } else { 5 }],
+        );
+        self.steps.push_back(Step::Capabilities);
+        self.send(conn, &[b"REPLCONF", b"version", VERSION.as_bytes()]);
+        self.steps.push_back(Step::Version);
+        self.state = Main::AwaitSteps;
+    }
+
+    fn send_auth(&mut self, env: &Env<'_>, conn: Conn) -> bool {
+        let Some(password) = &env.config.password else {
+            return false;
+        };
+        match env.config.user.as_slice() {
+            [] => self.send(conn, &[b"AUTH", password]),
+            user => self.send(conn, &[b"AUTH", user, password]),
+        }
+        true
+    }
+
+    fn step_reply(&mut self, env: &Env<'_>, line: &[u8]) {
+        let Some(step) = self.steps.pop_front() else {
+            return;
+        };
+        if line.starts_with(b"-") {
+            let option = match step {
+                Step::Auth => {
+                    self.log(
+                        LogLevel::Warning,
+                        format!("Unable to AUTH to PRIMARY: {}", printable(line)),
+                    );
+                    return self.fail(env, Retry::Cron);
+                }
+                Step::Port => "listening-port",
+                Step::Ip => "ip-address",
+                Step::Capabilities => "capa",
+                Step::Version => "version",
+            };
+            self.log(
+                LogLevel::Notice,
+                format!(
+                    "(Non critical) Primary does not understand REPLCONF {option}: {}",
+                    printable(line)
+                ),
+            );
+        }
+        if self.steps.is_empty() {
+            self.send_psync();
+        }
+    }
+
+    fn send_psync(&mut self) {
+        let Some(conn) = self.main else { return };
+        let (replid, offset) = match self.position {
+            Some(position) => {
+                let next = (position.applied + 1).to_string();
+                let text = format!(
+                    "Trying a partial resynchronization (request {}:{next}).",
+                    position.replid
+                );
+                self.log(LogLevel::Notice, text);
+                (position.replid.to_string(), next)
+            }
+            None => {
+                self.log(
+                    LogLevel::Notice,
+                    "Partial resynchronization not possible (no cached primary)".into(),
+                );
+                ("?".into(), "-1".into())
+            }
+        };
+        let args: [&[u8]; 4] = [b"PSYNC", replid.as_bytes(), offset.as_bytes(), b"FAILOVER"];
+        self.send(conn, &args[..if self.failover { 4 } else { 3 }]);
+        self.state = Main::AwaitPsync;
+    }
+
+    fn psync_reply(&mut self, env: &Env<'_>, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
+        let accepted = [&b"+FULLRESYNC"[..], b"+CONTINUE", b"+DUALCHANNELSYNC"]
+            .iter()
+            .any(|a| line.starts_with(a));
+        if std::mem::take(&mut self.failover) {
+            self.actions.push_back(Action::Failover { accepted });
+        }
+        if let Some(rest) = line.strip_prefix(b"+FULLRESYNC") {
+            self.full = parse_full_resync(rest);
+            match self.full {
+                Some((replid, offset)) => {
+                    self.log(
+                        LogLevel::Notice,
+                        format!("Full resync from primary: {replid}:{offset}"),
+                    );
+                }
+                None => {
+                    self.log(
+                        LogLevel::Warning,
+                        "Primary replied with wrong +FULLRESYNC syntax.".into(),
+                    );
+                }
+            }
+            self.state = Main::AwaitHeader;
+        } else if let (Some(rest), true) =
+            (line.strip_prefix(b"+CONTINUE"), self.position.is_some())
+        {
+            self.continued(rest);
+        } else if line.starts_with(b"+DUALCHANNELSYNC") && env.config.dual_channel {
+            self.log(
+                LogLevel::Notice,
+                "PSYNC is not possible, initialize RDB channel.".into(),
+            );
+            self.state = Main::Parked;
+            let conn = self.new_conn(Channel::Rdb);
+            self.rdb = Some(Rdb {
+                conn: Some(conn),
+                lines: LineReader::default(),
+                state: RdbState::Connecting,
+                replid: None,
+                offset: 0,
+                stream_db: None,
+                last_io_ms: env.now_ms,
+            });
+        } else if line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING") {
+            self.log(
+                LogLevel::Notice,
+                format!(
+                    "Primary is currently unable to PSYNC but should be in the future: {}",
+                    printable(line)
+                ),
+            );
+            self.fail(env, Retry::Cron);
+        } else if line.starts_with(b"-NOPERM") {
+            self.log(
+                LogLevel::Warning,
+                format!(
+                    "Unexpected reply to PSYNC from primary: {}",
+                    printable(line)
+                ),
+            );
+            self.refused(env);
+        } else {
+            let text = match line.starts_with(b"-ERR") {
+                true => format!(
+                    "Primary does not support PSYNC or is in error state (reply: {})",
+                    printable(line)
+                ),
+                false => format!(
+                    "Unexpected reply to PSYNC from primary: {}",
+                    printable(line)
+                ),
+            };
+            self.log(LogLevel::Notice, text);
+            self.log(LogLevel::Notice, "Retrying with SYNC...".into());
+            if let Some(conn) = self.main {
+                self.actions
+                    .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
+            }
+            self.state = Main::AwaitHeader;
+        }
+    }
+
+    /// `+CONTINUE`, possibly under a new id.
+    fn continued(&mut self, rest: &[u8]) {
+        self.log(
+            LogLevel::Notice,
+            "Successful partial resynchronization with primary.".into(),
+        );
+        let replid = rest.strip_prefix(b" ").and_then(ReplId::parse);
+        if let (Some(replid), Some(position)) = (replid, &mut self.position)
+            && replid != position.replid
+        {
+            position.replid = replid;
+            self.log(
+                LogLevel::Notice,
+                format!("Primary replication ID changed to {replid}"),
+            );
+            self.actions.push_back(Action::Branch(replid));
+        }
+        self.log(
+            LogLevel::Notice,
+            "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
+        );
+        self.link_up(None);
+    }
+
+    /// A missing permission: asking each second would not change it, and would hide it.
+    fn refused(&mut self, env: &Env<'_>) {
+        self.log(
+            LogLevel::Warning,
+            "The PRIMARY refuses to synchronize this replica's user: it needs the permissions +psync +replconf +ping and, for dual channel, +sync. Trying again in 10 seconds.".into(),
+        );
+        self.fail(env, Retry::Refused);
+    }
+
+    pub(super) fn rdb_connected(&mut self, env: &Env<'_>, conn: Conn) {
+        let auth = self.send_auth(env, conn);
+        let config = env.config;
+        let port = config.announced_port.to_string();
+        let mut args: Vec<&[u8]> = vec![
+            b"REPLCONF",
+            b"capa",
+            b"eof",
+            b"rdb-only",
+            b"1",
+            b"rdb-channel",
+            b"1",
+        ];
+        args.extend([&b"listening-port"[..], port.as_bytes()]);
+        if !config.announced_ip.is_empty() {
+            args.extend([&b"ip-address"[..], config.announced_ip.as_bytes()]);
+        }
+        args.extend([&b"version"[..], VERSION.as_bytes()]);
+        self.send(conn, &args);
+        if let Some(rdb) = &mut self.rdb {
+            rdb.last_io_ms = env.now_ms;
+            rdb.state = if auth {
+                RdbState::AwaitAuth
+            } else {
+                RdbState::AwaitReplconf
+            };
+        }
+    }
+
+    pub(super) fn rdb_line(&mut self, env: &Env<'_>, line: &[u8]) {
+        let Some(rdb) = &mut self.rdb else { return };
+        match rdb.state {
+            RdbState::AwaitAuth if line.starts_with(b"-") => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("Unable to AUTH to PRIMARY: {}", printable(line)),
+                );
+                self.abort_dual(env, -1);
+            }
+            RdbState::AwaitAuth => rdb.state = RdbState::AwaitReplconf,
+            RdbState::AwaitReplconf if line.starts_with(b"-NOPERM") => self.refused(env),
+            RdbState::AwaitReplconf if line.starts_with(b"-") => {
+                self.log(
+                    LogLevel::Warning,
+                    format!(
+                        "Server does not support sync with offset, dual channel sync approach cannot be used: {}",
+                        printable(line)
+                    ),
+                );
+                self.abort_dual(env, -1);
+            }
+            RdbState::AwaitReplconf => {
+                rdb.state = RdbState::AwaitEndoff;
+                if let Some(conn) = rdb.conn {
+                    self.actions
+                        .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
+                }
+                self.log(
+                    LogLevel::Debug,
+                    "Received first reply from primary using rdb connection.".into(),
+                );
+            }
+            RdbState::AwaitEndoff if line.is_empty() => {}
+            RdbState::AwaitEndoff => self.endoff(env, line),
+            RdbState::AwaitHeader => self.header(env, Channel::Rdb, line),
+            _ => self.abort_dual(env, -1),
+        }
+    }
+
+    fn endoff(&mut self, env: &Env<'_>, line: &[u8]) {
+        let Some(endoff) = EndOff::parse(line) else {
+            self.log(
+                LogLevel::Warning,
+                format!("Received unexpected $ENDOFF response: {}", printable(line)),
+            );
+            return match line.starts_with(b"-NOPERM") {
+                true => self.refused(env),
+                false => self.abort_dual(env, -1),
+            };
+        };
+        if let Some(rdb) = &mut self.rdb {
+            rdb.state = RdbState::AwaitHeader;
+            rdb.replid = Some(endoff.replid);
+            rdb.offset = endoff.offset;
+            rdb.stream_db = endoff.stream_db;
+        }
+        self.last_io_ms = env.now_ms;
+        if let Some(conn) = self.main {
+            let id = endoff.client.to_string();
+            self.send(conn, &[b"REPLCONF", b"set-rdb-client-id", id.as_bytes()]);
+            self.state = Main::AwaitIdentity;
+        }
+    }
+
+    fn identity_reply(&mut self, env: &Env<'_>, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
+        if !line.starts_with(b"+") {
+            self.log(
+                LogLevel::Warning,
+                format!(
+                    "Primary does not understand REPLCONF identify: {}",
+                    printable(line)
+                ),
+            );
+            return self.abort_dual(env, -1);
+        }
+        let (Some(conn), Some(rdb)) = (self.main, &self.rdb) else {
+            return;
+        };
+        let Some(replid) = rdb.replid else { return };
+        let next = (rdb.offset + 1).to_string();
+        self.log(
+            LogLevel::Debug,
+            format!(
+                "Trying a partial resynchronization using main channel (request {replid}:{next})."
+            ),
+        );
+        self.actions.push_back(Action::BeforeMainPsync);
+        self.send(conn, &[b"PSYNC", replid.as_bytes(), next.as_bytes()]);
+        self.state = Main::AwaitDualPsync;
+    }
+
+    fn dual_psync_reply(&mut self, env: &Env<'_>, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
+        if line.starts_with(b"+CONTINUE") {
+            return self.main_joined(env);
+        }
+        let result = if line.starts_with(b"+FULLRESYNC") {
+            psync_result::FULL_RESYNC
+        } else if line.starts_with(b"+DUALCHANNELSYNC") {
+            psync_result::DUAL_CHANNEL
+        } else if line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING") {
+            psync_result::TRY_LATER
+        } else {
+            psync_result::NOT_SUPPORTED
+        };
+        self.abort_dual(env, result);
+    }
+}
+
+/// ` <replid> <offset>` after `+FULLRESYNC`.
+fn parse_full_resync(rest: &[u8]) -> Option<(ReplId, u64)> {
+    let mut words = rest.strip_prefix(b" ")?.split(|b| *b == b' ');
+    let replid = ReplId::parse(words.next()?)?;
+    let offset = parse_offset(words.next()?)?;
+    words.next().is_none().then_some((replid, offset))
+}
+
+/// An offset that leaves room to count on.
+fn parse_offset(text: &[u8]) -> Option<u64> {
+    parse_u64(text).filter(|offset| *offset < i64::MAX as u64)
+}
+
+/// `$ENDOFF:<offset> <replid> <dbid> <rdb client id>`.
+#[derive(Debug, PartialEq, Eq)]
+struct EndOff {
+    offset: u64,
+    replid: ReplId,
+    /// `None` = leave the DB (-1 on the wire).
+    stream_db: Option<u32>,
+    client: u64,
+}
+
+impl EndOff {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut words = line.strip_prefix(b"$ENDOFF:")?.split(|b| *b == b' ');
+        let offset = parse_offset(words.next()?)?;
+        let replid = ReplId::parse(words.next()?)?;
+        let stream_db = match parse_i64(words.next()?)? {
+            -1 => None,
+            db => Some(
+                u32::try_from(db)
+                    .ok()
+                    .filter(|db| u64::from(*db) <= DB_INDEX_MAX)?,
+            ),
+        };
+        let client = parse_u64(words.next()?)?;
+        words.next().is_none().then_some(EndOff {
+            offset,
+            replid,
+            stream_db,
+            client,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endoff_is_read_strictly() {
+        let id = "a".repeat(40);
+        let line = |tail: &str| EndOff::parse(format!("$ENDOFF:{tail}").as_bytes());
+        let good = line(&format!("17 {id} 5 12")).unwrap();
+        assert_eq!(
+            (good.offset, good.stream_db, good.client),
+            (17, Some(5), 12)
+        );
+        assert_eq!(line(&format!("17 {id} -1 12")).unwrap().stream_db, None);
+        for bad in [
+            format!("-1 {id} 0 1"),
+            format!("17 {id} 0"),
+            format!("17 {id} 0 1 2"),
+            format!("17 {id}a 0 1"),
+            format!("17 {id} -2 1"),
+            format!("17 {id} 4294967296 1"),
+            format!("17 {id} 0 -1"),
+            format!("9223372036854775807 {id} 0 1"),
+            format!(" 17 {id} 0 1"),
+            String::new(),
+        ] {
+            assert_eq!(line(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,642 @@
+//! The link: one object for everything towards our primary, both connections of a dual-channel sync included.
+
+use super::buffer::LocalBuffer;
+use super::lines::{Line, LineReader};
+use super::payload::Receiving;
+use super::types::*;
+use crate::limits::{NOPERM_RETRY_MS, RECONNECT_MS_MIN};
+use crate::text::encode_request;
+use crate::{LogLevel, ReplId};
+use std::collections::VecDeque;
+
+/// Where the main connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Main {
+    /// Not a replica.
+    Off,
+    /// The next attempt is due at `Link::next_attempt_ms`.
+    Waiting,
+    Connecting,
+    AwaitPing,
+    /// AUTH and REPLCONF replies are on their way, one per `Link::steps`.
+    AwaitSteps,
+    AwaitPsync,
+    /// Full sync: the payload's header comes next.
+    AwaitHeader,
+    Payload,
+    Loading,
+    /// Dual channel: waiting for the snapshot channel's `$ENDOFF`.
+    Parked,
+    AwaitIdentity,
+    AwaitDualPsync,
+    /// Dual channel: the stream flows into the local buffer.
+    Buffering,
+    /// Dual channel: loaded; the local buffer is being applied.
+    Draining,
+    Connected,
+}
+
+/// A reply the handshake waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Auth,
+    Port,
+    Ip,
+    Capabilities,
+    Version,
+}
+
+/// Where the snapshot connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RdbState {
+    Connecting,
+    AwaitAuth,
+    AwaitReplconf,
+    AwaitEndoff,
+    AwaitHeader,
+    Payload,
+    Loading,
+    Loaded,
+}
+
+/// The snapshot's half of a dual-channel sync.
+#[derive(Debug)]
+pub(super) struct Rdb {
+    /// `None` once it is closed, which it may be as soon as the payload is complete.
+    pub(super) conn: Option<Conn>,
+    pub(super) lines: LineReader,
+    pub(super) state: RdbState,
+    /// Identity of the snapshot, from `$ENDOFF`.
+    pub(super) replid: Option<ReplId>,
+    pub(super) offset: u64,
+    pub(super) stream_db: Option<u32>,
+    pub(super) last_io_ms: u64,
+}
+
+/// The history we can continue: what PSYNC asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) replid: ReplId,
+    /// Last byte applied.
+    pub(super) applied: u64,
+}
+
+/// When to try again after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// At the next second.
+    Cron,
+    /// At once, unless the last attempt is younger than a second.
+    AtOnce,
+    /// Much later: only an administrator can change the outcome.
+    Refused,
+}
+
+/// What a server does towards its primary.
+///
+/// Every input may queue [`Action`]s: drain them with [`Link::next_action`] after each input.
+#[derive(Debug)]
+pub struct Link {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) state: Main,
+    pub(super) main: Option<Conn>,
+    pub(super) lines: LineReader,
+    pub(super) steps: VecDeque<Step>,
+    pub(super) rdb: Option<Rdb>,
+    pub(super) position: Option<Position>,
+    /// Last stream byte received.
+    pub(super) read: u64,
+    /// Identity a classic full sync will have.
+    pub(super) full: Option<(ReplId, u64)>,
+    pub(super) receiving: Option<Receiving>,
+    /// The parser was done before the payload's last byte was counted.
+    pub(super) early: Option<Loaded>,
+    /// The payload's last byte has been seen and goes to the sink now.
+    pub(super) complete: bool,
+    pub(super) buffer: LocalBuffer,
+    pub(super) failover: bool,
+    pub(super) up: bool,
+    pub(super) attempts: u64,
+    pub(super) loads: u64,
+    pub(super) last_io_ms: u64,
+    pub(super) last_newline_ms: u64,
+    pub(super) last_ack_ms: u64,
+    pub(super) last_attempt_ms: Option<u64>,
+    pub(super) next_attempt_ms: u64,
+    pub(super) down_since_ms: Option<u64>,
+    pub(super) actions: VecDeque<Action>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Link {
+    /// A link to nobody.
+    pub fn new() -> Self {
+        Link {
+            host: String::new(),
+            port: 0,
+            state: Main::Off,
+            main: None,
+            lines: LineReader::default(),
+            steps: VecDeque::new(),
+            rdb: None,
+            position: None,
+            read: 0,
+            full: None,
+            receiving: None,
+            early: None,
+            complete: false,
+            buffer: LocalBuffer::default(),
+            failover: false,
+            up: false,
+            attempts: 0,
+            loads: 0,
+            last_io_ms: 0,
+            last_newline_ms: 0,
+            last_ack_ms: 0,
+            last_attempt_ms: None,
+            next_attempt_ms: 0,
+            down_since_ms: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do, in order.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Becomes a replica of `host:port` and connects. Whatever the link did before ends.
+    ///
+    /// `from` is the history our data belong to, as PSYNC shall ask for it: id and last byte applied; `None` when
+    /// there is none worth continuing.
+    pub fn start(
+        &mut self,
+        env: &Env<'_>,
+        host: &str,
+        port: u16,
+        from: Option<(ReplId, u64)>,
+        purpose: Purpose,
+    ) {
+        self.stop();
+        self.host = host.to_owned();
+        self.port = port;
+        self.position = from.map(|(replid, applied)| Position { replid, applied });
+        self.read = from.map_or(0, |(_, applied)| applied);
+        self.failover = purpose == Purpose::Failover;
+        self.down_since_ms = None;
+        self.connect(env, "Connecting to PRIMARY");
+    }
+
+    /// Stops being a replica. Both connections close, a snapshot under way is dropped, nothing stays.
+    pub fn stop(&mut self) {
+        if self.state == Main::Draining {
+            self.log(
+                LogLevel::Warning,
+                "Failed to stream local replication buffer into memory".into(),
+            );
+        }
+        self.clean_up();
+        self.state = Main::Off;
+        self.position = None;
+        self.failover = false;
+        self.host.clear();
+    }
+
+    /// A connection is established.
+    pub fn connected(&mut self, env: &Env<'_>, conn: Conn) {
+        if self.main == Some(conn) && self.state == Main::Connecting {
+            self.last_io_ms = env.now_ms;
+            self.log(
+                LogLevel::Notice,
+                "Non blocking connect for SYNC fired the event.".into(),
+            );
+            self.send(conn, &[b"PING"]);
+            self.state = Main::AwaitPing;
+        } else if self.is_rdb(conn) {
+            self.rdb_connected(env, conn);
+        }
+    }
+
+    /// A connection could not be established, or has ended; `error` says how, for the log.
+    pub fn closed(&mut self, env: &Env<'_>, conn: Conn, error: &str) {
+        if self.is_rdb(conn) {
+            self.rdb_closed(env, error);
+        } else if self.main == Some(conn) {
+            self.main_closed(env, error);
+        }
+    }
+
+    /// Bytes from a connection. Takes a first run of them and says what they are; call again with the rest.
+    pub fn bytes(&mut self, env: &Env<'_>, conn: Conn, data: &[u8]) -> Taken {
+        let all = data.len();
+        if self.is_rdb(conn) {
+            let Some(rdb) = &mut self.rdb else {
+                return Taken {
+                    used: all,
+                    fate: Fate::Stale,
+                };
+            };
+            rdb.last_io_ms = env.now_ms;
+            return match rdb.state {
+                RdbState::Payload => self.take_payload(env, data),
+                RdbState::Loading | RdbState::Loaded => Taken {
+                    used: 0,
+                    fate: Fate::Hold,
+                },
+                _ => {
+                    let (used, line) = rdb.lines.feed(data);
+                    self.control(env, Channel::Rdb, line);
+                    Taken {
+                        used,
+                        fate: Fate::Control,
+                    }
+                }
+            };
+        }
+        if self.main != Some(conn) {
+            return Taken {
+                used: all,
+                fate: Fate::Stale,
+            };
+        }
+        self.last_io_ms = env.now_ms;
+        match self.state {
+            Main::Connected => {
+                self.read += all as u64;
+                Taken {
+                    used: all,
+                    fate: Fate::Stream,
+                }
+            }
+            Main::Payload => self.take_payload(env, data),
+            Main::Buffering => self.take_buffered(env, conn, data),
+            Main::Loading | Main::Draining => Taken {
+                used: 0,
+                fate: Fate::Hold,
+            },
+            _ => {
+                let (used, line) = self.lines.feed(data);
+                self.control(env, Channel::Main, line);
+                Taken {
+                    used,
+                    fate: Fate::Control,
+                }
+            }
+        }
+    }
+
+    /// The engine has applied (and passed on to our own backlog) this many further bytes of the stream: whole
+    /// commands, and whole transactions.
+    pub fn applied(&mut self, count: u64) {
+        let read = self.read;
+        if let Some(position) = &mut self.position {
+            position.applied = position
+                .applied
+                .saturating_add(count)
+                .min(read.max(position.applied));
+        }
+    }
+
+    /// The stream asked for an acknowledgement (`REPLCONF GETACK *`).
+    pub fn getack(&mut self, env: &Env<'_>) {
+        self.send_ack(env);
+    }
+
+    /// The stream broke the protocol or the engine cannot follow it: start the connection anew.
+    pub fn stream_failed(&mut self, env: &Env<'_>, error: &str) {
+        if let Some(conn) = self.main.filter(|_| self.up) {
+            self.actions.push_back(Action::Close(conn));
+            self.main_closed(env, error);
+        }
+    }
+
+    /// Periodic work; call it about ten times a second.
+    pub fn tick(&mut self, env: &Env<'_>) {
+        self.check_timeouts(env);
+        match self.state {
+            Main::Waiting if env.now_ms >= self.next_attempt_ms => {
+                self.connect(env, "Connecting to PRIMARY")
+            }
+            Main::Connected if env.now_ms.saturating_sub(self.last_ack_ms) >= 1000 => {
+                self.send_ack(env)
+            }
+            Main::Loading | Main::Buffering | Main::Draining
+                if env.now_ms.saturating_sub(self.last_newline_ms) >= 1000 =>
+            {
+                self.last_newline_ms = env.now_ms;
+                if let Some(conn) = self.main {
+                    self.actions.push_back(Action::Send(conn, b"\n".to_vec()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The state for ROLE.
+    pub fn state(&self) -> LinkState {
+        match self.state {
+            Main::Off => LinkState::None,
+            Main::Waiting => LinkState::Connect,
+            Main::Connecting => LinkState::Connecting,
+            Main::AwaitHeader | Main::Payload | Main::Loading | Main::Buffering => LinkState::Sync,
+            Main::Draining | Main::Connected => LinkState::Connected,
+            _ => LinkState::Handshake,
+        }
+    }
+
+    /// Host and port of the primary; `None` when not a replica.
+    pub fn target(&self) -> Option<(&str, u16)> {
+        (self.state != Main::Off).then_some((self.host.as_str(), self.port))
+    }
+
+    /// Whether the stream may be applied.
+    pub fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Id and last applied byte we could continue from: what a restart, or FAILOVER, may use.
+    pub fn position(&self) -> Option<(ReplId, u64)> {
+        self.position.map(|p| (p.replid, p.applied))
+    }
+
+    /// Memory of the local buffer, in bytes.
+    pub fn buffer_bytes(&self) -> u64 {
+        self.buffer.bytes()
+    }
+
+    /// Rows for INFO.
+    pub fn info(&self, now_ms: u64) -> LinkInfo {
+        let seconds = |since: u64| now_ms.saturating_sub(since) / 1000;
+        let sync_in_progress = self.state() == LinkState::Sync;
+        let read = self.receiving.as_ref().map_or(0, |r| r.received);
+        let size = self.receiving.as_ref().map(|r| r.payload.size);
+        let last_io = self.rdb.as_ref().map_or(self.last_io_ms, |r| r.last_io_ms);
+        LinkInfo {
+            host: self.host.clone(),
+            port: self.port,
+            up: self.state() == LinkState::Connected,
+            last_io_seconds: self.up.then(|| seconds(self.last_io_ms)),
+            sync_in_progress,
+            read_offset: if self.position.is_some() {
+                self.read
+            } else {
+                1
+            },
+            applied_offset: self.position.map_or(1, |p| p.applied),
+            buffer_bytes: self.buffer.bytes(),
+            buffer_bytes_peak: self.buffer.peak(),
+            sync: sync_in_progress.then(|| SyncProgress {
+                total_bytes: match size {
+                    None => -1,
+                    Some(size) => size.and_then(|n| i64::try_from(n).ok()).unwrap_or(0),
+                },
+                read_bytes: read,
+                left_bytes: size.flatten().map_or(0, |n| n.saturating_sub(read)),
+                last_io_seconds: seconds(last_io),
+            }),
+            down_seconds: self.down_since_ms.map(seconds),
+        }
+    }
+
+    pub(super) fn log(&mut self, level: LogLevel, text: String) {
+        self.actions.push_back(Action::Log(level, text));
+    }
+
+    pub(super) fn send(&mut self, conn: Conn, args: &[&[u8]]) {
+        let mut bytes = Vec::new();
+        encode_request(&mut bytes, args);
+        self.actions.push_back(Action::Send(conn, bytes));
+    }
+
+    pub(super) fn send_ack(&mut self, env: &Env<'_>) {
+        let (Some(conn), Some(position)) = (self.main.filter(|_| self.up), self.position) else {
+            return;
+        };
+        self.last_ack_ms = env.now_ms;
+        let offset = position.applied.to_string();
+        match env.aof_offset {
+            None => self.send(conn, &[b"REPLCONF", b"ACK", offset.as_bytes()]),
+            Some(aof) => {
+                let aof = aof.to_string();
+                self.send(
+                    conn,
+                    &[
+                        b"REPLCONF",
+                        b"ACK",
+                        offset.as_bytes(),
+                        b"FACK",
+                        aof.as_bytes(),
+                    ],
+                );
+            }
+        }
+    }
+
+    pub(super) fn new_conn(&mut self, channel: Channel) -> Conn {
+        self.attempts += 1;
+        let conn = Conn {
+            channel,
+            attempt: self.attempts,
+        };
+        self.actions.push_back(Action::Connect {
+            conn,
+            host: self.host.clone(),
+            port: self.port,
+        });
+        conn
+    }
+
+    pub(super) fn is_rdb(&self, conn: Conn) -> bool {
+        self.rdb.as_ref().is_some_and(|r| r.conn == Some(conn))
+    }
+
+    fn connect(&mut self, env: &Env<'_>, how: &str) {
+        let text = format!("{how} {}:{}", self.host, self.port);
+        self.log(LogLevel::Notice, text);
+        self.last_attempt_ms = Some(env.now_ms);
+        self.last_io_ms = env.now_ms;
+        self.lines = LineReader::default();
+        self.main = Some(self.new_conn(Channel::Main));
+        self.state = Main::Connecting;
+        self.log(LogLevel::Notice, "PRIMARY <-> REPLICA sync started".into());
+    }
+
+    /// Ends the attempt: everything it had is released, and the next one is planned.
+    pub(super) fn fail(&mut self, env: &Env<'_>, retry: Retry) {
+        let was_up = self.up;
+        self.clean_up();
+        self.state = Main::Waiting;
+        if was_up {
+            self.down_since_ms = Some(env.now_ms);
+        }
+        let earliest = self
+            .last_attempt_ms
+            .map_or(0, |last| last.saturating_add(RECONNECT_MS_MIN));
+        self.next_attempt_ms = match retry {
+            Retry::Refused => env.now_ms.saturating_add(NOPERM_RETRY_MS),
+            Retry::Cron => earliest.max(env.now_ms.saturating_add(1)),
+            Retry::AtOnce => earliest,
+        };
+        if retry == Retry::AtOnce && env.now_ms >= earliest {
+            if was_up {
+                let text = format!("Reconnecting to PRIMARY {}:{}", self.host, self.port);
+                self.log(LogLevel::Notice, text);
+                self.connect(env, "Connecting to PRIMARY");
+            } else {
+                let text = format!(
+                    "Reconnecting to PRIMARY {}:{} after failure",
+                    self.host, self.port
+                );
+                self.log(LogLevel::Notice, text);
+                self.connect(env, "Connecting to PRIMARY");
+            }
+        }
+    }
+
+    /// Closes both connections and drops the snapshot, the local buffer and the dual-channel session.
+    fn clean_up(&mut self) {
+        if let Some(conn) = self.main.take() {
+            self.actions.push_back(Action::Close(conn));
+        }
+        if let Some(conn) = self.rdb.take().and_then(|r| r.conn) {
+            self.actions.push_back(Action::Close(conn));
+        }
+        if let Some(receiving) = self.receiving.take() {
+            self.actions
+                .push_back(Action::AbortPayload(receiving.payload.load));
+        }
+        if std::mem::take(&mut self.up) {
+            self.actions.push_back(Action::LinkDown);
+        }
+        self.early = None;
+        self.complete = false;
+        self.full = None;
+        self.steps.clear();
+        self.buffer.clear();
+        // What was received and not applied will be sent again.
+        self.read = self.position.map_or(0, |p| p.applied);
+    }
+
+    fn main_closed(&mut self, env: &Env<'_>, error: &str) {
+        self.main = None;
+        match self.state {
+            // The data are here or on their way to memory: finish, then continue from where they end.
+            Main::Loading | Main::Draining => {}
+            Main::Connected => {
+                self.log(LogLevel::Notice, "Connection with primary lost.".into());
+                self.log(
+                    LogLevel::Notice,
+                    "Caching the disconnected primary state.".into(),
+                );
+                self.fail(env, Retry::AtOnce);
+            }
+            Main::AwaitPsync => {
+                self.log(
+                    LogLevel::Warning,
+                    "Primary did not reply to PSYNC, will try later".into(),
+                );
+                self.fail(env, Retry::Cron);
+            }
+            Main::AwaitHeader => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("I/O error reading bulk count from PRIMARY: {error}"),
+                );
+                self.fail(env, Retry::AtOnce);
+            }
+            Main::Payload => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("I/O error trying to sync with PRIMARY: {error}"),
+                );
+                self.fail(env, Retry::AtOnce);
+            }
+            Main::Parked | Main::AwaitIdentity | Main::AwaitDualPsync | Main::Buffering => {
+                self.log(
+                    LogLevel::Verbose,
+                    "Provisional primary closed connection".into(),
+                );
+                self.abort_dual(env, -1);
+            }
+            _ => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("Error condition on socket for SYNC: {error}"),
+                );
+                self.fail(env, Retry::Cron);
+            }
+        }
+    }
+
+    fn control(&mut self, env: &Env<'_>, channel: Channel, line: Line) {
+        match line {
+            Line::Partial => {}
+            Line::Whole(line) if channel == Channel::Main => self.main_line(env, &line),
+            Line::Whole(line) => self.rdb_line(env, &line),
+            Line::TooLong => {
+                self.log(
+                    LogLevel::Warning,
+                    "Bad protocol from PRIMARY, a line of the handshake has no end. Aborting the synchronization.".into(),
+                );
+                self.fail(env, Retry::Cron);
+            }
+        }
+    }
+
+    fn check_timeouts(&mut self, env: &Env<'_>) {
+        let limit_ms = env.config.timeout_seconds.saturating_mul(1000);
+        let late = |since: u64| env.now_ms.saturating_sub(since) > limit_ms;
+        let rdb = self.rdb.as_ref().map(|r| (r.state, late(r.last_io_ms)));
+        match (self.state, rdb) {
+            (Main::Off | Main::Waiting | Main::Loading | Main::Draining, _) => {}
+            (_, Some((RdbState::Payload | RdbState::AwaitHeader, true))) => self.bulk_timeout(env),
+            (_, Some((RdbState::Payload | RdbState::AwaitHeader, false))) => {}
+            (_, Some((RdbState::Loading, _))) => {}
+            (_, Some((RdbState::Loaded, _))) if !late(self.last_io_ms) => {}
+            (_, Some((RdbState::Loaded, _)) | Some((_, true))) => {
+                self.log(
+                    LogLevel::Warning,
+                    "Timeout connecting to the PRIMARY...".into(),
+                );
+                self.fail(env, Retry::AtOnce);
+            }
+            (_, Some((_, false))) => {}
+            (Main::Connected, None) if late(self.last_io_ms) => {
+                self.log(
+                    LogLevel::Warning,
+                    "PRIMARY timeout: no data nor PING received...".into(),
+                );
+                self.log(
+                    LogLevel::Notice,
+                    "Caching the disconnected primary state.".into(),
+                );
+                self.fail(env, Retry::AtOnce);
+            }
+            (Main::AwaitHeader | Main::Payload, None) if late(self.last_io_ms) => {
+                self.bulk_timeout(env)
+            }
+            (_, None) if late(self.last_io_ms) => {
+                self.log(
+                    LogLevel::Warning,
+                    "Timeout connecting to the PRIMARY...".into(),
+                );
+                self.fail(env, Retry::Cron);
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn bulk_timeout(&mut self, env: &Env<'_>) {
+        self.log(
+            LogLevel::Warning,
+            "Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter in valkey.conf to a larger value.".into(),
+        );
+        self.fail(env, Retry::AtOnce);
+    }
+}

@@ -1,0 +1,427 @@
+//! From the payload's header to a link that is up: receiving, loading, buffering, draining.
+
+use super::link::{Link, Main, Position, RdbState, Retry};
+use super::payload::{Header, Receiving};
+use super::types::*;
+use crate::LogLevel;
+use crate::text::printable;
+
+impl Link {
+    /// The line before a snapshot, on whichever connection brings it.
+    pub(super) fn header(&mut self, env: &Env<'_>, channel: Channel, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
+        let Some(header) = Header::parse(line) else {
+            let text = match line.first() {
+                Some(b'-') => format!(
+                    "PRIMARY aborted replication with an error: {}",
+                    printable(&line[1..])
+                ),
+                _ => format!(
+                    "Bad protocol from PRIMARY, the first byte is not '$' (we received '{}'), are you sure the host and port are right?",
+                    printable(line)
+                ),
+            };
+            self.log(LogLevel::Warning, text);
+            return self.fail(env, Retry::Cron);
+        };
+        let mode = env.config.load_mode;
+        let direct = mode == LoadMode::SwapDb || mode == LoadMode::OnEmptyDb && env.keyspace_empty;
+        let (sink, place) = if direct {
+            (Sink::Parser, "to parser")
+        } else {
+            (Sink::File, "to disk")
+        };
+        let size = match header {
+            Header::Sized(bytes) => {
+                self.log(
+                    LogLevel::Notice,
+                    format!(
+                        "PRIMARY <-> REPLICA sync: receiving {bytes} bytes from primary {place}"
+                    ),
+                );
+                Some(bytes)
+            }
+            Header::Marked(_) => {
+                self.log(
+                    LogLevel::Notice,
+                    format!("PRIMARY <-> REPLICA sync: receiving streamed RDB from primary with EOF {place}"),
+                );
+                None
+            }
+        };
+        let replid = match (&self.rdb, channel) {
+            (Some(rdb), Channel::Rdb) => rdb.replid,
+            _ => self.full.map(|(replid, _)| replid),
+        };
+        let same_history = replid.is_some() && replid == self.position.map(|p| p.replid);
+        self.loads += 1;
+        let payload = Payload {
+            load: LoadId(self.loads),
+            sink,
+            size,
+            mode: if direct { mode } else { LoadMode::Disabled },
+            serve_old: direct && mode == LoadMode::SwapDb && same_history,
+        };
+        if direct {
+            self.begin_load(payload.mode);
+        }
+        self.actions.push_back(Action::BeginPayload(payload));
+        self.receiving = Some(Receiving::new(payload, header));
+        match (&mut self.rdb, channel) {
+            (Some(rdb), Channel::Rdb) => rdb.state = RdbState::Payload,
+            _ => self.state = Main::Payload,
+        }
+    }
+
+    /// Snapshot bytes.
+    pub(super) fn take_payload(&mut self, env: &Env<'_>, data: &[u8]) -> Taken {
+        let Some(receiving) = &mut self.receiving else {
+            return Taken {
+                used: data.len(),
+                fate: Fate::Stale,
+            };
+        };
+        let (used, complete) = receiving.take(data);
+        if complete {
+            // The bytes themselves go to the sink after this call, so its end is announced by `payload_taken`.
+            self.complete = true;
+        }
+        let _ = env;
+        Taken {
+            used,
+            fate: Fate::Payload,
+        }
+    }
+
+    /// The bytes that `bytes` called [`Fate::Payload`] are with the sink. Call it after each of them.
+    pub fn payload_taken(&mut self, env: &Env<'_>) {
+        if !std::mem::take(&mut self.complete) {
+            return;
+        }
+        let Some(receiving) = &self.receiving else {
+            return;
+        };
+        let (payload, mark_bytes) = (receiving.payload, receiving.mark_bytes());
+        self.actions.push_back(Action::EndPayload {
+            load: payload.load,
+            mark_bytes,
+        });
+        match &mut self.rdb {
+            Some(rdb) => rdb.state = RdbState::Loading,
+            None => {
+                self.state = Main::Loading;
+                if let Some(conn) = self.main {
+                    self.actions.push_back(Action::PauseReading(conn));
+                }
+            }
+        }
+        if payload.sink == Sink::File {
+            self.begin_load(payload.mode);
+        }
+        self.actions.push_back(Action::Load(payload.load));
+        if let Some(result) = self.early.take() {
+            self.load_finished(env, payload.load, result);
+        }
+    }
+
+    /// The old data go now (or, with swapdb, when the new ones are complete).
+    fn begin_load(&mut self, mode: LoadMode) {
+        if mode != LoadMode::SwapDb {
+            self.drop_history();
+            self.log(
+                LogLevel::Notice,
+                "PRIMARY <-> REPLICA sync: Flushing old data".into(),
+            );
+        }
+        self.log(
+            LogLevel::Notice,
+            "PRIMARY <-> REPLICA sync: Loading DB in memory".into(),
+        );
+    }
+
+    fn drop_history(&mut self) {
+        if self.position.take().is_some() {
+            self.log(
+                LogLevel::Notice,
+                "Discarding previously cached primary state.".into(),
+            );
+        }
+        self.actions.push_back(Action::DropHistory);
+    }
+
+    /// The data are complete in memory and ready to be swapped in, or loading them failed.
+    pub fn load_finished(&mut self, env: &Env<'_>, load: LoadId, result: Loaded) {
+        let Some(payload) = self
+            .receiving
+            .as_ref()
+            .map(|r| r.payload)
+            .filter(|p| p.load == load)
+        else {
+            return;
+        };
+        let stream_db = match result {
+            Loaded::Ok { .. } if !self.is_loading() => {
+                self.early = Some(result);
+                return;
+            }
+            Loaded::Ok { stream_db } => stream_db,
+            Loaded::Failed(error) => return self.load_failed(env, payload, &error),
+        };
+        self.receiving = None;
+        if payload.mode == LoadMode::SwapDb {
+            self.drop_history();
+            self.log(
+                LogLevel::Notice,
+                "PRIMARY <-> REPLICA sync: Swapping active DB with loaded DB".into(),
+            );
+            self.log(
+                LogLevel::Notice,
+                "PRIMARY <-> REPLICA sync: Discarding old DB in background".into(),
+            );
+        }
+        match &mut self.rdb {
+            Some(rdb) => {
+                // The aux field is right where 8.0.1 primaries always say DB 0 in $ENDOFF.
+                rdb.stream_db = stream_db.or(rdb.stream_db);
+                rdb.state = RdbState::Loaded;
+                let adoption = Adoption {
+                    replid: rdb.replid,
+                    offset: rdb.offset,
+                    stream_db: rdb.stream_db,
+                };
+                self.adopt(adoption);
+                self.rdb_loaded(env);
+            }
+            None => {
+                let (replid, offset) = match self.full.take() {
+                    Some((replid, offset)) => (Some(replid), offset),
+                    None => (None, 0),
+                };
+                self.adopt(Adoption {
+                    replid,
+                    offset,
+                    stream_db,
+                });
+                self.finish_full(env, stream_db);
+            }
+        }
+    }
+
+    fn load_failed(&mut self, env: &Env<'_>, payload: Payload, error: &str) {
+        let place = if payload.sink == Sink::Parser {
+            "socket"
+        } else {
+            "disk"
+        };
+        self.log(
+            LogLevel::Warning,
+            format!("Failed trying to load the PRIMARY synchronization DB from {place}, check server logs."),
+        );
+        if !error.is_empty() {
+            self.log(LogLevel::Warning, printable(error.as_bytes()));
+        }
+        let text = match payload.mode {
+            LoadMode::SwapDb => "PRIMARY <-> REPLICA sync: Discarding temporary DB in background",
+            LoadMode::Disabled | LoadMode::OnEmptyDb => {
+                "PRIMARY <-> REPLICA sync: Discarding the half-loaded data"
+            }
+        };
+        self.log(LogLevel::Notice, text.into());
+        match self.rdb {
+            Some(_) => self.abort_dual(env, -1),
+            None => self.fail(env, Retry::AtOnce),
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        match &self.rdb {
+            Some(rdb) => rdb.state == RdbState::Loading,
+            None => self.state == Main::Loading,
+        }
+    }
+
+    fn adopt(&mut self, adoption: Adoption) {
+        self.position = adoption.replid.map(|replid| Position {
+            replid,
+            applied: adoption.offset,
+        });
+        self.read = adoption.offset;
+        self.actions.push_back(Action::Adopt(adoption));
+    }
+
+    pub(super) fn link_up(&mut self, stream_db: Option<u32>) {
+        self.state = Main::Connected;
+        self.up = true;
+        self.down_since_ms = None;
+        self.actions.push_back(Action::LinkUp { stream_db });
+    }
+
+    /// A classic full sync has its data.
+    fn finish_full(&mut self, env: &Env<'_>, stream_db: Option<u32>) {
+        self.log(
+            LogLevel::Notice,
+            "PRIMARY <-> REPLICA sync: Finished with success".into(),
+        );
+        self.actions.push_back(Action::RestartAof);
+        match self.main {
+            Some(conn) => {
+                self.link_up(stream_db);
+                self.send_ack(env);
+                self.actions.push_back(Action::ResumeReading(conn));
+            }
+            None => self.lost_meanwhile(env),
+        }
+    }
+
+    /// The main connection went away while we could do without it: continue from what we have.
+    fn lost_meanwhile(&mut self, env: &Env<'_>) {
+        self.log(LogLevel::Notice, "Connection with primary lost.".into());
+        self.fail(env, Retry::AtOnce);
+    }
+
+    /// Dual channel: the snapshot is in memory and its identity adopted.
+    fn rdb_loaded(&mut self, env: &Env<'_>) {
+        if let Some(conn) = self.rdb.as_mut().and_then(|r| r.conn.take()) {
+            self.actions.push_back(Action::Close(conn));
+        }
+        if self.state == Main::Buffering {
+            let stream_db = self.rdb.take().and_then(|r| r.stream_db);
+            if let Some(conn) = self.main {
+                self.actions.push_back(Action::PauseReading(conn));
+            }
+            self.link_up(stream_db);
+            self.state = Main::Draining;
+            self.last_newline_ms = env.now_ms;
+            self.actions.push_back(Action::Drain);
+        } else {
+            self.log(
+                LogLevel::Notice,
+                "PRIMARY <-> REPLICA sync: Finished with success".into(),
+            );
+            self.actions.push_back(Action::RestartAof);
+            self.last_io_ms = env.now_ms;
+        }
+    }
+
+    /// Dual channel: the main connection streams from the snapshot's offset on.
+    pub(super) fn main_joined(&mut self, env: &Env<'_>) {
+        let loaded = self
+            .rdb
+            .as_ref()
+            .is_some_and(|r| r.state == RdbState::Loaded);
+        if !loaded {
+            self.log(
+                LogLevel::Notice,
+                "Primary <-> REPLICA sync: Primary accepted a Partial Resynchronization, RDB load in background.".into(),
+            );
+            self.buffer.restart();
+            self.state = Main::Buffering;
+            return;
+        }
+        self.log(
+            LogLevel::Notice,
+            "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
+        );
+        self.log(
+            LogLevel::Debug,
+            "Dual channel sync - psync established after rdb load".into(),
+        );
+        self.buffer.restart();
+        let stream_db = self.rdb.take().and_then(|r| r.stream_db);
+        self.link_up(stream_db);
+        self.log(
+            LogLevel::Notice,
+            "Successfully streamed replication data into memory".into(),
+        );
+        self.send_ack(env);
+    }
+
+    /// Stream bytes that have to wait for the snapshot.
+    pub(super) fn take_buffered(&mut self, env: &Env<'_>, conn: Conn, data: &[u8]) -> Taken {
+        let used = self
+            .buffer
+            .push(data, env.config.buffer_bytes_max, env.config.backlog_bytes);
+        if used < data.len() && self.buffer.stop() {
+            self.log(
+                LogLevel::Notice,
+                "Replication buffer limit reached, stopping buffering.".into(),
+            );
+            self.actions.push_back(Action::PauseReading(conn));
+        }
+        match used {
+            0 => Taken {
+                used: 0,
+                fate: Fate::Hold,
+            },
+            _ => Taken {
+                used,
+                fate: Fate::Buffered,
+            },
+        }
+    }
+
+    /// The next run of buffered stream bytes to apply, after [`Action::Drain`]; `None` when the buffer is empty (then
+    /// the link goes on by itself) or the drain has been called off. Report what was applied before asking again.
+    pub fn drain(&mut self, env: &Env<'_>) -> Option<Vec<u8>> {
+        if self.state != Main::Draining {
+            return None;
+        }
+        self.last_io_ms = env.now_ms;
+        if let Some(block) = self.buffer.pop() {
+            self.read += block.len() as u64;
+            return Some(block);
+        }
+        self.buffer.clear();
+        self.state = Main::Connected;
+        self.log(
+            LogLevel::Notice,
+            "Successfully streamed replication data into memory".into(),
+        );
+        self.log(
+            LogLevel::Notice,
+            "PRIMARY <-> REPLICA sync: Finished with success".into(),
+        );
+        self.actions.push_back(Action::RestartAof);
+        match self.main {
+            Some(conn) => {
+                self.send_ack(env);
+                self.actions.push_back(Action::ResumeReading(conn));
+            }
+            None => self.lost_meanwhile(env),
+        }
+        None
+    }
+
+    pub(super) fn rdb_closed(&mut self, env: &Env<'_>, error: &str) {
+        let Some(rdb) = &mut self.rdb else { return };
+        rdb.conn = None;
+        match rdb.state {
+            RdbState::Loading | RdbState::Loaded => {}
+            RdbState::Payload => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("I/O error trying to sync with PRIMARY: {error}"),
+                );
+                self.abort_dual(env, -1);
+            }
+            _ => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("Error condition on socket for SYNC: {error}"),
+                );
+                self.abort_dual(env, -1);
+            }
+        }
+    }
+
+    /// Gives a dual-channel sync up: both connections, the snapshot and the buffer go.
+    pub(super) fn abort_dual(&mut self, env: &Env<'_>, psync_result: i32) {
+        self.log(
+            LogLevel::Notice,
+            format!("Aborting dual channel sync. Main channel psync result {psync_result}"),
+        );
+        self.fail(env, Retry::AtOnce);
+    }
+}

@@ -1,0 +1,128 @@
+//! Cuts at every byte: whatever connection breaks and wherever, both ends come to the same data again and nothing of
+//! the broken attempt is left.
+
+mod sim;
+
+use replication::replica::{Channel, LoadMode};
+use sim::world::{Cut, World};
+use std::rc::Rc;
+
+#[derive(Debug, Clone, Copy)]
+struct Mode {
+    dual: bool,
+    diskless: bool,
+    load: LoadMode,
+    /// Bytes a pipe moves per step.
+    chunk: usize,
+}
+
+/// A sync with writes before, during and after, and a cut. Returns the bytes the channel carried each way.
+fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
+    let mut world = World::new();
+    let (p, r) = (world.add("P"), world.add("R"));
+    world.chunk = mode.chunk;
+    let primary = Rc::make_mut(&mut world.nodes[p].primary);
+    (primary.dual_channel, primary.diskless_sync) = (mode.dual, mode.diskless);
+    primary.backlog_bytes = 16 * 1024;
+    let replica = Rc::make_mut(&mut world.nodes[r].replica);
+    (replica.dual_channel, replica.load_mode) = (mode.dual, mode.load);
+    world.write(p, 3, b"before");
+    world.write(r, 0, b"old");
+    world.cut = cut;
+    world.replicaof(r, p);
+    let mut carried = [(0, 0); 2];
+    for i in 0..60u32 {
+        // Writes fall between the small steps of the sync, not only between its phases.
+        for _ in 0..3 {
+            for wire in &world.wires {
+                let place = &mut carried[usize::from(wire.conn.channel == Channel::Rdb)];
+                *place = (place.0.max(wire.down.moved), place.1.max(wire.up.moved));
+            }
+            world.step();
+        }
+        if i % 6 == 0 {
+            world.write(p, i % 4, format!("during {i}").as_bytes());
+        }
+    }
+    for _ in 0..100 {
+        world.run(100);
+        if world.nodes[r].link.state().as_str() == "connected"
+            && world.nodes[p].data == world.nodes[r].data
+        {
+            break;
+        }
+    }
+    world.write(p, 9, b"after");
+    world.run(1500);
+    world.assert_same(p, r);
+    world.assert_clean();
+    assert_eq!(
+        world.nodes[p].hub.replicas_waiting_psync(),
+        0,
+        "a pin is left"
+    );
+    assert_eq!(
+        world.nodes[p]
+            .hub
+            .acked(world.nodes[p].hub.history().offset),
+        1
+    );
+    carried
+}
+
+fn cut_everywhere(mode: Mode) {
+    let carried = sync(mode, None);
+    for (channel, (down, up)) in [Channel::Main, Channel::Rdb].into_iter().zip(carried) {
+        for (down, bytes) in [(true, down), (false, up)] {
+            for after in 0..bytes {
+                let cut = Cut {
+                    channel,
+                    down,
+                    after,
+                };
+                let result = std::panic::catch_unwind(|| sync(mode, Some(cut)));
+                assert!(result.is_ok(), "{mode:?} {cut:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: false,
+        diskless: false,
+        load: LoadMode::Disabled,
+        chunk: 64,
+    });
+}
+
+#[test]
+fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: false,
+        diskless: true,
+        load: LoadMode::SwapDb,
+        chunk: 64,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        diskless: true,
+        load: LoadMode::Disabled,
+        chunk: 64,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        diskless: true,
+        load: LoadMode::SwapDb,
+        chunk: 17,
+    });
+}
