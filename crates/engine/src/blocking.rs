@@ -6,7 +6,7 @@
 
 use crate::client::ClientId;
 use crate::command::meta::Meta;
-use crate::effects::{DbKey};
+use crate::effects::DbKey;
 use crate::error::Error;
 use hashbrown::HashMap;
 use std::collections::{BTreeSet, VecDeque};
@@ -86,7 +86,9 @@ pub fn deadline_from_seconds(text: &[u8], now_ms: i64) -> Result<i64, Error> {
     if ms >= i64::MAX as f64 {
         return Err(Error::TIMEOUT_OUT_OF_RANGE);
     }
-    now_ms.checked_add(ms as i64).ok_or(Error::TIMEOUT_OUT_OF_RANGE)
+    now_ms
+        .checked_add(ms as i64)
+        .ok_or(Error::TIMEOUT_OUT_OF_RANGE)
 }
 
 /// Parses a timeout given in milliseconds, as WAIT takes it; returns the deadline, 0 for never.

@@ -188,7 +188,13 @@ pub struct Client {
 impl Client {
     /// A fresh connection.
     #[must_use]
-    pub fn new(id: ClientId, peer: Peer, attention: Arc<Attention>, now_ms: i64, protocol: Protocol) -> Self {
+    pub fn new(
+        id: ClientId,
+        peer: Peer,
+        attention: Arc<Attention>,
+        now_ms: i64,
+        protocol: Protocol,
+    ) -> Self {
         let mut flags = ClientFlags::default();
         flags.put(ClientFlags::UNIX, peer.unix);
         Client {
@@ -222,7 +228,9 @@ impl Client {
     /// Number of channels and patterns, as replies to SUBSCRIBE count them.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
-        self.subscriptions.as_ref().map_or(0, |subs| subs.channels.len() + subs.patterns.len())
+        self.subscriptions
+            .as_ref()
+            .map_or(0, |subs| subs.channels.len() + subs.patterns.len())
     }
 
     /// Bytes of output held for the client.

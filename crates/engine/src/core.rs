@@ -199,6 +199,12 @@ impl Core {
             && !self.config.save.rules().is_empty()
     }
 
+    /// Counts one turn of a connection that started at `start_ns`.
+    pub(crate) fn loop_turn(&mut self, start_ns: u64) {
+        self.stats.loop_cycles += 1;
+        self.stats.loop_us += self.now_ns.saturating_sub(start_ns) / 1000;
+    }
+
     /// A number for a new snapshot job.
     pub fn next_job(&mut self) -> u64 {
         self.saving.jobs += 1;

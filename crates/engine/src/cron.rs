@@ -1,13 +1,13 @@
 //! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
 
+use crate::blocking::OnTimeout;
 use crate::client::ClientFlags;
+use crate::config::MaxmemoryPolicy;
 use crate::core::Core;
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::host::Level;
 use crate::keys::{AccessClock, Expiry, Keys};
-use crate::config::MaxmemoryPolicy;
-use crate::blocking::OnTimeout;
 
 /// State of the active expire cycle between its slices.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,11 @@ impl Engine {
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
         self.keys.db = 0;
-        self.keys.expiry = if self.core.repl.is_replica() { Expiry::Hide } else { Expiry::Delete };
+        self.keys.expiry = if self.core.repl.is_replica() {
+            Expiry::Hide
+        } else {
+            Expiry::Delete
+        };
         refresh_access_clock(&mut self.keys, &self.core);
         let used = self.core.host.used_memory();
         self.core.stats.peak_memory = self.core.stats.peak_memory.max(used);
@@ -62,7 +66,11 @@ impl Engine {
     /// The next moment, in Unix milliseconds, at which a waiting client gives up.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        self.core.blocking.deadlines.first().map(|(deadline, _)| *deadline)
+        self.core
+            .blocking
+            .deadlines
+            .first()
+            .map(|(deadline, _)| *deadline)
     }
 
     /// Answers the waiting clients whose time is up.
@@ -89,15 +97,25 @@ impl Engine {
         let now_ms = (self.core.now_ns / 1_000_000) as i64;
         let stats = &mut self.core.stats;
         stats.rates.commands.sample(stats.processed, now_ms);
-        stats.rates.net_in.sample(stats.net_in + stats.net_repl_in, now_ms);
-        stats.rates.net_out.sample(stats.net_out + stats.net_repl_out, now_ms);
+        stats
+            .rates
+            .net_in
+            .sample(stats.net_in + stats.net_repl_in, now_ms);
+        stats
+            .rates
+            .net_out
+            .sample(stats.net_out + stats.net_repl_out, now_ms);
         stats.rates.repl_in.sample(stats.net_repl_in, now_ms);
         stats.rates.repl_out.sample(stats.net_repl_out, now_ms);
         stats.rates.loops.sample(stats.reads, now_ms);
     }
 
     fn expire_pause(&mut self) {
-        if self.core.pause.is_some_and(|pause| pause.until_ms <= self.keys.now_ms) {
+        if self
+            .core
+            .pause
+            .is_some_and(|pause| pause.until_ms <= self.keys.now_ms)
+        {
             unpause(&mut self.core);
         }
     }
@@ -110,11 +128,18 @@ impl Engine {
         let now_ms = self.keys.now_ms;
         let mut idle = Vec::new();
         for client in self.core.clients.iter() {
-            const EXEMPT: u32 =
-                ClientFlags::REPLICA | ClientFlags::PRIMARY | ClientFlags::BLOCKED | ClientFlags::PUBSUB | ClientFlags::PROTECTED;
+            const EXEMPT: u32 = ClientFlags::REPLICA
+                | ClientFlags::PRIMARY
+                | ClientFlags::BLOCKED
+                | ClientFlags::PUBSUB
+                | ClientFlags::PROTECTED;
             if !client.flags.has(EXEMPT)
                 && now_ms - client.last_interaction_ms > timeout * 1000
-                && !self.core.repl.hub.exempt_from_idle_timeout(replication::ClientId(client.id))
+                && !self
+                    .core
+                    .repl
+                    .hub
+                    .exempt_from_idle_timeout(replication::ClientId(client.id))
             {
                 idle.push(client.id);
             }
@@ -136,7 +161,13 @@ impl Engine {
         {
             return;
         }
-        let effort = self.core.config.active_expire_effort.unsigned_abs().clamp(1, 10) as u64 - 1;
+        let effort = self
+            .core
+            .config
+            .active_expire_effort
+            .unsigned_abs()
+            .clamp(1, 10) as u64
+            - 1;
         let hz = u64::from(self.core.config.hz.unsigned_abs().max(1));
         let budget_ns = (EXPIRE_CPU_PERCENT + 2 * effort) * 10_000_000 / hz;
         let start_ns = (self.core.clock.monotonic_ns)();
@@ -157,12 +188,16 @@ impl Engine {
                 // A full sweep at most: the cursor coming back to zero ends the database's turn.
                 let mut swept = false;
                 while looked < EXPIRE_CHECK_EVERY && !swept {
-                    cycle.cursors[db] = self.keys.dbs[db].scan_expires(cycle.cursors[db], &mut |entry| {
-                        looked += 1;
-                        if entry.expire_at_ms().is_some_and(|at| crate::keys::is_past(at, now_ms)) {
-                            due.push(Box::<[u8]>::from(entry.key()));
-                        }
-                    });
+                    cycle.cursors[db] =
+                        self.keys.dbs[db].scan_expires(cycle.cursors[db], &mut |entry| {
+                            looked += 1;
+                            if entry
+                                .expire_at_ms()
+                                .is_some_and(|at| crate::keys::is_past(at, now_ms))
+                            {
+                                due.push(Box::<[u8]>::from(entry.key()));
+                            }
+                        });
                     swept = cycle.cursors[db] == 0;
                 }
                 for key in &due {
@@ -187,7 +222,8 @@ impl Engine {
         }
         if sampled > 0 {
             let share = stale as f64 / sampled as f64 * 100.0;
-            self.core.stats.expired_stale_percent = share * 0.05 + self.core.stats.expired_stale_percent * 0.95;
+            self.core.stats.expired_stale_percent =
+                share * 0.05 + self.core.stats.expired_stale_percent * 0.95;
         }
         self.core.stats.expire_cycle_ns += (self.core.clock.monotonic_ns)() - start_ns;
         self.core.expire = cycle;
@@ -237,5 +273,8 @@ pub(crate) fn refresh_access_clock(keys: &mut Keys, core: &Core) {
 /// True for the policies that count how often a key is used.
 #[must_use]
 pub fn is_lfu(policy: MaxmemoryPolicy) -> bool {
-    matches!(policy, MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu)
+    matches!(
+        policy,
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+    )
 }

@@ -6,7 +6,6 @@ use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
 use crate::exec::{Args, Exec, Handler};
-use crate::host::Level;
 use crate::keys::{Expiry, Keys};
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -36,7 +35,8 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
     }
     x.meta = meta;
     x.client.last_command = Some(meta);
-    const SLOW: u32 = ClientFlags::MULTI | ClientFlags::PUBSUB | ClientFlags::REPLICA | ClientFlags::MONITOR;
+    const SLOW: u32 =
+        ClientFlags::MULTI | ClientFlags::PUBSUB | ClientFlags::REPLICA | ClientFlags::MONITOR;
     if x.core.gate
         || !x.client.authenticated
         || x.client.flags.has(SLOW)
@@ -63,14 +63,21 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
 
 fn find(core: &Core, args: Args<'_>) -> Result<(&'static Meta, Handler), Error> {
     let unknown = || Error::unknown_command(args);
-    let command = args.first().and_then(|name| meta::find(name)).ok_or_else(unknown)?;
+    let command = args
+        .first()
+        .and_then(|name| meta::find(name))
+        .ok_or_else(unknown)?;
     if command.is_container()
         && let Some(name) = args.get(1)
     {
-        let sub = command.subcommand(name).and_then(|sub| Some((sub, core.registry.handler(sub)?)));
+        let sub = command
+            .subcommand(name)
+            .and_then(|sub| Some((sub, core.registry.handler(sub)?)));
         return match sub {
             Some(found) => Ok(found),
-            None if core.registry.knows(command) => Err(Error::unknown_subcommand(command.name, name)),
+            None if core.registry.knows(command) => {
+                Err(Error::unknown_subcommand(command.name, name))
+            }
             None => Err(unknown()),
         };
     }
@@ -92,7 +99,10 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
         if meta.name == "exec" && x.client.flags.has(ClientFlags::MULTI) {
             // EXEC itself was refused: the transaction is over.
             crate::commands::transactions::discard(x);
-            let text = format!("EXECABORT Transaction discarded because of: {}", error.text());
+            let text = format!(
+                "EXECABORT Transaction discarded because of: {}",
+                error.text()
+            );
             write_error(x.core, x.out, &Error::Built(text));
             return Flow::Done;
         }
@@ -124,9 +134,17 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     if !x.client.authenticated && !flags.intersects(Flags::NO_AUTH) {
         return Err(Error::NO_AUTH);
     }
-    let queued_flags = x.client.transaction.as_ref().map_or(Flags::NONE, |t| t.flags);
+    let queued_flags = x
+        .client
+        .transaction
+        .as_ref()
+        .map_or(Flags::NONE, |t| t.flags);
     let is_exec = meta.name == "exec";
-    let effective = if is_exec { flags.and(queued_flags) } else { flags };
+    let effective = if is_exec {
+        flags.and(queued_flags)
+    } else {
+        flags
+    };
     let writes = effective.intersects(Flags::WRITE);
     let may_replicate = effective.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
     if x.core.config.maxmemory > 0 && !from_primary && x.core.loading == Loading::No {
@@ -135,7 +153,11 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
             return Err(Error::OOM);
         }
     }
-    if !from_primary && (writes || meta.name == "ping") && !x.core.repl.is_replica() && x.core.writes_stopped() {
+    if !from_primary
+        && (writes || meta.name == "ping")
+        && !x.core.repl.is_replica()
+        && x.core.writes_stopped()
+    {
         return Err(Error::MISCONF);
     }
     if !from_primary && writes && !x.core.repl.is_replica() && !x.core.repl.has_enough_replicas() {
@@ -148,8 +170,15 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
         && x.out.protocol == Protocol::V2
         && !matches!(
             meta.name,
-            "ping" | "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe" | "ssubscribe" | "sunsubscribe"
-                | "quit" | "reset"
+            "ping"
+                | "subscribe"
+                | "unsubscribe"
+                | "psubscribe"
+                | "punsubscribe"
+                | "ssubscribe"
+                | "sunsubscribe"
+                | "quit"
+                | "reset"
         )
     {
         return Err(Error::Built(format!(
@@ -177,7 +206,10 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
         return Err(Error::REPLICA_KEYSPACE);
     }
     if let Some(pause) = x.core.pause
-        && !x.client.flags.has(ClientFlags::REPLICA | ClientFlags::PRIMARY)
+        && !x
+            .client
+            .flags
+            .has(ClientFlags::REPLICA | ClientFlags::PRIMARY)
         && (pause.kind == PauseKind::All || may_replicate)
     {
         return Ok(Admitted::Postponed);
@@ -194,7 +226,10 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
 
 /// Commands that act at once between MULTI and EXEC.
 fn is_immediate(meta: &Meta) -> bool {
-    matches!(meta.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+    matches!(
+        meta.name,
+        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+    )
 }
 
 fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
@@ -212,11 +247,18 @@ fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
 
 fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
     // A transaction that will be refused anyway keeps nothing.
-    if !x.client.flags.has(ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN) {
+    if !x
+        .client
+        .flags
+        .has(ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN)
+    {
         let transaction = x.client.transaction.get_or_insert_default();
         transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
         transaction.flags = transaction.flags.and(meta.flags);
-        transaction.queue.push(Queued { meta, args: args.iter().map(|arg| (*arg).into()).collect() });
+        transaction.queue.push(Queued {
+            meta,
+            args: args.iter().map(|arg| (*arg).into()).collect(),
+        });
     }
     x.out.simple(b"QUEUED");
 }
@@ -228,7 +270,8 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     let out_mark = x.out.len();
     let dirty_before = x.keys.dirty;
     let outer_mode = std::mem::take(&mut x.keys.effects.mode);
-    if !x.core.monitors.is_empty() && !meta.flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
+    if !x.core.monitors.is_empty() && !meta.flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN))
+    {
         crate::commands::server::feed_monitors(x, args);
     }
     let result = handler(x, args);
@@ -263,7 +306,9 @@ fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args
     counters.failed += u64::from(failed);
     stats.processed += 1;
     if x.core.config.latency_tracking {
-        stats.latency[meta.id as usize].get_or_insert_default().record(nanos);
+        stats.latency[meta.id as usize]
+            .get_or_insert_default()
+            .record(nanos);
     }
     x.client.commands += 1;
     let usec = (nanos / 1000) as i64;
@@ -281,7 +326,14 @@ fn slow(x: &mut Exec<'_>, meta: &Meta, usec: i64, args: Args<'_>) {
     let redacted = redact(meta, args);
     let max = usize::try_from(x.core.config.slowlog_max_len).unwrap_or(usize::MAX);
     let now = x.keys.now_ms / 1000;
-    x.core.slowlog.push(now, usec, &redacted, &x.client.peer.addr, &x.client.name, max);
+    x.core.slowlog.push(
+        now,
+        usec,
+        &redacted,
+        &x.client.peer.addr,
+        &x.client.name,
+        max,
+    );
 }
 
 /// The arguments as logs may show them: secrets replaced.
@@ -291,11 +343,18 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
     let secret_from = match meta.full_name {
         "auth" => Some(1),
         "acl|setuser" | "acl|deluser" | "acl|getuser" => Some(2),
-        "hello" => shown.iter().position(|arg| arg.eq_ignore_ascii_case(b"auth")).map(|at| at + 1),
+        "hello" => shown
+            .iter()
+            .position(|arg| arg.eq_ignore_ascii_case(b"auth"))
+            .map(|at| at + 1),
         _ => None,
     };
     if let Some(from) = secret_from {
-        let until = if meta.full_name == "hello" { from + 2 } else { shown.len() };
+        let until = if meta.full_name == "hello" {
+            from + 2
+        } else {
+            shown.len()
+        };
         for arg in shown.iter_mut().take(until).skip(from) {
             *arg = HIDDEN;
         }
@@ -315,7 +374,9 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
 /// Deletes what reads have found expired.
 fn delete_expired(keys: &mut Keys) {
     for (db, key) in std::mem::take(&mut keys.effects.expired) {
-        let gone = keys.dbs[db].get(&key).is_some_and(|entry| keys.is_gone(entry));
+        let gone = keys.dbs[db]
+            .get(&key)
+            .is_some_and(|entry| keys.is_gone(entry));
         if gone && keys.expiry == Expiry::Delete {
             keys.delete_expired(db, &key);
         }
@@ -393,7 +454,8 @@ fn feed_stream(keys: &mut Keys, core: &mut Core) {
     }
     let mut start = 0;
     for op in &effects.ops {
-        core.repl.feed(op.db, &effects.bytes[start..op.end as usize]);
+        core.repl
+            .feed(op.db, &effects.bytes[start..op.end as usize]);
         start = op.end as usize;
     }
     if transaction {
@@ -416,11 +478,13 @@ fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: 
     if classes.contains(Classes::KEYSPACE) {
         let mut channel = format!("__keyspace@{db}__:").into_bytes();
         channel.extend_from_slice(key);
-        core.pubsub.publish(&mut core.clients, &channel, event.name.as_bytes());
+        core.pubsub
+            .publish(&mut core.clients, &channel, event.name.as_bytes());
     }
     if classes.contains(Classes::KEYEVENT) {
         let channel = format!("__keyevent@{db}__:{}", event.name);
-        core.pubsub.publish(&mut core.clients, channel.as_bytes(), key);
+        core.pubsub
+            .publish(&mut core.clients, channel.as_bytes(), key);
     }
 }
 
@@ -436,7 +500,11 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
         WaitFor::Keys(wanted) => {
             for key in wanted {
                 let key: DbKey = (blocked.db, key.clone());
-                core.blocking.queues.entry(key.clone()).or_default().push_back(id);
+                core.blocking
+                    .queues
+                    .entry(key.clone())
+                    .or_default()
+                    .push_back(id);
                 keys.add_blocked_key(key);
             }
         }
@@ -469,7 +537,10 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
                 keys.drop_blocked_key(&key);
             }
         }
-        WaitFor::Replicas { .. } => core.blocking.waiting_replicas.retain(|waiting| *waiting != id),
+        WaitFor::Replicas { .. } => core
+            .blocking
+            .waiting_replicas
+            .retain(|waiting| *waiting != id),
     }
     core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
     core.blocking.count -= 1;
@@ -479,15 +550,24 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
 
 /// Runs the commands of the clients that wait for `key` again, first come, first served.
 fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
-    let Some(waiting) = core.blocking.queues.get(key).map(|queue| Vec::from_iter(queue.iter().copied())) else {
+    let Some(waiting) = core
+        .blocking
+        .queues
+        .get(key)
+        .map(|queue| Vec::from_iter(queue.iter().copied()))
+    else {
         return;
     };
     for id in waiting {
         if keys.peek_in(key.0, &key.1).is_none() {
             break;
         }
-        let Some(slot) = core.clients.slot(id) else { continue };
-        let Some(mut client) = core.clients.take(slot) else { continue };
+        let Some(slot) = core.clients.slot(id) else {
+            continue;
+        };
+        let Some(mut client) = core.clients.take(slot) else {
+            continue;
+        };
         retry(keys, core, &mut client);
         core.clients.put_back(slot, client);
     }
@@ -495,8 +575,10 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
 
 /// Runs a waiting client's command once more; unblocks it if that gave a reply.
 pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    let Some((meta, args, db)) =
-        client.blocked.as_deref().map(|b| (b.meta, b.args.clone(), b.db))
+    let Some((meta, args, db)) = client
+        .blocked
+        .as_deref()
+        .map(|b| (b.meta, b.args.clone(), b.db))
     else {
         return;
     };
@@ -506,7 +588,15 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
     let mut out = std::mem::take(&mut client.out);
     let outer_db = std::mem::replace(&mut keys.db, db);
-    let mut x = Exec { keys, core, client, out: &mut out, meta, retrying: true, waits: false };
+    let mut x = Exec {
+        keys,
+        core,
+        client,
+        out: &mut out,
+        meta,
+        retrying: true,
+        waits: false,
+    };
     call(&mut x, handler, &args);
     let waits = x.waits;
     keys.db = outer_db;
@@ -519,9 +609,18 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
 }
 
 /// Unblocks a client with a reply of the caller's choice.
-pub(crate) fn unblock_with(keys: &mut Keys, core: &mut Core, id: ClientId, reply: impl FnOnce(&mut Core, &Client, &mut Reply)) {
-    let Some(slot) = core.clients.slot(id) else { return };
-    let Some(mut client) = core.clients.take(slot) else { return };
+pub(crate) fn unblock_with(
+    keys: &mut Keys,
+    core: &mut Core,
+    id: ClientId,
+    reply: impl FnOnce(&mut Core, &Client, &mut Reply),
+) {
+    let Some(slot) = core.clients.slot(id) else {
+        return;
+    };
+    let Some(mut client) = core.clients.take(slot) else {
+        return;
+    };
     if client.blocked.is_some() {
         let mut out = std::mem::take(&mut client.out);
         reply(core, &client, &mut out);
@@ -529,16 +628,4 @@ pub(crate) fn unblock_with(keys: &mut Keys, core: &mut Core, id: ClientId, reply
         unregister_blocked(keys, core, &mut client);
     }
     core.clients.put_back(slot, client);
-}
-
-/// Replies with an error from outside a handler, counting it.
-pub(crate) fn error_reply(core: &mut Core, out: &mut Reply, error: &Error) {
-    write_error(core, out, error);
-}
-
-/// Logs a panic that a handler let escape; there should be none.
-#[cold]
-pub(crate) fn count_panic(core: &mut Core, what: &str) {
-    core.stats.panics_caught += 1;
-    core.log(Level::Warning, &format!("A command handler failed an assertion: {what}"));
 }

@@ -61,7 +61,10 @@ impl Effects {
             return;
         }
         encode_command(&mut self.bytes, args);
-        self.ops.push(Op { db: db as u32, end: self.bytes.len() as u32 });
+        self.ops.push(Op {
+            db: db as u32,
+            end: self.bytes.len() as u32,
+        });
         self.pending = true;
     }
 }

@@ -34,6 +34,17 @@ pub enum Then {
     Close,
 }
 
+/// What a connection reports with each call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Bytes read since the last call.
+    pub received: usize,
+    /// Bytes of requests held back, complete ones included.
+    pub held: usize,
+    /// Bytes of output that the kernel has not taken yet.
+    pub unsent: usize,
+}
+
 /// How a batch went.
 #[derive(Clone, Copy, Debug)]
 pub struct Ran {
@@ -45,6 +56,10 @@ pub struct Ran {
 
 /// Most bytes of output a client that has not logged in may leave unread.
 const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 1024;
+/// Bytes of the stream given to a replica's connection at once.
+const STREAM_BYTES_MAX: usize = 512 * 1024;
+/// Pieces of the stream given to a replica's connection at once: what one vectored write takes.
+const STREAM_SLICES_MAX: usize = 64;
 /// Most bytes of query buffer before login.
 const UNAUTHENTICATED_QUERY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -99,7 +114,11 @@ impl Engine {
                     last_load_keys: (0, 0),
                     jobs: 0,
                 },
-                debug: DebugKnobs { active_expire: true, pause_after_fork: false, pause_cron: false },
+                debug: DebugKnobs {
+                    active_expire: true,
+                    pause_after_fork: false,
+                    pause_cron: false,
+                },
                 shutdown: None,
                 gate: false,
                 now_ns: (clock.monotonic_ns)(),
@@ -133,7 +152,11 @@ impl Engine {
     ///
     /// # Errors
     /// Too many clients, or protected mode.
-    pub fn connect(&mut self, peer: Peer, attention: Arc<Attention>) -> Result<(u32, ClientId), Error> {
+    pub fn connect(
+        &mut self,
+        peer: Peer,
+        attention: Arc<Attention>,
+    ) -> Result<(u32, ClientId), Error> {
         self.set_time();
         self.core.stats.connections += 1;
         if self.core.clients.len() >= self.core.config.maxclients as usize {
@@ -146,7 +169,11 @@ impl Engine {
             return Err(Error::PROTECTED);
         }
         let id = self.core.clients.next_id();
-        let protocol = if self.core.config.client_default_resp == 3 { Protocol::V3 } else { Protocol::V2 };
+        let protocol = if self.core.config.client_default_resp == 3 {
+            Protocol::V3
+        } else {
+            Protocol::V2
+        };
         let mut client = Box::new(Client::new(id, peer, attention, self.keys.now_ms, protocol));
         client.authenticated = no_password;
         Ok((self.core.clients.add(client), id))
@@ -158,10 +185,15 @@ impl Engine {
         let Some(mut client) = self.core.clients.take(slot) else {
             return;
         };
-        let closed = self.core.repl.with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
+        let closed = self
+            .core
+            .repl
+            .with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
         self.release_state(&mut client);
         if closed == replication::primary::Closed::Protected {
-            client.flags.set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
+            client
+                .flags
+                .set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
             self.core.clients.put_back(slot, client);
         } else {
             self.core.clients.release(slot, client.id);
@@ -184,38 +216,62 @@ impl Engine {
     /// Runs the requests of one client, from number `from` on.
     ///
     /// `buffer` is what the requests point into. `scratch` is an empty buffer to reply into; afterwards it holds all
-    /// output of the client that has not been taken yet.
-    pub fn run(&mut self, slot: u32, batch: &Batch, from: usize, buffer: &[u8], scratch: &mut Vec<u8>) -> Ran {
+    /// output of the client that has not been taken yet. It counts as written: what the kernel does not take at once is
+    /// told with the next call.
+    pub fn run(
+        &mut self,
+        slot: u32,
+        batch: &Batch,
+        from: usize,
+        buffer: &[u8],
+        io: Traffic,
+        scratch: &mut Vec<u8>,
+    ) -> Ran {
         let Some(mut client) = self.core.clients.take(slot) else {
-            return Ran { done: batch.len(), then: Then::Close };
+            return Ran {
+                done: batch.len(),
+                then: Then::Close,
+            };
         };
         self.set_time();
         self.core.stats.reads += 1;
+        self.core.stats.net_in += io.received as u64;
+        client.net_in += io.received as u64;
+        client.in_flight = io.unsent;
         client.last_interaction_ms = self.keys.now_ms;
-        client.query_bytes = buffer.len();
+        client.query_bytes = io.held;
         let base_ns = self.core.now_ns;
         let base_ms = self.keys.now_ms;
+        let mut out = Reply::with_buffer(std::mem::take(scratch), client.out.protocol);
         if !client.out.is_empty() {
-            scratch.extend_from_slice(client.out.as_bytes());
+            out.raw(client.out.as_bytes());
+            client.out.buffer_mut().clear();
         }
-        let mut out = Reply::with_buffer(Vec::new(), client.out.protocol);
-        std::mem::swap(out.buffer_mut(), scratch);
-        client.out.buffer_mut().clear();
         self.keys.expiry = self.expiry_for_clients();
         let mut done = from;
         let mut then = Then::Continue;
-        if !client.flags.has(ClientFlags::BLOCKED | ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+        if !client.flags.has(
+            ClientFlags::BLOCKED
+                | ClientFlags::PAUSED
+                | ClientFlags::CLOSE_NOW
+                | ClientFlags::CLOSE_AFTER_REPLY,
+        ) {
             while done < batch.len() {
                 let spans = batch.request(done);
                 if spans.is_empty() {
                     // An empty line: from a replica a sign of life, from anybody else nothing.
                     if client.flags.has(ClientFlags::REPLICA) {
-                        self.core.repl.with_hub(|hub, env| hub.newline(env, replication::ClientId(client.id)));
+                        self.core.repl.with_hub(|hub, env| {
+                            hub.newline(env, replication::ClientId(client.id))
+                        });
                     }
                     done += 1;
                     continue;
                 }
-                let args: SmallVec<[&[u8]; 8]> = spans.iter().map(|span| batch.bytes(buffer, *span)).collect();
+                let args: SmallVec<[&[u8]; 8]> = spans
+                    .iter()
+                    .map(|span| batch.bytes(buffer, *span))
+                    .collect();
                 self.keys.now_ms = base_ms + ((self.core.now_ns - base_ns) / 1_000_000) as i64;
                 match self.run_one(&mut client, &mut out, &args) {
                     Flow::Done => done += 1,
@@ -231,29 +287,48 @@ impl Engine {
                         break;
                     }
                 }
-                if client.flags.has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+                if client
+                    .flags
+                    .has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
+                {
                     break;
                 }
             }
-        } else if client.flags.has(ClientFlags::BLOCKED) {
+        } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
             then = Then::Wait;
         }
-        if client.flags.has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY) {
+        if client
+            .flags
+            .has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
+        {
             then = Then::Close;
         }
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
-        client.in_flight += scratch.len();
-        self.check_output(&mut client, &mut then);
+        self.hand_over(&mut client, scratch.len(), &mut then);
+        self.core.loop_turn(base_ns);
         self.core.clients.put_back(slot, client);
         Ran { done, then }
+    }
+
+    /// Counts output as written and checks the client's limits.
+    fn hand_over(&mut self, client: &mut Client, bytes: usize, then: &mut Then) {
+        if bytes > 0 {
+            self.core.stats.writes += 1;
+            self.core.stats.net_out += bytes as u64;
+            client.net_out += bytes as u64;
+            self.check_output(client, bytes, then);
+        }
     }
 
     #[inline]
     fn run_one(&mut self, client: &mut Client, out: &mut Reply, args: &[&[u8]]) -> Flow {
         self.keys.db = client.db;
-        self.keys.no_touch = client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
-        let quiet = client.flags.has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
+        self.keys.no_touch =
+            client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
+        let quiet = client
+            .flags
+            .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
         let mark = out.len();
         if quiet {
             let skip = client.flags.has(ClientFlags::REPLY_SKIP_NEXT);
@@ -261,9 +336,21 @@ impl Engine {
             client.flags.clear(ClientFlags::REPLY_SKIP_NEXT);
         }
         let meta = &meta::COMMANDS[0];
-        let mut x = Exec { keys: &mut self.keys, core: &mut self.core, client, out, meta, retrying: false, waits: false };
+        let mut x = Exec {
+            keys: &mut self.keys,
+            core: &mut self.core,
+            client,
+            out,
+            meta,
+            retrying: false,
+            waits: false,
+        };
         let flow = dispatch::process(&mut x, args);
-        if quiet && client.flags.has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP) {
+        if quiet
+            && client
+                .flags
+                .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP)
+        {
             out.truncate(mark);
             client.flags.clear(ClientFlags::REPLY_SKIP);
         }
@@ -282,7 +369,9 @@ impl Engine {
 
     /// The peer has violated the protocol: adds the error to its output and marks it to be closed.
     pub fn protocol_error(&mut self, slot: u32, error: ProtocolError) {
-        let Some(client) = self.core.clients.take(slot) else { return };
+        let Some(client) = self.core.clients.take(slot) else {
+            return;
+        };
         let mut client = client;
         let text = format!("ERR {error}");
         self.core.stats.count_error("ERR");
@@ -293,70 +382,70 @@ impl Engine {
         {
             let line = format!(
                 "Protocol error ({error}) from client: {}",
-                crate::commands::client::describe(&client, self.core.config.hide_user_data_from_log)
+                crate::commands::client::describe(
+                    &client,
+                    self.core.config.hide_user_data_from_log
+                )
             );
             self.core.log(Level::Verbose, &line);
         }
         self.core.clients.put_back(slot, client);
     }
 
-    /// Takes the output that others have caused, adding it to `scratch`; tells what the connection is to do.
-    pub fn take_output(&mut self, slot: u32, scratch: &mut Vec<u8>) -> Then {
+    /// Takes the output that others have caused; tells what the connection is to do.
+    pub fn take_output(&mut self, slot: u32, io: Traffic, scratch: &mut Vec<u8>) -> Then {
         let Some(mut client) = self.core.clients.take(slot) else {
             return Then::Close;
         };
         let mut then = Then::Continue;
+        client.in_flight = io.unsent;
         if client.flags.has(ClientFlags::CLOSE_NOW) {
             then = Then::Close;
         } else {
-            if scratch.is_empty() {
-                std::mem::swap(scratch, client.out.buffer_mut());
-            } else {
-                scratch.extend_from_slice(client.out.as_bytes());
-            }
-            client.in_flight += scratch.len();
-            client.out.buffer_mut().clear();
+            scratch.clear();
+            std::mem::swap(scratch, client.out.buffer_mut());
             if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
                 then = Then::Close;
             } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
                 then = Then::Wait;
             }
-            self.check_output(&mut client, &mut then);
+            self.hand_over(&mut client, scratch.len(), &mut then);
         }
         self.core.clients.put_back(slot, client);
         then
     }
 
-    /// The kernel has taken `bytes` of the client's output; `left` bytes are still in the connection's hands.
-    pub fn wrote(&mut self, slot: u32, bytes: usize, left: usize) {
-        self.core.stats.writes += 1;
-        self.core.stats.net_out += bytes as u64;
+    /// The kernel did not take all of a client's output: `unsent` bytes are left in the connection's hands.
+    pub fn unsent(&mut self, slot: u32, unsent: usize) {
         if let Some(mut client) = self.core.clients.take(slot) {
-            client.in_flight = left;
-            client.net_out += bytes as u64;
+            client.in_flight = unsent;
             self.core.clients.put_back(slot, client);
         }
     }
 
-    /// `bytes` have been read from the client. `held` of them wait for the rest of their request.
-    pub fn received(&mut self, slot: u32, bytes: usize, held: usize) -> Then {
-        self.core.stats.net_in += bytes as u64;
+    /// `held` bytes of the client's requests wait for more. Checks `client-query-buffer-limit`.
+    pub fn check_query_buffer(&mut self, slot: u32, held: usize) -> Then {
         let Some(mut client) = self.core.clients.take(slot) else {
             return Then::Close;
         };
-        client.net_in += bytes as u64;
         client.query_bytes = held;
         let limit = if client.authenticated {
             self.core.config.client_query_buffer_limit
         } else {
-            self.core.config.client_query_buffer_limit.min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
+            self.core
+                .config
+                .client_query_buffer_limit
+                .min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
         };
         let mut then = Then::Continue;
-        if held as u64 > limit {
+        if held as u64 > limit && !client.flags.has(ClientFlags::PRIMARY) {
             self.core.stats.query_buffer_disconnections += 1;
             let line = format!(
                 "Closing client that reached max query buffer length: {}",
-                crate::commands::client::describe(&client, self.core.config.hide_user_data_from_log)
+                crate::commands::client::describe(
+                    &client,
+                    self.core.config.hide_user_data_from_log
+                )
             );
             self.core.log(Level::Warning, &line);
             then = Then::Close;
@@ -365,14 +454,92 @@ impl Engine {
         then
     }
 
+    /// True when the client has logged in, or needs no login.
+    #[must_use]
+    pub fn is_authenticated(&self, id: ClientId) -> bool {
+        self.core
+            .clients
+            .get(id)
+            .is_some_and(|client| client.authenticated)
+    }
+
+    /// A handler has failed an assertion while this client's batch ran: forgets the client, counts it.
+    pub fn recover(&mut self, slot: u32, id: ClientId, what: &str) {
+        self.core.stats.panics_caught += 1;
+        self.core.log(
+            Level::Warning,
+            &format!("A command handler failed an assertion: {what}"),
+        );
+        if self.core.clients.take(slot).is_some() || self.core.clients.slot(id).is_some() {
+            self.core.clients.release(slot, id);
+        }
+    }
+
+    // ---- replicas -------------------------------------------------------------------------------------------------------
+
+    /// True for the connection of a replica, which is fed from the stream.
+    #[must_use]
+    pub fn is_replica(&self, id: ClientId) -> bool {
+        self.core.repl.hub.is_replica(replication::ClientId(id))
+    }
+
+    /// The kernel has taken `sent` bytes of the stream; what comes next is added to `slices`. Returns how many bytes.
+    pub fn stream(
+        &mut self,
+        id: ClientId,
+        sent: usize,
+        slices: &mut Vec<replication::Slice>,
+    ) -> usize {
+        let client = replication::ClientId(id);
+        self.core.repl.hub.sent(client, sent as u64);
+        self.core.stats.net_repl_out += sent as u64;
+        self.core
+            .repl
+            .hub
+            .read(client, STREAM_BYTES_MAX, STREAM_SLICES_MAX, slices)
+    }
+
+    /// The dump file has been written to a replica's connection, `bytes` of it.
+    pub fn dump_sent(&mut self, id: ClientId, bytes: u64) {
+        self.set_time();
+        self.core.stats.net_repl_out += bytes;
+        self.core
+            .repl
+            .with_hub(|hub, env| hub.file_sent(env, replication::ClientId(id)));
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// The snapshot child tells how far it is.
+    pub fn snapshot_progress(&mut self, report: crate::host::ChildReport) {
+        self.set_time();
+        crate::saving::progress(&self.keys, &mut self.core, report);
+    }
+
+    /// The snapshot child has ended.
+    pub fn snapshot_finished(&mut self, end: crate::host::SnapshotEnd) {
+        self.set_time();
+        crate::saving::finished(&mut self.keys, &mut self.core, end);
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+    }
+
+    /// SIGTERM or SIGINT has come.
+    pub fn shutdown(&mut self, options: crate::shutdown::Options) {
+        self.set_time();
+        crate::shutdown::begin(&mut self.keys, &mut self.core, options);
+    }
+
     /// Closes a client whose output has grown past its limits.
-    fn check_output(&mut self, client: &mut Client, then: &mut Then) {
-        let bytes = client.output_bytes();
+    fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) {
+        let bytes = client.output_bytes() + fresh;
         if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
             return;
         }
         let limits = &self.core.config.client_output_buffer_limit;
-        let limit = if client.flags.has(ClientFlags::PUBSUB) { limits.pubsub } else { limits.normal };
+        let limit = if client.flags.has(ClientFlags::PUBSUB) {
+            limits.pubsub
+        } else {
+            limits.normal
+        };
         let now_ms = self.core.monotonic_ms() as i64;
         let mut over = limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes;
         if limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes {
@@ -406,7 +573,7 @@ impl Engine {
         for slot in ids {
             if let Some(mut client) = self.core.clients.take(slot) {
                 let mut then = Then::Continue;
-                self.check_output(&mut client, &mut then);
+                self.check_output(&mut client, 0, &mut then);
                 if then == Then::Close {
                     client.attention.raise();
                 }
@@ -419,7 +586,10 @@ impl Engine {
 /// Forgets a snapshot channel whose grace period is over.
 pub(crate) fn forget_protected(core: &mut Core, id: ClientId) {
     if let Some(slot) = core.clients.slot(id)
-        && core.clients.get(id).is_some_and(|client| client.flags.has(ClientFlags::PROTECTED))
+        && core
+            .clients
+            .get(id)
+            .is_some_and(|client| client.flags.has(ClientFlags::PROTECTED))
         && core.clients.take(slot).is_some()
     {
         core.clients.release(slot, id);

@@ -192,7 +192,9 @@ impl Error {
     /// Too few or too many arguments for a command, named as `container|sub` or plain.
     #[cold]
     pub fn arity(full_name: &str) -> Self {
-        Error::Built(format!("ERR wrong number of arguments for '{full_name}' command"))
+        Error::Built(format!(
+            "ERR wrong number of arguments for '{full_name}' command"
+        ))
     }
 
     /// A text of our own making, starting with its code.
@@ -243,12 +245,18 @@ mod tests {
             Error::unknown_command(&[b"foo", b"a", b"b"]).to_string(),
             "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
         );
-        assert_eq!(Error::unknown_command(&[b"foo"]).to_string(), "ERR unknown command 'foo', with args beginning with: ");
+        assert_eq!(
+            Error::unknown_command(&[b"foo"]).to_string(),
+            "ERR unknown command 'foo', with args beginning with: "
+        );
         assert_eq!(
             Error::unknown_subcommand("config", b"x").to_string(),
             "ERR unknown subcommand 'x'. Try CONFIG HELP."
         );
-        assert_eq!(Error::arity("config|get").to_string(), "ERR wrong number of arguments for 'config|get' command");
+        assert_eq!(
+            Error::arity("config|get").to_string(),
+            "ERR wrong number of arguments for 'config|get' command"
+        );
         assert_eq!(Error::WRONG_TYPE.code(), "WRONGTYPE");
     }
 }

@@ -44,20 +44,30 @@ pub(crate) fn make_room(x: &mut Exec<'_>) -> bool {
 fn over_limit(x: &Exec<'_>) -> usize {
     let used = x.core.host.used_memory();
     let not_counted = x.core.repl.hub.memory().replicas as usize;
-    used.saturating_sub(not_counted).saturating_sub(usize::try_from(x.core.config.maxmemory).unwrap_or(usize::MAX))
+    used.saturating_sub(not_counted)
+        .saturating_sub(usize::try_from(x.core.config.maxmemory).unwrap_or(usize::MAX))
 }
 
 fn choose(x: &mut Exec<'_>, policy: MaxmemoryPolicy) -> Option<Candidate> {
     use MaxmemoryPolicy as P;
-    let volatile = matches!(policy, P::VolatileLru | P::VolatileLfu | P::VolatileRandom | P::VolatileTtl);
+    let volatile = matches!(
+        policy,
+        P::VolatileLru | P::VolatileLfu | P::VolatileRandom | P::VolatileTtl
+    );
     let random = matches!(policy, P::AllkeysRandom | P::VolatileRandom);
-    let samples = if random { 1 } else { x.core.config.maxmemory_samples.unsigned_abs() as usize };
+    let samples = if random {
+        1
+    } else {
+        x.core.config.maxmemory_samples.unsigned_abs() as usize
+    };
     let access = x.keys.access;
     let mut best: Option<Candidate> = None;
     let mut noise = x.keys.rng.next_u64();
     for db in 0..x.keys.dbs.len() {
         let mut look = |entry: &Entry| {
-            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let score = match policy {
                 P::VolatileTtl => u64::MAX - entry.expire_at_ms().unwrap_or(0).unsigned_abs(),
                 P::AllkeysRandom | P::VolatileRandom => noise,
@@ -65,7 +75,11 @@ fn choose(x: &mut Exec<'_>, policy: MaxmemoryPolicy) -> Option<Candidate> {
                 _ => u64::from(idle_seconds(access, entry.clock())),
             };
             if best.as_ref().is_none_or(|best| score > best.score) {
-                best = Some(Candidate { db, key: entry.key().into(), score });
+                best = Some(Candidate {
+                    db,
+                    key: entry.key().into(),
+                    score,
+                });
             }
         };
         let keys = &mut *x.keys;
@@ -91,9 +105,17 @@ fn evict(x: &mut Exec<'_>, candidate: &Candidate) {
     let Some(entry) = x.keys.dbs[candidate.db].remove(&candidate.key) else {
         return;
     };
-    x.keys.free(entry.into_value(), x.core.config.lazyfree_lazy_eviction);
+    x.keys
+        .free(entry.into_value(), x.core.config.lazyfree_lazy_eviction);
     x.keys.stats.evicted += 1;
-    let command: &[u8] = if x.core.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
-    x.keys.effects.push_op(candidate.db, &[command, &candidate.key]);
-    x.keys.changed_in(candidate.db, &candidate.key, Event::EVICTED, 0);
+    let command: &[u8] = if x.core.config.lazyfree_lazy_eviction {
+        b"UNLINK"
+    } else {
+        b"DEL"
+    };
+    x.keys
+        .effects
+        .push_op(candidate.db, &[command, &candidate.key]);
+    x.keys
+        .changed_in(candidate.db, &candidate.key, Event::EVICTED, 0);
 }

@@ -68,7 +68,13 @@ impl Exec<'_> {
     /// Waits until one of `keys` changes, then runs the command again. Write no reply before or after.
     ///
     /// Inside a transaction the timeout's reply is given at once.
-    pub fn block_on_keys(&mut self, keys: &[&[u8]], args: Args<'_>, deadline_ms: i64, on_timeout: OnTimeout) {
+    pub fn block_on_keys(
+        &mut self,
+        keys: &[&[u8]],
+        args: Args<'_>,
+        deadline_ms: i64,
+        on_timeout: OnTimeout,
+    ) {
         let mut unique: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
         for key in keys {
             if !unique.iter().any(|known| &**known == *key) {
@@ -79,7 +85,13 @@ impl Exec<'_> {
     }
 
     /// Waits for something.
-    pub fn block(&mut self, wait: WaitFor, args: Args<'_>, deadline_ms: i64, on_timeout: OnTimeout) {
+    pub fn block(
+        &mut self,
+        wait: WaitFor,
+        args: Args<'_>,
+        deadline_ms: i64,
+        on_timeout: OnTimeout,
+    ) {
         if self.must_not_block() {
             match on_timeout {
                 OnTimeout::NullArray => self.out.null_array(),
@@ -105,7 +117,10 @@ impl Exec<'_> {
 
     /// Publishes a message; returns how many clients receive it.
     pub fn publish(&mut self, channel: &[u8], payload: &[u8]) -> usize {
-        let receivers = self.core.pubsub.publish(&mut self.core.clients, channel, payload);
+        let receivers = self
+            .core
+            .pubsub
+            .publish(&mut self.core.clients, channel, payload);
         self.keys.effects.pending |= !self.core.pubsub.deferred.is_empty();
         receivers
     }

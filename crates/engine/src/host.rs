@@ -122,7 +122,8 @@ impl Attention {
 pub type HostError = String;
 
 /// Writes a snapshot to a sink, telling now and then how many keys are done; see [`crate::snapshot`].
-pub type WriteSnapshot<'a> = &'a dyn Fn(&mut dyn std::io::Write, &mut dyn FnMut(u64)) -> std::io::Result<()>;
+pub type WriteSnapshot<'a> =
+    &'a dyn Fn(&mut dyn std::io::Write, &mut dyn FnMut(u64)) -> std::io::Result<()>;
 
 /// What a snapshot child says of itself while it works.
 #[derive(Clone, Copy, Debug, Default)]
@@ -209,7 +210,11 @@ pub trait Host: Send {
     ///
     /// # Errors
     /// The fork failed.
-    fn start_snapshot(&mut self, job: &SnapshotJob, write: WriteSnapshot<'_>) -> Result<u32, HostError>;
+    fn start_snapshot(
+        &mut self,
+        job: &SnapshotJob,
+        write: WriteSnapshot<'_>,
+    ) -> Result<u32, HostError>;
     /// Kills the snapshot child; its end is reported as usual.
     fn kill_snapshot(&mut self);
     /// Opens the dump file.
@@ -226,7 +231,11 @@ pub trait Host: Send {
     ///
     /// # Errors
     /// Why it cannot be done; the parameter is then set back.
-    fn apply(&mut self, config: &crate::config::Config, parameter: crate::config::Param) -> Result<(), String>;
+    fn apply(
+        &mut self,
+        config: &crate::config::Config,
+        parameter: crate::config::Param,
+    ) -> Result<(), String>;
     /// Reads the configuration file for CONFIG REWRITE.
     ///
     /// # Errors

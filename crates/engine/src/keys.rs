@@ -3,13 +3,16 @@
 //! Every change of a key goes through [`Keys::changed`]: dirty counting, keyspace events, WATCH and blocked clients hang
 //! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
 
-use crate::effects::{DbKey, Effects};
 use crate::client::ClientId;
+use crate::effects::{DbKey, Effects};
 use crate::error::Error;
 use crate::notify::{Classes, Event};
 use crate::rng::Random;
 use hashbrown::HashMap;
-use keyspace::{Db, Entry, EntryMut, Hash, Limits, List, Set, StrHow, StrRef, Ttl, Type, Value, ValueMut, ValueRef, ZSet};
+use keyspace::{
+    Db, Entry, EntryMut, Hash, Limits, List, Set, StrHow, StrRef, Ttl, Type, Value, ValueMut,
+    ValueRef, ZSet,
+};
 
 /// What an expired key means to the running command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +112,12 @@ impl AccessClock {
     /// The LFU counter of `clock` after decay.
     #[must_use]
     pub fn decayed(self, clock: u32) -> u32 {
-        let AccessClock::Lfu { minutes, decay_minutes, .. } = self else {
+        let AccessClock::Lfu {
+            minutes,
+            decay_minutes,
+            ..
+        } = self
+        else {
             return clock & 0xff;
         };
         let elapsed = minutes.wrapping_sub(clock >> 8) & 0xffff;
@@ -148,7 +156,11 @@ impl Keys {
             hooks: 0,
             no_touch: false,
             access: AccessClock::Lru(0),
-            lazy: LazyFree { user_del: true, server_del: true, expire: true },
+            lazy: LazyFree {
+                user_del: true,
+                server_del: true,
+                expire: true,
+            },
             effects: Effects::default(),
             watched: HashMap::new(),
             blocked_on: HashMap::new(),
@@ -176,7 +188,13 @@ impl Keys {
         let Some(entry) = self.dbs[self.db].get(key) else {
             self.stats.misses += 1;
             if self.hooks & HOOK_EVENTS != 0 {
-                push_event(&mut self.effects, self.events_on, Event::KEY_MISS, self.db, key);
+                push_event(
+                    &mut self.effects,
+                    self.events_on,
+                    Event::KEY_MISS,
+                    self.db,
+                    key,
+                );
             }
             return None;
         };
@@ -191,7 +209,13 @@ impl Keys {
                 self.effects.pending = true;
             }
             if self.hooks & HOOK_EVENTS != 0 {
-                push_event(&mut self.effects, self.events_on, Event::KEY_MISS, self.db, key);
+                push_event(
+                    &mut self.effects,
+                    self.events_on,
+                    Event::KEY_MISS,
+                    self.db,
+                    key,
+                );
             }
             return None;
         }
@@ -219,7 +243,10 @@ impl Keys {
     #[inline]
     #[must_use]
     pub fn is_gone(&self, entry: &Entry) -> bool {
-        entry.expire_at_ms().is_some_and(|at| is_past(at, self.now_ms)) && self.expiry != Expiry::Ignore
+        entry
+            .expire_at_ms()
+            .is_some_and(|at| is_past(at, self.now_ms))
+            && self.expiry != Expiry::Ignore
     }
 
     /// Looks a key up to change it. An expired key is deleted first.
@@ -244,7 +271,9 @@ impl Keys {
     }
 
     fn expire_now_slow(&mut self, db: usize, key: &[u8]) -> bool {
-        let gone = self.dbs[db].get(key).is_some_and(|entry| self.is_gone(entry));
+        let gone = self.dbs[db]
+            .get(key)
+            .is_some_and(|entry| self.is_gone(entry));
         if gone && self.expiry == Expiry::Delete {
             self.delete_expired(db, key);
         }
@@ -390,7 +419,11 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn set_or_new(&mut self, key: &[u8], new: impl FnOnce() -> Set) -> Result<(&mut Set, &Limits), Error> {
+    pub fn set_or_new(
+        &mut self,
+        key: &[u8],
+        new: impl FnOnce() -> Set,
+    ) -> Result<(&mut Set, &Limits), Error> {
         let (entry, limits) = self.get_or_new(key, || Value::Set(Box::new(new())));
         match entry.into_value_mut() {
             ValueMut::Set(set) => Ok((set, limits)),
@@ -414,7 +447,11 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn zset_or_new(&mut self, key: &[u8], new: impl FnOnce() -> ZSet) -> Result<(&mut ZSet, &Limits), Error> {
+    pub fn zset_or_new(
+        &mut self,
+        key: &[u8],
+        new: impl FnOnce() -> ZSet,
+    ) -> Result<(&mut ZSet, &Limits), Error> {
         let (entry, limits) = self.get_or_new(key, || Value::ZSet(Box::new(new())));
         match entry.into_value_mut() {
             ValueMut::ZSet(zset) => Ok((zset, limits)),
@@ -482,7 +519,10 @@ impl Keys {
     #[inline]
     fn announce_new(&mut self, key: &[u8]) {
         let fresh = self.access.fresh();
-        if let (false, Some(entry)) = (matches!(self.access, AccessClock::Lru(0)), self.dbs[self.db].get(key)) {
+        if let (false, Some(entry)) = (
+            matches!(self.access, AccessClock::Lru(0)),
+            self.dbs[self.db].get(key),
+        ) {
             entry.set_clock(fresh);
         }
         if self.hooks & HOOK_EVENTS != 0 {
@@ -583,7 +623,9 @@ impl Keys {
 
     /// Has the clients blocked on the key looked at once the command is done.
     pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
-        if self.hooks & HOOK_BLOCKED != 0 && self.blocked_on.contains_key(&(db, key) as &dyn DbKeyRef) {
+        if self.hooks & HOOK_BLOCKED != 0
+            && self.blocked_on.contains_key(&(db, key) as &dyn DbKeyRef)
+        {
             self.effects.ready.push((db, key.into()));
             self.effects.pending = true;
         }
@@ -602,14 +644,21 @@ impl Keys {
     }
 
     fn arm(&mut self, hook: u8, on: bool) {
-        self.hooks = if on { self.hooks | hook } else { self.hooks & !hook };
+        self.hooks = if on {
+            self.hooks | hook
+        } else {
+            self.hooks & !hook
+        };
     }
 
     // ---- watching and blocking ----------------------------------------------------------------------------------------
 
     /// `client` wants to know when the key changes.
     pub(crate) fn watch(&mut self, db: usize, key: &[u8], client: ClientId) {
-        self.watched.entry((db, key.into())).or_default().push(client);
+        self.watched
+            .entry((db, key.into()))
+            .or_default()
+            .push(client);
         self.arm(HOOK_WATCH, true);
     }
 
@@ -634,7 +683,8 @@ impl Keys {
     pub(crate) fn touch_all_watchers(&mut self, db: usize, replacement: Option<&Db>) {
         for ((watched_db, key), clients) in &self.watched {
             let concerned = *watched_db == db
-                && (self.dbs[db].contains(key) || replacement.is_some_and(|other| other.contains(key)));
+                && (self.dbs[db].contains(key)
+                    || replacement.is_some_and(|other| other.contains(key)));
             if concerned {
                 self.effects.broken_watches.extend_from_slice(clients);
                 self.effects.pending = true;
@@ -680,7 +730,8 @@ impl Keys {
     /// The type of the key as TYPE prints it, `none` when it is missing.
     #[must_use]
     pub fn type_name(&self, key: &[u8]) -> &'static str {
-        self.peek(key).map_or("none", |entry| Type::name(entry.type_()))
+        self.peek(key)
+            .map_or("none", |entry| Type::name(entry.type_()))
     }
 }
 
@@ -700,7 +751,11 @@ fn touch(entry: &Entry, access: AccessClock, rng: &mut Random) {
                 entry.set_clock(seconds);
             }
         }
-        AccessClock::Lfu { minutes, log_factor, .. } => {
+        AccessClock::Lfu {
+            minutes,
+            log_factor,
+            ..
+        } => {
             let mut counter = access.decayed(entry.clock());
             if counter < 255 {
                 let base = f64::from(counter.saturating_sub(LFU_INIT));

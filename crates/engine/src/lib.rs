@@ -35,7 +35,7 @@ pub mod stats;
 mod testing;
 
 pub use client::{Client, ClientFlags, ClientId};
-pub use engine::{Engine, Ran, Then};
+pub use engine::{Engine, Ran, Then, Traffic};
 pub use error::{Error, Outcome};
 pub use exec::{Args, Exec, Handler};
 pub use keys::Keys;

@@ -14,27 +14,45 @@ pub struct Event {
 impl Event {
     /// An event for any type.
     pub const fn generic(name: &'static str) -> Event {
-        Event { class: Classes::GENERIC, name }
+        Event {
+            class: Classes::GENERIC,
+            name,
+        }
     }
     /// An event of strings.
     pub const fn string(name: &'static str) -> Event {
-        Event { class: Classes::STRING, name }
+        Event {
+            class: Classes::STRING,
+            name,
+        }
     }
     /// An event of lists.
     pub const fn list(name: &'static str) -> Event {
-        Event { class: Classes::LIST, name }
+        Event {
+            class: Classes::LIST,
+            name,
+        }
     }
     /// An event of sets.
     pub const fn set(name: &'static str) -> Event {
-        Event { class: Classes::SET, name }
+        Event {
+            class: Classes::SET,
+            name,
+        }
     }
     /// An event of hashes.
     pub const fn hash(name: &'static str) -> Event {
-        Event { class: Classes::HASH, name }
+        Event {
+            class: Classes::HASH,
+            name,
+        }
     }
     /// An event of sorted sets.
     pub const fn zset(name: &'static str) -> Event {
-        Event { class: Classes::ZSET, name }
+        Event {
+            class: Classes::ZSET,
+            name,
+        }
     }
 
     /// `del`.
@@ -44,11 +62,23 @@ impl Event {
     /// `persist`.
     pub const PERSIST: Event = Event::generic("persist");
     /// `expired`.
-    pub const EXPIRED: Event = Event { class: Classes::EXPIRED, name: "expired" };
+    pub const EXPIRED: Event = Event {
+        class: Classes::EXPIRED,
+        name: "expired",
+    };
     /// `evicted`.
-    pub const EVICTED: Event = Event { class: Classes::EVICTED, name: "evicted" };
+    pub const EVICTED: Event = Event {
+        class: Classes::EVICTED,
+        name: "evicted",
+    };
     /// `new`.
-    pub const NEW: Event = Event { class: Classes::NEW, name: "new" };
+    pub const NEW: Event = Event {
+        class: Classes::NEW,
+        name: "new",
+    };
     /// `keymiss`.
-    pub const KEY_MISS: Event = Event { class: Classes::KEY_MISS, name: "keymiss" };
+    pub const KEY_MISS: Event = Event {
+        class: Classes::KEY_MISS,
+        name: "keymiss",
+    };
 }

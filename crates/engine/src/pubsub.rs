@@ -38,7 +38,11 @@ impl Message<'_> {
     pub fn write(&self, out: &mut Reply) {
         match self {
             Message::Channel { channel, payload } => push(out, &[b"message", channel, payload]),
-            Message::Pattern { pattern, channel, payload } => push(out, &[b"pmessage", pattern, channel, payload]),
+            Message::Pattern {
+                pattern,
+                channel,
+                payload,
+            } => push(out, &[b"pmessage", pattern, channel, payload]),
             Message::Shard { channel, payload } => push(out, &[b"smessage", channel, payload]),
         }
     }
@@ -86,7 +90,12 @@ impl Deferred {
         let (channel, payload) = (&*self.channel, &*self.payload);
         match self.kind {
             Kind::Channel => Message::Channel { channel, payload }.write(out),
-            Kind::Pattern => Message::Pattern { pattern: &self.pattern, channel, payload }.write(out),
+            Kind::Pattern => Message::Pattern {
+                pattern: &self.pattern,
+                channel,
+                payload,
+            }
+            .write(out),
             Kind::Shard => Message::Shard { channel, payload }.write(out),
         }
     }
@@ -130,27 +139,67 @@ impl PubSub {
             receivers += ids.len();
             for id in ids {
                 let message = Message::Channel { channel, payload };
-                send(clients, &mut self.deferred, *id, Kind::Channel, b"", &message, channel, payload);
+                send(
+                    clients,
+                    &mut self.deferred,
+                    *id,
+                    Kind::Channel,
+                    b"",
+                    &message,
+                    channel,
+                    payload,
+                );
             }
         }
-        for (pattern, ids) in self.patterns.iter().filter(|(pattern, _)| glob_match(pattern, channel)) {
+        for (pattern, ids) in self
+            .patterns
+            .iter()
+            .filter(|(pattern, _)| glob_match(pattern, channel))
+        {
             receivers += ids.len();
             for id in ids {
-                let message = Message::Pattern { pattern, channel, payload };
-                send(clients, &mut self.deferred, *id, Kind::Pattern, pattern, &message, channel, payload);
+                let message = Message::Pattern {
+                    pattern,
+                    channel,
+                    payload,
+                };
+                send(
+                    clients,
+                    &mut self.deferred,
+                    *id,
+                    Kind::Pattern,
+                    pattern,
+                    &message,
+                    channel,
+                    payload,
+                );
             }
         }
         receivers
     }
 
     /// Sends a message to everybody who listens to a shard channel.
-    pub fn publish_shard(&mut self, clients: &mut Clients, channel: &[u8], payload: &[u8]) -> usize {
+    pub fn publish_shard(
+        &mut self,
+        clients: &mut Clients,
+        channel: &[u8],
+        payload: &[u8],
+    ) -> usize {
         let Some(ids) = self.shards.get(channel) else {
             return 0;
         };
         for id in ids {
             let message = Message::Shard { channel, payload };
-            send(clients, &mut self.deferred, *id, Kind::Shard, b"", &message, channel, payload);
+            send(
+                clients,
+                &mut self.deferred,
+                *id,
+                Kind::Shard,
+                b"",
+                &message,
+                channel,
+                payload,
+            );
         }
         ids.len()
     }
@@ -162,7 +211,10 @@ impl PubSub {
             Kind::Pattern => &self.patterns,
             Kind::Shard => &self.shards,
         };
-        map.keys().map(|name| &**name).filter(|name| pattern.is_none_or(|p| glob_match(p, name))).collect()
+        map.keys()
+            .map(|name| &**name)
+            .filter(|name| pattern.is_none_or(|p| glob_match(p, name)))
+            .collect()
     }
 
     /// How many listen to `name`.
@@ -183,7 +235,10 @@ impl PubSub {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one message, described twice: borrowed to send, by parts to keep")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one message, described twice: borrowed to send, by parts to keep"
+)]
 fn send(
     clients: &mut Clients,
     deferred: &mut Vec<(ClientId, Deferred)>,
@@ -201,7 +256,12 @@ fn send(
         }
         None => deferred.push((
             id,
-            Deferred { kind, pattern: pattern.into(), channel: channel.into(), payload: payload.into() },
+            Deferred {
+                kind,
+                pattern: pattern.into(),
+                channel: channel.into(),
+                payload: payload.into(),
+            },
         )),
     }
 }

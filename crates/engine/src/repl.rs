@@ -71,7 +71,9 @@ impl Repl {
     pub fn role(&self) -> Role {
         match &self.link {
             None => Role::Primary,
-            Some(link) if link.is_up() => Role::Replica { stream_db: link.stream_db },
+            Some(link) if link.is_up() => Role::Replica {
+                stream_db: link.stream_db,
+            },
             Some(_) => Role::ReplicaDown,
         }
     }
@@ -181,7 +183,9 @@ fn close(core: &mut Core, id: ClientId, reason: CloseReason) {
                 client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
                 client.attention.raise();
             }
-            CloseReason::Timeout | CloseReason::OutputLimit | CloseReason::HistoryChanged => client.close_now(),
+            CloseReason::Timeout | CloseReason::OutputLimit | CloseReason::HistoryChanged => {
+                client.close_now()
+            }
         }
     }
     if let Some(line) = line {
@@ -199,7 +203,11 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
                 .into_iter()
                 .filter_map(|target| {
                     let fd = core.clients.get(target.client.0)?.peer.fd;
-                    Some(SocketTarget { client: target.client.0, fd, prelude: target.prelude })
+                    Some(SocketTarget {
+                        client: target.client.0,
+                        fd,
+                        prelude: target.prelude,
+                    })
                 })
                 .collect(),
             eof_mark,
@@ -211,7 +219,10 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
         offset: job.offset,
         stream_db: i64::from(job.stream_db),
     };
-    let filter = crate::snapshot::Filter { data: !job.filter.exclude_data, functions: !job.filter.exclude_functions };
+    let filter = crate::snapshot::Filter {
+        data: !job.filter.exclude_data,
+        functions: !job.filter.exclude_functions,
+    };
     let request = SnapshotJob { id, target };
     match crate::saving::fork(keys, core, &request, Some(aux), filter, Some(job.id.0)) {
         Ok(pid) => {
@@ -223,8 +234,12 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
             }
         }
         Err(error) => {
-            core.log(Level::Warning, &format!("Can't save in background: fork: {error}"));
-            core.repl.with_hub(|hub, env| hub.snapshot_not_started(env, job.id));
+            core.log(
+                Level::Warning,
+                &format!("Can't save in background: fork: {error}"),
+            );
+            core.repl
+                .with_hub(|hub, env| hub.snapshot_not_started(env, job.id));
         }
     }
 }
@@ -236,9 +251,20 @@ fn serve_waiting(keys: &mut Keys, core: &mut Core) {
         return;
     }
     for id in core.blocking.waiting_replicas.clone() {
-        let Some(client) = core.clients.get(id) else { continue };
-        let Some(blocked) = client.blocked.as_deref() else { continue };
-        let WaitFor::Replicas { offset, replicas, aof_local } = blocked.wait else { continue };
+        let Some(client) = core.clients.get(id) else {
+            continue;
+        };
+        let Some(blocked) = client.blocked.as_deref() else {
+            continue;
+        };
+        let WaitFor::Replicas {
+            offset,
+            replicas,
+            aof_local,
+        } = blocked.wait
+        else {
+            continue;
+        };
         let done = match aof_local {
             None => core.repl.hub.acked(offset) as u64 >= replicas,
             Some(local) => local == 0 && core.repl.hub.acked_aof(offset) as u64 >= replicas,
@@ -252,7 +278,10 @@ fn serve_waiting(keys: &mut Keys, core: &mut Core) {
 /// The reply to WAIT and WAITAOF: how many have acknowledged by now.
 pub(crate) fn acknowledged(core: &mut Core, client: &crate::Client, out: &mut resp::Reply) {
     use crate::blocking::WaitFor;
-    if let Some(WaitFor::Replicas { offset, aof_local, .. }) = client.blocked.as_deref().map(|b| &b.wait) {
+    if let Some(WaitFor::Replicas {
+        offset, aof_local, ..
+    }) = client.blocked.as_deref().map(|b| &b.wait)
+    {
         match aof_local {
             None => out.uint(core.repl.hub.acked(*offset)),
             Some(_) => {
@@ -269,7 +298,9 @@ pub(crate) fn write_reply(out: &mut resp::Reply, reply: primary::Reply) -> Resul
     match reply {
         primary::Reply::Nothing => {}
         primary::Reply::Ok => out.ok(),
-        primary::Reply::Error(line) => return Err(Error::Built(line.trim_start_matches('-').to_owned())),
+        primary::Reply::Error(line) => {
+            return Err(Error::Built(line.trim_start_matches('-').to_owned()));
+        }
         primary::Reply::Line(line) => out.raw(&line),
     }
     Ok(())

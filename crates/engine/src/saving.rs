@@ -28,10 +28,16 @@ fn identity(core: &Core) -> Option<ReplicationAux> {
     let history = core.repl.hub.history();
     let stream_db = match &core.repl.link {
         Some(link) => i64::from(link.stream_db),
-        None if core.repl.hub.backlog().is_some() => core.repl.hub.stream_db().map_or(-1, i64::from),
+        None if core.repl.hub.backlog().is_some() => {
+            core.repl.hub.stream_db().map_or(-1, i64::from)
+        }
         None => return None,
     };
-    Some(ReplicationAux { replid: history.replid.to_string(), offset: history.offset, stream_db })
+    Some(ReplicationAux {
+        replid: history.replid.to_string(),
+        offset: history.offset,
+        stream_db,
+    })
 }
 
 /// Writes the dump file in the foreground.
@@ -42,7 +48,9 @@ pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
     let info = info(keys, core, None, Filter::ALL);
     let started = (core.clock.monotonic_ns)();
     let dbs = &keys.dbs;
-    let result = core.host.save(&|sink, progress| snapshot::write(dbs, &info, sink, progress));
+    let result = core
+        .host
+        .save(&|sink, progress| snapshot::write(dbs, &info, sink, progress));
     let now = keys.now_ms / 1000;
     core.saving.last_try_at = now;
     core.saving.last_ok = result.is_ok();
@@ -50,7 +58,8 @@ pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
         Ok(()) => {
             core.saving.dirty_at_save = keys.dirty;
             core.saving.last_save_at = now;
-            core.saving.last_seconds = (((core.clock.monotonic_ns)() - started) / 1_000_000_000) as i64;
+            core.saving.last_seconds =
+                (((core.clock.monotonic_ns)() - started) / 1_000_000_000) as i64;
             core.saving.saves += 1;
             core.log(Level::Notice, "DB saved on disk");
         }
@@ -75,7 +84,9 @@ pub(crate) fn fork(
     let info = info(keys, core, replication, filter);
     let started = (core.clock.monotonic_ns)();
     let dbs = &keys.dbs;
-    let result = core.host.start_snapshot(job, &|sink, progress| snapshot::write(dbs, &info, sink, progress));
+    let result = core.host.start_snapshot(job, &|sink, progress| {
+        snapshot::write(dbs, &info, sink, progress)
+    });
     let now = keys.now_ms / 1000;
     let to_file = matches!(job.target, SnapshotTarget::File);
     if to_file {
@@ -120,15 +131,26 @@ pub fn background_save(keys: &mut Keys, core: &mut Core) -> Result<(), Error> {
     if core.has_child() {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
-    let job = SnapshotJob { id: core.next_job(), target: SnapshotTarget::File };
+    let job = SnapshotJob {
+        id: core.next_job(),
+        target: SnapshotTarget::File,
+    };
     match fork(keys, core, &job, None, Filter::ALL, None) {
         Ok(pid) => {
-            core.log(Level::Notice, &format!("Background saving started by pid {pid}"));
+            core.log(
+                Level::Notice,
+                &format!("Background saving started by pid {pid}"),
+            );
             Ok(())
         }
         Err(error) => {
-            core.log(Level::Warning, &format!("Can't save in background: fork: {error}"));
-            Err(Error::built(format!("ERR Can't save in background: fork: {error}")))
+            core.log(
+                Level::Warning,
+                &format!("Can't save in background: fork: {error}"),
+            );
+            Err(Error::built(format!(
+                "ERR Can't save in background: fork: {error}"
+            )))
         }
     }
 }
@@ -147,7 +169,10 @@ pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
             && (core.saving.last_ok || now - core.saving.last_try_at > RETRY_SECONDS)
     });
     if let Some(rule) = due {
-        let line = format!("{} changes in {} seconds. Saving...", rule.changes, rule.seconds);
+        let line = format!(
+            "{} changes in {} seconds. Saving...",
+            rule.changes, rule.seconds
+        );
         core.log(Level::Notice, &line);
         // A failure is logged and remembered; the next turn tries again.
         let _ = background_save(keys, core);
@@ -188,7 +213,10 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
                 core.saving.saves += 1;
             }
             (Some(_), Some(signal)) => {
-                core.log(Level::Warning, &format!("Background saving terminated by signal {signal}"));
+                core.log(
+                    Level::Warning,
+                    &format!("Background saving terminated by signal {signal}"),
+                );
                 // A child we have killed ourselves says nothing about the disk.
                 core.saving.last_ok &= child.killed;
             }
@@ -200,9 +228,15 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
         core.refresh_gate();
     } else {
         match (&end.failed, end.signal) {
-            (None, _) => core.log(Level::Notice, "Background RDB transfer terminated with success"),
+            (None, _) => core.log(
+                Level::Notice,
+                "Background RDB transfer terminated with success",
+            ),
             (Some(_), Some(signal)) => {
-                core.log(Level::Warning, &format!("Background RDB transfer terminated by signal {signal}"));
+                core.log(
+                    Level::Warning,
+                    &format!("Background RDB transfer terminated by signal {signal}"),
+                );
             }
             (Some(_), None) => core.log(Level::Warning, "Background RDB transfer error"),
         }
@@ -210,10 +244,19 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
     let result = match end.failed {
         Some(_) => SnapshotResult::Failed { signal: end.signal },
         None if child.to_file => SnapshotResult::Disk { bytes: end.bytes },
-        None => SnapshotResult::Sockets { complete: end.complete.iter().copied().map(replication::ClientId).collect() },
+        None => SnapshotResult::Sockets {
+            complete: end
+                .complete
+                .iter()
+                .copied()
+                .map(replication::ClientId)
+                .collect(),
+        },
     };
     match child.replication {
-        Some(job) => core.repl.with_hub(|hub, env| hub.snapshot_finished(env, JobId(job), &result)),
+        Some(job) => core
+            .repl
+            .with_hub(|hub, env| hub.snapshot_finished(env, JobId(job), &result)),
         None => core.repl.with_hub(|hub, env| hub.schedule_snapshot(env)),
     }
     crate::repl::pump(keys, core);

@@ -42,9 +42,15 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> bool {
         }
         core.log(Level::Notice, "Waiting for replicas before shutting down.");
         core.repl.with_hub(|hub, env| hub.request_acks(env));
-        core.shutdown =
-            Some(Pending { save: options.save, force: options.force, deadline_ms: keys.now_ms + timeout_ms });
-        core.pause = Some(crate::core::Pause { kind: crate::core::PauseKind::Write, until_ms: i64::MAX });
+        core.shutdown = Some(Pending {
+            save: options.save,
+            force: options.force,
+            deadline_ms: keys.now_ms + timeout_ms,
+        });
+        core.pause = Some(crate::core::Pause {
+            kind: crate::core::PauseKind::Write,
+            until_ms: i64::MAX,
+        });
         core.refresh_gate();
         return false;
     }
@@ -76,7 +82,10 @@ pub fn abort(core: &mut Core) -> bool {
 /// Saves if asked to and ends the process. False when a save failed and the process goes on.
 fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> bool {
     if core.has_child() {
-        core.log(Level::Warning, "There is a child saving an .rdb. Killing it!");
+        core.log(
+            Level::Warning,
+            "There is a child saving an .rdb. Killing it!",
+        );
         if let Some(child) = &mut core.saving.child {
             child.killed = true;
         }
@@ -85,19 +94,34 @@ fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> 
     let replicas = core.repl.hub.connected_replicas();
     if replicas > 0 {
         let lagging = core.repl.hub.lagging().len();
-        let line = format!("{} of {replicas} replicas are in sync when shutting down.", replicas - lagging.min(replicas));
+        let line = format!(
+            "{} of {replicas} replicas are in sync when shutting down.",
+            replicas - lagging.min(replicas)
+        );
         core.log(Level::Notice, &line);
     }
     let wanted = save.unwrap_or_else(|| !core.config.save.rules().is_empty());
     if wanted {
-        core.log(Level::Notice, "Saving the final RDB snapshot before exiting.");
+        core.log(
+            Level::Notice,
+            "Saving the final RDB snapshot before exiting.",
+        );
         if let Err(error) = crate::saving::save_now(keys, core) {
             if !force {
-                core.log(Level::Warning, &format!("Error trying to save the DB, can't exit: {error}"));
-                core.log(Level::Warning, "Errors trying to shut down the server. Check the logs for more information.");
+                core.log(
+                    Level::Warning,
+                    &format!("Error trying to save the DB, can't exit: {error}"),
+                );
+                core.log(
+                    Level::Warning,
+                    "Errors trying to shut down the server. Check the logs for more information.",
+                );
                 return false;
             }
-            core.log(Level::Warning, &format!("Error trying to save the DB, exiting anyway: {error}"));
+            core.log(
+                Level::Warning,
+                &format!("Error trying to save the DB, exiting anyway: {error}"),
+            );
         }
     }
     core.log(Level::Warning, "Valkey is now ready to exit, bye bye...");

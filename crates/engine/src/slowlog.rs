@@ -34,8 +34,20 @@ pub struct SlowLog {
 
 impl SlowLog {
     /// Adds a command, dropping the oldest ones beyond `max`.
-    pub fn push(&mut self, at: i64, usec: i64, args: &[&[u8]], peer: &str, name: &[u8], max: usize) {
-        let kept = if args.len() > ARGS_MAX { ARGS_MAX - 1 } else { args.len() };
+    pub fn push(
+        &mut self,
+        at: i64,
+        usec: i64,
+        args: &[&[u8]],
+        peer: &str,
+        name: &[u8],
+        max: usize,
+    ) {
+        let kept = if args.len() > ARGS_MAX {
+            ARGS_MAX - 1
+        } else {
+            args.len()
+        };
         let mut shown: Vec<Vec<u8>> = args[..kept].iter().map(|arg| shorten(arg)).collect();
         if kept < args.len() {
             shown.push(format!("... ({} more arguments)", args.len() - kept).into_bytes());

@@ -25,7 +25,10 @@ pub struct Filter {
 
 impl Filter {
     /// Everything.
-    pub const ALL: Filter = Filter { data: true, functions: true };
+    pub const ALL: Filter = Filter {
+        data: true,
+        functions: true,
+    };
 }
 
 /// What goes into the header, and how to write.

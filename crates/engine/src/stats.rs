@@ -130,7 +130,10 @@ impl Stats {
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
         let peak_memory = self.peak_memory;
-        *self = Stats { peak_memory, ..Stats::default() };
+        *self = Stats {
+            peak_memory,
+            ..Stats::default()
+        };
     }
 }
 
@@ -200,7 +203,10 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Histogram { counts: [0; SUB_BUCKETS * (POWERS + 1)], total: 0 }
+        Histogram {
+            counts: [0; SUB_BUCKETS * (POWERS + 1)],
+            total: 0,
+        }
     }
 }
 
@@ -225,7 +231,11 @@ impl Histogram {
     /// Upper end of a bucket, in nanoseconds.
     fn upper(index: usize) -> u64 {
         let (shift, low) = (index / SUB_BUCKETS, (index % SUB_BUCKETS) as u64);
-        if shift == 0 { low } else { (((low | SUB_BUCKETS as u64) + 1) << shift >> 1).saturating_sub(1) }
+        if shift == 0 {
+            low
+        } else {
+            (((low | SUB_BUCKETS as u64) + 1) << shift >> 1).saturating_sub(1)
+        }
     }
 
     /// Number of durations counted.
@@ -253,9 +263,17 @@ impl Histogram {
     pub fn cumulative_by_power_of_two_us(&self) -> Vec<(u64, u64)> {
         let mut rows = Vec::new();
         let (mut bound_us, mut seen) = (1u64, 0u64);
-        for (index, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (index, count) in self
+            .counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+        {
             while Self::upper(index) > bound_us * 1000 {
-                if rows.last().map_or(seen > 0, |row: &(u64, u64)| row.1 != seen) {
+                if rows
+                    .last()
+                    .map_or(seen > 0, |row: &(u64, u64)| row.1 != seen)
+                {
                     rows.push((bound_us, seen));
                 }
                 bound_us *= 2;
@@ -275,11 +293,26 @@ mod tests {
 
     #[test]
     fn a_histogram_keeps_two_digits() {
-        for nanos in [1u64, 63, 64, 65, 127, 128, 1000, 12_345, 999_999, 123_456_789, 1_000_000_000] {
+        for nanos in [
+            1u64,
+            63,
+            64,
+            65,
+            127,
+            128,
+            1000,
+            12_345,
+            999_999,
+            123_456_789,
+            1_000_000_000,
+        ] {
             let mut histogram = Histogram::default();
             histogram.record(nanos);
             let back = histogram.percentile(50.0);
-            assert!(back >= nanos && back - nanos <= nanos / 32 + 1, "{nanos} gave {back}");
+            assert!(
+                back >= nanos && back - nanos <= nanos / 32 + 1,
+                "{nanos} gave {back}"
+            );
         }
     }
 
@@ -292,6 +325,12 @@ mod tests {
         let median = histogram.percentile(50.0);
         assert!((49_000..53_000).contains(&median), "{median}");
         assert!(histogram.percentile(100.0) >= 100_000);
-        assert_eq!(histogram.cumulative_by_power_of_two_us().last().map(|row| row.1), Some(100));
+        assert_eq!(
+            histogram
+                .cumulative_by_power_of_two_us()
+                .last()
+                .map(|row| row.1),
+            Some(100)
+        );
     }
 }

@@ -5,9 +5,10 @@
 use crate::client::Peer;
 use crate::config::{Config, Param};
 use crate::effects::encode_command;
-use crate::engine::Engine;
+use crate::engine::{Engine, Traffic};
 use crate::host::{
-    Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts, SnapshotJob, WriteSnapshot,
+    Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
+    SnapshotJob, WriteSnapshot,
 };
 use resp::{Batch, Decoder};
 use std::cell::Cell;
@@ -81,11 +82,24 @@ impl Driver {
     /// An engine with default parameters and one client, recording what it propagates.
     pub(crate) fn new() -> Self {
         NOW_US.set(1_000_000_000_000_000);
-        let clock = Clock { monotonic_ns: || NOW_US.get() * 1000, unix_us: || NOW_US.get() };
-        let config = Config { enable_debug_command: crate::config::ProtectedAction::Yes, ..Config::default() };
+        let clock = Clock {
+            monotonic_ns: || NOW_US.get() * 1000,
+            unix_us: || NOW_US.get(),
+        };
+        let config = Config {
+            enable_debug_command: crate::config::ProtectedAction::Yes,
+            ..Config::default()
+        };
         let engine = Engine::new(config, clock, Box::new(Quiet));
-        let mut driver = Driver { engine, slots: Vec::new() };
-        driver.engine.core.repl.with_hub(|hub, env| hub.ensure_backlog(env));
+        let mut driver = Driver {
+            engine,
+            slots: Vec::new(),
+        };
+        driver
+            .engine
+            .core
+            .repl
+            .with_hub(|hub, env| hub.ensure_backlog(env));
         driver.engine.keys.effects.recording = true;
         driver.client(0);
         driver
@@ -94,9 +108,17 @@ impl Driver {
     /// The slot of client number `index`, connected at its first use.
     fn client(&mut self, index: usize) -> u32 {
         while self.slots.len() <= index {
-            let peer =
-                Peer { addr: "127.0.0.1:1".into(), laddr: "127.0.0.1:2".into(), fd: 3, unix: false, loopback: true };
-            let (slot, _) = self.engine.connect(peer, Arc::new(Attention::default())).expect("there is room");
+            let peer = Peer {
+                addr: "127.0.0.1:1".into(),
+                laddr: "127.0.0.1:2".into(),
+                fd: 3,
+                unix: false,
+                loopback: true,
+            };
+            let (slot, _) = self
+                .engine
+                .connect(peer, Arc::new(Attention::default()))
+                .expect("there is room");
             self.slots.push(slot);
         }
         self.slots[index]
@@ -115,10 +137,12 @@ impl Driver {
         let mut decoder = Decoder::new(u64::MAX);
         decoder.authenticated = true;
         let mut batch = Batch::default();
-        decoder.decode(&mut buffer, &mut batch, usize::MAX).expect("the request is well formed");
+        decoder
+            .decode(&mut buffer, &mut batch, usize::MAX)
+            .expect("the request is well formed");
         let mut out = Vec::new();
-        self.engine.run(slot, &batch, 0, &buffer, &mut out);
-        self.engine.wrote(slot, out.len(), 0);
+        self.engine
+            .run(slot, &batch, 0, &buffer, Traffic::default(), &mut out);
         out
     }
 
@@ -126,8 +150,7 @@ impl Driver {
     pub(crate) fn pushed(&mut self, index: usize) -> Vec<u8> {
         let slot = self.client(index);
         let mut out = Vec::new();
-        self.engine.take_output(slot, &mut out);
-        self.engine.wrote(slot, out.len(), 0);
+        self.engine.take_output(slot, Traffic::default(), &mut out);
         out
     }
 
@@ -139,12 +162,20 @@ impl Driver {
         let mut decoder = Decoder::new(u64::MAX);
         decoder.authenticated = true;
         let mut batch = Batch::default();
-        decoder.decode(&mut buffer, &mut batch, usize::MAX).expect("the stream is well formed");
+        decoder
+            .decode(&mut buffer, &mut batch, usize::MAX)
+            .expect("the stream is well formed");
         let request = |index| {
-            let args = batch.request(index).iter().map(|arg| shown_word(batch.bytes(&buffer, *arg)));
+            let args = batch
+                .request(index)
+                .iter()
+                .map(|arg| shown_word(batch.bytes(&buffer, *arg)));
             args.collect::<Vec<_>>().join(" ")
         };
-        (0..batch.len()).map(request).filter(|line| !line.starts_with("SELECT ")).collect()
+        (0..batch.len())
+            .map(request)
+            .filter(|line| !line.starts_with("SELECT "))
+            .collect()
     }
 }
 
@@ -153,7 +184,11 @@ impl Driver {
 /// no `~` line asserts that nothing was); `+ ms` moves the clock.
 pub(crate) fn check(script: &str) {
     let mut driver = Driver::new();
-    let lines: Vec<&str> = script.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
@@ -171,7 +206,10 @@ pub(crate) fn check(script: &str) {
                 && let Ok(client) = client.parse::<usize>()
             {
                 let text = text.strip_prefix(' ').unwrap_or(text);
-                match expected_pushes.iter_mut().find(|(known, _)| *known == client) {
+                match expected_pushes
+                    .iter_mut()
+                    .find(|(known, _)| *known == client)
+                {
                     Some((_, texts)) => texts.push(text),
                     None => expected_pushes.push((client, vec![text])),
                 }
@@ -191,11 +229,19 @@ pub(crate) fn check(script: &str) {
             let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
             let reply = driver.send(client, &args);
             assert_eq!(shown(&reply), expected.join("\n"), "reply to: {request}");
-            assert_eq!(driver.propagated(offset), expected_stream, "propagated by: {request}");
+            assert_eq!(
+                driver.propagated(offset),
+                expected_stream,
+                "propagated by: {request}"
+            );
         }
         for (client, texts) in expected_pushes {
             let pushed = driver.pushed(client);
-            assert_eq!(shown(&pushed), texts.join("\n"), "sent to client {client} after: {line}");
+            assert_eq!(
+                shown(&pushed),
+                texts.join("\n"),
+                "sent to client {client} after: {line}"
+            );
         }
     }
 }
@@ -212,7 +258,10 @@ fn shown(mut bytes: &[u8]) -> String {
 }
 
 fn show_one<'a>(bytes: &'a [u8], indent: usize, text: &mut String) -> &'a [u8] {
-    let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("a line");
+    let end = bytes
+        .windows(2)
+        .position(|pair| pair == b"\r\n")
+        .expect("a line");
     let (line, rest) = (&bytes[1..end], &bytes[end + 2..]);
     let word = String::from_utf8_lossy(line).into_owned();
     match bytes[0] {
@@ -274,6 +323,13 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 fn shown_word(bytes: &[u8]) -> String {
-    let plain = !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'"');
-    if plain { String::from_utf8_lossy(bytes).into_owned() } else { quoted(bytes) }
+    let plain = !bytes.is_empty()
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && *byte != b'"');
+    if plain {
+        String::from_utf8_lossy(bytes).into_owned()
+    } else {
+        quoted(bytes)
+    }
 }

@@ -28,10 +28,13 @@ impl Registry {
     pub fn get() -> &'static Registry {
         static REGISTRY: OnceLock<Registry> = OnceLock::new();
         REGISTRY.get_or_init(|| {
-            let mut registry =
-                Registry { handlers: vec![None; meta::COUNT], known: vec![false; meta::COUNT] };
+            let mut registry = Registry {
+                handlers: vec![None; meta::COUNT],
+                known: vec![false; meta::COUNT],
+            };
             for (name, handler) in crate::commands::FAMILIES.iter().copied().flatten() {
-                let meta = meta::find_full(name.as_bytes()).expect("every handler names a command of the table");
+                let meta = meta::find_full(name.as_bytes())
+                    .expect("every handler names a command of the table");
                 registry.handlers[meta.id as usize] = Some(*handler);
                 registry.known[meta.id as usize] = true;
                 if let Some((container, _)) = name.split_once('|')

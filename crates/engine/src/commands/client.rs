@@ -8,7 +8,11 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::CLIENT_NAME`].
 pub(crate) fn check_name(name: &[u8]) -> Result<(), Error> {
-    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) { Ok(()) } else { Err(Error::CLIENT_NAME) }
+    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+        Ok(())
+    } else {
+        Err(Error::CLIENT_NAME)
+    }
 }
 
 /// The client as CLIENT LIST shows it.

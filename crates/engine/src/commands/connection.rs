@@ -58,7 +58,10 @@ fn echo(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, SELECT (since 1.0.0).
 fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let index = crate::number::int(args[1])?;
-    let index = usize::try_from(index).ok().filter(|index| *index < x.keys.dbs.len()).ok_or(Error::DB_OUT_OF_RANGE)?;
+    let index = usize::try_from(index)
+        .ok()
+        .filter(|index| *index < x.keys.dbs.len())
+        .ok_or(Error::DB_OUT_OF_RANGE)?;
     x.client.db = index;
     x.keys.db = index;
     x.out.ok();
@@ -75,7 +78,10 @@ fn may_enter(x: &Exec<'_>, user: &[u8], password: &[u8]) -> bool {
 fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     use sha2::Digest;
     let (a, b) = (sha2::Sha256::digest(a), sha2::Sha256::digest(b));
-    a.iter().zip(b.iter()).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+    a.iter()
+        .zip(b.iter())
+        .fold(0, |difference, (x, y)| difference | (x ^ y))
+        == 0
 }
 
 /// `AUTH [username] password`.
@@ -157,7 +163,11 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if let Some(version) = version {
         x.out.protocol = version;
     }
-    let role: &[u8] = if x.core.repl.is_replica() { b"replica" } else { b"master" };
+    let role: &[u8] = if x.core.repl.is_replica() {
+        b"replica"
+    } else {
+        b"master"
+    };
     let mode: &[u8] = b"standalone";
     let out = &mut *x.out;
     out.map(8);
@@ -199,7 +209,10 @@ fn quit(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, RESET (since 6.2.0).
 fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    if x.client.flags.has(ClientFlags::REPLICA | ClientFlags::PRIMARY) {
+    if x.client
+        .flags
+        .has(ClientFlags::REPLICA | ClientFlags::PRIMARY)
+    {
         return Err(Error::built("ERR can only reset normal client connections"));
     }
     let id = x.client.id;

@@ -12,7 +12,9 @@ pub(super) static COMMANDS: Family = &[
     ("psubscribe", |x, args| subscribe(x, args, Kind::Pattern)),
     ("ssubscribe", |x, args| subscribe(x, args, Kind::Shard)),
     ("unsubscribe", |x, args| unsubscribe(x, args, Kind::Channel)),
-    ("punsubscribe", |x, args| unsubscribe(x, args, Kind::Pattern)),
+    ("punsubscribe", |x, args| {
+        unsubscribe(x, args, Kind::Pattern)
+    }),
     ("sunsubscribe", |x, args| unsubscribe(x, args, Kind::Shard)),
     ("publish", publish),
     ("spublish", spublish),
@@ -36,13 +38,19 @@ fn names(client: &mut Client, kind: Kind) -> &mut hashbrown::HashSet<Box<[u8]>> 
 /// The number that a confirmation ends with: shard channels are counted apart.
 fn count(client: &Client, kind: Kind) -> usize {
     match kind {
-        Kind::Shard => client.subscriptions.as_ref().map_or(0, |subs| subs.shard_channels.len()),
+        Kind::Shard => client
+            .subscriptions
+            .as_ref()
+            .map_or(0, |subs| subs.shard_channels.len()),
         Kind::Channel | Kind::Pattern => client.subscription_count(),
     }
 }
 
 fn refresh_flag(client: &mut Client) {
-    let subscribed = client.subscriptions.as_ref().is_some_and(|subs| !subs.is_empty());
+    let subscribed = client
+        .subscriptions
+        .as_ref()
+        .is_some_and(|subs| !subs.is_empty());
     client.flags.put(ClientFlags::PUBSUB, subscribed);
     if !subscribed {
         client.subscriptions = None;
@@ -57,7 +65,10 @@ fn refresh_flag(client: &mut Client) {
 /// Source: Valkey command reference, SUBSCRIBE (since 2.0.0), SSUBSCRIBE (since 7.0.0).
 fn subscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     if x.must_not_block() && !x.out.is_v3() {
-        return Err(Error::built(format!("ERR {} isn't allowed in MULTI", x.meta.name.to_uppercase())));
+        return Err(Error::built(format!(
+            "ERR {} isn't allowed in MULTI",
+            x.meta.name.to_uppercase()
+        )));
     }
     let word: &[u8] = match kind {
         Kind::Channel => b"subscribe",
@@ -149,7 +160,10 @@ fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: itself.
 /// Source: Valkey command reference, SPUBLISH (since 7.0.0).
 fn spublish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let receivers = x.core.pubsub.publish_shard(&mut x.core.clients, args[1], args[2]);
+    let receivers = x
+        .core
+        .pubsub
+        .publish_shard(&mut x.core.clients, args[1], args[2]);
     x.keys.effects.pending |= !x.core.pubsub.deferred.is_empty();
     x.propagate_always();
     x.out.uint(receivers);

@@ -99,7 +99,13 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     set_with(x, args, key, value, &options)
 }
 
-fn set_with(x: &mut Exec<'_>, args: Args<'_>, key: &[u8], value: &[u8], options: &SetOptions) -> Outcome {
+fn set_with(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    key: &[u8],
+    value: &[u8],
+    options: &SetOptions,
+) -> Outcome {
     if options.get {
         reply_string_or_null(x.out, x.keys.string(key)?);
     }
@@ -114,7 +120,11 @@ fn set_with(x: &mut Exec<'_>, args: Args<'_>, key: &[u8], value: &[u8], options:
         }
     }
     let Expire::At { ms, .. } = options.expire else {
-        let ttl = if options.expire == Expire::Keep { Ttl::Keep } else { Ttl::Clear };
+        let ttl = if options.expire == Expire::Keep {
+            Ttl::Keep
+        } else {
+            Ttl::Clear
+        };
         x.keys.set_string(key, value, ttl, StrHow::Detect);
         x.keys.changed(key, SET, 1);
         if !options.get {
@@ -178,7 +188,10 @@ fn setnx(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, SETEX (since 2.0.0), PSETEX (since 2.6.0).
 fn set_expiring(x: &mut Exec<'_>, args: Args<'_>, unit_ms: i64) -> Outcome {
     let expire = set_options::relative(args[2], unit_ms, x.now_ms(), x.meta.name)?;
-    let options = SetOptions { expire, ..SetOptions::default() };
+    let options = SetOptions {
+        expire,
+        ..SetOptions::default()
+    };
     set_with(x, args, args[1], args[3], &options)
 }
 
@@ -244,7 +257,10 @@ fn getex(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             x.propagate_as(&[b"PEXPIREAT", key, itoa::Buffer::new().format(ms).as_bytes()]);
         }
         Expire::Persist => {
-            let had = x.keys.peek(key).is_some_and(|entry| entry.expire_at_ms().is_some());
+            let had = x
+                .keys
+                .peek(key)
+                .is_some_and(|entry| entry.expire_at_ms().is_some());
             if had {
                 x.keys.current_mut().set_expire(key, None);
                 x.keys.changed(key, Event::PERSIST, 1);
@@ -386,7 +402,13 @@ fn slice(bytes: &[u8], start: i64, end: i64) -> &[u8] {
     if start < 0 && end < 0 && start > end {
         return b"";
     }
-    let from_end = |index: i64| if index < 0 { index.saturating_add(len).max(0) } else { index };
+    let from_end = |index: i64| {
+        if index < 0 {
+            index.saturating_add(len).max(0)
+        } else {
+            index
+        }
+    };
     let (start, end) = (from_end(start), from_end(end).min(len - 1));
     match (usize::try_from(start), usize::try_from(end)) {
         (Ok(start), Ok(end)) if start <= end => bytes.get(start..=end).unwrap_or(b""),
@@ -445,7 +467,12 @@ fn add(x: &mut Exec<'_>, args: Args<'_>, by: i64) -> Outcome {
     let key = args[1];
     let new = match x.keys.write(key) {
         None => {
-            x.keys.set_string(key, itoa::Buffer::new().format(by).as_bytes(), Ttl::Clear, StrHow::Detect);
+            x.keys.set_string(
+                key,
+                itoa::Buffer::new().format(by).as_bytes(),
+                Ttl::Clear,
+                StrHow::Detect,
+            );
             by
         }
         Some(mut entry) => {
@@ -482,7 +509,9 @@ fn incrby(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: itself.
 /// Source: Valkey command reference, DECRBY (since 1.0.0).
 fn decrby(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let by = number::int(args[2])?.checked_neg().ok_or(Error::DECR_OVERFLOW)?;
+    let by = number::int(args[2])?
+        .checked_neg()
+        .ok_or(Error::DECR_OVERFLOW)?;
     add(x, args, by)
 }
 

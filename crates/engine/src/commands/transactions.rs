@@ -8,8 +8,13 @@ use crate::exec::{Args, Exec};
 use crate::keys::{Keys, is_past};
 use smallvec::SmallVec;
 
-pub(super) static COMMANDS: Family =
-    &[("multi", multi), ("exec", exec), ("discard", discard_command), ("watch", watch), ("unwatch", unwatch)];
+pub(super) static COMMANDS: Family = &[
+    ("multi", multi),
+    ("exec", exec),
+    ("discard", discard_command),
+    ("watch", watch),
+    ("unwatch", unwatch),
+];
 
 /// `MULTI`: from now on commands are queued.
 ///
@@ -41,7 +46,10 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let broken = x.client.flags.has(ClientFlags::WATCH_BROKEN)
         || x.client.watching.iter().any(|((db, key), was_expired)| {
             !was_expired
-                && x.keys.dbs[*db].get(key).and_then(|entry| entry.expire_at_ms()).is_some_and(|at| is_past(at, now_ms))
+                && x.keys.dbs[*db]
+                    .get(key)
+                    .and_then(|entry| entry.expire_at_ms())
+                    .is_some_and(|at| is_past(at, now_ms))
         });
     let refused = x.client.flags.has(ClientFlags::EXEC_REFUSED);
     let transaction = discard(x);
@@ -91,7 +99,9 @@ fn discard_command(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 
 /// Ends the client's transaction and its watches.
 pub(crate) fn discard(x: &mut Exec<'_>) -> Option<Box<Transaction>> {
-    x.client.flags.clear(ClientFlags::MULTI | ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN);
+    x.client
+        .flags
+        .clear(ClientFlags::MULTI | ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN);
     unwatch_all(x.keys, x.client);
     x.client.transaction.take()
 }
@@ -110,12 +120,20 @@ fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {
             let db = x.keys.db;
-            if x.client.watching.iter().any(|((known_db, known), _)| *known_db == db && &**known == *key) {
+            if x.client
+                .watching
+                .iter()
+                .any(|((known_db, known), _)| *known_db == db && &**known == *key)
+            {
                 continue;
             }
             let now_ms = x.keys.now_ms;
-            let expired =
-                x.keys.current().get(key).and_then(|entry| entry.expire_at_ms()).is_some_and(|at| is_past(at, now_ms));
+            let expired = x
+                .keys
+                .current()
+                .get(key)
+                .and_then(|entry| entry.expire_at_ms())
+                .is_some_and(|at| is_past(at, now_ms));
             x.keys.watch(db, key, x.client.id);
             x.client.watching.push(((db, (*key).into()), expired));
         }

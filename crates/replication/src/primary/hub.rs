@@ -192,7 +192,10 @@ impl Hub {
         let mut slices = Slices::new();
         backlog.read(&cursor, usize::MAX, usize::MAX, &mut slices);
         backlog.release(cursor);
-        slices.iter().flat_map(|slice| slice.iter().copied()).collect()
+        slices
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect()
     }
 
     /// The shared buffer, if there is one.

@@ -45,7 +45,9 @@ impl SetOptions {
                 b"nx" if options.when != When::IfPresent => options.when = When::IfAbsent,
                 b"xx" if options.when != When::IfAbsent => options.when = When::IfPresent,
                 b"get" => options.get = true,
-                b"keepttl" if matches!(options.expire, Expire::No | Expire::Keep) => options.expire = Expire::Keep,
+                b"keepttl" if matches!(options.expire, Expire::No | Expire::Keep) => {
+                    options.expire = Expire::Keep
+                }
                 other => rest = options.expire_option(other, rest, now_ms, command)?,
             }
         }
@@ -87,7 +89,14 @@ impl SetOptions {
     }
 
     /// Sends the command with its expiry made absolute.
-    pub(super) fn propagate(&self, x: &mut Exec<'_>, args: Args<'_>, key: &[u8], value: &[u8], ms: i64) {
+    pub(super) fn propagate(
+        &self,
+        x: &mut Exec<'_>,
+        args: Args<'_>,
+        key: &[u8],
+        value: &[u8],
+        ms: i64,
+    ) {
         if matches!(self.expire, Expire::At { as_pxat: true, .. }) && x.meta.name == "set" {
             x.propagate_as(args);
             return;
@@ -104,14 +113,22 @@ fn invalid(command: &str) -> Error {
 }
 
 /// An expiry so many units of `unit_ms` from now.
-pub(super) fn relative(value: &[u8], unit_ms: i64, now_ms: i64, command: &str) -> Result<Expire, Error> {
+pub(super) fn relative(
+    value: &[u8],
+    unit_ms: i64,
+    now_ms: i64,
+    command: &str,
+) -> Result<Expire, Error> {
     let ms = positive_ms(value, unit_ms, command)?;
     let ms = ms.checked_add(now_ms).ok_or_else(|| invalid(command))?;
     Ok(Expire::At { ms, as_pxat: false })
 }
 
 fn absolute(value: &[u8], unit_ms: i64, command: &str) -> Result<Expire, Error> {
-    Ok(Expire::At { ms: positive_ms(value, unit_ms, command)?, as_pxat: unit_ms == 1 })
+    Ok(Expire::At {
+        ms: positive_ms(value, unit_ms, command)?,
+        as_pxat: unit_ms == 1,
+    })
 }
 
 fn positive_ms(value: &[u8], unit_ms: i64, command: &str) -> Result<i64, Error> {
