@@ -16,7 +16,7 @@
 //!
 //! The tree holds copies of handles; what they point to must stay alive and unchanged while they are in it.
 
-/// Items of a leaf at most. 64 against 32 was measured to be as fast and to take 1.5 bytes less an item.
+/// Items of a leaf at most. Against 32 as fast within the noise, and 1.4 bytes less an item (19.1 of 1 M random scores).
 const LEAF_MAX: usize = 64;
 /// Children of an inner node at most.
 const INNER_MAX: usize = 32;
