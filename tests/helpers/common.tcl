@@ -22,7 +22,7 @@ proc helper_client {host port db seed} {
 
 # Run the program; losing the connection is its normal end.
 proc helper_main {code} {
-    if {[catch $code message options]} {
+    if {[catch {uplevel 1 $code} message options]} {
         if {[regexp {^(I/O error|couldn't open socket)} $message]} {
             exit 0
         }

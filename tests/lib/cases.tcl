@@ -11,6 +11,7 @@ namespace eval cases {
     variable ran 0
     variable marks {}
     variable soft_failures {}
+    variable place 0
 }
 
 proc cases::configure {options} {
@@ -123,6 +124,7 @@ proc cases::leave {name line code status value options} {
         if {$::stop_on_failure} {
             wait_for_enter "Test stopped"
         }
+        replstream::close_all
         servers::after_failure
     }
 }
@@ -162,11 +164,24 @@ proc cases::context {} {
     return $text
 }
 
-# An error outside tests.
+# Where an error outside of tests came from: the innermost block that knows wins.
+proc cases::remember_place {code options} {
+    variable place
+    set start [catalog::line_of $unit::text $code]
+    if {$place == 0 && $start > 0
+            && [regexp {\("uplevel" body line (\d+)\)\s+invoked from within\s+"uplevel #\$level \$code"} \
+                [dict get $options -errorinfo] - line]} {
+        set place [expr {$start + $line - 1}]
+    }
+}
+
+# Report an error outside of tests.
 proc cases::setup_failed {message options} {
-    set line 0
-    foreach pattern {{file "([^"]*)" line (\d+)}} {
-        foreach {- file number} [regexp -all -inline $pattern [dict get $options -errorinfo]] {
+    variable place
+    set line $place
+    set place 0
+    if {$line == 0} {
+        foreach {- file number} [regexp -all -inline {file "([^"]*)" line (\d+)} [dict get $options -errorinfo]] {
             if {[file normalize $file] eq [file normalize $unit::path]} {
                 set line $number
             }

@@ -104,7 +104,7 @@ proc wait_for_ofs_sync {one other} {
 
 proc wait_replica_online {client {replica 0} {tries 50} {delay 100}} {
     wait_for_condition $tries $delay {
-        [string match "*slave$replica:*,state=online*" [$client info replication]]
+        [string match "*slave$replica:*,state=online*" [{*}$client info replication]]
     } else {
         fail "replica $replica is not online"
     }
@@ -115,7 +115,7 @@ proc verify_replica_online {client replica tries} {
 }
 
 proc wait_done_loading {client} {
-    wait_for_condition 50 100 {![catch {$client ping} reply] && $reply eq "PONG"} else {
+    wait_for_condition 50 100 {![catch {{*}$client ping} reply] && $reply eq "PONG"} else {
         fail "Loading DB is taking too much time."
     }
 }
@@ -145,7 +145,7 @@ proc wait_for_watched_clients_count {count {tries 100} {delay 10} {level 0}} {
 }
 
 proc wait_for_value_to_propegate_to_replica {primary replica key} {
-    wait_for_condition 50 100 {[$primary get $key] eq [$replica get $key]} else {
+    wait_for_condition 50 100 {[{*}$primary get $key] eq [{*}$replica get $key]} else {
         fail "value of $key did not reach the replica"
     }
 }

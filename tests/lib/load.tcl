@@ -21,6 +21,7 @@ proc load::stop {pid} {
         fail "the load process $pid survived SIGKILL"
     }
     set pids [lsearch -all -inline -not -exact $pids $pid]
+    return ""
 }
 
 proc load::stop_all {} {

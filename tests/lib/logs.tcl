@@ -167,6 +167,15 @@ proc crashlog_from_file {path} {
     return [string range $text [string last \n $text $at]+1 end]
 }
 
+# The part of a crash report worth reading at once: up to the registers.
+proc logs::crash_report {text} {
+    set at [string first "------ REGISTERS" $text]
+    if {$at > 0} {
+        set text [string range $text 0 $at-1]
+    }
+    return [diff::short [string trimright $text] 6000]
+}
+
 # Sanitizer reports in a file.
 proc sanitizer_errors_from_file {path} {
     set text [logs::from $path 0]

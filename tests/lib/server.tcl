@@ -8,7 +8,6 @@
 namespace eval servers {
     variable running {}
     variable count 0
-    # Pids that the harness itself, or a test on purpose, brought down.
     variable start_tries 20
     variable start_ms 120000
 }
@@ -61,10 +60,8 @@ proc servers::open_client {host port {defer 0}} {
     set client [valkey $host $port $defer $::tls]
     if {!$::singledb} {
         $client select 9
-        set word OK
     } else {
         $client ping
-        set word PONG
     }
     if {$defer} {
         $client read
@@ -129,8 +126,8 @@ proc servers::crash_since {marks code} {
             set log [logs::from $path [dict get $marks $path]]
             foreach pattern $logs::crash_words {
                 if {[regexp -indices -- $pattern $log at]} {
-                    append text "the server with pid $pid crashed:\n[diff::short \
-                        [string range $log [lindex $at 0] end] 6000]\n"
+                    append text "the server with pid $pid crashed:\n[logs::crash_report \
+                        [string range $log [lindex $at 0] end]]\n"
                     break
                 }
             }
@@ -193,6 +190,7 @@ proc start_server {options {code undefined}} {
     } value failure]
     tags::pop
     if {$status == 1} {
+        cases::remember_place $code $failure
         # The outermost block reports, and the file goes on behind it.
         if {[llength $::servers] == 0 && $code ne "undefined"} {
             cases::setup_failed $value $failure
@@ -214,7 +212,6 @@ proc servers::settings {options} {
         }
         dict set settings $key $value
     }
-    dict set settings tags [join [list [dict get $settings tags]]]
     return $settings
 }
 
@@ -421,6 +418,9 @@ proc servers::run {settings code level} {
     set server [lindex $::servers $depth-1]
     set ::servers [lrange $::servers 0 $depth-2]
     catch {[dict get $server client] close}
+    if {$depth == 1} {
+        replstream::close_all
+    }
     set problem [stop $server]
     if {![string is true -strict [dict get $settings keep_persistence]] && $status != 1} {
         clean_persistence $server
@@ -465,7 +465,8 @@ proc servers::forget {pid} {
     channel::send gone $pid
 }
 
-# Bring a server down: TERM, after 10 s SEGV for a stack trace, after 20 s KILL.
+# Bring a server down: TERM, after 15 s SEGV for a stack trace, after 25 s KILL. (A
+# primary may wait 10 s for a replica that went away without a word.)
 # Returns a text when it had to be forced, or is the victim of a sanitizer.
 proc servers::stop {server} {
     set pid [dict get $server pid]
@@ -480,11 +481,11 @@ proc servers::stop {server} {
     reaper::signal CONT $pid
     while {[reaper::alive $pid]} {
         set waited [expr {([clock milliseconds] - $start) / 1000.0 / $::slow_factor}]
-        if {$stage == 0 && $waited > 10} {
+        if {$stage == 0 && $waited > 15} {
             incr stage
-            set problem "the server with pid $pid did not end within 10 s of SIGTERM"
+            set problem "the server with pid $pid did not end within 15 s of SIGTERM"
             reaper::signal SEGV $pid
-        } elseif {$stage == 1 && $waited > 20} {
+        } elseif {$stage == 1 && $waited > 25} {
             incr stage
             reaper::signal KILL [concat [reaper::descendants $pid] $pid]
         }
@@ -511,6 +512,7 @@ proc kill_server {server} {
         catch {[dict get $server client] close}
     }
     servers::stop $server
+    return ""
 }
 
 proc servers::kill_all {} {
@@ -549,4 +551,5 @@ proc restart_server {level wait_ready rotate_logs {reconnect 1} {shutdown sigter
     if {$reconnect} {
         reconnect $level
     }
+    return ""
 }

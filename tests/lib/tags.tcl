@@ -54,7 +54,8 @@ proc tags::check_known {list} {
 
 proc tags::push {list} {
     variable stack
-    set list [lmap tag $list {alias $tag}]
+    # A tag written as a sentence is several tags.
+    set list [lmap tag [join $list] {alias $tag}]
     check_known $list
     lappend stack $list
 }

@@ -271,8 +271,9 @@ proc schedule::start_job {job} {
 
 proc schedule::hear {slot} {
     variable slots
+    variable stopping
     set pipe $slots($slot,pipe)
-    while {[gets $pipe line] >= 0} {
+    while {$stopping eq "" && [gets $pipe line] >= 0} {
         set slots($slot,heard) [clock milliseconds]
         lassign [channel::parse $line] text message
         if {$text ne ""} {
@@ -283,7 +284,9 @@ proc schedule::hear {slot} {
             message $slot {*}$message
         }
     }
-    if {[eof $pipe]} {
+    if {$stopping ne ""} {
+        fileevent $pipe readable {}
+    } elseif {[eof $pipe]} {
         end_job $slot
     }
 }
@@ -407,25 +410,43 @@ proc schedule::tick {} {
     }
 }
 
-# A deadline passed: ask the servers for a crash report, keep the ends of their
-# logs, and end this unit only.
+# A deadline passed: keep the ends of the servers' logs, ask them for a crash
+# report, and end this unit only. The unit is stopped first, so that it does not
+# report the death of its servers.
 proc schedule::expire {slot why} {
     variable slots
     set unit [dict get $slots($slot,job) unit]
     set text $why
+    set pid [pid $slots($slot,pipe)]
     set pids [dict keys $slots($slot,servers)]
+    reaper::signal STOP $pid
+    set marks {}
+    dict for {server dir} $slots($slot,servers) {
+        set path [file join $dir stdout]
+        append text "\nlast log lines of the server with pid $server ($dir):\n[tail $path 40]"
+        catch {lappend marks $path [file size $path]}
+    }
     reaper::signal CONT $pids
     reaper::signal ABRT $pids
-    after [expr {[llength $pids] ? 500 : 0}]
-    dict for {pid dir} $slots($slot,servers) {
-        append text "\nlast log lines of the server with pid $pid ($dir):\n[tail [file join $dir stdout] 40]"
+    after [expr {[llength $pids] ? 700 : 0}]
+    foreach {path size} $marks {
+        append text "\n[report_of $path $size]"
     }
     set name [expr {$slots($slot,test) eq {} ? "(setup of $unit)" : $slots($slot,test)}]
     set slots($slot,test) {}
     set slots($slot,done) 1
-    set pid [pid $slots($slot,pipe)]
     reaper::signal KILL [concat [reaper::descendants $pid] $pid]
     case_end $slot timeout $name [expr {[clock milliseconds] - $slots($slot,since)}] $slots($slot,line) $text
+}
+
+# The start of the crash report behind SIZE in a log: the stacks.
+proc schedule::report_of {path size} {
+    set channel [open $path rb]
+    seek $channel $size
+    set text [read $channel]
+    close $channel
+    set end [string first "------ REGISTERS" $text]
+    return [string range $text 0 [expr {$end > 0 ? min($end - 1, 6000) : 6000}]]
 }
 
 proc schedule::tail {path lines} {

@@ -11,7 +11,7 @@ start_server {tags {"external:skip"} overrides {save "" hz 50}} {
         assert_equal {f v} [r hgetall h]
         assert_equal 1 [r debug protocol true]
         assert_equal 0 [r debug protocol false]
-        assert_equal {Some verbatim string} [string trim [r debug protocol verbatim] "\x00"]
+        assert_equal "This is a verbatim\nstring" [r debug protocol verbatim]
         set _ [r debug protocol attrib]
         assert_match {*key-popularity*} [r attributes]
         r readraw 1
@@ -52,7 +52,7 @@ start_server {tags {"external:skip"} overrides {save "" hz 50}} {
         while {[llength $::answers] < 4} {
             vwait ::answers
         }
-        assert_match {reply 1 err WRONGTYPE*} $::answers
+        assert_match {reply 1 err {WRONGTYPE*}} $::answers
         $rd close
         assert_equal {} [info commands $rd]
         set c [valkey [srv host] [srv port]]
@@ -229,6 +229,7 @@ start_server {tags {"external:skip"} overrides {save "" hz 50}} {
             r replicaof no one
         }
         test {append-only file} {
+            waitForBgrewriteaof r
             r bgrewriteaof
             waitForBgrewriteaof r
             r set aofkey aofvalue
