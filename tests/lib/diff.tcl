@@ -31,48 +31,54 @@ proc diff::printable {value} {
     return $result
 }
 
-# A text for the difference of EXPECTED and ACTUAL; empty for short plain values,
-# which the assertion's first line shows well enough.
-proc diff::show {expected actual} {
-    if {[string length $expected] + [string length $actual] < 80} {
+# A text for the difference of two values; empty for short plain ones, which the
+# assertion's first line shows well enough. NAMES says what the two are called.
+proc diff::show {one other {names {expected actual}}} {
+    if {[string length $one] + [string length $other] < 80} {
         return ""
     }
-    if {[string first \n $expected] >= 0 && [string first \n $actual] >= 0} {
-        return [rows line [split $expected \n] [split $actual \n]]
+    if {[string first \n $one] >= 0 && [string first \n $other] >= 0} {
+        return [rows line $names [split $one \n] [split $other \n]]
     }
-    if {![catch {llength $expected} n] && ![catch {llength $actual} m] && $n > 1 && $m > 1
-            && [regexp {^[\x20-\x7e]*$} $expected$actual]} {
-        return [rows element $expected $actual]
+    if {![catch {llength $one} n] && ![catch {llength $other} m] && $n > 1 && $m > 1
+            && [regexp {^[\x20-\x7e]*$} $one$other]} {
+        return [rows element $names $one $other]
     }
-    return [bytes $expected $actual]
+    return [bytes $names $one $other]
 }
 
 # Element by element: the first ten positions that differ.
-proc diff::rows {word expected actual} {
-    set text "  [llength $expected] ${word}s expected, [llength $actual] actual"
+proc diff::rows {word names one other} {
+    lassign $names left right
+    set text "  $left has [llength $one] ${word}s, $right has [llength $other]"
     set shown 0
-    set count [expr {max([llength $expected], [llength $actual])}]
+    set count [expr {max([llength $one], [llength $other])}]
     for {set i 0} {$i < $count && $shown < 10} {incr i} {
-        set left [expr {$i < [llength $expected] ? "'[short [lindex $expected $i] 120]'" : "(none)"}]
-        set right [expr {$i < [llength $actual] ? "'[short [lindex $actual $i] 120]'" : "(none)"}]
-        if {[lindex $expected $i] ne [lindex $actual $i] || $left eq "(none)" || $right eq "(none)"} {
-            append text "\n  $word $i: expected $left, actual $right"
+        set a [element $one $i]
+        set b [element $other $i]
+        if {$a ne $b} {
+            append text "\n  $word $i: $left [short $a 120], $right [short $b 120]"
             incr shown
         }
     }
     return $text
 }
 
+proc diff::element {list i} {
+    expr {$i < [llength $list] ? "'[lindex $list $i]'" : "(none)"}
+}
+
 # Lengths, and a window around the first difference.
-proc diff::bytes {expected actual} {
+proc diff::bytes {names one other} {
+    lassign $names left right
     set at 0
-    set end [expr {min([string length $expected], [string length $actual])}]
-    while {$at < $end && [string index $expected $at] eq [string index $actual $at]} {
+    set end [expr {min([string length $one], [string length $other])}]
+    while {$at < $end && [string index $one $at] eq [string index $other $at]} {
         incr at
     }
     set from [expr {max(0, $at - 16)}]
-    set text "  lengths [string length $expected] expected, [string length $actual] actual; first difference at $at"
-    foreach {word value} [list expected $expected actual $actual] {
+    set text "  lengths: $left [string length $one], $right [string length $other]; first difference at $at"
+    foreach {word value} [list $left $one $right $other] {
         set window [string range $value $from $at+15]
         binary scan [encoding convertto iso8859-1 $window] H* hex
         append text "\n  [format %-8s $word] from $from: [regsub -all {..} $hex {& }] [printable $window]"

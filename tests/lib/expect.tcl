@@ -29,7 +29,7 @@ proc assert {condition {detail ""}} {
 proc assert_equal {value expected {detail ""}} {
     if {$expected ne $value} {
         expect::failed "Expected [expect::quote $value] to be equal to [expect::quote $expected]" \
-            [diff::show $expected $value] $detail
+            [diff::show $value $expected {left right}] $detail
     }
 }
 

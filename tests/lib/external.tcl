@@ -1,6 +1,6 @@
 # External mode (--host): start_server borrows the one running server. Its data is
-# flushed; parameters that overrides change are restored at the end of the block,
-# also after an error.
+# flushed; parameters that differ at the end of the block are set back, also after an
+# error.
 
 namespace eval external {}
 
@@ -8,8 +8,8 @@ proc external::run {settings code level} {
     set client [servers::open_client $::host $::port]
     $client flushall
     $client function flush
-    set before {}
-    set failed [catch {configure $client [dict get $settings overrides] before} value failure]
+    set before [$client config get *]
+    set failed [catch {configure $client [dict get $settings overrides]} value failure]
     if {!$failed && $code eq "undefined"} {
         return [dict create host $::host port $::port client $client config {}]
     }
@@ -37,13 +37,8 @@ proc external::unquote {value} {
     return $value
 }
 
-proc external::configure {client overrides before_name} {
-    upvar 1 $before_name before
+proc external::configure {client overrides} {
     foreach {key value} $overrides {
-        set old [$client config get $key]
-        if {[llength $old] == 2} {
-            lappend before $key [lindex $old 1]
-        }
         $client config set $key [unquote $value]
         if {$key eq "appendonly" && $value eq "yes"} {
             waitForBgrewriteaof $client
@@ -53,12 +48,14 @@ proc external::configure {client overrides before_name} {
 
 # On a connection of its own: the test's may be in any state.
 proc external::restore {before} {
-    if {[catch {valkey $::host $::port} client]} {
-        channel::send warn "cannot restore the external server's configuration: $client"
+    if {[catch {valkey $::host $::port} client]
+            || [catch {$client config get *} after]} {
+        channel::send warn "cannot restore the external server's configuration"
         return
     }
-    foreach {value key} [lreverse $before] {
-        if {[catch {$client config set $key $value} message]} {
+    foreach {key value} $before {
+        if {[dict exists $after $key] && [dict get $after $key] ne $value
+                && [catch {$client config set $key $value} message]} {
             channel::send warn "cannot restore $key of the external server: $message"
         }
     }

@@ -79,13 +79,15 @@ proc resp::dispatch {id args} {
         set state($id,sent) [lrange $state($id,sent) end-9 end]
     }
     set latest $id
-    if {$state($id,fd) eq ""} {
-        if {!$state($id,reconnect)} {
-            error "I/O error: the connection is closed"
+    set words [encode $args]
+    if {$state($id,blocking) && !$state($id,deferred) && $state($id,reconnect)} {
+        # Once more on a new connection when this one turns out to be broken.
+        if {![catch {transmit $id $words; read_reply $id} value options]
+                || ![string match "I/O error*" $value]} {
+            return -options $options $value
         }
-        connect $id
     }
-    transmit $id [encode $args]
+    transmit $id $words
     if {!$state($id,blocking)} {
         lappend state($id,callbacks) $callback
         fileevent $state($id,fd) readable [list resp::readable $id]
@@ -97,18 +99,16 @@ proc resp::dispatch {id args} {
     return [read_reply $id]
 }
 
-# Write and flush; with `reconnect 1` a broken connection is opened anew once.
+# Write and flush. A connection known to be closed is opened anew.
 proc resp::transmit {id buffer} {
     variable state
+    if {$state($id,fd) eq ""} {
+        connect $id
+    }
     set fd $state($id,fd)
     if {[catch {puts -nonewline $fd $buffer; flush $fd} message]} {
         lost $id
-        if {!$state($id,reconnect)} {
-            error "I/O error: $message"
-        }
-        connect $id
-        puts -nonewline $state($id,fd) $buffer
-        flush $state($id,fd)
+        error "I/O error: $message"
     }
 }
 

@@ -55,16 +55,23 @@ proc reconnect {args} {
     return $client
 }
 
-# A client on database 9 (0 with --singledb).
+# A client on database 9 (0 with --singledb, and where SELECT is refused: before
+# AUTH, by ACL rules, in cluster mode).
 proc servers::open_client {host port {defer 0}} {
     set client [valkey $host $port $defer $::tls]
-    if {!$::singledb} {
-        $client select 9
-    } else {
-        $client ping
-    }
-    if {$defer} {
-        $client read
+    set status [catch {
+        if {$::singledb} {
+            $client ping
+        } else {
+            $client select 9
+        }
+        if {$defer} {
+            $client read
+        }
+    } message options]
+    if {$status && ![regexp {^(NOAUTH|NOPERM|ERR SELECT is not allowed)} $message]} {
+        catch {$client close}
+        return -options $options $message
     }
     return $client
 }
@@ -149,7 +156,16 @@ proc servers::after_failure {} {
     if {!$::external && ![reaper::alive [srv pid]]} {
         throw {HARNESS GONE} "the server is gone after '$::cur_test'"
     }
-    if {[catch {reconnect} message]} {
+    # The test may have left servers stopped, or busy with a script.
+    reaper::signal CONT [dict keys $servers::running]
+    if {[catch {reconnect} message] && [string match BUSY* $message]} {
+        catch {[valkey [srv host] [srv port]] script kill}
+        catch {[valkey [srv host] [srv port]] function kill}
+        set failed [catch {reconnect} message]
+    } else {
+        set failed [expr {$message ne [srv client]}]
+    }
+    if {$failed} {
         throw {HARNESS GONE} "cannot reconnect after '$::cur_test': $message"
     }
 }

@@ -31,7 +31,10 @@ proc binaries::find {options} {
     if {$server eq ""} {
         set server [look $dirs valkey-server]
     }
-    if {![file executable $server] || [file isdirectory $server]} {
+    if {![file executable $server] && [dict get $options external]} {
+        # The tools may still be on PATH; the server is elsewhere.
+        set server ""
+    } elseif {![file executable $server] || [file isdirectory $server]} {
         throw {HARNESS BROKEN} "no server to test: '$server' is no program (see --server-bin)"
     }
     set dirs [linsert $dirs 0 [file dirname $server]]
@@ -39,7 +42,10 @@ proc binaries::find {options} {
     foreach tool {cli benchmark check_aof check_rdb} {
         dict set result $tool [look $dirs valkey-[string map {_ -} $tool]]
     }
-    if {[catch {exec $server -v 2>@1} version]} {
+    if {[dict get $options external]} {
+        set version "external, at [dict get $options host] port [dict get $options port]"
+        set server "(external)"
+    } elseif {[catch {exec $server -v 2>@1} version]} {
         set version "(no version: [lindex [split $version \n] 0])"
     }
     dict set result version [string trim $version]

@@ -59,7 +59,8 @@ start_server {tags {"external:skip"} overrides {save "" hz 50}} {
         set id [$c client id]
         r client kill id $id
         assert_error {I/O error*} {$c ping}
-        assert_error {I/O error*} {$c ping}
+        assert_equal PONG [$c ping]
+        r client kill id [$c client id]
         $c reconnect 1
         assert_equal PONG [$c ping]
         $c close
@@ -262,6 +263,43 @@ start_server_aof [list dir [file dirname $dir]] {
 start_multiple_servers 3 {tags {"external:skip"} overrides {save ""}} {
     test {three servers} {
         assert_equal 3 [llength [lsort -unique [list [srv port] [srv -1 port] [srv -2 port]]]]
+    }
+}
+
+start_server {tags {"external:skip"} overrides {requirepass secret} args {--maxmemory 100mb} omit {appendonly}
+        config_lines {rename-command {flushall ""} rename-command {flushdb zap}}} {
+    test {a password, arguments, omitted and repeated directives} {
+        assert_error {NOAUTH*} {r get x}
+        r auth secret
+        r select 9
+        assert_equal 104857600 [lindex [r config get maxmemory] 1]
+        assert_error {ERR unknown command*} {r flushall}
+        assert_equal OK [r zap]
+    }
+}
+
+start_server {tags {"external:skip"} config minimal.conf overrides {save {900 1}}} {
+    test {the minimal configuration, and a directory that is the server's own} {
+        assert_equal {save {900 1}} [r config get save]
+        assert_match *server.* [lindex [r config get dir] 1]
+        r save
+        assert_equal 1 [file exists [file join [lindex [r config get dir] 1] dump.rdb]]
+    }
+}
+
+start_server {tags {"external:skip"} overrides {port 0}} {
+    test {a server without a port} {
+        assert_equal PONG [exec {*}[valkeycli_unixsocket [srv unixsocket]] ping]
+    }
+}
+
+start_server {tags {"external:skip"} overrides {bind "127.0.0.1 -::1"}} {
+    test {a server without code, on the side} {
+        set other [start_server {overrides {save ""}}]
+        assert_equal PONG [[dict get $other client] ping]
+        assert_equal 1 [is_alive $other]
+        kill_server $other
+        assert_equal 0 [is_alive $other]
     }
 }
 
