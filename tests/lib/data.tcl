@@ -18,26 +18,29 @@ proc randpath {args} {
 }
 
 # A string of MIN to MAX characters: binary (any byte), alpha (printable),
-# simplealpha (digits and letters), compr (four different letters).
+# simplealpha (digits and letters), compr (few different letters).
 proc randstring {min max {type binary}} {
-    set length [expr {$min + [randomInt [expr {$max - $min + 1}]]}]
-    switch -- $type {
-        binary { set low 0; set high 255 }
-        alpha { set low 48; set high 122 }
-        compr { set low 48; set high 52 }
-        simplealpha {
-            set letters 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
-            set text ""
-            while {[incr length -1] >= 0} {
-                append text [string index $letters [randomInt 62]]
-            }
-            return $text
+    variable ::random_letters
+    if {![info exists random_letters($type)]} {
+        switch -- $type {
+            binary { set codes {0 255} }
+            alpha { set codes {48 122} }
+            compr { set codes {48 52} }
+            simplealpha { set codes {48 57 65 90 97 122} }
+            default { error "unknown type of random string: $type" }
         }
-        default { error "unknown type of random string: $type" }
+        foreach {low high} $codes {
+            for {set code $low} {$code <= $high} {incr code} {
+                lappend random_letters($type) [format %c $code]
+            }
+        }
     }
+    set letters $random_letters($type)
+    set count [llength $letters]
+    set length [expr {$min + int(rand() * ($max - $min + 1))}]
     set text ""
     while {[incr length -1] >= 0} {
-        append text [format %c [expr {$low + [randomInt [expr {$high - $low + 1}]]}]]
+        append text [lindex $letters [expr {int(rand() * $count)}]]
     }
     return $text
 }

@@ -15,17 +15,22 @@ proc diff::short {value {limit 400}} {
 
 # VALUE with everything that is not printable ASCII escaped.
 proc diff::printable {value} {
+    if {[regexp {^[\x20-\x5b\x5d-\x7e]*$} $value]} {
+        return $value
+    }
+    variable escapes
+    if {![info exists escapes]} {
+        for {set code 0} {$code < 256} {incr code} {
+            set escapes([format %c $code]) [expr {$code == 92 ? "\\\\" : $code >= 32 && $code < 127
+                ? [format %c $code] : [format {\x%02x} $code]}]
+        }
+    }
     set result ""
     foreach char [split $value ""] {
-        scan $char %c code
-        if {$char eq "\\"} {
-            append result {\\}
-        } elseif {$code >= 32 && $code < 127} {
-            append result $char
-        } elseif {$code < 256} {
-            append result [format {\x%02x} $code]
+        if {[info exists escapes($char)]} {
+            append result $escapes($char)
         } else {
-            append result [format {\u%04x} $code]
+            append result [format {\u%04x} [scan $char %c]]
         }
     }
     return $result

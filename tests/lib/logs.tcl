@@ -128,6 +128,11 @@ proc wait_for_log_messages {level patterns from_line tries delay} {
         [expr {[clock milliseconds] - $start}] ms. Last lines:\n[join [lrange [logs::lines $path 0] end-5 end] \n]"
 }
 
+# Does a whole log file glob a pattern?
+proc log_file_matches {path pattern} {
+    string match $pattern [logs::from $path 0]
+}
+
 # The end of a server's log now, to be given to `wait_for_log`.
 proc log_mark {{level 0}} {
     set path [srv $level stdout]

@@ -34,6 +34,7 @@ proc schedule::main {argv} {
         return $code
     }
     variable finished
+    interp bgerror {} schedule::broken
     dispatch
     while {!$finished} {
         vwait ::schedule::finished
@@ -184,6 +185,12 @@ proc schedule::control {} {
         fileevent stdin readable {}
         stop interrupted
     }
+}
+
+# An error in an event handler is ours (or stdout is gone): end the run.
+proc schedule::broken {message options} {
+    catch {puts stderr [dict get $options -errorinfo]}
+    stop broken
 }
 
 # Dispatch nothing more, kill everything, end the run.

@@ -38,7 +38,7 @@ proc unit::main {run jobfile} {
     cases::configure $options
     cd $::harness::root
     forgive_support_files
-    set status [catch {uplevel #0 [list source $path]} message failure]
+    set status [catch {uplevel #0 run_unit_file} message failure]
     if {$status == 1} {
         cases::setup_failed $message $failure
     }
@@ -47,6 +47,12 @@ proc unit::main {run jobfile} {
     channel::send port $ports::cursor
     channel::send done
     return 0
+}
+
+# Plain variables of a test file live in this frame, as they do in the Valkey suite:
+# `set port ...` there must not touch the globals.
+proc run_unit_file {} {
+    ::source_file $unit::path
 }
 
 # Units written for the Valkey suite source files of tests/support; what those
