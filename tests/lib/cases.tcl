@@ -172,6 +172,8 @@ proc cases::remember_place {code options} {
             && [regexp {\("uplevel" body line (\d+)\)\s+invoked from within\s+"uplevel #\$level \$code"} \
                 [dict get $options -errorinfo] - line]} {
         set place [expr {$start + $line - 1}]
+    } elseif {$place == 0} {
+        set place $start
     }
 }
 
@@ -193,7 +195,17 @@ proc cases::setup_failed {message options} {
 }
 
 proc cases::report {state name ms line text} {
-    channel::send case $state $name $ms $line $text
+    channel::send case $state [plain $name] $ms $line [plain $text]
+}
+
+# TEXT without control characters that would upset a terminal.
+proc cases::plain {text} {
+    if {![regexp {[\x00-\x08\x0b-\x1f\x7f]} $text]} {
+        return $text
+    }
+    join [lmap line [split $text \n] {
+        expr {[regexp {[\x00-\x08\x0b-\x1f\x7f]} $line] ? [diff::printable $line] : $line}
+    }] \n
 }
 
 # Count the tests of a block that is left out.

@@ -105,7 +105,6 @@ proc verify_no_log_message {level pattern from_line} {
 proc wait_for_log_messages {level patterns from_line tries delay} {
     set path [logs::stdout_of $level]
     set start [clock milliseconds]
-    set budget [expr {$tries * $delay * $::slow_factor}]
     set pause [expr {min($delay, 5)}]
     set polls 0
     while 1 {
@@ -118,7 +117,7 @@ proc wait_for_log_messages {level patterns from_line tries delay} {
                 }
             }
         }
-        if {[incr polls] >= $tries && [clock milliseconds] - $start >= $budget} {
+        if {[incr polls] >= $tries && [waits::over $start [expr {$tries * $delay}]]} {
             break
         }
         after $pause
@@ -149,7 +148,7 @@ proc wait_for_log {mark pattern {ms 5000}} {
                 return $line
             }
         }
-        if {[clock milliseconds] - $start > $ms * $::slow_factor} {
+        if {[waits::over $start $ms]} {
             expect::failed "no log line matching '$pattern' within $ms ms"
         }
         after 10

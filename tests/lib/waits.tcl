@@ -1,7 +1,34 @@
 # Waiting for a condition. Budgets are wall-clock time: TRIES x DELAY x the slow
-# factor, but never fewer than TRIES polls.
+# factor, but never fewer than TRIES polls, and more when the machine is overloaded.
 
-namespace eval waits {}
+namespace eval waits {
+    # The most a load of runnable processes per core may stretch a budget.
+    variable max_stretch 6
+    variable cores 0
+}
+
+# Is a wait of MS milliseconds, begun at START, over?
+proc waits::over {start ms} {
+    set waited [expr {[clock milliseconds] - $start}]
+    set budget [expr {$ms * $::slow_factor}]
+    expr {$waited >= $budget && $waited >= $budget * [stretch]}
+}
+
+# How many runnable processes there are per core, between 1 and `max_stretch`.
+proc waits::stretch {} {
+    variable max_stretch
+    variable cores
+    if {[catch {
+        if {$cores == 0} {
+            set cores [regexp -all -line {^processor\s*:} [catalog::read_file /proc/cpuinfo]]
+        }
+        set load [lindex [split [catalog::read_file /proc/loadavg]] 0]
+        set stretch [expr {max(1.0, min($max_stretch, $load / $cores))}]
+    }]} {
+        return 1.0
+    }
+    return $stretch
+}
 
 # The values of the commands inside an expression, for a failure message.
 proc waits::values {level expression} {
@@ -46,7 +73,6 @@ proc waits::commands {expression} {
 # is told how long was waited and what the last values were.
 proc wait_for_condition {tries delay expression _else_ code} {
     set start [clock milliseconds]
-    set budget [expr {$tries * $delay * $::slow_factor}]
     set pause [expr {min($delay, 5)}]
     set polls 0
     while 1 {
@@ -58,7 +84,7 @@ proc wait_for_condition {tries delay expression _else_ code} {
         if {$value} {
             return
         }
-        if {$polls >= $tries && [clock milliseconds] - $start >= $budget} {
+        if {$polls >= $tries && [waits::over $start [expr {$tries * $delay}]]} {
             break
         }
         after $pause

@@ -1,6 +1,6 @@
 # Messages from a unit process to the coordinator, over the unit's stdout.
 #
-# A message is one line: the mark \x01, then a Tcl list with line ends escaped.
+# A message is one line: a mark, then a Tcl list with line ends escaped.
 # All other text on the pipe is something a test printed and is passed through.
 #
 #   begin NAME SECONDS LINE        a test starts; SECONDS is its own deadline or 0
@@ -13,7 +13,7 @@
 #   done                           the file was run to its end
 
 namespace eval channel {
-    variable mark \x01
+    variable mark \x01runtest:\x02
 }
 
 proc channel::send {args} {
@@ -29,6 +29,6 @@ proc channel::parse {line} {
     if {$at < 0} {
         return [list $line {}]
     }
-    set message [string map {\\\\ \\ \\n \n \\r \r} [string range $line $at+1 end]]
+    set message [string map {\\\\ \\ \\n \n \\r \r} [string range $line [expr {$at + [string length $mark]}] end]]
     return [list [string range $line 0 $at-1] $message]
 }

@@ -83,9 +83,12 @@ proc reaper::signal {name pids} {
     }
 }
 
-# Kill units first, so that nothing new is started, then everything else.
+# Units are stopped first, so that nothing new is started, and killed with their
+# children: one may not be registered yet. Then everything else.
 proc reaper::kill_all {rundir} {
-    signal KILL [registered $rundir unit*]
+    set units [registered $rundir unit*]
+    signal STOP $units
+    signal KILL [concat [descendants $units] $units]
     for {set round 0} {$round < 50} {incr round} {
         set pids [registered $rundir]
         if {![llength $pids]} {
