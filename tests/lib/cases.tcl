@@ -3,15 +3,14 @@
 namespace eval cases {
     variable only {}
     variable skip {}
-    variable current ""
     variable started 0
-    variable line 0
     variable in_solo 0
     variable crash_expected 0
-    variable ran 0
     variable marks {}
     variable soft_failures {}
     variable place 0
+    # How often each name was run.
+    variable seen {}
 }
 
 proc cases::configure {options} {
@@ -66,24 +65,26 @@ proc test {name body {okpattern undefined} {tags {}}} {
 }
 
 proc cases::enter {name line deadline} {
-    variable current $name
     variable crash_expected 0
     variable soft_failures {}
     variable marks
-    variable ran
-    incr ran
     set ::cur_test "$name in tests/$unit::name.tcl"
-    set variable_seed "$::seed/$unit::name/$name/$unit::round"
-    expr {srand([zlib crc32 [encoding convertto utf-8 $variable_seed]] % 2147483646 + 1)}
+    variable seen
+    # The test's own seed: what it draws does not depend on other tests.
+    seed "$name/[dict get [dict incr seen $name] $name]"
     set marks [logs::marks]
     channel::send begin $name $deadline $line
     variable started [clock milliseconds]
-    variable line_now $line
+}
+
+# Seed the random numbers for a test, or for what lies outside of tests.
+proc cases::seed {what} {
+    set words "$::seed/$unit::name/$unit::round/$what"
+    expr {srand([zlib crc32 [encoding convertto utf-8 $words]] % 2147483646 + 1)}
 }
 
 proc cases::leave {name line code status value options} {
     variable started
-    variable current
     variable soft_failures
     set ms [expr {[clock milliseconds] - $started}]
     set state ok
@@ -91,7 +92,6 @@ proc cases::leave {name line code status value options} {
     if {$status == 1} {
         set errorcode [dict get $options -errorcode]
         if {[lrange $errorcode 0 1] eq {HARNESS SKIP}} {
-            set current ""
             report ignore $name $ms $line $value
             return
         }
@@ -118,7 +118,6 @@ proc cases::leave {name line code status value options} {
     if {$state ne "ok"} {
         append text [context]
     }
-    set current ""
     report $state $name $ms $line $text
     if {$state ne "ok"} {
         if {$::stop_on_failure} {

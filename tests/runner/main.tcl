@@ -19,7 +19,14 @@ switch -- [lindex $argv 0] {
     coordinator {
         ::harness::load runner options catalog channel reaper report junit binaries schedule
         ::harness::load lib tags portrange
-        exit [schedule::main [lrange $argv 1 end]]
+        # When nobody reads the output any more there is nobody to tell either.
+        if {[catch {schedule::main [lrange $argv 1 end]} code failure]} {
+            if {[lrange [dict get $failure -errorcode] 0 1] ne {POSIX EPIPE}} {
+                puts stderr [dict get $failure -errorinfo]
+            }
+            exit 3
+        }
+        exit $code
     }
     unit {
         ::harness::load runner catalog channel reaper unit

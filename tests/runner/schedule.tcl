@@ -23,7 +23,10 @@ namespace eval schedule {
 proc schedule::main {argv} {
     if {[catch {prepare $argv} code failure]} {
         set kind [lindex [dict get $failure -errorcode] 0]
-        puts stderr $code
+        catch {puts stderr $code}
+        if {[lrange [dict get $failure -errorcode] 0 1] eq {POSIX EPIPE}} {
+            return 3
+        }
         if {$kind ne "HARNESS"} {
             puts stderr [dict get $failure -errorinfo]
             return 3
@@ -189,7 +192,9 @@ proc schedule::control {} {
 
 # An error in an event handler is ours (or stdout is gone): end the run.
 proc schedule::broken {message options} {
-    catch {puts stderr [dict get $options -errorinfo]}
+    if {[lrange [dict get $options -errorcode] 0 1] ne {POSIX EPIPE}} {
+        puts stderr [dict get $options -errorinfo]
+    }
     stop broken
 }
 
@@ -376,7 +381,7 @@ proc schedule::end_job {slot} {
     if {[dict get $job solo] eq ""} {
         report::unit_end $unit $seconds [incr index] $total
     }
-    if {!$slots($slot,failed)} {
+    if {!$slots($slot,failed) && $unit in [catalog::units]} {
         dict set durations $unit $seconds
     }
     lappend free $slot

@@ -38,6 +38,7 @@ proc unit::main {run jobfile} {
     cases::configure $options
     cd $::harness::root
     forgive_support_files
+    cases::seed ""
     set status [catch {uplevel #0 run_unit_file} message failure]
     if {$status == 1} {
         cases::setup_failed $message $failure
