@@ -21,7 +21,7 @@ proc expect::quote {value} {
 
 proc assert {condition {detail ""}} {
     if {![uplevel 1 [list expr $condition]]} {
-        set seen [waits::values [expr {[info level] - 1}] $condition]
+        set seen [waits::values [expr {[info level] - 1}] $condition 1]
         expect::failed "Expected $condition$seen" "" $detail
     }
 }

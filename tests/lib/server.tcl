@@ -362,18 +362,26 @@ proc servers::fail_start {server why log errors} {
     throw {HARNESS START} $text
 }
 
-# Connect and PING until there is any answer, even an error (-NOAUTH, -LOADING),
-# on the port or, without one, the unix socket's existence.
+# Connect and PING until there is any answer, even an error (-NOAUTH, -LOADING). A
+# server without a port is taken at its word.
 proc servers::ping_until {server end} {
     if {[dict get $server port] == 0} {
         return 1
     }
     while {[clock milliseconds] < $end} {
         if {![catch {socket [dict get $server host] [dict get $server port]} fd]} {
-            fconfigure $fd -translation binary
-            set answered [expr {![catch {puts -nonewline $fd "PING\r\n"; flush $fd; gets $fd line}] && $line ne ""}]
+            fconfigure $fd -translation binary -blocking 0 -buffering none
+            catch {puts -nonewline $fd "PING\r\n"}
+            set answer ""
+            while {$answer eq "" && [clock milliseconds] < $end && ![eof $fd]
+                    && [reaper::alive [dict get $server pid]]} {
+                catch {set answer [read $fd]}
+                if {$answer eq ""} {
+                    after 1
+                }
+            }
             close $fd
-            if {$answered} {
+            if {$answer ne ""} {
                 return 1
             }
         }

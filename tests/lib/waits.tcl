@@ -5,6 +5,13 @@ namespace eval waits {
     # The most a load of runnable processes per core may stretch a budget.
     variable max_stretch 6
     variable cores 0
+    # A single command, without others inside, that only looks.
+    variable harmless {(?x)^\s*(?:
+        (?: llength | string | lindex | lrange | lsort | dict | expr | s | srv | count_log_lines ) \y
+        | (?: r | R\s+\d+ | r\s+-\d+ ) \s+ (?: get | type | ttl | pttl | exists | dbsize | strlen | llen
+            | lrange | scard | smembers | zcard | zrange | zscore | hlen | hget | hgetall | xlen | object
+            | info | config\s+get | role | mget | memory\s+usage ) \y
+    ) [^\[\]]* $}
 }
 
 # Is a wait of MS milliseconds, begun at START, over?
@@ -30,10 +37,15 @@ proc waits::stretch {} {
     return $stretch
 }
 
-# The values of the commands inside an expression, for a failure message.
-proc waits::values {level expression} {
+# The values of the commands and variables inside an expression, for a failure
+# message. With CAREFUL only commands that can neither block nor change anything.
+proc waits::values {level expression {careful 0}} {
+    variable harmless
     set text ""
     foreach command [commands $expression] {
+        if {$careful && ![regexp $harmless $command]} {
+            continue
+        }
         if {[catch {uplevel #$level [list subst "\[$command\]"]} value]} {
             set value "error: $value"
         }

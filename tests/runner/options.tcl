@@ -32,7 +32,7 @@ namespace eval options {
         {--clients N int 0 "units run at once (default: two per core, at most 16)"}
         {--baseport PORT int 12000 "first port servers may use (cluster bus: 10000 above)"}
         {--portcount N int 8000 "number of ports from there on"}
-        {--timeout SECONDS num 1200 "end a unit that reports nothing for so long"}
+        {--timeout SECONDS num 300 "end a unit that reports nothing for so long outside of tests"}
         {--test-timeout SECONDS num 300 "end a test that runs longer (a tag timeout:SECONDS raises it)"}
         {--slow-factor X num 1 "multiply waits and deadlines"}
         {--config {KEY VALUE} pairs {} "extra directive for every server started; repeatable"}

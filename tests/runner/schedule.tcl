@@ -321,7 +321,7 @@ proc schedule::message {slot kind args} {
         }
         ignored { report::block_ignored $unit {*}$args }
         server {
-            dict set slots($slot,servers) [lindex $args 0] [lindex $args 1]
+            dict set slots($slot,servers) [lindex $args 0] [lrange $args 1 2]
             report::say "### Started server, pid [lindex $args 0], port [lindex $args 2]" 2
         }
         gone { dict unset slots($slot,servers) [lindex $args 0] }
@@ -433,9 +433,11 @@ proc schedule::expire {slot why} {
     set pids [dict keys $slots($slot,servers)]
     reaper::signal STOP $pid
     set marks {}
-    dict for {server dir} $slots($slot,servers) {
+    dict for {server place} $slots($slot,servers) {
+        lassign $place dir port
         set path [file join $dir stdout]
-        append text "\nlast log lines of the server with pid $server ($dir):\n[tail $path 40]"
+        append text "\nserver with pid $server, port $port, CLIENT LIST:\n[ask $port {CLIENT LIST}]"
+        append text "\nlast log lines of it ($dir):\n[tail $path 40]"
         catch {lappend marks $path [file size $path]}
     }
     reaper::signal CONT $pids
@@ -449,6 +451,31 @@ proc schedule::expire {slot why} {
     set slots($slot,done) 1
     reaper::signal KILL [concat [reaper::descendants $pid] $pid]
     case_end $slot timeout $name [expr {[clock milliseconds] - $slots($slot,since)}] $slots($slot,line) $text
+}
+
+# What a server answers to an inline command within half a second.
+proc schedule::ask {port command} {
+    if {[catch {socket 127.0.0.1 $port} channel]} {
+        return "  (no connection: $channel)"
+    }
+    set text ""
+    set end [expr {[clock milliseconds] + 500}]
+    catch {
+        fconfigure $channel -translation binary -blocking 0 -buffering none
+        puts -nonewline $channel $command\r\n
+        while {[clock milliseconds] < $end && ![eof $channel]
+                && (![regexp {^\$(\d+)\r\n} $text head size]
+                    || [string length $text] < [string length $head] + $size)
+                && ![string match -* $text]} {
+            append text [read $channel]
+            after 5
+        }
+    }
+    close $channel
+    if {$text eq ""} {
+        return "  (no answer)"
+    }
+    return "  [join [lrange [split [string trim $text] \n] 0 40] "\n  "]"
 }
 
 # The start of the crash report behind SIZE in a log: the stacks.

@@ -73,7 +73,12 @@ start_server {tags {"external:skip"} overrides {save "" hz 50}} {
         assert_error {assertion:*first difference at 50*} {
             assert_equal [string repeat \x01 50]a [string repeat \x01 50]b
         }
-        assert_error {assertion:*} {assert {1 == 2}}
+        set number 3
+        r set x 7
+        catch {assert {[r get x] == $number && [r incr x]}} message
+        assert_match {assertion:*\[r get x\] = '7'*$number = '3'*} $message
+        assert_no_match {*incr x\] =*} $message
+        assert_equal 7 [r get x]
         assert_error {assertion:*} {assert_error {x*} {set ok 1}}
         assert_range 5 1 10
         assert_lessthan 1 2
