@@ -243,13 +243,13 @@ proc servers::merge_config {settings home} {
         set base [file join $::harness::tests_dir assets $base]
     }
     set config [dict merge $config [read_config $base]]
-    dict set config dir $home
+    dict set config dir [quoted $home]
     dict set config port 0
     set socket $home/socket
     if {[string length $socket] > 100} {
         set socket /tmp/valkey-test.[pid].[file tail $home]
     }
-    dict set config unixsocket $socket
+    dict set config unixsocket [quoted $socket]
     foreach {key value} $::global_config {
         dict set config $key $value
     }
@@ -260,6 +260,11 @@ proc servers::merge_config {settings home} {
         dict unset config $key
     }
     return $config
+}
+
+# A path of ours as a directive's value.
+proc servers::quoted {path} {
+    expr {[string first " " $path] < 0 ? $path : "\"$path\""}
 }
 
 proc servers::write_config {path config lines} {
@@ -327,6 +332,11 @@ proc servers::wait_started {server out_mark err_mark} {
         }
         set errors [logs::from [dict get $server stderr] $err_mark]
         if {$dead || [string first "FATAL CONFIG FILE ERROR" $errors] >= 0} {
+            # Let it finish what it has to say.
+            for {set i 0} {$i < 100 && [reaper::alive $pid]} {incr i} {
+                after 10
+            }
+            set errors [logs::from [dict get $server stderr] $err_mark]
             fail_start $server "the server did not start" $log $errors
         }
         if {[clock milliseconds] > $end} {
@@ -415,7 +425,7 @@ proc servers::create {settings} {
             port [expr {[dict exists $config port] ? [dict get $config port] : 6379}] pid 0 \
             config $config config_file [file join $home valkey.conf] \
             stdout [file join $home stdout] stderr [file join $home stderr] \
-            unixsocket [expr {[dict exists $config unixsocket] ? [dict get $config unixsocket] : ""}] \
+            unixsocket [expr {[dict exists $config unixsocket] ? [string trim [dict get $config unixsocket] \"] : ""}] \
             home $home args [dict get $settings args] crash_ok [dict get $settings crash_ok]]
         set ::last_port_attempted [dict get $server port]
         if {![catch {launch $server [dict get $settings wait_ready]} result failure]} {
@@ -461,7 +471,7 @@ proc servers::run {settings code level} {
 proc servers::clean_persistence {server} {
     set config [dict get $server config]
     set home [dict get $server home]
-    if {[dict get $config dir] ne $home} {
+    if {[dict get $config dir] ne [quoted $home]} {
         return
     }
     foreach {key default} {dbfilename dump.rdb appenddirname appendonlydir} {

@@ -63,11 +63,15 @@ proc binaries::look {dirs name} {
     return [lindex [auto_execok $name] 0]
 }
 
-# A server counts as a peer when it was named, or found on PATH, outside of the
-# build directories; --peer and --ours decide otherwise.
+# A server counts as a peer when it lies outside of the build directories (the
+# repository's, the environment's, or any that cargo made); --peer and --ours decide
+# otherwise.
 proc binaries::peer {options server} {
     if {[dict get $options peer] || [dict get $options ours]} {
         return [dict get $options peer]
+    }
+    if {[file exists [file join [file dirname [file dirname $server]] .rustc_info.json]]} {
+        return 0
     }
     set own [list [file join $::harness::root target]]
     foreach name {CARGO_TARGET_DIR VALKEY_BIN_DIR} {

@@ -96,7 +96,7 @@ proc schedule::prepare {argv} {
     file delete -force -- $rundir
     file mkdir $rundir
     write_file [file join $rundir coordinator] "[pid] [reaper::start_time [pid]]\n"
-    variable reaper [open |[list [info nameofexecutable] $::harness::main reaper $rundir] w]
+    variable reaper [open |[deaf {INT HUP TERM} [info nameofexecutable] $::harness::main reaper $rundir] w]
 
 
     set lane [portrange::take_lane [dict get $options baseport] [dict get $options portcount]]
@@ -139,6 +139,12 @@ proc schedule::prepare {argv} {
     fileevent stdin readable schedule::control
     after 500 schedule::tick
     return ""
+}
+
+# A command that runs with signals ignored: Tcl resets them when it starts programs,
+# and Ctrl-C goes to the whole process group.
+proc schedule::deaf {signals args} {
+    list sh -c "trap '' $signals; exec \"\$@\"" sh {*}$args
 }
 
 proc schedule::write_file {path text} {
@@ -266,8 +272,8 @@ proc schedule::start_job {job} {
     dict set job port_count $slots($slot,width)
     dict set job port_cursor $slots($slot,cursor)
     write_file [file join $dir job] $job
-    set pipe [open |[list [info nameofexecutable] $::harness::main unit $rundir [file join $dir job] \
-        </dev/null 2>@1] r]
+    set pipe [open |[concat [deaf {INT HUP} [info nameofexecutable] $::harness::main unit $rundir \
+        [file join $dir job]] {</dev/null 2>@1}] r]
     fconfigure $pipe -blocking 0 -buffering line -encoding utf-8 -translation lf
     reaper::register $rundir [pid $pipe] unit:$unit
     array set slots [list $slot,job $job $slot,pipe $pipe $slot,test {} $slot,line 0 \
@@ -326,8 +332,10 @@ proc schedule::message {slot kind args} {
         }
         gone { dict unset slots($slot,servers) [lindex $args 0] }
         solo {
-            lappend solos [dict create unit $unit solo [lindex $args 0] \
-                round [dict get $slots($slot,job) round]]
+            set job [dict create unit $unit solo [lindex $args 0] round [dict get $slots($slot,job) round]]
+            if {$job ni $solos} {
+                lappend solos $job
+            }
         }
         port { set slots($slot,cursor) [lindex $args 0] }
         note { report::say [lindex $args 0] [lindex $args 1] }
