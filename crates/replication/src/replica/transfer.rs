@@ -55,7 +55,7 @@ impl Link {
             (Some(rdb), Channel::Rdb) => rdb.replid,
             _ => self.full.map(|(replid, _)| replid),
         };
-        let same_history = replid.is_some() && replid == self.position.map(|p| p.replid);
+        let same_history = replid.is_some() && replid == self.position.and_then(|p| p.replid);
         self.loads += 1;
         let payload = Payload {
             load: LoadId(self.loads),
@@ -243,10 +243,7 @@ impl Link {
     }
 
     fn adopt(&mut self, adoption: Adoption) {
-        self.position = adoption.replid.map(|replid| Position {
-            replid,
-            applied: adoption.offset,
-        });
+        self.position = Some(Position { replid: adoption.replid, applied: adoption.offset });
         self.read = adoption.offset;
         self.actions.push_back(Action::Adopt(adoption));
     }
