@@ -157,7 +157,10 @@ fn play(events: &[Event], chunk: usize) {
 
 /// `CHAOS_CASES` asks for more than the everyday run has.
 fn cases() -> u32 {
-    std::env::var("CHAOS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+    std::env::var("CHAOS_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(500)
 }
 
 proptest! {
@@ -170,9 +173,4 @@ proptest! {
     ) {
         play(&events, chunk);
     }
-}
-
-#[test]
-fn dbg1() {
-    play(&[Event::Follow(2,false),Event::Steps(8),Event::Follow(0,false),Event::Follow(1,false),Event::Steps(2),Event::Dual(2,false)],16);
 }

@@ -81,7 +81,10 @@ impl Link {
             b"dual-channel",
         ];
         self.dual_announced = config.dual_channel;
-        self.send(conn, &capabilities[..if self.dual_announced { 7 } else { 5 }]);
+        self.send(
+            conn,
+            &capabilities[..if self.dual_announced { 7 } else { 5 }],
+        );
         self.steps.push_back(Step::Capabilities);
         self.send(conn, &[b"REPLCONF", b"version", VERSION.as_bytes()]);
         self.steps.push_back(Step::Version);
@@ -262,7 +265,7 @@ impl Link {
             LogLevel::Notice,
             "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
-        self.link_up(None);
+        self.link_up();
     }
 
     /// A missing permission: asking each second would not change it, and would hide it.

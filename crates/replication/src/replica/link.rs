@@ -106,6 +106,8 @@ pub struct Link {
     pub(super) steps: VecDeque<Step>,
     pub(super) rdb: Option<Rdb>,
     pub(super) position: Option<Position>,
+    /// DB selected in the stream where the adopted data end, until the link is up.
+    pub(super) stream_db: Option<u32>,
     /// Last stream byte received.
     pub(super) read: u64,
     /// Identity a classic full sync will have.
@@ -149,6 +151,7 @@ impl Link {
             steps: VecDeque::new(),
             rdb: None,
             position: None,
+            stream_db: None,
             read: 0,
             full: None,
             receiving: None,
@@ -190,7 +193,10 @@ impl Link {
         self.stop();
         self.host = host.to_owned();
         self.port = port;
-        self.position = from.map(|(replid, applied)| Position { replid: Some(replid), applied });
+        self.position = from.map(|(replid, applied)| Position {
+            replid: Some(replid),
+            applied,
+        });
         self.read = from.map_or(0, |(_, applied)| applied);
         self.failover = purpose == Purpose::Failover;
         self.down_since_ms = None;
@@ -208,6 +214,7 @@ impl Link {
         self.clean_up();
         self.state = Main::Off;
         self.position = None;
+        self.stream_db = None;
         self.failover = false;
         self.host.clear();
     }
