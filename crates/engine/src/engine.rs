@@ -522,6 +522,81 @@ impl Engine {
         dispatch::settle_engine(&mut self.keys, &mut self.core);
     }
 
+    // ---- the dataset ----------------------------------------------------------------------------------------------------
+
+    /// Opens the dump file and refuses most commands until [`Self::finish_load`]. `None` when there is no file.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    #[expect(clippy::type_complexity, reason = "a source and how to read it")]
+    pub fn begin_load(
+        &mut self,
+    ) -> Result<
+        Option<(Box<dyn std::io::Read + Send>, crate::snapshot::LoadOptions)>,
+        crate::host::HostError,
+    > {
+        self.set_time();
+        let Some(source) = self.core.host.open_dump()? else {
+            return Ok(None);
+        };
+        self.core.loading = Loading::Blocking;
+        self.core.load_progress = LoadProgress {
+            started_at: self.keys.now_ms / 1000,
+            ..LoadProgress::default()
+        };
+        self.core.refresh_gate();
+        let options = self.load_options(self.core.config.replicaof.is_some());
+        Ok(Some((source, options)))
+    }
+
+    /// How a dataset is to be loaded now.
+    #[must_use]
+    pub fn load_options(&self, keep_expired: bool) -> crate::snapshot::LoadOptions {
+        crate::snapshot::LoadOptions {
+            databases: self.keys.dbs.len(),
+            limits: self.keys.limits.clone(),
+            now_ms: self.keys.now_ms,
+            keep_expired,
+            key_load_delay_us: i64::from(self.core.config.key_load_delay),
+            checksum: self.core.config.rdbchecksum,
+        }
+    }
+
+    /// Puts the loaded dataset in place.
+    pub fn finish_load(&mut self, loaded: crate::snapshot::Loaded) {
+        self.set_time();
+        self.core.log(
+            Level::Notice,
+            &format!(
+                "Done loading RDB, keys loaded: {}, keys expired: {}.",
+                loaded.keys_loaded, loaded.keys_expired
+            ),
+        );
+        if loaded.keys_empty > 0 {
+            self.core.log(
+                Level::Notice,
+                &format!(
+                    "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
+                    loaded.keys_loaded, loaded.keys_expired, loaded.keys_empty
+                ),
+            );
+        }
+        self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
+        if let Some(aux) = &loaded.replication
+            && let Some(replid) = replication::ReplId::parse(aux.replid.as_bytes())
+        {
+            self.core
+                .repl
+                .with_hub(|hub, env| hub.restore(env, replid, aux.offset));
+        }
+        let old = std::mem::replace(&mut self.keys.dbs, loaded.dbs);
+        self.core.host.free_databases(old, false);
+        self.core.loading = Loading::No;
+        self.core.saving.dirty_at_save = self.keys.dirty;
+        self.core.refresh_gate();
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
     /// SIGTERM or SIGINT has come.
     pub fn shutdown(&mut self, options: crate::shutdown::Options) {
         self.set_time();
