@@ -265,7 +265,7 @@ fn pair(item: &Field) -> (Element<'_>, Element<'_>) {
     (Element::Bytes(item.field()), Element::Bytes(item.value()))
 }
 
-/// Iterator over the fields and values of a [`Hash`].
+/// Iterator over the fields and values of a [`struct@Hash`].
 pub struct HashIter<'a>(HashIterRepr<'a>);
 
 enum HashIterRepr<'a> {
