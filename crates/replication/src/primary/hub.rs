@@ -31,6 +31,8 @@ pub(super) struct Running {
     pub(super) disk: bool,
     pub(super) dual: bool,
     pub(super) killed: bool,
+    /// Since when nobody wants it.
+    pub(super) unwanted_since_ms: Option<u64>,
 }
 
 /// What a server does for its replicas.

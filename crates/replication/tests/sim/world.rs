@@ -733,17 +733,15 @@ impl World {
             }
             Action::Adopt(adoption) => {
                 self.nodes[n].data = self.nodes[n].loaded.take().expect("data were loaded");
+                if let Some(db) = adoption.stream_db {
+                    self.nodes[n].upstream_db = db;
+                }
                 self.hub(n, |hub, env| {
                     hub.adopt(env, adoption.replid, adoption.offset)
                 });
             }
             Action::Branch(replid) => self.hub(n, |hub, env| hub.branch(env, replid)),
-            Action::LinkUp { stream_db } => {
-                if let Some(db) = stream_db {
-                    self.nodes[n].upstream_db = db;
-                }
-                self.hub(n, |hub, env| hub.ensure_backlog(env));
-            }
+            Action::LinkUp => self.hub(n, |hub, env| hub.ensure_backlog(env)),
             Action::LinkDown => {
                 self.nodes[n].unparsed.clear();
                 self.nodes[n].draining = false;
