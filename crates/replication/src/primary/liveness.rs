@@ -27,6 +27,7 @@ impl Hub {
             backlog.trim(TRIM_BLOCKS_PER_TICK);
         }
         self.end_grace(env);
+        self.check_failover(env);
         if self.unwanted_for_ms(env.now_ms) > UNWANTED_MS_MAX {
             self.kill_snapshot(env.config.save_points);
         }

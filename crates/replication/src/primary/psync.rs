@@ -92,7 +92,7 @@ impl Hub {
     }
 
     fn refuse(&mut self, env: &Env<'_>, client: ClientId, peer: Peer<'_>) -> Option<Reply> {
-        let error = if env.failing_over {
+        let error = if self.failing_over(env) {
             "-NOMASTERLINK Can't SYNC while failing over"
         } else if env.role == Role::ReplicaDown {
             "-NOMASTERLINK Can't SYNC while not connected with my master"
