@@ -4,9 +4,9 @@
 //! are then the same for all.
 
 mod index;
-mod order;
 mod pack;
 mod range;
+pub mod tree;
 
 use std::fmt;
 use std::mem::size_of;
@@ -175,14 +175,14 @@ impl ZSet {
             return;
         }
         let mut bytes = 0;
-        for (member, _) in index.iter_from(0) {
+        for (member, _) in index.ascending(0) {
             bytes += member.len() + 2 * TEXT_MAX;
             if member.len() > limits.zset_max_listpack_value || bytes > PACKED_BYTES_MAX {
                 return;
             }
         }
         let mut pack = Pack::new();
-        for (member, score) in index.iter_from(0) {
+        for (member, score) in index.ascending(0) {
             pack.insert(member, score);
         }
         self.repr = Repr::Pack(pack);
@@ -238,8 +238,8 @@ impl ZSet {
         let left = len.saturating_sub(start).min(count);
         let walk = match &self.repr {
             _ if left == 0 => Walk::Done,
-            Repr::Index(index) if reverse => Walk::Backward(index.iter_back_from(len - start)),
-            Repr::Index(index) => Walk::Forward(index.iter_from(start)),
+            Repr::Index(index) if reverse => Walk::Index(index.descending(len - 1 - start)),
+            Repr::Index(index) => Walk::Index(index.ascending(start)),
             Repr::Pack(pack) => Walk::Pack {
                 pack,
                 at: pack.seek(if reverse { len - 1 - start } else { start }),
@@ -458,8 +458,7 @@ pub struct ZIter<'a> {
 
 enum Walk<'a> {
     Done,
-    Forward(index::Forward<'a>),
-    Backward(index::Backward<'a>),
+    Index(index::Walk<'a>),
     Pack {
         pack: &'a Pack,
         at: Option<Pos>,
@@ -481,10 +480,7 @@ impl<'a> Iterator for ZIter<'a> {
         self.left = self.left.checked_sub(1)?;
         match &mut self.walk {
             Walk::Done => None,
-            Walk::Forward(iter) => iter
-                .next()
-                .map(|(member, score)| (Element::Bytes(member), score)),
-            Walk::Backward(iter) => iter
+            Walk::Index(walk) => walk
                 .next()
                 .map(|(member, score)| (Element::Bytes(member), score)),
             Walk::Pack { pack, at, reverse } => {

@@ -253,16 +253,16 @@ impl Hub {
         self.release_all_waiting();
     }
 
-    /// The dataset is about to be replaced: nobody can follow from here.
+    /// The dataset is about to be replaced: nobody can follow from here. The identity goes with the data, so that
+    /// what is left of them, should the replacement fail, can be mistaken by nobody for the history it was.
     pub fn detach(&mut self, now_ms: u64) {
-        self.close_all(now_ms);
-        self.backlog = None;
-        self.stream_db = None;
+        self.drop_followers(now_ms);
+        self.change_id();
     }
 
     /// Takes over the identity of a dataset received whole, in the same step in which the data are swapped in.
     pub fn adopt(&mut self, env: &Env<'_>, replid: Option<ReplId>, offset: u64) {
-        self.detach(env.now_ms);
+        self.drop_followers(env.now_ms);
         let replid = replid.unwrap_or_else(|| self.fresh_id());
         self.history.adopt(replid, offset);
         self.backlog = Some(Backlog::new(env.config.backlog_bytes, offset + 1));
@@ -288,6 +288,7 @@ impl Hub {
     /// Continues the identity stored with a snapshot, at start. A replica may PSYNC with it; a primary keeps it as
     /// its second id, so that its old replicas can come back.
     pub fn restore(&mut self, env: &Env<'_>, replid: ReplId, offset: u64) {
+        self.drop_followers(env.now_ms);
         self.history.adopt(replid, offset);
         if env.role == Role::Primary {
             let fresh = self.fresh_id();
@@ -301,6 +302,12 @@ impl Hub {
     pub fn change_id(&mut self) {
         let fresh = self.fresh_id();
         self.history.break_off(fresh);
+    }
+
+    fn drop_followers(&mut self, now_ms: u64) {
+        self.close_all(now_ms);
+        self.backlog = None;
+        self.stream_db = None;
     }
 
     pub(super) fn fresh_id(&mut self) -> ReplId {

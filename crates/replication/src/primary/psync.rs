@@ -193,6 +193,9 @@ impl Hub {
         };
         if let Some(id) = rdb_client {
             self.release_waiting(id);
+        } else if self.session(client).port != 0 {
+            // It may have lost its main channel after the snapshot and continues without naming the pin.
+            self.release_closed_waiting(|w| w.name == name);
         }
         self.alone_since_ms = None;
         self.stats.partial_ok += 1;
