@@ -1,5 +1,6 @@
 //! When and how snapshots are taken: SAVE, BGSAVE, save points, and the snapshots replication asks for.
 
+use crate::config::MaxmemoryPolicy;
 use crate::core::{Child, Core};
 use crate::error::Error;
 use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
@@ -19,8 +20,18 @@ fn info(keys: &Keys, core: &Core, replication: Option<ReplicationAux>, filter: F
         checksum: core.config.rdbchecksum,
         key_save_delay_us: i64::from(core.config.rdb_key_save_delay),
         replication: replication.or_else(|| identity(core)),
+        access: tracks_access(core.config.maxmemory_policy).then_some(keys.access),
         filter,
     }
+}
+
+/// True for the policies under which snapshots keep idle times or access frequencies.
+fn tracks_access(policy: MaxmemoryPolicy) -> bool {
+    use MaxmemoryPolicy as P;
+    matches!(
+        policy,
+        P::AllkeysLru | P::VolatileLru | P::AllkeysLfu | P::VolatileLfu
+    )
 }
 
 /// The replication identity a dump file carries, so that a restart can resume.
