@@ -2,12 +2,13 @@
 
 use crate::client::{ClientFlags, ClientId};
 use crate::config::Config;
-use crate::core::Core;
+use crate::core::{Core, Pause, PauseKind};
 use crate::dispatch;
 use crate::error::Error;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
+use replication::replica::Purpose;
 
 /// Both roles.
 pub struct Repl {
@@ -150,7 +151,18 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             }
             Action::Close { client, reason } => close(core, client.0, reason),
             Action::Release(client) => crate::engine::forget_protected(core, client.0),
-            Action::Promote => crate::link::promote(keys, core, "failover request"),
+            Action::Promote => crate::link::stop_link(keys, core),
+            Action::PauseWrites => {
+                core.pause = Some(Pause {
+                    kind: PauseKind::Write,
+                    until_ms: i64::MAX,
+                });
+                core.refresh_gate();
+            }
+            Action::ResumeWrites => crate::cron::unpause(core),
+            Action::FailoverTo { host, port } => {
+                crate::link::follow(keys, core, &host, port, Purpose::Failover)
+            }
             Action::Log(level, text) => core.log(level_of(level), &text),
         }
     }

@@ -62,6 +62,8 @@ impl Host for Quiet {
     fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
         Ok(())
     }
+    fn link(&mut self, _: crate::host::LinkCommand) {}
+    fn set_role(&mut self, _: bool) {}
     fn exit(&mut self, _: i32) {}
     fn stop_self(&mut self) {}
     fn sleep_us(&mut self, _: u64) {}
