@@ -189,7 +189,7 @@ fn restart(x: &mut Exec<'_>, delay: &[&[u8]], saving: Saving) -> Outcome {
 /// Matches random texts against random patterns: nothing may go wrong.
 fn stringmatch(x: &mut Exec<'_>) {
     let alphabet = b"ab*?[]^-\\\xff";
-    let mut random = |rng: &mut crate::rng::Random| -> Vec<u8> {
+    let random = |rng: &mut crate::rng::Random| -> Vec<u8> {
         let length = keyspace::Rng::below(rng, STRINGMATCH_BYTES_MAX);
         (0..length)
             .map(|_| alphabet[keyspace::Rng::below(rng, alphabet.len() as u64) as usize])
