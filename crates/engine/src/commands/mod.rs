@@ -5,6 +5,7 @@ use crate::exec::Handler;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod introspect;
 pub mod pubsub;
 pub mod server;
@@ -17,6 +18,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
+    debug::COMMANDS,
     introspect::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
