@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod introspect;
+pub mod lists;
 pub mod pubsub;
 pub mod server;
 pub mod strings;
@@ -18,6 +19,7 @@ pub type Family = &'static [(&'static str, Handler)];
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     introspect::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
