@@ -50,6 +50,23 @@ fixed! {
     NO_SUCH_KEY = "ERR no such key";
     /// LSET beyond the ends.
     INDEX_OUT_OF_RANGE = "ERR index out of range";
+    // Lists and sets.
+    /// LPOS from the match before the first.
+    LPOS_RANK_ZERO = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list";
+    /// The one integer that cannot be negated.
+    OUT_OF_RANGE_NEGATABLE = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+    /// LPOS with fewer than no results.
+    COUNT_NEGATIVE = "ERR COUNT can't be negative";
+    /// LPOS with fewer than no comparisons.
+    LPOS_MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative";
+    /// A number of keys that is none.
+    NUMKEYS_NOT_POSITIVE = "ERR numkeys should be greater than 0";
+    /// A count that is none.
+    COUNT_NOT_POSITIVE = "ERR count should be greater than 0";
+    /// SINTERCARD with more keys promised than sent.
+    NUMKEYS_TOO_LARGE = "ERR Number of keys can't be greater than number of args";
+    /// SINTERCARD stopping before the start.
+    LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
     /// A database index that is none or too large.
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
     /// SELECT with something that is no number.

@@ -7,6 +7,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod introspect;
+pub mod lists;
 pub mod pubsub;
 pub mod server;
 pub mod strings;
@@ -20,6 +21,7 @@ pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     introspect::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
