@@ -520,6 +520,7 @@ impl Engine {
         self.set_time();
         crate::saving::finished(&mut self.keys, &mut self.core, end);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
     }
 
     // ---- the dataset ----------------------------------------------------------------------------------------------------
@@ -559,6 +560,10 @@ impl Engine {
             keep_expired,
             key_load_delay_us: i64::from(self.core.config.key_load_delay),
             checksum: self.core.config.rdbchecksum,
+            total_bytes: None,
+            string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
+            access: self.keys.access,
+            conflict: crate::snapshot::Conflict::Refuse,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod connection;
 pub mod introspect;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod strings;
 pub mod transactions;
@@ -19,6 +20,7 @@ pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     introspect::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
