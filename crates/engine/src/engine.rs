@@ -523,6 +523,7 @@ impl Engine {
         self.set_time();
         crate::saving::finished(&mut self.keys, &mut self.core, end);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
     }
 
     // ---- the dataset ----------------------------------------------------------------------------------------------------

@@ -159,6 +159,8 @@ fixed! {
     WAITAOF_ON_REPLICA = "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.";
     /// WAITAOF for a local sync without an AOF.
     WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+    /// A number that must be 0 or 1.
+    NOT_ZERO_OR_ONE = "ERR value is out of range, value must between 0 and 1";
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.

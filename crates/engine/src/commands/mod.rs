@@ -9,6 +9,7 @@ pub mod debug;
 pub mod introspect;
 pub mod lists;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod strings;
 pub mod transactions;
@@ -23,6 +24,7 @@ pub static FAMILIES: &[Family] = &[
     introspect::COMMANDS,
     lists::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
