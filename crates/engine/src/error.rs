@@ -161,6 +161,13 @@ fixed! {
     WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
     /// A number that must be 0 or 1.
     NOT_ZERO_OR_ONE = "ERR value is out of range, value must between 0 and 1";
+    // REPLICAOF
+    /// REPLICAOF in the middle of a failover.
+    REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
+    /// REPLICAOF on a replica's connection.
+    NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
+    /// REPLICAOF with a port that is none.
+    INVALID_PRIMARY_PORT = "ERR Invalid master port";
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.

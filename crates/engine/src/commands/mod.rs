@@ -10,6 +10,7 @@ pub mod introspect;
 pub mod lists;
 pub mod pubsub;
 pub mod replication;
+pub mod role;
 pub mod server;
 pub mod strings;
 pub mod transactions;
@@ -25,6 +26,7 @@ pub static FAMILIES: &[Family] = &[
     lists::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
+    role::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
