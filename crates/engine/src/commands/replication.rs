@@ -38,7 +38,10 @@ fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         out.bulk(host.as_bytes());
         out.int(i64::from(port));
         out.bulk(state.as_bytes());
-        out.int(link.and_then(|link| link.position()).map_or(-1, |(_, applied)| applied as i64));
+        out.int(
+            link.and_then(|link| link.position())
+                .map_or(-1, |(_, applied)| applied as i64),
+        );
         return Ok(());
     }
     let rows = repl.hub.role_rows();

@@ -8,7 +8,11 @@ use crate::exec::{Args, Exec};
 use crate::host::Level;
 use replication::replica::Purpose;
 
-pub(super) static COMMANDS: Family = &[("replicaof", replicaof), ("slaveof", replicaof), ("failover", failover)];
+pub(super) static COMMANDS: Family = &[
+    ("replicaof", replicaof),
+    ("slaveof", replicaof),
+    ("failover", failover),
+];
 
 /// `REPLICAOF host port`, `REPLICAOF NO ONE`.
 ///
@@ -36,7 +40,12 @@ fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .and_then(|port| u16::try_from(port).ok())
         .ok_or(Error::INVALID_PRIMARY_PORT)?;
     let host = String::from_utf8_lossy(args[1]).into_owned();
-    let same = x.core.repl.link.as_ref().and_then(|side| side.link.target())
+    let same = x
+        .core
+        .repl
+        .link
+        .as_ref()
+        .and_then(|side| side.link.target())
         == Some((host.as_str(), port));
     if same {
         x.core.log(
@@ -74,7 +83,10 @@ fn requested_by(x: &Exec<'_>) -> String {
 /// Propagates: nothing.
 /// Source: Valkey command reference, FAILOVER (since 6.2.0).
 fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let reply = x.core.repl.with_hub(|hub, env| hub.failover(env, &args[1..]));
+    let reply = x
+        .core
+        .repl
+        .with_hub(|hub, env| hub.failover(env, &args[1..]));
     crate::repl::write_reply(x.out, reply)?;
     crate::repl::pump_running(x);
     Ok(())
