@@ -9,6 +9,7 @@ pub mod introspect;
 pub mod lists;
 pub mod pubsub;
 pub mod server;
+pub mod sets;
 pub mod strings;
 pub mod transactions;
 
@@ -22,6 +23,7 @@ pub static FAMILIES: &[Family] = &[
     lists::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];
