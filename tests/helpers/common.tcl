@@ -1,5 +1,6 @@
 # What the helper programs share: the client, and a dead server ends them quietly.
 
+encoding system utf-8
 namespace eval harness {
     variable tests_dir [file dirname [file dirname [file normalize [info script]]]]
 }

@@ -68,7 +68,7 @@ proc cases::enter {name line deadline} {
     variable crash_expected 0
     variable soft_failures {}
     variable marks
-    set ::cur_test "$name in tests/$unit::name.tcl"
+    set ::cur_test "$name in [catalog::shown $unit::name]"
     variable seen
     # The test's own seed: what it draws does not depend on other tests.
     seed "$name/[dict get [dict incr seen $name] $name]"
@@ -97,10 +97,9 @@ proc cases::leave {name line code status value options} {
         }
         set state [expr {[string match "assertion:*" $value] ? "err" : "error"}]
         set text $value
-        set relative [error_line $options]
-        if {$line > 0 && $relative > 0} {
-            set line [expr {$line + $relative - 1}]
-            append text "\n  at tests/$unit::name.tcl:$line: [source_line $line]"
+        set line [error_line $line $options]
+        if {$line > 0} {
+            append text "\n  at [catalog::shown $unit::name]:$line: [source_line $line]"
         }
         if {$state eq "error"} {
             append text "\n  Tcl stack:\n    [string map {\n "\n    "} [trim_stack [dict get $options -errorinfo]]]"
@@ -128,14 +127,35 @@ proc cases::leave {name line code status value options} {
     }
 }
 
-# The line of the test body an error came from, counted from 1; 0 when unknown.
-proc cases::error_line {options} {
-    if {[regexp {\("uplevel" body line (\d+)\)\s+invoked from within\s+"uplevel 1 \$body"} \
-            [dict get $options -errorinfo] - line]} {
-        return $line
+# The line of the unit an error in a test body came from; START is the body's first
+# line. The stack names a line for each nested piece of code (loops, branches) that
+# lies in the body itself: what is behind the last procedure.
+proc cases::error_line {start options} {
+    set stack [dict get $options -errorinfo]
+    set end [string first "\n    invoked from within\n\"uplevel 1 \$body\"" $stack]
+    if {$start == 0 || $end < 0} {
+        return $start
     }
-    set last [lindex [regexp -all -inline {\("uplevel" body line (\d+)\)} [dict get $options -errorinfo]] end]
-    return [expr {$last eq "" ? 0 : $last}]
+    set stack [string range $stack 0 $end-1]
+    set procedure [string last "\n    (procedure \"" $stack]
+    if {$procedure >= 0} {
+        set stack [string range $stack $procedure+1 end]
+    }
+    set line $start
+    foreach {- relative} [regexp -all -inline -line {^    \(".*" .*line (\d+)\)$} $stack] {
+        incr line [expr {$relative - 1}]
+    }
+    # A branch may begin lines below its command: look for the command's text.
+    set lines [split $unit::text \n]
+    if {[regexp {(?:while executing|invoked from within)\n"([^\n]*)} $stack - command]} {
+        set command [string trim [regsub {(?:\.\.\.)?"?$} $command ""]]
+        for {set i 0} {$i < 40 && $command ne ""} {incr i} {
+            if {[string first $command [lindex $lines [expr {$line + $i - 1}]]] >= 0} {
+                return [expr {$line + $i}]
+            }
+        }
+    }
+    return $line
 }
 
 # The part of a Tcl stack that lies in the test.

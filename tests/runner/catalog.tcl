@@ -20,6 +20,11 @@ proc catalog::path {unit} {
     file join $::harness::tests_dir $unit.tcl
 }
 
+# A unit's file as reports show it: relative to the repository.
+proc catalog::shown {unit} {
+    expr {[file pathtype $unit] eq "absolute" ? "$unit.tcl" : "tests/$unit.tcl"}
+}
+
 # Unit names a --single or --skipunit word stands for: a name, a path (anything
 # that ends in .tcl) or a glob. Empty when there is none.
 proc catalog::match {word} {

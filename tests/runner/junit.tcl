@@ -48,7 +48,7 @@ proc junit::seconds {ms} {
 
 proc junit::write_case {channel unit state name ms line text} {
     puts -nonewline $channel "    <testcase classname=\"[escape $unit]\" name=\"[escape $name]\"\
-        file=\"tests/[escape $unit].tcl\" line=\"$line\" time=\"[seconds $ms]\""
+        file=\"[escape [catalog::shown $unit]]\" line=\"$line\" time=\"[seconds $ms]\""
     set first [escape [lindex [split $text \n] 0]]
     switch -- $state {
         ok { puts $channel "/>"; return }

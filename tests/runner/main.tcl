@@ -3,6 +3,9 @@
 #   unit RUNDIR JOBFILE      runs one test file in a fresh process
 #   reaper RUNDIR            kills what a dead coordinator left behind
 
+# The same on every machine: test files, arguments and file names are UTF-8.
+encoding system utf-8
+
 namespace eval ::harness {
     variable tests_dir [file dirname [file dirname [file normalize [info script]]]]
     variable root [file dirname $tests_dir]

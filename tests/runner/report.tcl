@@ -74,7 +74,7 @@ proc report::case_end {unit state name ms line text} {
 }
 
 proc report::place {unit line} {
-    set place tests/$unit.tcl
+    set place [catalog::shown $unit]
     return [expr {$line > 0 ? "$place:$line" : $place}]
 }
 

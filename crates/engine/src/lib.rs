@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod core;
 pub mod cron;
+pub mod digest;
 mod dispatch;
 pub mod effects;
 pub mod engine;

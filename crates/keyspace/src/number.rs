@@ -42,6 +42,16 @@ impl NumberBuf {
 
     /// The text of `value` as replies and listpacks have it. NaN is `nan`, infinity `inf`.
     pub fn format_f64(&mut self, value: f64) -> &[u8] {
+        if value != 0.0 && value.abs() <= INTEGER_MAX && value as i64 as f64 == value {
+            self.len = 0;
+            self.push(itoa::Buffer::new().format(value as i64).as_bytes());
+            return &self.bytes[..self.len];
+        }
+        self.format_shortest(value)
+    }
+
+    /// As [`NumberBuf::format_f64`], but large whole numbers may take the scientific notation too: `4e+18`.
+    pub fn format_shortest(&mut self, value: f64) -> &[u8] {
         self.len = 0;
         if value.is_nan() {
             self.push(b"nan");
@@ -53,8 +63,6 @@ impl NumberBuf {
             } else {
                 b"0"
             });
-        } else if value.abs() <= INTEGER_MAX && value as i64 as f64 == value {
-            self.push(itoa::Buffer::new().format(value as i64).as_bytes());
         } else {
             self.format_digits(value);
         }

@@ -7,7 +7,9 @@
 
 use crate::logging;
 use crate::shared::Shared;
-use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, SocketTarget, WriteSnapshot};
+use engine::host::{
+    ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, SocketTarget, WriteSnapshot,
+};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -82,9 +84,21 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader) {
                 KIND_DONE => {
                     done = true;
                     end.bytes = word(1);
-                    report(&shared, ChildReport { keys_done: u64::MAX, cow_bytes: word(9) });
+                    report(
+                        &shared,
+                        ChildReport {
+                            keys_done: u64::MAX,
+                            cow_bytes: word(9),
+                        },
+                    );
                 }
-                _ => report(&shared, ChildReport { keys_done: word(1), cow_bytes: word(9) }),
+                _ => report(
+                    &shared,
+                    ChildReport {
+                        keys_done: word(1),
+                        cow_bytes: word(9),
+                    },
+                ),
             }
         }
         let mut status = 0;
@@ -102,8 +116,15 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader) {
             shared.engine.lock().snapshot_finished(end);
         }
     };
-    if std::thread::Builder::new().name("snapshot-watch".into()).spawn(follow).is_err() {
-        logging::log(Level::Warning, "Can't create a thread to follow the snapshot process");
+    if std::thread::Builder::new()
+        .name("snapshot-watch".into())
+        .spawn(follow)
+        .is_err()
+    {
+        logging::log(
+            Level::Warning,
+            "Can't create a thread to follow the snapshot process",
+        );
     }
 }
 
@@ -132,7 +153,10 @@ impl DumpFile {
     ///
     /// # Errors
     /// What went wrong; the old file is then untouched and the temporary one removed.
-    pub(crate) fn replace(&self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+    pub(crate) fn replace(
+        &self,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<u64> {
         let temporary = Path::new(&self.dir).join(format!("temp-{}.rdb", std::process::id()));
         // A leftover of a process that had our number is of no use to anybody.
         let _ = std::fs::remove_file(&temporary);
@@ -148,10 +172,15 @@ impl DumpFile {
         temporary: &Path,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<u64> {
-        let file = File::options().write(true).create_new(true).open(temporary)?;
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(temporary)?;
         let mut buffered = io::BufWriter::with_capacity(FILE_BUFFER_BYTES, file);
         fill(&mut buffered)?;
-        let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let file = buffered
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         let size = file.metadata()?.len();
         drop(file);
@@ -166,23 +195,33 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
     quiet_signals();
     logging::set_pid();
     logging::set_role(b'C');
-    let mut reporter = Reporter { pipe: pipe.as_raw_fd(), last_ns: crate::clock::monotonic_ns() };
+    let mut reporter = Reporter {
+        pipe: pipe.as_raw_fd(),
+        last_ns: crate::clock::monotonic_ns(),
+    };
     let mut progress = |keys| reporter.progress(keys);
     let result = match &job.target {
         SnapshotTarget::File => files.replace(|sink| write(sink, &mut progress)),
-        SnapshotTarget::Sockets { targets, eof_mark, send_timeout_ms } => {
+        SnapshotTarget::Sockets {
+            targets,
+            eof_mark,
+            send_timeout_ms,
+        } => {
             let mut sink = SocketSink::new(targets, *send_timeout_ms);
-            let mut header = b"$EOF:".to_vec();
-            header.extend_from_slice(eof_mark);
-            header.extend_from_slice(b"\r\n");
             sink.preludes(targets)
-                .and_then(|()| sink.write_all(&header))
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(eof_mark))
                 .and_then(|()| sink.flush())
                 .map(|()| {
-                    for connection in sink.connections.iter().filter(|connection| connection.alive) {
-                        send(pipe.as_raw_fd(), &message(KIND_COMPLETE, connection.client, 0));
+                    for connection in sink
+                        .connections
+                        .iter()
+                        .filter(|connection| connection.alive)
+                    {
+                        send(
+                            pipe.as_raw_fd(),
+                            &message(KIND_COMPLETE, connection.client, 0),
+                        );
                     }
                     sink.bytes
                 })
@@ -197,13 +236,18 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
             let megabytes = cow >> 20;
             logging::log(
                 Level::Notice,
-                &format!("Fork CoW for RDB: current {megabytes} MB, peak {megabytes} MB, average {megabytes} MB"),
+                &format!(
+                    "Fork CoW for RDB: current {megabytes} MB, peak {megabytes} MB, average {megabytes} MB"
+                ),
             );
             send(pipe.as_raw_fd(), &message(KIND_DONE, bytes, cow));
             0
         }
         Err(error) => {
-            logging::log(Level::Warning, &format!("Write error while saving DB to the disk or to replicas: {error}"));
+            logging::log(
+                Level::Warning,
+                &format!("Write error while saving DB to the disk or to replicas: {error}"),
+            );
             1
         }
     }
@@ -235,7 +279,10 @@ impl Reporter {
         let now_ns = crate::clock::monotonic_ns();
         if now_ns - self.last_ns >= REPORT_EVERY_NS {
             self.last_ns = now_ns;
-            send(self.pipe, &message(KIND_PROGRESS, keys, private_dirty_bytes()));
+            send(
+                self.pipe,
+                &message(KIND_PROGRESS, keys, private_dirty_bytes()),
+            );
         }
     }
 }
@@ -248,7 +295,13 @@ fn private_dirty_bytes() -> u64 {
     let kilobytes = text
         .lines()
         .find_map(|line| line.strip_prefix("Private_Dirty:"))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
     kilobytes.unwrap_or(0) * 1024
 }
 
@@ -274,9 +327,19 @@ impl SocketSink {
     fn new(targets: &[SocketTarget], timeout_ms: u64) -> Self {
         let connections = targets
             .iter()
-            .map(|target| Target { client: target.client, fd: target.fd, alive: true, taken: 0 })
+            .map(|target| Target {
+                client: target.client,
+                fd: target.fd,
+                alive: true,
+                taken: 0,
+            })
             .collect();
-        SocketSink { connections, chunk: Vec::with_capacity(SOCKET_CHUNK_BYTES), timeout_ms, bytes: 0 }
+        SocketSink {
+            connections,
+            chunk: Vec::with_capacity(SOCKET_CHUNK_BYTES),
+            timeout_ms,
+            bytes: 0,
+        }
     }
 
     /// Writes to each what is meant for it alone.
@@ -302,7 +365,10 @@ impl SocketSink {
         if self.connections.iter().any(|connection| connection.alive) {
             Ok(())
         } else {
-            Err(io::Error::new(io::ErrorKind::BrokenPipe, "no replica is left"))
+            Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "no replica is left",
+            ))
         }
     }
 
@@ -337,7 +403,9 @@ impl SocketSink {
             if moved {
                 waited_since_ns = now_ns;
             }
-            if !self.wait_writable(&behind) || (now_ns - waited_since_ns) / 1_000_000 > self.timeout_ms {
+            if !self.wait_writable(&behind)
+                || (now_ns - waited_since_ns) / 1_000_000 > self.timeout_ms
+            {
                 for index in behind {
                     self.connections[index].alive = false;
                 }
@@ -352,12 +420,17 @@ impl SocketSink {
     fn wait_writable(&self, which: &[usize]) -> bool {
         let mut polled: Vec<libc::pollfd> = which
             .iter()
-            .map(|index| libc::pollfd { fd: self.connections[*index].fd, events: libc::POLLOUT, revents: 0 })
+            .map(|index| libc::pollfd {
+                fd: self.connections[*index].fd,
+                events: libc::POLLOUT,
+                revents: 0,
+            })
             .collect();
         let timeout = i32::try_from(self.timeout_ms).unwrap_or(i32::MAX);
         loop {
             // SAFETY: the array is ours and has that length.
-            let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout) };
+            let ready =
+                unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout) };
             if ready >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
                 return ready > 0;
             }
@@ -369,7 +442,14 @@ impl SocketSink {
 fn write_some(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     loop {
         // SAFETY: reads from a buffer of that length; MSG_NOSIGNAL turns a broken connection into an error.
-        let count = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
+        let count = unsafe {
+            libc::send(
+                fd,
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            )
+        };
         if count >= 0 {
             return Ok(count as usize);
         }
@@ -394,6 +474,10 @@ impl Write for SocketSink {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.chunk.is_empty() { Ok(()) } else { self.send_chunk() }
+        if self.chunk.is_empty() {
+            Ok(())
+        } else {
+            self.send_chunk()
+        }
     }
 }

@@ -4,10 +4,16 @@ use engine::host::Clock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The clocks of the system.
-pub(crate) const SYSTEM: Clock = Clock { monotonic_ns, unix_us };
+pub(crate) const SYSTEM: Clock = Clock {
+    monotonic_ns,
+    unix_us,
+};
 
 /// Nanoseconds of a clock that never jumps.
-#[expect(clippy::disallowed_methods, reason = "this is the module that reads clocks")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads clocks"
+)]
 pub(crate) fn monotonic_ns() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
@@ -17,7 +23,12 @@ pub(crate) fn monotonic_ns() -> u64 {
 }
 
 /// Microseconds since the Unix epoch.
-#[expect(clippy::disallowed_methods, reason = "this is the module that reads clocks")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads clocks"
+)]
 pub(crate) fn unix_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
 }

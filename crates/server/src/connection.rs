@@ -54,7 +54,11 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    fn poll_read_into(&mut self, cx: &mut Context<'_>, into: &mut impl BufMut) -> Poll<io::Result<usize>> {
+    fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut impl BufMut,
+    ) -> Poll<io::Result<usize>> {
         match self {
             Socket::Tcp(stream) => poll_read_buf(stream, cx, into),
             Socket::Unix(stream) => poll_read_buf(stream, cx, into),
@@ -68,7 +72,11 @@ impl Socket {
         }
     }
 
-    fn poll_write_vectored(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
@@ -169,7 +177,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket, peer: Peer) {
     };
     let (bulk_bytes_max, authenticated) = {
         let engine = shared.engine.lock();
-        (engine.core.config.proto_max_bulk_len.unsigned_abs(), engine.is_authenticated(id))
+        (
+            engine.core.config.proto_max_bulk_len.unsigned_abs(),
+            engine.is_authenticated(id),
+        )
     };
     let mut decoder = Decoder::new(bulk_bytes_max);
     decoder.authenticated = authenticated;
@@ -230,7 +241,11 @@ impl Connection {
             self.write_stream(cx)?;
         }
         if self.closing {
-            return if self.kept.output.is_empty() { Err(End::Closed) } else { self.drain_input(cx) };
+            return if self.kept.output.is_empty() {
+                Err(End::Closed)
+            } else {
+                self.drain_input(cx)
+            };
         }
         if !self.waits && (self.kept.held.is_some() || !self.kept.ahead.is_empty()) {
             self.resume(cx)?;
@@ -271,7 +286,11 @@ impl Connection {
     }
 
     fn traffic(&self, received: usize) -> Traffic {
-        Traffic { received, held: self.kept.held_bytes(), unsent: self.kept.unsent() }
+        Traffic {
+            received,
+            held: self.kept.held_bytes(),
+            unsent: self.kept.unsent(),
+        }
     }
 
     /// Runs what was held back.
@@ -279,7 +298,8 @@ impl Connection {
         if let Some(mut held) = self.kept.held.take() {
             let mut output = Vec::new();
             let traffic = self.traffic(0);
-            let (done, then) = self.run(&held.batch, held.next, &held.buffer, traffic, &mut output)?;
+            let (done, then) =
+                self.run(&held.batch, held.next, &held.buffer, traffic, &mut output)?;
             if done < held.batch.len() {
                 held.next = done;
                 self.kept.held = Some(held);
@@ -316,10 +336,17 @@ impl Connection {
             return self.read_more(cx);
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch { input, batch, output } = scratch;
+            let Scratch {
+                input,
+                batch,
+                output,
+            } = scratch;
             input.clear();
             input.reserve(READ_BYTES);
-            let received = match self.socket.poll_read_into(cx, &mut (&mut *input).limit(READ_BYTES)) {
+            let received = match self
+                .socket
+                .poll_read_into(cx, &mut (&mut *input).limit(READ_BYTES))
+            {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
                 Poll::Ready(Ok(received)) => received,
@@ -348,7 +375,8 @@ impl Connection {
             Some((big, missing)) => self.socket.poll_read_into(cx, &mut big.limit(missing)),
             None => {
                 self.kept.input.reserve(READ_BYTES);
-                self.socket.poll_read_into(cx, &mut (&mut self.kept.input).limit(READ_BYTES))
+                self.socket
+                    .poll_read_into(cx, &mut (&mut self.kept.input).limit(READ_BYTES))
             }
         };
         match read {
@@ -368,7 +396,10 @@ impl Connection {
     /// While nothing may run, input is only kept: the end of the connection must be noticed.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
         self.kept.ahead.reserve(4096);
-        match self.socket.poll_read_into(cx, &mut (&mut self.kept.ahead).limit(READ_BYTES)) {
+        match self
+            .socket
+            .poll_read_into(cx, &mut (&mut self.kept.ahead).limit(READ_BYTES))
+        {
             Poll::Pending => {
                 if self.kept.ahead.is_empty() {
                     self.kept.ahead = Vec::new();
@@ -397,7 +428,13 @@ impl Connection {
         let mut input = std::mem::take(&mut self.kept.input);
         let used = SCRATCH.with_borrow_mut(|scratch| {
             scratch.output.clear();
-            self.decode_and_run(cx, &mut input, &mut scratch.batch, &mut scratch.output, received)
+            self.decode_and_run(
+                cx,
+                &mut input,
+                &mut scratch.batch,
+                &mut scratch.output,
+                received,
+            )
         })?;
         if let Some(used) = used {
             if used < input.len() {
@@ -423,20 +460,22 @@ impl Connection {
         loop {
             batch.clear();
             // One at a time before login: the bounds change with it.
-            let max = if self.decoder.authenticated { BATCH_REQUESTS_MAX } else { 1 };
-            let mut rest;
-            let buffer: &mut Vec<u8> = if start == 0 {
-                input
+            let max = if self.decoder.authenticated {
+                BATCH_REQUESTS_MAX
             } else {
-                rest = input.split_off(start);
-                std::mem::swap(input, &mut rest);
-                start = 0;
-                input
+                1
             };
-            let decoded = self.decoder.decode(buffer, batch, max);
+            if start > 0 {
+                let rest = input.split_off(start);
+                *input = rest;
+            }
+            let decoded = self.decoder.decode(input, batch, max);
             let used = match &decoded {
                 Ok(used) => *used,
-                Err(_) => batch.len().checked_sub(1).map_or(0, |last| batch.end_of(last)),
+                Err(_) => batch
+                    .len()
+                    .checked_sub(1)
+                    .map_or(0, |last| batch.end_of(last)),
             };
             if batch.is_empty() {
                 if let Err(error) = decoded {
@@ -448,7 +487,7 @@ impl Connection {
             }
             let traffic = self.traffic(received);
             received = 0;
-            let (done, then) = self.run(batch, 0, buffer, traffic, output)?;
+            let (done, then) = self.run(batch, 0, input, traffic, output)?;
             self.write(cx, output)?;
             self.follow(then)?;
             if self.closing {
@@ -488,7 +527,9 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<(usize, Then), End> {
         let mut engine = self.shared.engine.lock();
-        let ran = catch_unwind(AssertUnwindSafe(|| engine.run(self.slot, batch, from, buffer, traffic, output)));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            engine.run(self.slot, batch, from, buffer, traffic, output)
+        }));
         match ran {
             Ok(ran) => {
                 if !self.decoder.authenticated {
@@ -515,7 +556,14 @@ impl Connection {
         } else {
             HELD_BYTES_UNCHECKED_UNAUTHENTICATED
         };
-        if held > unchecked && self.shared.engine.lock().check_query_buffer(self.slot, held) == Then::Close {
+        if held > unchecked
+            && self
+                .shared
+                .engine
+                .lock()
+                .check_query_buffer(self.slot, held)
+                == Then::Close
+        {
             return Err(End::Closed);
         }
         Ok(())
@@ -536,7 +584,10 @@ impl Connection {
         }
         if written < output.len() {
             self.kept.output.push_back(output[written..].to_vec());
-            self.shared.engine.lock().unsent(self.slot, self.kept.unsent());
+            self.shared
+                .engine
+                .lock()
+                .unsent(self.slot, self.kept.unsent());
         }
         output.clear();
         Ok(())
@@ -583,7 +634,11 @@ impl Connection {
             if self.streamed == total {
                 self.slices.clear();
                 self.streamed = 0;
-                let count = self.shared.engine.lock().stream(self.id, sent, &mut self.slices);
+                let count = self
+                    .shared
+                    .engine
+                    .lock()
+                    .stream(self.id, sent, &mut self.slices);
                 if count == 0 {
                     return Ok(());
                 }

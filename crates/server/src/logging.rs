@@ -17,7 +17,10 @@ pub(crate) fn configure(file: &str, threshold: Option<Level>) {
     if let Ok(mut path) = FILE.lock() {
         file.clone_into(&mut path);
     }
-    THRESHOLD.store(threshold.map_or(u8::MAX, |level| level as u8), Ordering::Relaxed);
+    THRESHOLD.store(
+        threshold.map_or(u8::MAX, |level| level as u8),
+        Ordering::Relaxed,
+    );
     set_pid();
 }
 
@@ -70,8 +73,9 @@ pub(crate) fn raw(bytes: &[u8]) {
 
 /// Local time as `22 Nov 2026 12:07:11.123`.
 fn timestamp() -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let now_us = crate::clock::unix_us();
     let seconds = (now_us / 1_000_000) as libc::time_t;
     // SAFETY: all-zero is a valid `tm`, and `localtime_r` writes only to it.

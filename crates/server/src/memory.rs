@@ -49,7 +49,10 @@ fn count_slow(slot: usize, bytes: isize) {
 
 /// Bytes handed out by the allocator, rounded up to its size classes.
 pub(crate) fn used() -> usize {
-    let sum: isize = COUNTERS.iter().map(|slot| slot.0.load(Ordering::Relaxed)).sum();
+    let sum: isize = COUNTERS
+        .iter()
+        .map(|slot| slot.0.load(Ordering::Relaxed))
+        .sum();
     usize::try_from(sum).unwrap_or(0)
 }
 
@@ -57,7 +60,11 @@ pub(crate) fn used() -> usize {
 #[inline]
 const fn size_class(size: usize) -> isize {
     if size <= 128 {
-        if size <= 8 { 8 } else { ((size + 15) & !15) as isize }
+        if size <= 8 {
+            8
+        } else {
+            ((size + 15) & !15) as isize
+        }
     } else {
         let step = 1usize << (usize::BITS - 1 - (size - 1).leading_zeros() - 2);
         ((size + step - 1) & !(step - 1)) as isize
@@ -102,7 +109,17 @@ mod tests {
 
     #[test]
     fn size_classes_are_those_of_jemalloc() {
-        for (size, class) in [(1, 8), (9, 16), (42, 48), (128, 128), (129, 160), (160, 160), (161, 192), (257, 320), (4097, 5120)] {
+        for (size, class) in [
+            (1, 8),
+            (9, 16),
+            (42, 48),
+            (128, 128),
+            (129, 160),
+            (160, 160),
+            (161, 192),
+            (257, 320),
+            (4097, 5120),
+        ] {
             assert_eq!(size_class(size), class, "{size}");
         }
     }

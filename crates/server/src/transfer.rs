@@ -38,11 +38,19 @@ pub(crate) struct Transfer {
 impl Transfer {
     /// Sends `header`, then `file`.
     pub(crate) fn new(header: Vec<u8>, file: File) -> Self {
-        Transfer { file, chunk: header, written: 0, total: 0 }
+        Transfer {
+            file,
+            chunk: header,
+            written: 0,
+            total: 0,
+        }
     }
 
     /// Writes as much as the socket takes; `Ready` with the number of bytes once all is written.
-    pub(crate) fn poll(&mut self, mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>) -> Poll<io::Result<u64>> {
+    pub(crate) fn poll(
+        &mut self,
+        mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<u64>> {
         loop {
             if self.written == self.chunk.len() {
                 self.chunk.resize(CHUNK_BYTES, 0);

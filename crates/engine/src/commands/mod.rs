@@ -5,9 +5,11 @@ use crate::exec::Handler;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod introspect;
 pub mod lists;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod sets;
 pub mod strings;
@@ -19,9 +21,11 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
+    debug::COMMANDS,
     introspect::COMMANDS,
     lists::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
     strings::COMMANDS,

@@ -241,7 +241,8 @@ impl Quicklist {
                 let at = seek(pack, place.offset);
                 pack.replace(at, value);
                 if *count > 1 && limits.overgrown(pack.byte_len()) {
-                    // Beside the new value, so that one large value after the other ends up in nodes of a few.
+                    // The reference lets such a node grow. Cut beside the new value, so that one large value
+                    // after the other ends up in nodes of a few.
                     let cut = if place.offset + 1 < *count as usize {
                         place.offset + 1
                     } else {

@@ -75,20 +75,31 @@ impl ZSet {
     /// # Errors
     /// If it could not have been built by commands: a member twice or without a score, or out of order.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
-        let longest = listpack
-            .iter()
-            .step_by(2)
-            .map(Element::len)
-            .max()
-            .unwrap_or(0);
+        Ok(ZSet::of_pack(Pack::from_listpack(listpack)?, limits))
+    }
+
+    /// As [`ZSet::from_listpack`], for a listpack that is known to hold pairs in order, and no member twice.
+    ///
+    /// # Errors
+    /// If a score is no number.
+    pub fn from_ordered(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
+        Ok(ZSet::of_pack(Pack::from_ordered(listpack)?, limits))
+    }
+
+    fn of_pack(pack: Pack, limits: &Limits) -> Self {
+        let convert = pack.len() > limits.zset_max_listpack_entries
+            || pack
+                .as_listpack()
+                .iter()
+                .step_by(2)
+                .any(|member| member.len() > limits.zset_max_listpack_value);
         let mut zset = ZSet {
-            repr: Repr::Pack(Pack::from_listpack(listpack)?),
+            repr: Repr::Pack(pack),
         };
-        if zset.len() > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value
-        {
+        if convert {
             zset.make_index(0);
         }
-        Ok(zset)
+        zset
     }
 
     /// Adds a member or changes its score, which is not NaN.

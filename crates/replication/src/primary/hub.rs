@@ -1,5 +1,6 @@
 //! The hub: identity, shared buffer and the table of replicas; the stream itself.
 
+use super::failover::Failover;
 use super::session::{Session, State};
 use super::types::*;
 use crate::text::encode_request;
@@ -31,6 +32,8 @@ pub(super) struct Running {
     pub(super) disk: bool,
     pub(super) dual: bool,
     pub(super) killed: bool,
+    /// Since when nobody wants it.
+    pub(super) unwanted_since_ms: Option<u64>,
 }
 
 /// What a server does for its replicas.
@@ -52,6 +55,7 @@ pub struct Hub {
     entropy: Entropy,
     /// Since when there is no replica; `None` while there are some.
     pub(super) alone_since_ms: Option<u64>,
+    pub(super) failover: Option<Failover>,
     pub(super) cron_ms: u64,
     pub(super) ping_ms: u64,
 }
@@ -73,6 +77,7 @@ impl Hub {
             asleep: Vec::new(),
             entropy,
             alone_since_ms: None,
+            failover: None,
             cron_ms: 0,
             ping_ms: 0,
         }
@@ -117,14 +122,18 @@ impl Hub {
     /// Appends a request for acknowledgements (WAIT, WAITAOF, shutdown), unless the stream must not move or is
     /// somebody else's.
     pub fn request_acks(&mut self, env: &Env<'_>) {
-        if !env.failing_over && env.role == Role::Primary && self.connected_replicas() > 0 {
+        if !self.failing_over(env) && env.role == Role::Primary && self.connected_replicas() > 0 {
             self.feed(env, None, STREAM_GETACK);
         }
     }
 
+    pub(super) fn failing_over(&self, env: &Env<'_>) -> bool {
+        env.failing_over || self.failover.is_some()
+    }
+
     /// Appends the periodic PING, under the same conditions.
     pub(super) fn ping(&mut self, env: &Env<'_>) {
-        if !env.failing_over && env.role == Role::Primary && self.connected_replicas() > 0 {
+        if !self.failing_over(env) && env.role == Role::Primary && self.connected_replicas() > 0 {
             self.feed(env, None, STREAM_PING);
         }
     }

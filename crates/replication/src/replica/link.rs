@@ -106,8 +106,6 @@ pub struct Link {
     pub(super) steps: VecDeque<Step>,
     pub(super) rdb: Option<Rdb>,
     pub(super) position: Option<Position>,
-    /// DB selected in the stream where the adopted data end, until the link is up.
-    pub(super) stream_db: Option<u32>,
     /// Last stream byte received.
     pub(super) read: u64,
     /// Identity a classic full sync will have.
@@ -151,7 +149,6 @@ impl Link {
             steps: VecDeque::new(),
             rdb: None,
             position: None,
-            stream_db: None,
             read: 0,
             full: None,
             receiving: None,
@@ -214,7 +211,6 @@ impl Link {
         self.clean_up();
         self.state = Main::Off;
         self.position = None;
-        self.stream_db = None;
         self.failover = false;
         self.host.clear();
     }

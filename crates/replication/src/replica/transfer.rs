@@ -248,7 +248,6 @@ impl Link {
             applied: adoption.offset,
         });
         self.read = adoption.offset;
-        self.stream_db = adoption.stream_db;
         self.actions.push_back(Action::Adopt(adoption));
     }
 
@@ -256,9 +255,7 @@ impl Link {
         self.state = Main::Connected;
         self.up = true;
         self.down_since_ms = None;
-        // Not delivered at once where the main connection was lost between load and stream.
-        let stream_db = self.stream_db.take();
-        self.actions.push_back(Action::LinkUp { stream_db });
+        self.actions.push_back(Action::LinkUp);
     }
 
     /// A classic full sync has its data.
