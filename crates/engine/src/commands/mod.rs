@@ -12,6 +12,7 @@ pub mod pubsub;
 pub mod replication;
 pub mod role;
 pub mod server;
+pub mod sets;
 pub mod strings;
 pub mod transactions;
 
@@ -28,6 +29,7 @@ pub static FAMILIES: &[Family] = &[
     replication::COMMANDS,
     role::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];
