@@ -5,11 +5,14 @@ use crate::exec::Handler;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod hashes;
 pub mod introspect;
 pub mod pubsub;
+mod sampling;
 pub mod server;
 pub mod strings;
 pub mod transactions;
+pub mod zsets;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
 pub type Family = &'static [(&'static str, Handler)];
@@ -17,9 +20,11 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
+    hashes::COMMANDS,
     introspect::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
+    zsets::COMMANDS,
 ];
