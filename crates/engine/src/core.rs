@@ -118,6 +118,12 @@ pub struct DebugKnobs {
     pub pause_after_fork: bool,
     /// DEBUG PAUSE-CRON.
     pub pause_cron: bool,
+    /// DEBUG DICT-RESIZING 0.
+    pub avoid_resizing: bool,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run what they usually may not.
+    pub disable_deny_scripts: bool,
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: checksums of snapshots and RESTORE payloads are not compared.
+    pub skip_checksums: bool,
 }
 
 /// Everything besides the keys.
@@ -197,6 +203,12 @@ impl Core {
         !self.saving.last_ok
             && self.config.stop_writes_on_bgsave_error
             && !self.config.save.rules().is_empty()
+    }
+
+    /// Counts one turn of a connection that started at `start_ns`.
+    pub(crate) fn loop_turn(&mut self, start_ns: u64) {
+        self.stats.loop_cycles += 1;
+        self.stats.loop_us += self.now_ns.saturating_sub(start_ns) / 1000;
     }
 
     /// A number for a new snapshot job.

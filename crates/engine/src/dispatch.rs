@@ -6,7 +6,6 @@ use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
 use crate::exec::{Args, Exec, Handler};
-use crate::host::Level;
 use crate::keys::{Expiry, Keys};
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -391,6 +390,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
         return;
     }
     settle_engine(x.keys, x.core);
+    crate::repl::pump_running(x);
     x.client.write_offset = x.core.repl.offset();
     if std::mem::take(&mut x.keys.effects.broken_running).contains(&x.client.id) {
         x.client.flags.set(ClientFlags::WATCH_BROKEN);
@@ -629,19 +629,4 @@ pub(crate) fn unblock_with(
         unregister_blocked(keys, core, &mut client);
     }
     core.clients.put_back(slot, client);
-}
-
-/// Replies with an error from outside a handler, counting it.
-pub(crate) fn error_reply(core: &mut Core, out: &mut Reply, error: &Error) {
-    write_error(core, out, error);
-}
-
-/// Logs a panic that a handler let escape; there should be none.
-#[cold]
-pub(crate) fn count_panic(core: &mut Core, what: &str) {
-    core.stats.panics_caught += 1;
-    core.log(
-        Level::Warning,
-        &format!("A command handler failed an assertion: {what}"),
-    );
 }

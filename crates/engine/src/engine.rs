@@ -34,6 +34,17 @@ pub enum Then {
     Close,
 }
 
+/// What a connection reports with each call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Bytes read since the last call.
+    pub received: usize,
+    /// Bytes of requests held back, complete ones included.
+    pub held: usize,
+    /// Bytes of output that the kernel has not taken yet.
+    pub unsent: usize,
+}
+
 /// How a batch went.
 #[derive(Clone, Copy, Debug)]
 pub struct Ran {
@@ -45,6 +56,10 @@ pub struct Ran {
 
 /// Most bytes of output a client that has not logged in may leave unread.
 const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 1024;
+/// Bytes of the stream given to a replica's connection at once.
+const STREAM_BYTES_MAX: usize = 512 * 1024;
+/// Pieces of the stream given to a replica's connection at once: what one vectored write takes.
+const STREAM_SLICES_MAX: usize = 64;
 /// Most bytes of query buffer before login.
 const UNAUTHENTICATED_QUERY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -103,6 +118,9 @@ impl Engine {
                     active_expire: true,
                     pause_after_fork: false,
                     pause_cron: false,
+                    avoid_resizing: false,
+                    disable_deny_scripts: false,
+                    skip_checksums: false,
                 },
                 shutdown: None,
                 gate: false,
@@ -125,7 +143,7 @@ impl Engine {
         self.set_time();
     }
 
-    fn set_time(&mut self) {
+    pub(crate) fn set_time(&mut self) {
         self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
@@ -201,13 +219,15 @@ impl Engine {
     /// Runs the requests of one client, from number `from` on.
     ///
     /// `buffer` is what the requests point into. `scratch` is an empty buffer to reply into; afterwards it holds all
-    /// output of the client that has not been taken yet.
+    /// output of the client that has not been taken yet. It counts as written: what the kernel does not take at once is
+    /// told with the next call.
     pub fn run(
         &mut self,
         slot: u32,
         batch: &Batch,
         from: usize,
         buffer: &[u8],
+        io: Traffic,
         scratch: &mut Vec<u8>,
     ) -> Ran {
         let Some(mut client) = self.core.clients.take(slot) else {
@@ -218,23 +238,27 @@ impl Engine {
         };
         self.set_time();
         self.core.stats.reads += 1;
+        self.core.stats.net_in += io.received as u64;
+        client.net_in += io.received as u64;
+        client.in_flight = io.unsent;
         client.last_interaction_ms = self.keys.now_ms;
-        client.query_bytes = buffer.len();
+        client.query_bytes = io.held;
         let base_ns = self.core.now_ns;
         let base_ms = self.keys.now_ms;
+        let mut out = Reply::with_buffer(std::mem::take(scratch), client.out.protocol);
         if !client.out.is_empty() {
-            scratch.extend_from_slice(client.out.as_bytes());
+            out.raw(client.out.as_bytes());
+            client.out.buffer_mut().clear();
         }
-        let mut out = Reply::with_buffer(Vec::new(), client.out.protocol);
-        std::mem::swap(out.buffer_mut(), scratch);
-        client.out.buffer_mut().clear();
         self.keys.expiry = self.expiry_for_clients();
         let mut done = from;
         let mut then = Then::Continue;
-        if !client
-            .flags
-            .has(ClientFlags::BLOCKED | ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
-        {
+        if !client.flags.has(
+            ClientFlags::BLOCKED
+                | ClientFlags::PAUSED
+                | ClientFlags::CLOSE_NOW
+                | ClientFlags::CLOSE_AFTER_REPLY,
+        ) {
             while done < batch.len() {
                 let spans = batch.request(done);
                 if spans.is_empty() {
@@ -273,7 +297,7 @@ impl Engine {
                     break;
                 }
             }
-        } else if client.flags.has(ClientFlags::BLOCKED) {
+        } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
             then = Then::Wait;
         }
         if client
@@ -284,10 +308,20 @@ impl Engine {
         }
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
-        client.in_flight += scratch.len();
-        self.check_output(&mut client, &mut then);
+        self.hand_over(&mut client, scratch.len(), &mut then);
+        self.core.loop_turn(base_ns);
         self.core.clients.put_back(slot, client);
         Ran { done, then }
+    }
+
+    /// Counts output as written and checks the client's limits.
+    fn hand_over(&mut self, client: &mut Client, bytes: usize, then: &mut Then) {
+        if bytes > 0 {
+            self.core.stats.writes += 1;
+            self.core.stats.net_out += bytes as u64;
+            client.net_out += bytes as u64;
+            self.check_output(client, bytes, then);
+        }
     }
 
     #[inline]
@@ -361,51 +395,42 @@ impl Engine {
         self.core.clients.put_back(slot, client);
     }
 
-    /// Takes the output that others have caused, adding it to `scratch`; tells what the connection is to do.
-    pub fn take_output(&mut self, slot: u32, scratch: &mut Vec<u8>) -> Then {
+    /// Takes the output that others have caused; tells what the connection is to do.
+    pub fn take_output(&mut self, slot: u32, io: Traffic, scratch: &mut Vec<u8>) -> Then {
         let Some(mut client) = self.core.clients.take(slot) else {
             return Then::Close;
         };
         let mut then = Then::Continue;
+        client.in_flight = io.unsent;
         if client.flags.has(ClientFlags::CLOSE_NOW) {
             then = Then::Close;
         } else {
-            if scratch.is_empty() {
-                std::mem::swap(scratch, client.out.buffer_mut());
-            } else {
-                scratch.extend_from_slice(client.out.as_bytes());
-            }
-            client.in_flight += scratch.len();
-            client.out.buffer_mut().clear();
+            scratch.clear();
+            std::mem::swap(scratch, client.out.buffer_mut());
             if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
                 then = Then::Close;
             } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
                 then = Then::Wait;
             }
-            self.check_output(&mut client, &mut then);
+            self.hand_over(&mut client, scratch.len(), &mut then);
         }
         self.core.clients.put_back(slot, client);
         then
     }
 
-    /// The kernel has taken `bytes` of the client's output; `left` bytes are still in the connection's hands.
-    pub fn wrote(&mut self, slot: u32, bytes: usize, left: usize) {
-        self.core.stats.writes += 1;
-        self.core.stats.net_out += bytes as u64;
+    /// The kernel did not take all of a client's output: `unsent` bytes are left in the connection's hands.
+    pub fn unsent(&mut self, slot: u32, unsent: usize) {
         if let Some(mut client) = self.core.clients.take(slot) {
-            client.in_flight = left;
-            client.net_out += bytes as u64;
+            client.in_flight = unsent;
             self.core.clients.put_back(slot, client);
         }
     }
 
-    /// `bytes` have been read from the client. `held` of them wait for the rest of their request.
-    pub fn received(&mut self, slot: u32, bytes: usize, held: usize) -> Then {
-        self.core.stats.net_in += bytes as u64;
+    /// `held` bytes of the client's requests wait for more. Checks `client-query-buffer-limit`.
+    pub fn check_query_buffer(&mut self, slot: u32, held: usize) -> Then {
         let Some(mut client) = self.core.clients.take(slot) else {
             return Then::Close;
         };
-        client.net_in += bytes as u64;
         client.query_bytes = held;
         let limit = if client.authenticated {
             self.core.config.client_query_buffer_limit
@@ -416,7 +441,7 @@ impl Engine {
                 .min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
         };
         let mut then = Then::Continue;
-        if held as u64 > limit {
+        if held as u64 > limit && !client.flags.has(ClientFlags::PRIMARY) {
             self.core.stats.query_buffer_disconnections += 1;
             let line = format!(
                 "Closing client that reached max query buffer length: {}",
@@ -432,9 +457,172 @@ impl Engine {
         then
     }
 
+    /// True when the client has logged in, or needs no login.
+    #[must_use]
+    pub fn is_authenticated(&self, id: ClientId) -> bool {
+        self.core
+            .clients
+            .get(id)
+            .is_some_and(|client| client.authenticated)
+    }
+
+    /// A handler has failed an assertion while this client's batch ran: forgets the client, counts it.
+    pub fn recover(&mut self, slot: u32, id: ClientId, what: &str) {
+        self.core.stats.panics_caught += 1;
+        self.core.log(
+            Level::Warning,
+            &format!("A command handler failed an assertion: {what}"),
+        );
+        if self.core.clients.take(slot).is_some() || self.core.clients.slot(id).is_some() {
+            self.core.clients.release(slot, id);
+        }
+    }
+
+    // ---- replicas -------------------------------------------------------------------------------------------------------
+
+    /// True for the connection of a replica, which is fed from the stream.
+    #[must_use]
+    pub fn is_replica(&self, id: ClientId) -> bool {
+        self.core.repl.hub.is_replica(replication::ClientId(id))
+    }
+
+    /// The kernel has taken `sent` bytes of the stream; what comes next is added to `slices`. Returns how many bytes.
+    pub fn stream(
+        &mut self,
+        id: ClientId,
+        sent: usize,
+        slices: &mut Vec<replication::Slice>,
+    ) -> usize {
+        let client = replication::ClientId(id);
+        self.core.repl.hub.sent(client, sent as u64);
+        self.core.stats.net_repl_out += sent as u64;
+        self.core
+            .repl
+            .hub
+            .read(client, STREAM_BYTES_MAX, STREAM_SLICES_MAX, slices)
+    }
+
+    /// The dump file has been written to a replica's connection, `bytes` of it.
+    pub fn dump_sent(&mut self, id: ClientId, bytes: u64) {
+        self.set_time();
+        self.core.stats.net_repl_out += bytes;
+        self.core
+            .repl
+            .with_hub(|hub, env| hub.file_sent(env, replication::ClientId(id)));
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// The snapshot child tells how far it is.
+    pub fn snapshot_progress(&mut self, report: crate::host::ChildReport) {
+        self.set_time();
+        crate::saving::progress(&self.keys, &mut self.core, report);
+    }
+
+    /// The snapshot child has ended.
+    pub fn snapshot_finished(&mut self, end: crate::host::SnapshotEnd) {
+        self.set_time();
+        crate::saving::finished(&mut self.keys, &mut self.core, end);
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    // ---- the dataset ----------------------------------------------------------------------------------------------------
+
+    /// Opens the dump file and refuses most commands until [`Self::finish_load`]. `None` when there is no file.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    #[expect(clippy::type_complexity, reason = "a source and how to read it")]
+    pub fn begin_load(
+        &mut self,
+    ) -> Result<
+        Option<(Box<dyn std::io::Read + Send>, crate::snapshot::LoadOptions)>,
+        crate::host::HostError,
+    > {
+        self.set_time();
+        let Some(source) = self.core.host.open_dump()? else {
+            return Ok(None);
+        };
+        self.core.loading = Loading::Blocking;
+        self.core.load_progress = LoadProgress {
+            started_at: self.keys.now_ms / 1000,
+            ..LoadProgress::default()
+        };
+        self.core.refresh_gate();
+        let options = self.load_options(self.core.config.replicaof.is_some());
+        Ok(Some((source, options)))
+    }
+
+    /// How a dataset is to be loaded now.
+    #[must_use]
+    pub fn load_options(&self, keep_expired: bool) -> crate::snapshot::LoadOptions {
+        crate::snapshot::LoadOptions {
+            limits: self.keys.limits.clone(),
+            keep_expired,
+            key_load_delay_us: i64::from(self.core.config.key_load_delay),
+            checksum: self.core.config.rdbchecksum,
+            string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
+            access: self.keys.access,
+            ..crate::snapshot::LoadOptions::new(self.keys.dbs.len(), self.keys.now_ms)
+        }
+    }
+
+    /// Puts the loaded dataset in place.
+    pub fn finish_load(&mut self, loaded: crate::snapshot::Loaded) {
+        self.set_time();
+        self.core.log(
+            Level::Notice,
+            &format!(
+                "Done loading RDB, keys loaded: {}, keys expired: {}.",
+                loaded.keys_loaded, loaded.keys_expired
+            ),
+        );
+        if loaded.keys_empty > 0 {
+            self.core.log(
+                Level::Notice,
+                &format!(
+                    "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
+                    loaded.keys_loaded, loaded.keys_expired, loaded.keys_empty
+                ),
+            );
+        }
+        self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
+        let restored = loaded.replication.as_ref().and_then(|aux| {
+            Some((
+                replication::ReplId::parse(aux.replid.as_bytes())?,
+                aux.offset,
+                aux.stream_db,
+            ))
+        });
+        let old = std::mem::replace(&mut self.keys.dbs, loaded.dbs);
+        self.core.host.free_databases(old, false);
+        self.core.loading = Loading::No;
+        self.core.saving.dirty_at_save = self.keys.dirty;
+        self.core.refresh_gate();
+        self.start_role(restored);
+    }
+
+    /// Takes up the configured role, with the identity that the dataset carried.
+    pub fn start_role(&mut self, restored: Option<(replication::ReplId, u64, i64)>) {
+        if self.core.config.replicaof.is_some() {
+            crate::link::follow_at_start(&mut self.keys, &mut self.core, restored);
+        } else if let Some((replid, offset, _)) = restored {
+            self.core
+                .repl
+                .with_hub(|hub, env| hub.restore(env, replid, offset));
+        }
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// SIGTERM or SIGINT has come.
+    pub fn shutdown(&mut self, options: crate::shutdown::Options) {
+        self.set_time();
+        crate::shutdown::begin(&mut self.keys, &mut self.core, options);
+    }
+
     /// Closes a client whose output has grown past its limits.
-    fn check_output(&mut self, client: &mut Client, then: &mut Then) {
-        let bytes = client.output_bytes();
+    fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) {
+        let bytes = client.output_bytes() + fresh;
         if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
             return;
         }
@@ -477,7 +665,7 @@ impl Engine {
         for slot in ids {
             if let Some(mut client) = self.core.clients.take(slot) {
                 let mut then = Then::Continue;
-                self.check_output(&mut client, &mut then);
+                self.check_output(&mut client, 0, &mut then);
                 if then == Then::Close {
                     client.attention.raise();
                 }

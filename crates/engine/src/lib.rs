@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod core;
 pub mod cron;
+pub mod digest;
 mod dispatch;
 pub mod effects;
 pub mod engine;
@@ -36,7 +37,7 @@ pub mod stats;
 mod testing;
 
 pub use client::{Client, ClientFlags, ClientId};
-pub use engine::{Engine, Ran, Then};
+pub use engine::{Engine, Ran, Then, Traffic};
 pub use error::{Error, Outcome};
 pub use exec::{Args, Exec, Handler};
 pub use keys::Keys;

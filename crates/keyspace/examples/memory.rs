@@ -2,6 +2,7 @@
 //!
 //! `cargo run --profile fast -p keyspace --example memory`
 #![allow(clippy::print_stdout, reason = "a program whose output is its purpose")]
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
 
 use std::hint::black_box;
 use std::time::Instant;

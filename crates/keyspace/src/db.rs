@@ -117,6 +117,42 @@ impl Db {
         entry
     }
 
+    /// Inserts a key while loading; `None`, with nothing changed but the value dropped, if it is there already.
+    pub fn load(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) -> Option<&Entry> {
+        self.load_with(key, expire_at_ms, || Entry::new(key, expire_at_ms, value))
+    }
+
+    /// As [`Db::load`], for a string: the entry is the only allocation.
+    #[inline]
+    pub fn load_str(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        expire_at_ms: Option<i64>,
+    ) -> Option<&Entry> {
+        self.load_with(key, expire_at_ms, || {
+            Entry::new_str(key, expire_at_ms, value, StrHow::Detect)
+        })
+    }
+
+    #[inline]
+    fn load_with(
+        &mut self,
+        key: &[u8],
+        expire_at_ms: Option<i64>,
+        make: impl FnOnce() -> Entry,
+    ) -> Option<&Entry> {
+        let h = hash(key);
+        let (entry, created) = self.keys.find_or_insert_with(h, key, make);
+        if !created {
+            return None;
+        }
+        if expire_at_ms.is_some() {
+            self.expires.insert_new(h, alias(entry));
+        }
+        Some(entry)
+    }
+
     /// The key's entry, created from `make` if absent; and whether it was created. One hash, one walk.
     pub fn get_or_insert_with(
         &mut self,

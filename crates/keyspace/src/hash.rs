@@ -43,21 +43,26 @@ impl Hash {
             return Err(Invalid::Unpaired);
         }
         let mut seen = HashSet::with_capacity(elements / 2);
-        let mut longest = 0;
-        for (index, element) in listpack.iter().enumerate() {
-            longest = longest.max(element.len());
-            if index % 2 == 0 && !seen.insert(element.to_vec()) {
-                return Err(Invalid::Duplicate);
-            }
+        let mut fields = listpack.iter().step_by(2);
+        if !fields.all(|field| seen.insert(field.to_vec())) {
+            return Err(Invalid::Duplicate);
         }
+        Ok(Hash::from_distinct(listpack, limits))
+    }
+
+    /// As [`Hash::from_listpack`], for a listpack that is known to hold pairs, and no field twice.
+    pub fn from_distinct(listpack: Listpack, limits: &Limits) -> Self {
+        let convert = listpack.len() / 2 > limits.hash_max_listpack_entries
+            || listpack
+                .iter()
+                .any(|element| element.len() > limits.hash_max_listpack_value);
         let mut hash = Hash {
             repr: Repr::Listpack(listpack),
         };
-        if seen.len() > limits.hash_max_listpack_entries || longest > limits.hash_max_listpack_value
-        {
+        if convert {
             hash.make_table(0);
         }
-        Ok(hash)
+        hash
     }
 
     /// Prepares for `fields` fields about to be set by one command, as HSET does: too many of them make it a table now.
@@ -265,7 +270,7 @@ fn pair(item: &Field) -> (Element<'_>, Element<'_>) {
     (Element::Bytes(item.field()), Element::Bytes(item.value()))
 }
 
-/// Iterator over the fields and values of a [`Hash`].
+/// Iterator over the fields and values of a [`struct@Hash`].
 pub struct HashIter<'a>(HashIterRepr<'a>);
 
 enum HashIterRepr<'a> {

@@ -11,6 +11,7 @@
 
 pub mod db;
 pub mod entry;
+mod grisu;
 pub mod hash;
 pub mod hashing;
 mod layout;

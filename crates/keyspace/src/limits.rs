@@ -1,5 +1,7 @@
 //! Encoding thresholds and the fixed bounds of this crate.
 
+use crate::ListLimits;
+
 /// When compact encodings give way to tables; the configuration options of the same names.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -17,8 +19,8 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, in bytes.
     pub zset_max_listpack_value: usize,
-    /// Limits of list nodes.
-    pub list: crate::list::ListLimits,
+    /// Of lists.
+    pub list: ListLimits,
 }
 
 impl Default for Limits {
@@ -31,7 +33,7 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
-            list: crate::list::ListLimits::default(),
+            list: ListLimits::default(),
         }
     }
 }
@@ -56,3 +58,6 @@ pub const HEAVY_EFFORT: usize = 64;
 
 /// From this many bytes on, a string is worth freeing in the background: about where the allocator unmaps pages.
 pub const HEAVY_BYTES: usize = 1 << 20;
+
+/// No table is presized for more items than this, whatever a file promises.
+pub const RESERVE_MAX: usize = 1 << 26;

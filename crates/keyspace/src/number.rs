@@ -1,18 +1,16 @@
 //! Scores as text: the form in which listpacks keep them and replies show them.
 //!
-//! Integers up to 2^62 in size print as integers; everything else prints its shortest digits that read back equal,
-//! plainly where that stays short and in scientific notation elsewhere. The places where the notation changes are
+//! Integers up to 2^62 in size print as integers; everything else prints digits that read back equal
+//! (the same ones as the reference, see `grisu`), plainly where that stays short and in scientific notation elsewhere. The places where the notation changes are
 //! the reference's, as its ZSCORE shows them: `0.00012`, but `1.2345678e-4`; `12345.678`, but `1.234512345678901e+4`;
 //! `12345678901234567000`, but `1e+20`.
 
-use std::fmt::Write;
+use crate::grisu::{self, DIGITS_MAX};
 
 /// Longest text of a number, in bytes: `-1.2345678901234567e-308`, or 17 digits and 6 zeros with a sign.
 pub const TEXT_MAX: usize = 32;
 /// Doubles up to this size that are whole print as integers.
 const INTEGER_MAX: f64 = (1_i64 << 62) as f64;
-/// Most significant digits of a double.
-const DIGITS_MAX: usize = 17;
 /// A whole number with more trailing zeros than this prints in scientific notation.
 const ZEROS_MAX: i32 = 7;
 /// Fractions with at least this many digits behind the point print in scientific notation, unless ...
@@ -44,6 +42,16 @@ impl NumberBuf {
 
     /// The text of `value` as replies and listpacks have it. NaN is `nan`, infinity `inf`.
     pub fn format_f64(&mut self, value: f64) -> &[u8] {
+        if value != 0.0 && value.abs() <= INTEGER_MAX && value as i64 as f64 == value {
+            self.len = 0;
+            self.push(itoa::Buffer::new().format(value as i64).as_bytes());
+            return &self.bytes[..self.len];
+        }
+        self.format_shortest(value)
+    }
+
+    /// As [`NumberBuf::format_f64`], but large whole numbers may take the scientific notation too: `4e+18`.
+    pub fn format_shortest(&mut self, value: f64) -> &[u8] {
         self.len = 0;
         if value.is_nan() {
             self.push(b"nan");
@@ -55,38 +63,19 @@ impl NumberBuf {
             } else {
                 b"0"
             });
-        } else if value.abs() <= INTEGER_MAX && value as i64 as f64 == value {
-            self.push(itoa::Buffer::new().format(value as i64).as_bytes());
         } else {
             self.format_digits(value);
         }
         &self.bytes[..self.len]
     }
 
-    /// Lays out the shortest digits of a finite number other than zero.
+    /// Lays out the digits of a finite number other than zero.
     fn format_digits(&mut self, value: f64) {
-        let mut shortest = Scratch::default();
-        // `{:e}` prints `d.ddde-n` with the fewest digits that read back equal.
-        write!(shortest, "{:e}", value.abs()).expect("a double's shortest digits fit the scratch");
-        let text = &shortest.bytes[..shortest.len];
-        let (mantissa, exponent) = text.split_at(
-            text.iter()
-                .position(|&b| b == b'e')
-                .expect("`{:e}` prints an exponent"),
-        );
-        let mut digits = [0; DIGITS_MAX];
-        let mut count = 0;
-        for &digit in mantissa.iter().filter(|&&b| b != b'.') {
-            digits[count] = digit;
-            count += 1;
-        }
+        let mut digits = [0; DIGITS_MAX + 1];
+        let (count, last) = grisu::digits(value.abs(), &mut digits);
         let digits = &digits[..count];
-        let exponent: i32 = std::str::from_utf8(&exponent[1..])
-            .ok()
-            .and_then(|e| e.parse().ok())
-            .expect("a decimal exponent");
-        // value = digits * 10^last
-        let last = exponent - (count as i32 - 1);
+        // value = digits * 10^last = d.ddd * 10^exponent
+        let exponent = last + count as i32 - 1;
         if value < 0.0 {
             self.push(b"-");
         }
@@ -131,25 +120,6 @@ pub fn parse_score(text: &[u8]) -> Option<f64> {
     (!value.is_nan()).then_some(value)
 }
 
-/// A fixed buffer to print into.
-#[derive(Default)]
-struct Scratch {
-    bytes: [u8; TEXT_MAX],
-    len: usize,
-}
-
-impl Write for Scratch {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        let room = self
-            .bytes
-            .get_mut(self.len..self.len + s.len())
-            .ok_or(std::fmt::Error)?;
-        room.copy_from_slice(s.as_bytes());
-        self.len += s.len();
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -192,6 +162,8 @@ mod tests {
             (0.00012345678, "1.2345678e-4"),
             (0.001234567890123, "0.001234567890123"),
             (0.30000000000000004, "0.30000000000000004"),
+            (1.25e22, "12499999999999999000000"),
+            (123e20, "12300000000000001000000"),
             (12345.678, "12345.678"),
             (1234.12345678901, "1234.12345678901"),
             (12345.12345678901, "1.234512345678901e+4"),

@@ -68,20 +68,25 @@ impl Set {
     /// If a member comes twice.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
         let mut seen = HashSet::with_capacity(listpack.len());
-        let mut longest = 0;
-        for element in listpack.iter() {
-            longest = longest.max(element.len());
-            if !seen.insert(element.to_vec()) {
-                return Err(Invalid::Duplicate);
-            }
+        if !listpack.iter().all(|element| seen.insert(element.to_vec())) {
+            return Err(Invalid::Duplicate);
         }
+        Ok(Set::from_distinct(listpack, limits))
+    }
+
+    /// As [`Set::from_listpack`], for a listpack that is known to hold no member twice.
+    pub fn from_distinct(listpack: Listpack, limits: &Limits) -> Self {
+        let convert = listpack.len() > limits.set_max_listpack_entries
+            || listpack
+                .iter()
+                .any(|element| element.len() > limits.set_max_listpack_value);
         let mut set = Set {
             repr: Repr::Listpack(listpack),
         };
-        if seen.len() > limits.set_max_listpack_entries || longest > limits.set_max_listpack_value {
+        if convert {
             set.make_table(0);
         }
-        Ok(set)
+        set
     }
 
     /// Makes room for `more` members about to be added.

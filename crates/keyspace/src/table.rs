@@ -27,6 +27,7 @@ use std::ptr::{self, NonNull};
 
 use crate::Rng;
 use crate::hashing::hash;
+use crate::limits::RESERVE_MAX;
 
 /// Slots per bucket.
 const SLOTS: usize = 7;
@@ -44,6 +45,8 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8000;
 /// Old buckets looked at per step, so that a run of empty ones does not make a step long.
 const EMPTY_VISITS: usize = 16;
+/// Up to so many buckets are moved in one go: a few microseconds, and small containers do not linger between two arrays.
+const AT_ONCE: usize = 16;
 /// While resizing is to be avoided, growth waits until there are this many items per slot.
 const AVOID_FILL: usize = 4;
 /// Random draws before [`Table::random`] settles for the next item it finds: only a nearly empty table gets there.
@@ -390,12 +393,13 @@ impl<E: Item> Table<E> {
         self.policy = policy;
     }
 
-    /// Makes room for `items` in all, so that loading that many moves nothing.
+    /// Makes room for `items` in all, so that loading that many moves nothing. Only a hint: beyond [`RESERVE_MAX`] the
+    /// table grows as items come.
     pub fn reserve(&mut self, items: usize) {
         while self.is_rehashing() {
             self.step();
         }
-        let buckets = buckets_for(items);
+        let buckets = buckets_for(items.min(RESERVE_MAX));
         if buckets > self.cur.buckets {
             self.start_resize(buckets);
             while self.is_rehashing() {
@@ -718,8 +722,11 @@ impl<E: Item> Table<E> {
             self.cur = Array::alloc(1);
             return;
         }
-        let may_move = self.policy == Resize::Normal
-            || self.len >= self.cur.buckets.max(self.next_buckets()) * SLOTS * AVOID_FILL;
+        // The smaller array of the two is the one that gets crowded while nothing moves.
+        let smaller = self.rehash.as_ref().map_or(self.cur.buckets, |rehash| {
+            rehash.to.buckets.min(self.cur.buckets)
+        });
+        let may_move = self.policy == Resize::Normal || self.len >= smaller * SLOTS * AVOID_FILL;
         if self.is_rehashing() {
             if may_move {
                 self.step();
@@ -755,10 +762,14 @@ impl<E: Item> Table<E> {
             self.depth = 0;
             return;
         }
+        let at_once = self.cur.buckets <= AT_ONCE;
         self.rehash = Some(Box::new(Rehash {
             to: Array::alloc(buckets),
             moved: 0,
         }));
+        while at_once && self.is_rehashing() {
+            self.step();
+        }
     }
 
     /// Moves the next old bucket that holds anything, looking at no more than [`EMPTY_VISITS`].

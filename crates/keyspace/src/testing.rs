@@ -24,5 +24,6 @@ pub(crate) fn small_limits() -> Limits {
         set_max_listpack_value: 64,
         zset_max_listpack_entries: 12,
         zset_max_listpack_value: 64,
+        list: crate::ListLimits::default(),
     }
 }

@@ -18,6 +18,7 @@ use std::ptr::{self, NonNull};
 
 use crate::layout::size_class;
 use crate::table::Item;
+use crate::zset::tree;
 
 /// The first byte of a length that takes [`WIDE_LEN`] bytes.
 const WIDE: u8 = u8::MAX;
@@ -330,14 +331,21 @@ unsafe impl Send for ZHandle {}
 unsafe impl Sync for ZHandle {}
 
 impl ZHandle {
-    /// The member, for as long as the sorted set is borrowed (the caller picks the lifetime and keeps to that).
+    /// The member, for as long as the caller borrows the sorted set (it picks the lifetime and keeps to that).
     #[inline]
-    pub(crate) fn member<'a>(self) -> &'a [u8] {
+    pub(crate) fn bytes<'a>(self) -> &'a [u8] {
         // SAFETY: by the contract of `ZItem::handle` the item is alive; its member never changes.
         unsafe {
             let (len, at) = read_len(self.0.as_ptr().add(SCORE));
             std::slice::from_raw_parts(at, len)
         }
+    }
+}
+
+impl tree::Item for ZHandle {
+    #[inline]
+    fn member(&self) -> &[u8] {
+        self.bytes()
     }
 }
 

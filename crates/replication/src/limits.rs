@@ -26,3 +26,6 @@ pub(crate) const RECONNECT_MS_MIN: u64 = 1_000;
 
 /// Attempts refused for a missing permission are repeated no sooner than this, in milliseconds.
 pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;
+
+/// A snapshot whose receivers have all gone is stopped after so long, in milliseconds.
+pub(crate) const UNWANTED_MS_MAX: u64 = 200;

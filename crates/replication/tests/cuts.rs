@@ -14,6 +14,18 @@ struct Mode {
     load: LoadMode,
     /// Bytes a pipe moves per step.
     chunk: usize,
+    order: Order,
+}
+
+/// Which half of a dual-channel sync is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Neither is held up.
+    Natural,
+    /// The snapshot takes long to load, and its stream long to apply.
+    MainFirst,
+    /// Nothing arrives on the main channel for a while after it was parked.
+    RdbFirst,
 }
 
 /// A sync with writes before, during and after, and a cut. Returns the bytes the channel carried each way.
@@ -39,11 +51,22 @@ fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
                 *place = (place.0.max(wire.down.moved), place.1.max(wire.up.moved));
             }
             world.step();
+            let parked = world.wires.iter().any(|w| w.conn.channel == Channel::Rdb);
+            let late = i < 50;
+            world.nodes[r].hold_load = mode.order == Order::MainFirst && late && i < 40;
+            world.nodes[r].hold_drain = mode.order == Order::MainFirst && late;
+            let stalled = mode.order == Order::RdbFirst
+                && late
+                && (parked || world.nodes[r].stalled.is_some());
+            world.nodes[r].stalled = stalled.then_some(Channel::Main);
         }
         if i % 6 == 0 {
             world.write(p, i % 4, format!("during {i}").as_bytes());
         }
     }
+    world.nodes[r].hold_load = false;
+    world.nodes[r].hold_drain = false;
+    world.nodes[r].stalled = None;
     for _ in 0..100 {
         world.run(100);
         if world.nodes[r].link.state().as_str() == "connected"
@@ -72,6 +95,12 @@ fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
 
 fn cut_everywhere(mode: Mode) {
     let carried = sync(mode, None);
+    assert!(carried[0].0 > 100 && carried[0].1 > 100, "{carried:?}");
+    assert_eq!(
+        carried[1].0 > 100 && carried[1].1 > 100,
+        mode.dual,
+        "{carried:?}"
+    );
     for (channel, (down, up)) in [Channel::Main, Channel::Rdb].into_iter().zip(carried) {
         for (down, bytes) in [(true, down), (false, up)] {
             for after in 0..bytes {
@@ -94,6 +123,7 @@ fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
         diskless: false,
         load: LoadMode::Disabled,
         chunk: 64,
+        order: Order::Natural,
     });
 }
 
@@ -104,6 +134,7 @@ fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
         diskless: true,
         load: LoadMode::SwapDb,
         chunk: 64,
+        order: Order::Natural,
     });
 }
 
@@ -114,6 +145,7 @@ fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 64,
+        order: Order::Natural,
     });
 }
 
@@ -124,5 +156,28 @@ fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
         diskless: true,
         load: LoadMode::SwapDb,
         chunk: 17,
+        order: Order::Natural,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_with_a_slow_load_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        diskless: true,
+        load: LoadMode::Disabled,
+        chunk: 32,
+        order: Order::MainFirst,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_with_a_late_main_channel_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        diskless: true,
+        load: LoadMode::Disabled,
+        chunk: 32,
+        order: Order::RdbFirst,
     });
 }

@@ -15,7 +15,7 @@ fn every_scenario_holds() {
     for path in paths {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if name.contains(&wanted) {
-            println!("{name}");
+            eprintln!("{name}");
             sim::script::run(&name, &std::fs::read_to_string(&path).unwrap());
         }
     }

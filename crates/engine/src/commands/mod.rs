@@ -5,9 +5,12 @@ use crate::exec::Handler;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod hashes;
 pub mod introspect;
+pub mod lists;
 pub mod pubsub;
+pub mod replication;
 mod sampling;
 pub mod server;
 pub mod strings;
@@ -20,9 +23,12 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
+    debug::COMMANDS,
     hashes::COMMANDS,
     introspect::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,

@@ -10,6 +10,9 @@ use packed::{Element, Listpack, Pos};
 use super::limits::NodeLimits;
 use super::{End, Side};
 
+/// Header and terminator of a listpack.
+const EMPTY_PACK_BYTES: usize = 7;
+
 /// Invariant: no node is empty, and `len` is the sum of their counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quicklist {
@@ -238,36 +241,40 @@ impl Quicklist {
                 let at = seek(pack, place.offset);
                 pack.replace(at, value);
                 if *count > 1 && limits.overgrown(pack.byte_len()) {
-                    // Beside the new value, so that one large value after the other ends up in nodes of a few.
+                    // The reference lets such a node grow. Cut beside the new value, so that one large value
+                    // after the other ends up in nodes of a few.
                     let cut = if place.offset + 1 < *count as usize {
                         place.offset + 1
                     } else {
                         place.offset
                     };
-                    self.split(Place {
-                        node: place.node,
-                        offset: cut,
-                    });
+                    self.split(place.node, cut);
                 }
             }
-            node @ Node::Plain(_) => *node = Node::of(value, limits),
-            Node::Packed(..) => {
-                self.insert(place, Side::Before, value, limits);
-                let old = self.locate_after(place);
-                self.remove_in_node(old, 1);
+            Node::Plain(bytes) if plain => *bytes = value.into(),
+            // The value cannot stay in its node: it moves behind it, and the old one goes.
+            _ => {
+                self.insert_behind(place, value, limits);
+                if self.remove_in_node(place, 1) {
+                    self.merge_around(place.node, limits);
+                }
             }
         }
     }
 
-    /// Where the element is that stood at `place` before a plain one was inserted before it.
-    fn locate_after(&self, place: Place) -> Place {
-        // The plain node took the node's place when the element was its first, else the one behind it.
-        let node = if place.offset == 0 {
-            place.node + 1
-        } else {
-            place.node + 2
-        };
-        Place { node, offset: 0 }
+    /// Adds a value behind the element at `place` but not in its node, which is cut there if need be.
+    fn insert_behind(&mut self, place: Place, value: &[u8], limits: &NodeLimits) {
+        self.len += 1;
+        let next = place.node + 1;
+        if place.offset + 1 < self.nodes[place.node].count() {
+            self.split(place.node, place.offset + 1);
+        } else if let Some(node) = self.nodes.get_mut(next)
+            && node.admits(value.len(), limits)
+        {
+            node.push(End::Front, value);
+            return;
+        }
+        self.nodes.insert(next, Node::of(value, limits));
     }
 
     /// Adds a value before or behind the element at `place`, which exists.
@@ -306,22 +313,21 @@ impl Quicklist {
                 _ => self.nodes.insert(index + 1, Node::of(value, limits)),
             }
         } else {
-            self.split(Place {
-                node: index,
-                offset,
-            });
-            if self.nodes[index].admits(len, limits) {
-                self.nodes[index].push(End::Back, value);
-            } else if self.nodes[index + 1].admits(len, limits) {
-                self.nodes[index + 1].push(End::Front, value);
-            } else {
+            self.split(index, offset);
+            if limits.is_plain(len) {
                 self.nodes.insert(index + 1, Node::of(value, limits));
-                // The halves keep to their places: `set` counts on that.
                 return;
             }
-            self.merge_with_next(index + 1, limits);
-            if let Some(previous) = index.checked_sub(1) {
-                self.merge_with_next(previous, limits);
+            // A half may get larger than a node by this value, but by no more.
+            match side {
+                Side::Before => {
+                    self.nodes[index].push(End::Back, value);
+                    self.merge_around(index + 1, limits);
+                }
+                Side::After => {
+                    self.nodes[index + 1].push(End::Front, value);
+                    self.merge_around(index, limits);
+                }
             }
         }
     }
@@ -329,21 +335,21 @@ impl Quicklist {
     /// Removes elements equal to `value`, at most `max`, from one end on.
     pub(super) fn remove_equal(&mut self, value: &[u8], from: End, max: usize) -> usize {
         let mut left = max;
+        let mut emptied = false;
         let mut step = |node: &mut Node| {
             left -= node.remove_equal(value, from, left);
+            emptied |= node.count() == 0;
             left > 0
         };
-        // Both stop early; what they visited is what may have become empty.
         match from {
             End::Front => self.nodes.iter_mut().all(&mut step),
             End::Back => self.nodes.iter_mut().rev().all(&mut step),
         };
-        let removed = max - left;
-        if removed > 0 {
+        if emptied {
             self.nodes.retain(|node| node.count() > 0);
-            self.len -= removed;
         }
-        removed
+        self.len -= max - left;
+        max - left
     }
 
     /// Removes up to `count` elements from index `start` on.
@@ -377,41 +383,57 @@ impl Quicklist {
         }
     }
 
-    /// Removes `count` elements of one node, and the node when none is left.
-    fn remove_in_node(&mut self, place: Place, count: usize) {
+    /// Removes `count` elements of one node, and the node when none is left; true when it is still there.
+    fn remove_in_node(&mut self, place: Place, count: usize) -> bool {
         self.len -= count;
         match &mut self.nodes[place.node] {
             Node::Packed(pack, have) if count < *have as usize => {
                 pack.remove_range(place.offset as isize, count);
                 *have -= count as u32;
+                true
             }
             _ => {
                 self.nodes.remove(place.node);
+                false
             }
         }
     }
 
-    /// Cuts a listpack node in two before `place`, which is not its first element.
-    fn split(&mut self, place: Place) {
-        let Node::Packed(pack, count) = &mut self.nodes[place.node] else {
+    /// Cuts a listpack node in two before its element `offset`, which is not the first.
+    fn split(&mut self, node: usize, offset: usize) {
+        let Node::Packed(pack, count) = &mut self.nodes[node] else {
             unreachable!("a plain node has one element, and nothing to cut");
         };
-        let back = pack.split_at(place.offset);
-        let back_count = *count - place.offset as u32;
-        *count = place.offset as u32;
-        self.nodes
-            .insert(place.node + 1, Node::Packed(back, back_count));
+        let back = pack.split_at(offset);
+        let back_count = *count - offset as u32;
+        *count = offset as u32;
+        self.nodes.insert(node + 1, Node::Packed(back, back_count));
     }
 
-    /// Joins a node and the one behind it when they fit into one.
-    fn merge_with_next(&mut self, index: usize, limits: &NodeLimits) {
+    /// Joins neighbours around a node that was cut, in the reference's order: the two before it, the two
+    /// behind it, then it with what is before and behind.
+    fn merge_around(&mut self, index: usize, limits: &NodeLimits) {
+        let mut center = index;
+        if center >= 2 && self.merge_with_next(center - 2, limits) {
+            center -= 1;
+        }
+        self.merge_with_next(center + 1, limits);
+        if center >= 1 && self.merge_with_next(center - 1, limits) {
+            center -= 1;
+        }
+        self.merge_with_next(center, limits);
+    }
+
+    /// Joins a node and the one behind it when they fit into one; true when it did.
+    fn merge_with_next(&mut self, index: usize, limits: &NodeLimits) -> bool {
         let (Some(Node::Packed(a, a_count)), Some(Node::Packed(b, b_count))) =
             (self.nodes.get(index), self.nodes.get(index + 1))
         else {
-            return;
+            return false;
         };
-        if limits.exceeded(a.byte_len() + b.byte_len(), (*a_count + *b_count) as usize) {
-            return;
+        let bytes = a.byte_len() + b.byte_len() - EMPTY_PACK_BYTES;
+        if limits.exceeded(bytes, *a_count as usize + *b_count as usize) {
+            return false;
         }
         if let (Some(Node::Packed(b, b_count)), Some(Node::Packed(a, a_count))) =
             (self.nodes.remove(index + 1), self.nodes.get_mut(index))
@@ -419,6 +441,7 @@ impl Quicklist {
             a.append_all(&b);
             *a_count += b_count;
         }
+        true
     }
 }
 

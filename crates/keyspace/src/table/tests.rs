@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::RESERVE_MAX;
 use crate::testing::TestRng;
 
 /// A boxed key, as thin as the real handles.
@@ -231,6 +232,28 @@ fn avoiding_moves_nothing() {
         (table.stats().buckets, table.is_rehashing()),
         (before, false)
     );
+}
+
+#[test]
+fn avoiding_ends_where_chains_would_grow_without_end() {
+    let mut table = Table::new();
+    insert(&mut table, 0);
+    table.set_resize(Resize::Avoid);
+    for k in 1..60_000 {
+        insert(&mut table, k);
+    }
+    let stats = table.stats();
+    assert!(
+        stats.chain_lengths[7] * 10 < stats.buckets.max(stats.next_buckets),
+        "{stats:?}"
+    );
+    assert_eq!(keys(&table).len(), 60_000);
+}
+
+#[test]
+fn a_promise_of_endless_items_reserves_a_bounded_table() {
+    assert!(capacity(buckets_for(RESERVE_MAX)) >= RESERVE_MAX);
+    assert!(buckets_for(RESERVE_MAX) * 64 <= 1 << 30);
 }
 
 #[test]

@@ -5,7 +5,7 @@
     reason = "the order borrows the items that the table owns"
 )]
 
-use super::order::Order;
+use super::tree::{Iter, Order, Tree};
 use super::{Inserted, Scored};
 use crate::Rng;
 use crate::hashing::hash;
@@ -16,7 +16,7 @@ use crate::thin::{ZHandle, ZItem};
 #[derive(Debug, Default)]
 pub(super) struct Index {
     items: Table<ZItem>,
-    order: Order,
+    order: Tree<ZHandle>,
 }
 
 impl Index {
@@ -31,22 +31,18 @@ impl Index {
         let (item, new) = self
             .items
             .find_or_insert_with(hash(member), member, || ZItem::new(member, score));
+        if new {
+            // SAFETY: items leave the table only together with their handles: in `remove`, `remove_range` and when both drop.
+            self.order.insert(score, unsafe { item.handle() });
+            return Inserted::Added;
+        }
         let old = item.score();
-        if !new && old == score {
+        if old == score {
             return Inserted::Unchanged;
         }
         item.set_score(score);
-        // SAFETY: items leave the table only together with their handles: in `remove`, `remove_range` and when both drop.
-        let handle = unsafe { item.handle() };
-        if !new {
-            self.order.remove(old, member);
-        }
-        self.order.insert(score, handle);
-        if new {
-            Inserted::Added
-        } else {
-            Inserted::Updated
-        }
+        self.order.update(old, member, score);
+        Inserted::Updated
     }
 
     /// Adds a member without ordering it yet; `false` if it is already there. To be followed by [`Index::sort`].
@@ -67,9 +63,9 @@ impl Index {
         sorted.sort_unstable_by(|(a, x), (b, y)| {
             a.partial_cmp(b)
                 .expect("scores are numbers")
-                .then_with(|| x.member().cmp(y.member()))
+                .then_with(|| x.bytes().cmp(y.bytes()))
         });
-        self.order = Order::build(sorted);
+        self.order = Tree::from_sorted(sorted.into_iter());
     }
 
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
@@ -81,8 +77,8 @@ impl Index {
     /// Removes `count` members from rank `start` on; the caller keeps to the bounds.
     pub(super) fn remove_range(&mut self, start: usize, count: usize) {
         let items = &mut self.items;
-        self.order.remove_range(start, count, &mut |_, handle| {
-            let member = handle.member();
+        self.order.remove_range(start, count, |_, handle| {
+            let member = handle.bytes();
             drop(items.remove(hash(member), member));
         });
     }
@@ -103,17 +99,17 @@ impl Index {
     /// How many items at the low end satisfy `below`, which must hold for a prefix of the order.
     pub(super) fn partition_point(&self, below: impl Fn(f64, &[u8]) -> bool) -> usize {
         self.order
-            .partition_point(|score, handle| below(score, handle.member()))
+            .rank_where(|score, handle| below(score, handle.bytes()))
     }
 
-    /// From rank `rank` upwards.
-    pub(super) fn iter_from(&self, rank: usize) -> Forward<'_> {
-        Forward(self.order.iter_from(rank))
+    /// From a rank upwards.
+    pub(super) fn ascending(&self, rank: usize) -> Walk<'_> {
+        Walk(self.order.iter_from(rank, Order::Ascending))
     }
 
-    /// From the item before rank `rank` downwards.
-    pub(super) fn iter_back_from(&self, rank: usize) -> Backward<'_> {
-        Backward(self.order.iter_back_from(rank))
+    /// From a rank downwards.
+    pub(super) fn descending(&self, rank: usize) -> Walk<'_> {
+        Walk(self.order.iter_from(rank, Order::Descending))
     }
 
     pub(super) fn random(&self, rng: &mut dyn Rng) -> Option<Scored<'_>> {
@@ -138,32 +134,15 @@ impl Index {
     }
 }
 
-/// Ascending iterator; borrows the index, so the members it yields stay.
+/// Iterator in order; borrows the index, so the members it yields stay.
 #[derive(Debug)]
-pub(super) struct Forward<'a>(super::order::OrderIter<'a>);
+pub(super) struct Walk<'a>(Iter<'a, ZHandle>);
 
-/// Descending iterator.
-#[derive(Debug)]
-pub(super) struct Backward<'a>(super::order::OrderBack<'a>);
-
-impl<'a> Iterator for Forward<'a> {
+impl<'a> Iterator for Walk<'a> {
     type Item = Scored<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Scored<'a>> {
-        self.0
-            .next()
-            .map(|&(score, handle)| (handle.member(), score))
-    }
-}
-
-impl<'a> Iterator for Backward<'a> {
-    type Item = Scored<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Scored<'a>> {
-        self.0
-            .next()
-            .map(|&(score, handle)| (handle.member(), score))
+        self.0.next().map(|(score, handle)| (handle.bytes(), score))
     }
 }

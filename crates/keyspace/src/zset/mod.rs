@@ -4,9 +4,9 @@
 //! are then the same for all.
 
 mod index;
-mod order;
 mod pack;
 mod range;
+pub mod tree;
 
 use std::fmt;
 use std::mem::size_of;
@@ -75,20 +75,31 @@ impl ZSet {
     /// # Errors
     /// If it could not have been built by commands: a member twice or without a score, or out of order.
     pub fn from_listpack(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
-        let longest = listpack
-            .iter()
-            .step_by(2)
-            .map(Element::len)
-            .max()
-            .unwrap_or(0);
+        Ok(ZSet::of_pack(Pack::from_listpack(listpack)?, limits))
+    }
+
+    /// As [`ZSet::from_listpack`], for a listpack that is known to hold pairs in order, and no member twice.
+    ///
+    /// # Errors
+    /// If a score is no number.
+    pub fn from_ordered(listpack: Listpack, limits: &Limits) -> Result<Self, Invalid> {
+        Ok(ZSet::of_pack(Pack::from_ordered(listpack)?, limits))
+    }
+
+    fn of_pack(pack: Pack, limits: &Limits) -> Self {
+        let convert = pack.len() > limits.zset_max_listpack_entries
+            || pack
+                .as_listpack()
+                .iter()
+                .step_by(2)
+                .any(|member| member.len() > limits.zset_max_listpack_value);
         let mut zset = ZSet {
-            repr: Repr::Pack(Pack::from_listpack(listpack)?),
+            repr: Repr::Pack(pack),
         };
-        if zset.len() > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value
-        {
+        if convert {
             zset.make_index(0);
         }
-        Ok(zset)
+        zset
     }
 
     /// Adds a member or changes its score, which is not NaN.
@@ -164,14 +175,14 @@ impl ZSet {
             return;
         }
         let mut bytes = 0;
-        for (member, _) in index.iter_from(0) {
+        for (member, _) in index.ascending(0) {
             bytes += member.len() + 2 * TEXT_MAX;
             if member.len() > limits.zset_max_listpack_value || bytes > PACKED_BYTES_MAX {
                 return;
             }
         }
         let mut pack = Pack::new();
-        for (member, score) in index.iter_from(0) {
+        for (member, score) in index.ascending(0) {
             pack.insert(member, score);
         }
         self.repr = Repr::Pack(pack);
@@ -227,8 +238,8 @@ impl ZSet {
         let left = len.saturating_sub(start).min(count);
         let walk = match &self.repr {
             _ if left == 0 => Walk::Done,
-            Repr::Index(index) if reverse => Walk::Backward(index.iter_back_from(len - start)),
-            Repr::Index(index) => Walk::Forward(index.iter_from(start)),
+            Repr::Index(index) if reverse => Walk::Index(index.descending(len - 1 - start)),
+            Repr::Index(index) => Walk::Index(index.ascending(start)),
             Repr::Pack(pack) => Walk::Pack {
                 pack,
                 at: pack.seek(if reverse { len - 1 - start } else { start }),
@@ -447,8 +458,7 @@ pub struct ZIter<'a> {
 
 enum Walk<'a> {
     Done,
-    Forward(index::Forward<'a>),
-    Backward(index::Backward<'a>),
+    Index(index::Walk<'a>),
     Pack {
         pack: &'a Pack,
         at: Option<Pos>,
@@ -470,10 +480,7 @@ impl<'a> Iterator for ZIter<'a> {
         self.left = self.left.checked_sub(1)?;
         match &mut self.walk {
             Walk::Done => None,
-            Walk::Forward(iter) => iter
-                .next()
-                .map(|(member, score)| (Element::Bytes(member), score)),
-            Walk::Backward(iter) => iter
+            Walk::Index(walk) => walk
                 .next()
                 .map(|(member, score)| (Element::Bytes(member), score)),
             Walk::Pack { pack, at, reverse } => {

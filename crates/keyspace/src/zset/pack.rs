@@ -30,6 +30,8 @@ impl Pack {
         if !listpack.len().is_multiple_of(2) {
             return Err(Invalid::Unpaired);
         }
+        let pack = Pack::from_ordered(listpack)?;
+        let listpack = &pack.0;
         let mut seen = HashSet::new();
         let mut last: Option<(f64, Vec<u8>)> = None;
         let mut elements = listpack.iter();
@@ -43,7 +45,17 @@ impl Pack {
             }
             last = Some(now);
         }
-        Ok(Pack(listpack))
+        Ok(pack)
+    }
+
+    /// Looks at the scores alone: the caller knows of pairs, order and distinct members.
+    pub(super) fn from_ordered(listpack: Listpack) -> Result<Self, Invalid> {
+        let mut scores = listpack.iter().skip(1).step_by(2);
+        if scores.all(|score| read_score(score).is_some()) {
+            Ok(Pack(listpack))
+        } else {
+            Err(Invalid::Score)
+        }
     }
 
     pub(super) fn as_listpack(&self) -> &Listpack {

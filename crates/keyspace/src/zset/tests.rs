@@ -254,3 +254,58 @@ fn a_broken_listpack_is_refused() {
     assert_eq!(pack(&["a", "2", "b", "1"]), Some(Invalid::Unsorted));
     assert_eq!(pack(&["b", "1", "a", "1"]), Some(Invalid::Unsorted));
 }
+
+/// Large enough for a tree of three levels.
+#[test]
+fn a_large_sorted_set_behaves_like_a_btree() {
+    use crate::Rng;
+    use std::collections::{BTreeSet, HashMap};
+
+    let limits = Limits::default();
+    let mut rng = TestRng(7);
+    let mut zset = ZSet::new();
+    let mut scores: HashMap<u64, u64> = HashMap::new();
+    let mut order = BTreeSet::new();
+    for step in 0..40_000 {
+        let (n, score) = (rng.below(9_000), rng.below(500));
+        let member = n.to_be_bytes();
+        if step % 5 == 4 {
+            let old = scores.remove(&n);
+            assert_eq!(zset.remove(&member), old.map(|s| s as f64));
+            order.remove(&(old.unwrap_or(0), n));
+        } else {
+            let old = scores.insert(n, score);
+            zset.insert(&member, score as f64, &limits);
+            if let Some(old) = old {
+                order.remove(&(old, n));
+            }
+            order.insert((score, n));
+        }
+    }
+    let all: Vec<(f64, Vec<u8>)> = order
+        .iter()
+        .map(|(s, n)| (*s as f64, n.to_be_bytes().to_vec()))
+        .collect();
+    assert_eq!(collect(zset.iter()), all);
+    for start in (0..all.len()).step_by(997) {
+        assert_eq!(zset.rank(&all[start].1, false), Some((start, all[start].0)));
+        assert_eq!(
+            collect(zset.by_rank(start, 100, true)),
+            page(all.iter().cloned(), start, 100, true)
+        );
+    }
+    let range = ScoreRange {
+        min: 100.0,
+        max: 300.0,
+        min_exclusive: true,
+        max_exclusive: false,
+    };
+    let inside = all.iter().filter(|(s, _)| range.contains(*s)).count();
+    assert_eq!(zset.remove_range_by_score(&range), inside);
+    let left: Vec<_> = all
+        .into_iter()
+        .filter(|(s, _)| !range.contains(*s))
+        .collect();
+    assert_eq!(collect(zset.iter()), left);
+    assert!(left.iter().all(|(s, m)| zset.score(m) == Some(*s)));
+}

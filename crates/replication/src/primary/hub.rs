@@ -1,5 +1,6 @@
 //! The hub: identity, shared buffer and the table of replicas; the stream itself.
 
+use super::failover::Failover;
 use super::session::{Session, State};
 use super::types::*;
 use crate::text::encode_request;
@@ -31,6 +32,8 @@ pub(super) struct Running {
     pub(super) disk: bool,
     pub(super) dual: bool,
     pub(super) killed: bool,
+    /// Since when nobody wants it.
+    pub(super) unwanted_since_ms: Option<u64>,
 }
 
 /// What a server does for its replicas.
@@ -52,6 +55,7 @@ pub struct Hub {
     entropy: Entropy,
     /// Since when there is no replica; `None` while there are some.
     pub(super) alone_since_ms: Option<u64>,
+    pub(super) failover: Option<Failover>,
     pub(super) cron_ms: u64,
     pub(super) ping_ms: u64,
 }
@@ -73,6 +77,7 @@ impl Hub {
             asleep: Vec::new(),
             entropy,
             alone_since_ms: None,
+            failover: None,
             cron_ms: 0,
             ping_ms: 0,
         }
@@ -117,14 +122,18 @@ impl Hub {
     /// Appends a request for acknowledgements (WAIT, WAITAOF, shutdown), unless the stream must not move or is
     /// somebody else's.
     pub fn request_acks(&mut self, env: &Env<'_>) {
-        if !env.failing_over && env.role == Role::Primary && self.connected_replicas() > 0 {
+        if !self.failing_over(env) && env.role == Role::Primary && self.connected_replicas() > 0 {
             self.feed(env, None, STREAM_GETACK);
         }
     }
 
+    pub(super) fn failing_over(&self, env: &Env<'_>) -> bool {
+        env.failing_over || self.failover.is_some()
+    }
+
     /// Appends the periodic PING, under the same conditions.
     pub(super) fn ping(&mut self, env: &Env<'_>) {
-        if !env.failing_over && env.role == Role::Primary && self.connected_replicas() > 0 {
+        if !self.failing_over(env) && env.role == Role::Primary && self.connected_replicas() > 0 {
             self.feed(env, None, STREAM_PING);
         }
     }
@@ -253,16 +262,16 @@ impl Hub {
         self.release_all_waiting();
     }
 
-    /// The dataset is about to be replaced: nobody can follow from here.
+    /// The dataset is about to be replaced: nobody can follow from here. The identity goes with the data, so that
+    /// what is left of them, should the replacement fail, can be mistaken by nobody for the history it was.
     pub fn detach(&mut self, now_ms: u64) {
-        self.close_all(now_ms);
-        self.backlog = None;
-        self.stream_db = None;
+        self.drop_followers(now_ms);
+        self.change_id();
     }
 
     /// Takes over the identity of a dataset received whole, in the same step in which the data are swapped in.
     pub fn adopt(&mut self, env: &Env<'_>, replid: Option<ReplId>, offset: u64) {
-        self.detach(env.now_ms);
+        self.drop_followers(env.now_ms);
         let replid = replid.unwrap_or_else(|| self.fresh_id());
         self.history.adopt(replid, offset);
         self.backlog = Some(Backlog::new(env.config.backlog_bytes, offset + 1));
@@ -288,6 +297,7 @@ impl Hub {
     /// Continues the identity stored with a snapshot, at start. A replica may PSYNC with it; a primary keeps it as
     /// its second id, so that its old replicas can come back.
     pub fn restore(&mut self, env: &Env<'_>, replid: ReplId, offset: u64) {
+        self.drop_followers(env.now_ms);
         self.history.adopt(replid, offset);
         if env.role == Role::Primary {
             let fresh = self.fresh_id();
@@ -301,6 +311,12 @@ impl Hub {
     pub fn change_id(&mut self) {
         let fresh = self.fresh_id();
         self.history.break_off(fresh);
+    }
+
+    fn drop_followers(&mut self, now_ms: u64) {
+        self.close_all(now_ms);
+        self.backlog = None;
+        self.stream_db = None;
     }
 
     pub(super) fn fresh_id(&mut self) -> ReplId {

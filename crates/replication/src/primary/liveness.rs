@@ -3,7 +3,7 @@
 use super::hub::{Hub, Waiting};
 use super::session::State;
 use super::types::*;
-use crate::limits::CRON_MS;
+use crate::limits::{CRON_MS, UNWANTED_MS_MAX};
 use crate::{ClientId, LogLevel};
 
 /// Blocks trimmed per tick beyond what each append trims.
@@ -14,7 +14,6 @@ impl Hub {
     pub fn client_closed(&mut self, env: &Env<'_>, client: ClientId) -> Closed {
         if self.drop_session(client, env.now_ms) {
             self.postpone(client, env);
-            self.kill_if_unwanted(env.config.save_points);
         }
         match self.waiting.contains_key(&client) {
             true => Closed::Protected,
@@ -28,7 +27,10 @@ impl Hub {
             backlog.trim(TRIM_BLOCKS_PER_TICK);
         }
         self.end_grace(env);
-        self.kill_if_unwanted(env.config.save_points);
+        self.check_failover(env);
+        if self.unwanted_for_ms(env.now_ms) > UNWANTED_MS_MAX {
+            self.kill_snapshot(env.config.save_points);
+        }
         if env.now_ms.saturating_sub(self.cron_ms) >= CRON_MS || self.cron_ms == 0 {
             self.cron_ms = env.now_ms.max(1);
             self.check_output_limits(env);
@@ -67,7 +69,7 @@ impl Hub {
         for client in clients {
             self.close(client, CloseReason::HistoryChanged, now_ms);
         }
-        self.kill_if_unwanted(true);
+        self.kill_snapshot(true);
     }
 
     /// Ends the wait for a snapshot channel's main channel and frees what it pinned.
@@ -307,6 +309,5 @@ impl Hub {
                 self.close(client, CloseReason::OutputLimit, env.now_ms);
             }
         }
-        self.kill_if_unwanted(env.config.save_points);
     }
 }

@@ -1,5 +1,6 @@
 //! The primary's side: replicas, snapshots, the stream.
 
+mod failover;
 mod hub;
 mod info;
 mod liveness;
@@ -9,6 +10,7 @@ mod session;
 mod snapshot;
 mod types;
 
+pub use failover::FailoverState;
 pub use hub::Hub;
 pub use session::ReplicaState;
 pub use types::*;

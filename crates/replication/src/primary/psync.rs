@@ -65,6 +65,12 @@ impl Hub {
         {
             self.session(client).state = State::Parked;
             self.session(client).rdb_client = None;
+            self.log(
+                LogLevel::Notice,
+                format!(
+                    "Replica {name} is capable of dual channel synchronization, and partial sync isn't possible. Full sync will continue with dedicated RDB channel."
+                ),
+            );
             return Reply::Line(b"+DUALCHANNELSYNC\r\n".to_vec());
         }
         self.begin_full(&env, client);
@@ -86,7 +92,7 @@ impl Hub {
     }
 
     fn refuse(&mut self, env: &Env<'_>, client: ClientId, peer: Peer<'_>) -> Option<Reply> {
-        let error = if env.failing_over {
+        let error = if self.failing_over(env) {
             "-NOMASTERLINK Can't SYNC while failing over"
         } else if env.role == Role::ReplicaDown {
             "-NOMASTERLINK Can't SYNC while not connected with my master"
@@ -174,25 +180,25 @@ impl Hub {
                 .as_ref()
                 .map_or(0, |b| b.pending_bytes(&cursor)),
         );
-        let rdb_client = self
-            .session(client)
-            .rdb_client
-            .take()
-            .filter(|id| self.waiting.contains_key(id));
-        let state = match rdb_client {
+        let rdb_client = self.session(client).rdb_client.take();
+        let joined = rdb_client.and_then(|id| Some((id, self.waiting.get(&id)?.job)));
+        let session = self.session(client);
+        session.rdb_job = joined.map(|(_, job)| job);
+        session.state = match joined {
             Some(_) => State::BgTransfer { cursor },
             None => State::Online { cursor },
         };
-        let session = self.session(client);
-        session.state = state;
         session.ack = session.ack.max(from.saturating_sub(1));
         session.ack_ms = env.now_ms;
         let line = match session.capabilities.psync2 {
             true => format!("+CONTINUE {}\r\n", self.history.replid),
             false => "+CONTINUE\r\n".to_owned(),
         };
-        if let Some(id) = rdb_client {
+        if let Some((id, _)) = joined {
             self.release_waiting(id);
+        } else if self.session(client).port != 0 {
+            // It may have lost its main channel after the snapshot and continues without naming the pin.
+            self.release_closed_waiting(|w| w.name == name);
         }
         self.alone_since_ms = None;
         self.stats.partial_ok += 1;

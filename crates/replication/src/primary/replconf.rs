@@ -49,10 +49,8 @@ impl Hub {
     ) -> Result<(), String> {
         let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
         if is(b"listening-port") {
-            // Anything that fits a C int is accepted; what is no port is as good as none.
-            let port = parse_i64(value)
-                .filter(|n| i32::try_from(*n).is_ok())
-                .ok_or(NOT_AN_INTEGER)?;
+            // Any integer is accepted; what is no port is as good as none.
+            let port = parse_i64(value).ok_or(NOT_AN_INTEGER)?;
             self.session(client).port = u16::try_from(port).unwrap_or(0);
         } else if is(b"ip-address") {
             if value.len() >= ANNOUNCED_IP_BYTES {
@@ -83,7 +81,9 @@ impl Hub {
         } else if is(b"rdb-channel") {
             self.session(client).requirements.rdb_channel = flag(value)?;
         } else if is(b"set-rdb-client-id") {
-            let known = parse_u64(value)
+            let number = parse_i64(value).ok_or(NOT_AN_INTEGER)?;
+            let known = u64::try_from(number)
+                .ok()
                 .map(ClientId)
                 .filter(|id| self.waiting.contains_key(id));
             let id = known
@@ -158,7 +158,8 @@ fn flag(value: &[u8]) -> Result<bool, String> {
     match parse_i64(value) {
         Some(0) => Ok(false),
         Some(1) => Ok(true),
-        _ => Err(NOT_A_FLAG.into()),
+        Some(_) => Err(NOT_A_FLAG.into()),
+        None => Err(NOT_AN_INTEGER.into()),
     }
 }
 
@@ -175,6 +176,13 @@ fn parse_version(value: &[u8]) -> Option<u32> {
     })
 }
 
+fn unquoted(word: &[u8]) -> &[u8] {
+    match word {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
+        _ => word,
+    }
+}
+
 /// The include filter: words, possibly quoted, of which only `functions` is known.
 fn filter(value: &[u8]) -> Result<Filter, String> {
     let mut filter = Filter {
@@ -186,10 +194,7 @@ fn filter(value: &[u8]) -> Result<Filter, String> {
         return Err("-ERR Missing rdb-filter-only values".into());
     }
     for word in value.split(u8::is_ascii_whitespace) {
-        let word = word
-            .strip_prefix(b"\"")
-            .and_then(|w| w.strip_suffix(b"\""))
-            .unwrap_or(word);
+        let word = unquoted(word);
         if word.eq_ignore_ascii_case(b"functions") {
             filter.exclude_functions = false;
         } else if !word.is_empty() {

@@ -112,6 +112,8 @@ pub(super) struct Session {
     pub(super) rdb_only: bool,
     /// The snapshot channel this main channel named.
     pub(super) rdb_client: Option<ClientId>,
+    /// The snapshot that this main channel's snapshot channel receives.
+    pub(super) rdb_job: Option<JobId>,
     pub(super) state: State,
     /// It used SYNC: no FULLRESYNC line, no ACKs to expect.
     pub(super) pre_psync: bool,
@@ -135,6 +137,7 @@ impl Session {
             requirements: Requirements::default(),
             rdb_only: false,
             rdb_client: None,
+            rdb_job: None,
             state: State::Normal,
             pre_psync: false,
             ack: 0,

@@ -97,7 +97,6 @@ impl Hub {
     pub fn snapshot_target_failed(&mut self, env: &Env<'_>, job: JobId, client: ClientId) {
         if self.receivers(job).contains(&client) {
             self.close_failed(env, client);
-            self.kill_if_unwanted(env.config.save_points);
         }
     }
 
@@ -186,22 +185,37 @@ impl Hub {
         }
     }
 
-    /// Stops a snapshot nobody will receive. One to disk goes on where save points want it anyway.
-    pub(super) fn kill_if_unwanted(&mut self, save_points: bool) {
-        let Some(running) = self
-            .running
-            .as_ref()
-            .filter(|r| !(r.killed || r.disk && save_points))
-        else {
+    /// For how long nobody has wanted the snapshot under way, in milliseconds; 0 = somebody does.
+    ///
+    /// A replica that has everything closes its snapshot channel before we hear of the writer's end: so its main
+    /// channel counts, and what looks unwanted gets a moment to end by itself.
+    pub(super) fn unwanted_for_ms(&mut self, now_ms: u64) -> u64 {
+        let Some(id) = self.running.as_ref().map(|r| r.id) else {
+            return 0;
+        };
+        let wanted = self.sessions.values().any(|s| match &s.state {
+            State::WaitEnd { job, .. } => *job == id,
+            State::BgTransfer { .. } => s.rdb_job == Some(id),
+            _ => false,
+        });
+        let Some(running) = &mut self.running else {
+            return 0;
+        };
+        if wanted {
+            running.unwanted_since_ms = None;
+            return 0;
+        }
+        now_ms.saturating_sub(*running.unwanted_since_ms.get_or_insert(now_ms))
+    }
+
+    /// Stops the snapshot under way, unless it goes to disk and save points want it anyway.
+    pub(super) fn kill_snapshot(&mut self, save_points: bool) {
+        let wanted = |r: &&mut Running| !(r.killed || r.disk && save_points);
+        let Some(running) = self.running.as_mut().filter(wanted) else {
             return;
         };
+        running.killed = true;
         let (id, classic) = (running.id, !running.disk && !running.dual);
-        if !self.receivers(id).is_empty() {
-            return;
-        }
-        if let Some(running) = &mut self.running {
-            running.killed = true;
-        }
         if classic {
             self.log(
                 LogLevel::Notice,
@@ -302,6 +316,7 @@ impl Hub {
             disk: !sockets,
             dual,
             killed: false,
+            unwanted_since_ms: None,
         });
         let mark = sockets.then(|| *self.fresh_id().as_bytes());
         let mut targets = Vec::with_capacity(group.len());
@@ -414,15 +429,15 @@ impl Hub {
         let name = session.name();
         let acked = matches!(session.state, State::WaitEnd { acked: true, .. });
         let pre_psync = session.pre_psync;
-        let Some(cursor) = self.swap_state(client, State::Done) else {
-            return self.complete_rdb_only(env, client, &name);
-        };
         self.log(
             LogLevel::Notice,
             format!(
                 "Streamed RDB transfer with replica {name} succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming"
             ),
         );
+        let Some(cursor) = self.swap_state(client, State::Done) else {
+            return self.complete_rdb_only(env, client, &name);
+        };
         // A client that used SYNC sends no ACKs, and one that has sent its first is ready.
         if acked || pre_psync {
             self.session(client).state = State::Online { cursor };

@@ -92,7 +92,8 @@ pub struct Env<'a> {
     pub role: Role,
     /// A child of somebody else's.
     pub other_child: OtherChild,
-    /// A FAILOVER is under way: SYNC and PSYNC are refused, PING and GETACK kept out of the stream.
+    /// Clients are paused for a failover that this hub does not run itself (cluster): SYNC and PSYNC are refused, PING
+    /// and GETACK kept out of the stream. Its own FAILOVER it knows about.
     pub failing_over: bool,
 }
 
@@ -264,8 +265,21 @@ pub enum Action {
     Release(ClientId),
     /// The stream got new bytes while nobody was waiting for more: wake this client's writer.
     Wake(ClientId),
-    /// `PSYNC … FAILOVER` was accepted: become primary now (then ask again for the reply's sake).
+    /// Stop following our primary: this hub has become a primary already (`PSYNC … FAILOVER` was accepted, or a
+    /// FAILOVER of ours has failed).
     Promote,
+    /// FAILOVER has begun: commands that write have to wait.
+    PauseWrites,
+    /// FAILOVER has ended, one way or the other.
+    ResumeWrites,
+    /// Become a replica of our own replica: `Hub::demote`, then `Link::start` from our own history with
+    /// `Purpose::Failover`; report the link's answer with `Hub::failover_finished`.
+    FailoverTo {
+        /// Its announced or peer ip.
+        host: String,
+        /// Its announced port.
+        port: u16,
+    },
     /// A log line.
     Log(LogLevel, String),
 }

@@ -80,9 +80,10 @@ impl Link {
             b"capa",
             b"dual-channel",
         ];
+        self.dual_announced = config.dual_channel;
         self.send(
             conn,
-            &capabilities[..if config.dual_channel { 7 } else { 5 }],
+            &capabilities[..if self.dual_announced { 7 } else { 5 }],
         );
         self.steps.push_back(Step::Capabilities);
         self.send(conn, &[b"REPLCONF", b"version", VERSION.as_bytes()]);
@@ -134,15 +135,15 @@ impl Link {
 
     fn send_psync(&mut self) {
         let Some(conn) = self.main else { return };
-        let (replid, offset) = match self.position {
-            Some(position) => {
-                let next = (position.applied + 1).to_string();
+        let (replid, offset) = match self.position() {
+            Some((replid, applied)) => {
+                let next = (applied + 1).to_string();
                 let text = format!(
                     "Trying a partial resynchronization (request {}:{next}).",
-                    position.replid
+                    replid
                 );
                 self.log(LogLevel::Notice, text);
-                (position.replid.to_string(), next)
+                (replid.to_string(), next)
             }
             None => {
                 self.log(
@@ -185,10 +186,10 @@ impl Link {
             }
             self.state = Main::AwaitHeader;
         } else if let (Some(rest), true) =
-            (line.strip_prefix(b"+CONTINUE"), self.position.is_some())
+            (line.strip_prefix(b"+CONTINUE"), self.position().is_some())
         {
             self.continued(rest);
-        } else if line.starts_with(b"+DUALCHANNELSYNC") && env.config.dual_channel {
+        } else if line.starts_with(b"+DUALCHANNELSYNC") && self.dual_announced {
             self.log(
                 LogLevel::Notice,
                 "PSYNC is not possible, initialize RDB channel.".into(),
@@ -251,9 +252,9 @@ impl Link {
         );
         let replid = rest.strip_prefix(b" ").and_then(ReplId::parse);
         if let (Some(replid), Some(position)) = (replid, &mut self.position)
-            && replid != position.replid
+            && position.replid != Some(replid)
         {
-            position.replid = replid;
+            position.replid = Some(replid);
             self.log(
                 LogLevel::Notice,
                 format!("Primary replication ID changed to {replid}"),
@@ -264,7 +265,7 @@ impl Link {
             LogLevel::Notice,
             "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
-        self.link_up(None);
+        self.link_up();
     }
 
     /// A missing permission: asking each second would not change it, and would hide it.

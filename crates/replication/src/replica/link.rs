@@ -76,7 +76,8 @@ pub(super) struct Rdb {
 /// The history we can continue: what PSYNC asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
-    pub(super) replid: ReplId,
+    /// `None` when the primary never named it properly: then there is nothing to ask for.
+    pub(super) replid: Option<ReplId>,
     /// Last byte applied.
     pub(super) applied: u64,
 }
@@ -115,6 +116,8 @@ pub struct Link {
     /// The payload's last byte has been seen and goes to the sink now.
     pub(super) complete: bool,
     pub(super) buffer: LocalBuffer,
+    /// This handshake said `capa dual-channel`: the setting may have changed since.
+    pub(super) dual_announced: bool,
     pub(super) failover: bool,
     pub(super) up: bool,
     pub(super) attempts: u64,
@@ -152,6 +155,7 @@ impl Link {
             early: None,
             complete: false,
             buffer: LocalBuffer::default(),
+            dual_announced: false,
             failover: false,
             up: false,
             attempts: 0,
@@ -186,7 +190,10 @@ impl Link {
         self.stop();
         self.host = host.to_owned();
         self.port = port;
-        self.position = from.map(|(replid, applied)| Position { replid, applied });
+        self.position = from.map(|(replid, applied)| Position {
+            replid: Some(replid),
+            applied,
+        });
         self.read = from.map_or(0, |(_, applied)| applied);
         self.failover = purpose == Purpose::Failover;
         self.down_since_ms = None;
@@ -362,7 +369,7 @@ impl Link {
 
     /// Id and last applied byte we could continue from: what a restart, or FAILOVER, may use.
     pub fn position(&self) -> Option<(ReplId, u64)> {
-        self.position.map(|p| (p.replid, p.applied))
+        self.position.and_then(|p| Some((p.replid?, p.applied)))
     }
 
     /// Memory of the local buffer, in bytes.

@@ -55,7 +55,7 @@ impl Link {
             (Some(rdb), Channel::Rdb) => rdb.replid,
             _ => self.full.map(|(replid, _)| replid),
         };
-        let same_history = replid.is_some() && replid == self.position.map(|p| p.replid);
+        let same_history = replid.is_some() && replid == self.position.and_then(|p| p.replid);
         self.loads += 1;
         let payload = Payload {
             load: LoadId(self.loads),
@@ -204,7 +204,7 @@ impl Link {
                     offset,
                     stream_db,
                 });
-                self.finish_full(env, stream_db);
+                self.finish_full(env);
             }
         }
     }
@@ -243,23 +243,23 @@ impl Link {
     }
 
     fn adopt(&mut self, adoption: Adoption) {
-        self.position = adoption.replid.map(|replid| Position {
-            replid,
+        self.position = Some(Position {
+            replid: adoption.replid,
             applied: adoption.offset,
         });
         self.read = adoption.offset;
         self.actions.push_back(Action::Adopt(adoption));
     }
 
-    pub(super) fn link_up(&mut self, stream_db: Option<u32>) {
+    pub(super) fn link_up(&mut self) {
         self.state = Main::Connected;
         self.up = true;
         self.down_since_ms = None;
-        self.actions.push_back(Action::LinkUp { stream_db });
+        self.actions.push_back(Action::LinkUp);
     }
 
     /// A classic full sync has its data.
-    fn finish_full(&mut self, env: &Env<'_>, stream_db: Option<u32>) {
+    fn finish_full(&mut self, env: &Env<'_>) {
         self.log(
             LogLevel::Notice,
             "PRIMARY <-> REPLICA sync: Finished with success".into(),
@@ -267,7 +267,7 @@ impl Link {
         self.actions.push_back(Action::RestartAof);
         match self.main {
             Some(conn) => {
-                self.link_up(stream_db);
+                self.link_up();
                 self.send_ack(env);
                 self.actions.push_back(Action::ResumeReading(conn));
             }
@@ -287,11 +287,11 @@ impl Link {
             self.actions.push_back(Action::Close(conn));
         }
         if self.state == Main::Buffering {
-            let stream_db = self.rdb.take().and_then(|r| r.stream_db);
+            self.rdb = None;
             if let Some(conn) = self.main {
                 self.actions.push_back(Action::PauseReading(conn));
             }
-            self.link_up(stream_db);
+            self.link_up();
             self.state = Main::Draining;
             self.last_newline_ms = env.now_ms;
             self.actions.push_back(Action::Drain);
@@ -329,8 +329,8 @@ impl Link {
             "Dual channel sync - psync established after rdb load".into(),
         );
         self.buffer.restart();
-        let stream_db = self.rdb.take().and_then(|r| r.stream_db);
-        self.link_up(stream_db);
+        self.rdb = None;
+        self.link_up();
         self.log(
             LogLevel::Notice,
             "Successfully streamed replication data into memory".into(),

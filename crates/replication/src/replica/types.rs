@@ -129,7 +129,7 @@ pub struct Adoption {
     pub replid: Option<ReplId>,
     /// Last stream byte it includes.
     pub offset: u64,
-    /// DB selected in the stream after it; `None` = leave.
+    /// DB the stream's next command applies to; `None` = leave what is selected.
     pub stream_db: Option<u32>,
 }
 
@@ -169,15 +169,13 @@ pub enum Action {
     AbortPayload(LoadId),
     /// The old history ends here: disconnect our replicas and free the backlog (`Hub::detach`).
     DropHistory,
-    /// Data and identity were swapped in (`Hub::adopt`).
+    /// Swap the loaded data in and take over identity (`Hub::adopt`) and stream DB in the same step, before anybody
+    /// can ask for either: the link may be lost, or its target changed, before it is up.
     Adopt(Adoption),
     /// The primary goes on under a new id; the old one stays answerable up to here (`Hub::branch`).
     Branch(ReplId),
-    /// The link is up: commands of the stream may be applied. Apply in `stream_db` if given.
-    LinkUp {
-        /// DB to select first.
-        stream_db: Option<u32>,
-    },
+    /// The link is up: commands of the stream may be applied, in the DB selected last.
+    LinkUp,
     /// The link was up and is not any more. Drop what is unparsed and any open transaction of the stream:
     /// it will be sent again.
     LinkDown,

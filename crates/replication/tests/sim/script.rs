@@ -272,6 +272,8 @@ fn check(world: &World, n: usize, word: &str, at: &str) -> (bool, String) {
     let rows = node.hub.info_rows(world.now_ms);
     let found = match key {
         "state" => node.link.state().as_str().to_owned(),
+        "failover" => node.hub.failover_state().as_str().to_owned(),
+        "paused" => node.paused.to_string(),
         "full" => stats.full.to_string(),
         "partial-ok" => stats.partial_ok.to_string(),
         "partial-err" => stats.partial_err.to_string(),

@@ -94,6 +94,7 @@ pub(crate) struct Node {
     pub(crate) down: bool,
     restart_to: Option<usize>,
     /// The network delivers nothing to this node on that channel.
+    pub(crate) paused: bool,
     pub(crate) stalled: Option<Channel>,
     /// Nothing this node sends upstream arrives.
     pub(crate) mute: bool,
@@ -172,6 +173,7 @@ impl World {
             fork_fails: false,
             down: false,
             restart_to: None,
+            paused: false,
             stalled: None,
             mute: false,
             forks: 0,
@@ -238,6 +240,7 @@ impl World {
             self.nodes[n].link.target().is_none(),
             "only a primary is written to"
         );
+        assert!(!self.nodes[n].paused, "writes are paused");
         self.nodes[n].data.push((db, value.to_vec()));
         let bytes = request(&[b"ADD", value]);
         self.hub(n, |hub, env| hub.feed(env, Some(db), &bytes));
@@ -562,6 +565,9 @@ impl World {
             b"psync" => self
                 .hub(p, |hub, env| hub.psync(env, client, peer, &rest))
                 .into_bytes(),
+            b"failover" => self
+                .hub(p, |hub, env| hub.failover(env, &rest))
+                .into_bytes(),
             b"sync" => self
                 .hub(p, |hub, env| hub.sync(env, client, peer))
                 .into_bytes(),
@@ -654,6 +660,18 @@ impl World {
                 self.hub(n, |hub, env| hub.client_closed(env, client));
             }
             Do::Release(_) | Do::Wake(_) => {}
+            Do::PauseWrites => self.nodes[n].paused = true,
+            Do::ResumeWrites => self.nodes[n].paused = false,
+            Do::FailoverTo { port, .. } => {
+                // Announced ports follow the order of the nodes.
+                let target = port - 7001;
+                let history = self.nodes[n].hub.history().clone();
+                self.hub(n, |hub, env| hub.demote(env));
+                let from = Some((history.replid, history.offset));
+                self.link(n, |link, env| {
+                    link.start(env, "node", target, from, Purpose::Failover)
+                });
+            }
             Do::Promote => self.link(n, |link, _| link.stop()),
             Do::Log(level, text) => self.nodes[n].log.push((level, text)),
         }
@@ -733,23 +751,24 @@ impl World {
             }
             Action::Adopt(adoption) => {
                 self.nodes[n].data = self.nodes[n].loaded.take().expect("data were loaded");
+                if let Some(db) = adoption.stream_db {
+                    self.nodes[n].upstream_db = db;
+                }
                 self.hub(n, |hub, env| {
                     hub.adopt(env, adoption.replid, adoption.offset)
                 });
             }
             Action::Branch(replid) => self.hub(n, |hub, env| hub.branch(env, replid)),
-            Action::LinkUp { stream_db } => {
-                if let Some(db) = stream_db {
-                    self.nodes[n].upstream_db = db;
-                }
-                self.hub(n, |hub, env| hub.ensure_backlog(env));
-            }
+            Action::LinkUp => self.hub(n, |hub, env| hub.ensure_backlog(env)),
             Action::LinkDown => {
                 self.nodes[n].unparsed.clear();
                 self.nodes[n].draining = false;
             }
             Action::Drain => self.nodes[n].draining = true,
-            Action::BeforeMainPsync | Action::RestartAof | Action::Failover { .. } => {}
+            Action::BeforeMainPsync | Action::RestartAof => {}
+            Action::Failover { accepted } => {
+                self.hub(n, |hub, env| hub.failover_finished(env, accepted))
+            }
             Action::Log(level, text) => self.nodes[n].log.push((level, text)),
         }
     }

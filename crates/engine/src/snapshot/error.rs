@@ -1,0 +1,84 @@
+//! What can be wrong with a snapshot, in the words tools look for.
+
+use rdb::ErrorKind;
+use std::fmt;
+
+/// Why a snapshot was not loaded. Prints as the log line of the reference.
+#[derive(Debug)]
+pub enum LoadError {
+    /// Something is wrong with the bytes, or with what they come from.
+    Read(rdb::Error),
+    /// A key comes twice, or is there already.
+    DuplicateKey {
+        /// Where the second one ends, in bytes.
+        offset: u64,
+        /// The key.
+        key: Vec<u8>,
+        /// Its database.
+        db: usize,
+    },
+    /// A database that we do not have is selected; the number is that of the databases we have.
+    TooManyDatabases(usize),
+    /// The progress callback wanted no more.
+    GivenUp,
+}
+
+impl From<rdb::Error> for LoadError {
+    fn from(error: rdb::Error) -> Self {
+        LoadError::Read(error)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = match self {
+            LoadError::Read(error) => error,
+            LoadError::DuplicateKey { offset, key, db } => {
+                return write!(
+                    f,
+                    "Internal error in RDB reading offset {offset}, function at load -> RDB has duplicated key '{}' in DB {db}",
+                    String::from_utf8_lossy(key)
+                );
+            }
+            LoadError::TooManyDatabases(have) => {
+                return write!(
+                    f,
+                    "FATAL: Data file was created with a Server configured to handle more than {have} databases. Exiting"
+                );
+            }
+            LoadError::GivenUp => return f.write_str("Loading was given up"),
+        };
+        match error.kind() {
+            ErrorKind::UnexpectedEof => {
+                f.write_str("Short read or OOM loading DB. Unrecoverable error, aborting now.")
+            }
+            ErrorKind::BadMagic => f.write_str("Wrong signature trying to load DB from file"),
+            ErrorKind::BadVersion(version) => {
+                write!(f, "Can't handle RDB format version {version}")
+            }
+            ErrorKind::Crc { expected, found } => write!(
+                f,
+                "Wrong RDB checksum expected: ({expected:x}) but got ({found:x}). Aborting now."
+            ),
+            ErrorKind::Io(cause) => write!(
+                f,
+                "Short read or OOM loading DB. Unrecoverable error, aborting now. ({cause})"
+            ),
+            other => write!(
+                f,
+                "Internal error in RDB reading offset {}, function at {} -> {other}",
+                error.offset(),
+                error.what()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LoadError::Read(error) => Some(error),
+            _ => None,
+        }
+    }
+}

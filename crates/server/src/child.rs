@@ -1,0 +1,483 @@
+//! The snapshot child: the only `fork` in the code.
+//!
+//! The child has one thread and a frozen copy of the dataset. It uses the allocator and blocking system calls only: no
+//! runtime, no lock another thread might have held. It writes to the dump file or straight to replicas' connections, tells
+//! its parent through a pipe how far it is, and ends with `_exit`. It goes on while the parent is stopped.
+#![allow(unsafe_code, reason = "fork and system calls on raw descriptors")]
+
+use crate::logging;
+use crate::shared::Shared;
+use engine::host::{
+    ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, SocketTarget, WriteSnapshot,
+};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::Weak;
+
+/// Nanoseconds between two reports of the child.
+const REPORT_EVERY_NS: u64 = 250_000_000;
+/// Most bytes given to one connection before the next one has its turn.
+const SOCKET_CHUNK_BYTES: usize = 64 * 1024;
+/// What the RDB writer is given as its buffer at least, so that a system call pays.
+const FILE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// A message from child to parent: fixed size, so that a pipe write is one piece.
+const REPORT_BYTES: usize = 17;
+const KIND_PROGRESS: u8 = 0;
+/// A connection has taken everything: its client number in the first word.
+const KIND_COMPLETE: u8 = 1;
+/// The child is done: size in the first word, copy-on-write bytes in the second.
+const KIND_DONE: u8 = 2;
+
+fn message(kind: u8, first: u64, second: u64) -> [u8; REPORT_BYTES] {
+    let mut bytes = [kind; REPORT_BYTES];
+    bytes[1..9].copy_from_slice(&first.to_le_bytes());
+    bytes[9..17].copy_from_slice(&second.to_le_bytes());
+    bytes
+}
+
+/// Forks a child that writes a snapshot. Returns its process id; its end is reported to the engine.
+///
+/// # Errors
+/// No pipe or no process to be had.
+pub(crate) fn start(
+    shared: Weak<Shared>,
+    job: &SnapshotJob,
+    files: &DumpFile,
+    write: WriteSnapshot<'_>,
+) -> io::Result<u32> {
+    let (reader, writer) = io::pipe()?;
+    // SAFETY: the child calls only `run_child`, which keeps to what the module comment says, and never returns.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            drop(reader);
+            let code = run_child(job, files, write, &writer.into());
+            // SAFETY: ends the process without running destructors or handlers of the parent's.
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            drop(writer);
+            watch(shared, pid, reader);
+            Ok(pid as u32)
+        }
+    }
+}
+
+/// Follows a child's reports in a thread of its own, then reaps it.
+fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader) {
+    let follow = move || {
+        let mut end = SnapshotEnd::default();
+        let mut done = false;
+        let mut bytes = [0; REPORT_BYTES];
+        while reader.read_exact(&mut bytes).is_ok() {
+            let word = |at: usize| {
+                let mut word = [0; 8];
+                word.copy_from_slice(&bytes[at..at + 8]);
+                u64::from_le_bytes(word)
+            };
+            match bytes[0] {
+                KIND_COMPLETE => end.complete.push(word(1)),
+                KIND_DONE => {
+                    done = true;
+                    end.bytes = word(1);
+                    report(
+                        &shared,
+                        ChildReport {
+                            keys_done: u64::MAX,
+                            cow_bytes: word(9),
+                        },
+                    );
+                }
+                _ => report(
+                    &shared,
+                    ChildReport {
+                        keys_done: word(1),
+                        cow_bytes: word(9),
+                    },
+                ),
+            }
+        }
+        let mut status = 0;
+        // SAFETY: waits for our own child; `status` is ours.
+        while unsafe { libc::waitpid(pid, &raw mut status, 0) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+        if libc::WIFSIGNALED(status) {
+            end.signal = Some(libc::WTERMSIG(status));
+            end.failed = Some("signal".into());
+        } else if !done || libc::WEXITSTATUS(status) != 0 {
+            end.failed = Some("the child reported an error".into());
+        }
+        if let Some(shared) = shared.upgrade() {
+            shared.engine.lock().snapshot_finished(end);
+        }
+    };
+    if std::thread::Builder::new()
+        .name("snapshot-watch".into())
+        .spawn(follow)
+        .is_err()
+    {
+        logging::log(
+            Level::Warning,
+            "Can't create a thread to follow the snapshot process",
+        );
+    }
+}
+
+fn report(shared: &Weak<Shared>, report: ChildReport) {
+    if let Some(shared) = shared.upgrade() {
+        shared.engine.lock().snapshot_progress(report);
+    }
+}
+
+/// Where the dump file lies.
+#[derive(Clone, Debug)]
+pub(crate) struct DumpFile {
+    /// `dir`.
+    pub(crate) dir: String,
+    /// `dbfilename`.
+    pub(crate) name: String,
+}
+
+impl DumpFile {
+    /// Its path.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        Path::new(&self.dir).join(&self.name)
+    }
+
+    /// Replaces the file: temporary file, sync, rename, sync of the folder. Returns its size.
+    ///
+    /// # Errors
+    /// What went wrong; the old file is then untouched and the temporary one removed.
+    pub(crate) fn replace(
+        &self,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let temporary = Path::new(&self.dir).join(format!("temp-{}.rdb", std::process::id()));
+        // A leftover of a process that had our number is of no use to anybody.
+        let _ = std::fs::remove_file(&temporary);
+        let result = self.fill_and_rename(&temporary, fill);
+        if result.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        result
+    }
+
+    fn fill_and_rename(
+        &self,
+        temporary: &Path,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(temporary)?;
+        let mut buffered = io::BufWriter::with_capacity(FILE_BUFFER_BYTES, file);
+        fill(&mut buffered)?;
+        let file = buffered
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        let size = file.metadata()?.len();
+        drop(file);
+        std::fs::rename(temporary, self.path())?;
+        File::open(&self.dir)?.sync_all()?;
+        Ok(size)
+    }
+}
+
+/// The child's whole life; returns its exit code.
+fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe: &OwnedFd) -> i32 {
+    quiet_signals();
+    logging::set_pid();
+    logging::set_role(b'C');
+    let mut reporter = Reporter {
+        pipe: pipe.as_raw_fd(),
+        last_ns: crate::clock::monotonic_ns(),
+    };
+    let mut progress = |keys| reporter.progress(keys);
+    let result = match &job.target {
+        SnapshotTarget::File => files.replace(|sink| write(sink, &mut progress)),
+        SnapshotTarget::Sockets {
+            targets,
+            eof_mark,
+            send_timeout_ms,
+        } => {
+            let mut sink = SocketSink::new(targets, *send_timeout_ms);
+            sink.preludes(targets)
+                .and_then(|()| write(&mut sink, &mut progress))
+                .and_then(|()| sink.write_all(eof_mark))
+                .and_then(|()| sink.flush())
+                .map(|()| {
+                    for connection in sink
+                        .connections
+                        .iter()
+                        .filter(|connection| connection.alive)
+                    {
+                        send(
+                            pipe.as_raw_fd(),
+                            &message(KIND_COMPLETE, connection.client, 0),
+                        );
+                    }
+                    sink.bytes
+                })
+        }
+    };
+    match result {
+        Ok(bytes) => {
+            let cow = private_dirty_bytes();
+            if matches!(job.target, SnapshotTarget::File) {
+                logging::log(Level::Notice, "DB saved on disk");
+            }
+            let megabytes = cow >> 20;
+            logging::log(
+                Level::Notice,
+                &format!(
+                    "Fork CoW for RDB: current {megabytes} MB, peak {megabytes} MB, average {megabytes} MB"
+                ),
+            );
+            send(pipe.as_raw_fd(), &message(KIND_DONE, bytes, cow));
+            0
+        }
+        Err(error) => {
+            logging::log(
+                Level::Warning,
+                &format!("Write error while saving DB to the disk or to replicas: {error}"),
+            );
+            1
+        }
+    }
+}
+
+/// Signals act on the child as on any process: handlers are the parent's business.
+fn quiet_signals() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1] {
+        // SAFETY: restores the default action of a signal.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: a broken connection is an error of its write, not the end of the process.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Tells the parent; it may have gone, which is no reason to stop.
+fn send(pipe: RawFd, bytes: &[u8; REPORT_BYTES]) {
+    // SAFETY: writes from a buffer of that length.
+    unsafe { libc::write(pipe, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+struct Reporter {
+    pipe: RawFd,
+    last_ns: u64,
+}
+
+impl Reporter {
+    fn progress(&mut self, keys: u64) {
+        let now_ns = crate::clock::monotonic_ns();
+        if now_ns - self.last_ns >= REPORT_EVERY_NS {
+            self.last_ns = now_ns;
+            send(
+                self.pipe,
+                &message(KIND_PROGRESS, keys, private_dirty_bytes()),
+            );
+        }
+    }
+}
+
+/// Memory that this process no longer shares, in bytes; 0 when the kernel does not tell.
+fn private_dirty_bytes() -> u64 {
+    let Ok(text) = std::fs::read_to_string("/proc/self/smaps_rollup") else {
+        return 0;
+    };
+    let kilobytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Private_Dirty:"))
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// One receiver.
+struct Target {
+    client: u64,
+    fd: RawFd,
+    alive: bool,
+    /// Bytes of the current chunk it has taken.
+    taken: usize,
+}
+
+/// Writes the same bytes to several connections. One that fails or takes nothing for too long is left out; the write
+/// fails when none is left.
+struct SocketSink {
+    connections: Vec<Target>,
+    chunk: Vec<u8>,
+    timeout_ms: u64,
+    bytes: u64,
+}
+
+impl SocketSink {
+    fn new(targets: &[SocketTarget], timeout_ms: u64) -> Self {
+        let connections = targets
+            .iter()
+            .map(|target| Target {
+                client: target.client,
+                fd: target.fd,
+                alive: true,
+                taken: 0,
+            })
+            .collect();
+        SocketSink {
+            connections,
+            chunk: Vec::with_capacity(SOCKET_CHUNK_BYTES),
+            timeout_ms,
+            bytes: 0,
+        }
+    }
+
+    /// Writes to each what is meant for it alone.
+    fn preludes(&mut self, targets: &[SocketTarget]) -> io::Result<()> {
+        for (index, target) in targets.iter().enumerate() {
+            let mut rest: &[u8] = &target.prelude;
+            while !rest.is_empty() && self.connections[index].alive {
+                match write_some(self.connections[index].fd, rest) {
+                    Ok(0) => {
+                        if !self.wait_writable(&[index]) {
+                            self.connections[index].alive = false;
+                        }
+                    }
+                    Ok(count) => rest = &rest[count..],
+                    Err(_) => self.connections[index].alive = false,
+                }
+            }
+        }
+        self.any_alive()
+    }
+
+    fn any_alive(&self) -> io::Result<()> {
+        if self.connections.iter().any(|connection| connection.alive) {
+            Ok(())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "no replica is left",
+            ))
+        }
+    }
+
+    /// Sends the current chunk to all, each at its own pace within the chunk.
+    fn send_chunk(&mut self) -> io::Result<()> {
+        for connection in &mut self.connections {
+            connection.taken = 0;
+        }
+        let mut waited_since_ns = crate::clock::monotonic_ns();
+        loop {
+            let mut behind = Vec::new();
+            let mut moved = false;
+            for (index, connection) in self.connections.iter_mut().enumerate() {
+                while connection.alive && connection.taken < self.chunk.len() {
+                    match write_some(connection.fd, &self.chunk[connection.taken..]) {
+                        Ok(0) => {
+                            behind.push(index);
+                            break;
+                        }
+                        Ok(count) => {
+                            connection.taken += count;
+                            moved = true;
+                        }
+                        Err(_) => connection.alive = false,
+                    }
+                }
+            }
+            if behind.is_empty() {
+                break;
+            }
+            let now_ns = crate::clock::monotonic_ns();
+            if moved {
+                waited_since_ns = now_ns;
+            }
+            if !self.wait_writable(&behind)
+                || (now_ns - waited_since_ns) / 1_000_000 > self.timeout_ms
+            {
+                for index in behind {
+                    self.connections[index].alive = false;
+                }
+            }
+        }
+        self.bytes += self.chunk.len() as u64;
+        self.chunk.clear();
+        self.any_alive()
+    }
+
+    /// Waits until one of these takes bytes again; false when the time is up.
+    fn wait_writable(&self, which: &[usize]) -> bool {
+        let mut polled: Vec<libc::pollfd> = which
+            .iter()
+            .map(|index| libc::pollfd {
+                fd: self.connections[*index].fd,
+                events: libc::POLLOUT,
+                revents: 0,
+            })
+            .collect();
+        let timeout = i32::try_from(self.timeout_ms).unwrap_or(i32::MAX);
+        loop {
+            // SAFETY: the array is ours and has that length.
+            let ready =
+                unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout) };
+            if ready >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                return ready > 0;
+            }
+        }
+    }
+}
+
+/// Writes what the connection takes now; 0 when it takes nothing.
+fn write_some(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: reads from a buffer of that length; MSG_NOSIGNAL turns a broken connection into an error.
+        let count = unsafe {
+            libc::send(
+                fd,
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            )
+        };
+        if count >= 0 {
+            return Ok(count as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => return Ok(0),
+            _ => return Err(error),
+        }
+    }
+}
+
+impl Write for SocketSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = SOCKET_CHUNK_BYTES - self.chunk.len();
+        let count = room.min(bytes.len());
+        self.chunk.extend_from_slice(&bytes[..count]);
+        if self.chunk.len() == SOCKET_CHUNK_BYTES {
+            self.send_chunk()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.chunk.is_empty() {
+            Ok(())
+        } else {
+            self.send_chunk()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Loading a dataset in a thread of its own, so that clients are answered meanwhile.
+
+use crate::logging;
+use crate::shared::Shared;
+use engine::host::Level;
+use std::sync::Arc;
+
+/// Loads the dump file, if there is one, and opens the server for everybody.
+pub(crate) fn at_start(shared: &Arc<Shared>) {
+    let source = shared.engine.lock().begin_load();
+    match source {
+        Ok(None) => {
+            shared.engine.lock().start_role(None);
+            ready(shared);
+        }
+        Ok(Some((source, options))) => {
+            let shared = Arc::clone(shared);
+            let load = move || {
+                let started = crate::clock::monotonic_ns();
+                let mut progress = |bytes| {
+                    shared.engine.lock().core.load_progress.loaded_bytes = bytes;
+                    true
+                };
+                let loaded = engine::snapshot::load(source, &options, &mut progress);
+                match loaded {
+                    Ok(loaded) => {
+                        shared.engine.lock().finish_load(loaded);
+                        let seconds = (crate::clock::monotonic_ns() - started) as f64 / 1e9;
+                        logging::log(
+                            Level::Notice,
+                            &format!("DB loaded from disk: {seconds:.3} seconds"),
+                        );
+                        ready(&shared);
+                    }
+                    Err(error) => fatal(&shared, &error.to_string()),
+                }
+            };
+            if std::thread::Builder::new()
+                .name("load".into())
+                .spawn(load)
+                .is_err()
+            {
+                logging::log(Level::Warning, "Can't create a thread to load the dataset");
+            }
+        }
+        Err(error) => fatal(shared, &error),
+    }
+}
+
+fn fatal(shared: &Arc<Shared>, error: &str) {
+    logging::log(
+        Level::Warning,
+        &format!("Fatal error loading the DB, check server logs. Exiting: {error}"),
+    );
+    shared.control.exit(1);
+}
+
+fn ready(shared: &Arc<Shared>) {
+    let (tcp, unix) = {
+        let engine = shared.engine.lock();
+        (
+            engine.core.config.port != 0,
+            !engine.core.config.unixsocket.as_bytes().is_empty(),
+        )
+    };
+    if tcp {
+        logging::log(Level::Notice, "Ready to accept connections tcp");
+    }
+    if unix {
+        logging::log(Level::Notice, "Ready to accept connections unix");
+    }
+}

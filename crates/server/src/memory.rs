@@ -1,0 +1,126 @@
+//! The allocator: jemalloc, with counters that make `used_memory` cheap to read.
+#![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use tikv_jemallocator::Jemalloc;
+
+/// Counters, one per thread as long as there are enough of them. Each has a cache line of its own.
+const SLOTS: usize = 64;
+
+#[repr(align(64))]
+struct Slot(AtomicIsize);
+
+static COUNTERS: [Slot; SLOTS] = [const { Slot(AtomicIsize::new(0)) }; SLOTS];
+static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Index of this thread's counter; `usize::MAX` before its first use.
+    static SLOT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Adds to this thread's counter.
+#[inline]
+fn count(bytes: isize) {
+    // A thread that is being torn down counts in the shared slot.
+    let slot = SLOT.try_with(Cell::get).unwrap_or(SLOTS - 1);
+    if slot < SLOTS - 1 {
+        // This thread is the only writer of the slot: no locked instruction is needed.
+        let counter = &COUNTERS[slot].0;
+        counter.store(counter.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
+    } else {
+        count_slow(slot, bytes);
+    }
+}
+
+#[cold]
+fn count_slow(slot: usize, bytes: isize) {
+    let slot = if slot == usize::MAX {
+        let fresh = NEXT_SLOT.fetch_add(1, Ordering::Relaxed).min(SLOTS - 1);
+        // Losing the assignment only means to ask again.
+        let _ = SLOT.try_with(|slot| slot.set(fresh));
+        fresh
+    } else {
+        slot
+    };
+    COUNTERS[slot].0.fetch_add(bytes, Ordering::Relaxed);
+}
+
+/// Bytes handed out by the allocator, rounded up to its size classes.
+pub(crate) fn used() -> usize {
+    let sum: isize = COUNTERS
+        .iter()
+        .map(|slot| slot.0.load(Ordering::Relaxed))
+        .sum();
+    usize::try_from(sum).unwrap_or(0)
+}
+
+/// What jemalloc really sets aside for a request: multiples of 16 up to 128, then four classes per doubling.
+#[inline]
+const fn size_class(size: usize) -> isize {
+    if size <= 128 {
+        if size <= 8 {
+            8
+        } else {
+            ((size + 15) & !15) as isize
+        }
+    } else {
+        let step = 1usize << (usize::BITS - 1 - (size - 1).leading_zeros() - 2);
+        ((size + step - 1) & !(step - 1)) as isize
+    }
+}
+
+/// Jemalloc with counters.
+pub(crate) struct Counting;
+
+// SAFETY: every call goes to jemalloc unchanged; counting touches only atomics and a thread-local cell, never memory of
+// the caller, and does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(size_class(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { Jemalloc.alloc(layout) }
+    }
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(size_class(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { Jemalloc.alloc_zeroed(layout) }
+    }
+    #[inline]
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        count(-size_class(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { Jemalloc.dealloc(ptr, layout) }
+    }
+    #[inline]
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(size_class(new_size) - size_class(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { Jemalloc.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size_class;
+
+    #[test]
+    fn size_classes_are_those_of_jemalloc() {
+        for (size, class) in [
+            (1, 8),
+            (9, 16),
+            (42, 48),
+            (128, 128),
+            (129, 160),
+            (160, 160),
+            (161, 192),
+            (257, 320),
+            (4097, 5120),
+        ] {
+            assert_eq!(size_class(size), class, "{size}");
+        }
+    }
+}

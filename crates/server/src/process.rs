@@ -1,0 +1,443 @@
+//! The process as the engine sees it: files, memory figures, the snapshot child, the end.
+#![allow(unsafe_code, reason = "system calls that std does not offer")]
+
+use crate::child::{self, DumpFile};
+use crate::shared::Shared;
+use crate::transfer::{Transfer, Transfers};
+use crate::{logging, memory};
+use engine::client::ClientId;
+use engine::config::{Config, LogLevel, Param};
+use engine::host::{
+    CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures, ProcessFacts,
+    SnapshotJob, WriteSnapshot,
+};
+use parking_lot::Mutex;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak, mpsc};
+use tokio::sync::Notify;
+
+/// Exit code that means "not yet".
+const RUNNING: i32 = i32::MIN;
+
+/// What the engine asks of the process's own tasks.
+pub(crate) struct Control {
+    /// Raised when `exit_code` or `listen` has changed.
+    pub(crate) changed: Notify,
+    exit_code: AtomicI32,
+    /// New listening sockets to serve, made while their parameters were being set.
+    pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        Control {
+            changed: Notify::new(),
+            exit_code: AtomicI32::new(RUNNING),
+            listeners: Mutex::new(None),
+        }
+    }
+
+    /// The process is to end with this code.
+    pub(crate) fn exit(&self, code: i32) {
+        self.exit_code.store(code, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// The code to end with, once it is time.
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        let code = self.exit_code.load(Ordering::Acquire);
+        (code != RUNNING).then_some(code)
+    }
+}
+
+/// Things to free in the background.
+enum Garbage {
+    Values(Vec<keyspace::Value>),
+    Databases(Vec<keyspace::Db>),
+}
+
+/// The process.
+pub(crate) struct Process {
+    shared: Weak<Shared>,
+    control: Arc<Control>,
+    transfers: Arc<Transfers>,
+    facts: ProcessFacts,
+    dump: DumpFile,
+    child_pid: AtomicU32,
+    garbage: mpsc::Sender<Garbage>,
+    pending_frees: Arc<AtomicUsize>,
+    link: tokio::sync::mpsc::UnboundedSender<LinkCommand>,
+}
+
+impl Process {
+    pub(crate) fn new(
+        config: &Config,
+        facts: ProcessFacts,
+        control: Arc<Control>,
+        transfers: Arc<Transfers>,
+        shared: Weak<Shared>,
+    ) -> Self {
+        // Bounded by the link itself: it asks for little, and only in answer to what has arrived.
+        let (link, commands) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(crate::link_io::run(shared.clone(), commands));
+        let (garbage, work) = mpsc::channel();
+        let pending_frees = Arc::new(AtomicUsize::new(0));
+        let pending = Arc::clone(&pending_frees);
+        let free = move || {
+            while let Ok(garbage) = work.recv() {
+                let count = match &garbage {
+                    Garbage::Values(values) => values.len(),
+                    Garbage::Databases(databases) => databases.iter().map(keyspace::Db::len).sum(),
+                };
+                drop(garbage);
+                pending.fetch_sub(count, Ordering::Relaxed);
+            }
+        };
+        if std::thread::Builder::new()
+            .name("free".into())
+            .spawn(free)
+            .is_err()
+        {
+            logging::log(
+                Level::Warning,
+                "Can't create a thread to free memory in the background",
+            );
+        }
+        Process {
+            shared,
+            control,
+            transfers,
+            facts,
+            dump: dump_file(config),
+            child_pid: AtomicU32::new(0),
+            garbage,
+            pending_frees,
+            link,
+        }
+    }
+
+    fn discard(&self, count: usize, garbage: Garbage) {
+        self.pending_frees.fetch_add(count, Ordering::Relaxed);
+        if let Err(mpsc::SendError(garbage)) = self.garbage.send(garbage) {
+            drop(garbage);
+            self.pending_frees.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+}
+
+fn dump_file(config: &Config) -> DumpFile {
+    DumpFile {
+        dir: config.dir.lossy().into_owned(),
+        name: config.dbfilename.lossy().into_owned(),
+    }
+}
+
+/// The least level that is logged; `None` for nothing at all.
+pub(crate) fn threshold(level: LogLevel) -> Option<Level> {
+    match level {
+        LogLevel::Debug => Some(Level::Debug),
+        LogLevel::Verbose => Some(Level::Verbose),
+        LogLevel::Notice => Some(Level::Notice),
+        LogLevel::Warning => Some(Level::Warning),
+        LogLevel::Nothing => None,
+    }
+}
+
+impl Host for Process {
+    fn log(&self, level: Level, text: &str) {
+        logging::log(level, text);
+    }
+
+    fn memory(&self) -> MemoryFigures {
+        use tikv_jemalloc_ctl::{epoch, stats};
+        // Statistics are as of the last epoch; a failing read leaves a zero, which INFO shows as such.
+        let _ = epoch::advance();
+        MemoryFigures {
+            used: memory::used(),
+            rss: resident_bytes(),
+            allocated: stats::allocated::read().unwrap_or(0),
+            active: stats::active::read().unwrap_or(0),
+            resident: stats::resident::read().unwrap_or(0),
+            system: system_bytes(),
+        }
+    }
+
+    fn used_memory(&self) -> usize {
+        memory::used()
+    }
+
+    fn cpu(&self) -> CpuFigures {
+        let process = usage(libc::RUSAGE_SELF);
+        let children = usage(libc::RUSAGE_CHILDREN);
+        let thread = usage(libc::RUSAGE_THREAD);
+        CpuFigures {
+            system_us: process.0,
+            user_us: process.1,
+            children_system_us: children.0,
+            children_user_us: children.1,
+            thread_system_us: thread.0,
+            thread_user_us: thread.1,
+        }
+    }
+
+    fn facts(&self) -> ProcessFacts {
+        self.facts.clone()
+    }
+
+    fn free(&mut self, garbage: Vec<keyspace::Value>) {
+        self.discard(garbage.len(), Garbage::Values(garbage));
+    }
+
+    fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool) {
+        if wait {
+            drop(databases);
+        } else {
+            self.discard(
+                databases.iter().map(keyspace::Db::len).sum(),
+                Garbage::Databases(databases),
+            );
+        }
+    }
+
+    fn pending_frees(&self) -> usize {
+        self.pending_frees.load(Ordering::Relaxed)
+    }
+
+    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
+        self.dump
+            .replace(|sink| write(sink, &mut |_| {}))
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    fn start_snapshot(
+        &mut self,
+        job: &SnapshotJob,
+        write: WriteSnapshot<'_>,
+    ) -> Result<u32, HostError> {
+        let pid = child::start(self.shared.clone(), job, &self.dump, write)
+            .map_err(|error| error.to_string())?;
+        self.child_pid.store(pid, Ordering::Relaxed);
+        Ok(pid)
+    }
+
+    fn kill_snapshot(&mut self) {
+        let pid = self.child_pid.swap(0, Ordering::Relaxed);
+        if pid != 0 {
+            // SAFETY: sends a signal to a child that has not been waited for: the engine asks only while one is running.
+            unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+            let temporary = std::path::Path::new(&self.dump.dir).join(format!("temp-{pid}.rdb"));
+            // There is none when the child was writing to sockets.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+
+    fn open_dump(&mut self) -> Result<Option<Box<dyn Read + Send>>, HostError> {
+        match File::open(self.dump.path()) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn send_dump(&mut self, client: ClientId, header: Vec<u8>) {
+        match File::open(self.dump.path()) {
+            Ok(file) => self.transfers.put(client, Transfer::new(header, file)),
+            Err(error) => logging::log(
+                Level::Warning,
+                &format!("Can't open the RDB file to send it: {error}"),
+            ),
+        }
+    }
+
+    fn remove_dump(&mut self) {
+        if let Err(error) = std::fs::remove_file(self.dump.path())
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            logging::log(
+                Level::Warning,
+                &format!("Can't remove the RDB file: {error}"),
+            );
+        }
+    }
+
+    fn apply(&mut self, config: &Config, parameter: Param) -> Result<(), String> {
+        match parameter {
+            Param::Loglevel => logging::configure(&config.logfile.lossy(), threshold(config.loglevel)),
+            Param::Dir => {
+                std::env::set_current_dir(&*config.dir.lossy()).map_err(|error| crate::errno_text(&error))?;
+                self.dump = dump_file(config);
+            }
+            Param::Dbfilename => self.dump = dump_file(config),
+            Param::Port | Param::Bind => {
+                let listeners = crate::listener::Listeners::bind_tcp(config)?;
+                self.facts.listeners = listeners.describe(config);
+                self.facts.port = u16::try_from(config.port).unwrap_or(0);
+                *self.control.listeners.lock() = Some(listeners);
+                self.control.changed.notify_one();
+            }
+            Param::Maxclients => crate::limits::raise_open_files(config.maxclients).map_err(|possible| {
+                format!(
+                    "The operating system is not able to handle the specified number of clients, try with {possible}"
+                )
+            })?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
+        if self.facts.config_file.is_empty() {
+            return Err("The server is running without a config file".into());
+        }
+        match std::fs::read(&self.facts.config_file) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(crate::errno_text(&error)),
+        }
+    }
+
+    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError> {
+        replace_file(&self.facts.config_file, text).map_err(|error| crate::errno_text(&error))
+    }
+
+    fn link(&mut self, command: LinkCommand) {
+        // Nobody listens any more only when the process is ending.
+        let _ = self.link.send(command);
+    }
+
+    fn set_role(&mut self, replica: bool) {
+        logging::set_role(if replica { b'S' } else { b'M' });
+    }
+
+    fn exit(&mut self, code: i32) {
+        self.control.exit(code);
+    }
+
+    fn stop_self(&mut self) {
+        // SAFETY: stops this process until somebody continues it.
+        unsafe { libc::raise(libc::SIGSTOP) };
+    }
+
+    fn sleep_us(&mut self, microseconds: u64) {
+        std::thread::sleep(std::time::Duration::from_micros(microseconds));
+    }
+
+    fn crash(&mut self, how: Crash) {
+        match how {
+            Crash::Panic => {
+                logging::log(
+                    Level::Warning,
+                    "------------------------------------------------",
+                );
+                logging::log(
+                    Level::Warning,
+                    "!!! Software Failure. Press left mouse button to continue",
+                );
+                logging::log(Level::Warning, "Guru Meditation: called by DEBUG PANIC");
+                logging::log(
+                    Level::Warning,
+                    "------------------------------------------------",
+                );
+                std::process::abort();
+            }
+            // SAFETY: ends this process by the signal a wild pointer would cause, as asked for.
+            Crash::Segfault => unsafe {
+                libc::raise(libc::SIGSEGV);
+            },
+        }
+    }
+
+    fn restart(&mut self, delay_ms: u64) {
+        use std::os::unix::process::CommandExt;
+        std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+        let mut arguments = std::env::args_os();
+        let Some(_) = arguments.next() else { return };
+        close_all_descriptors();
+        let error = std::process::Command::new(&self.facts.executable)
+            .args(arguments)
+            .exec();
+        logging::log(Level::Warning, &format!("Can't restart: {error}"));
+    }
+
+    fn random_bytes(&mut self) -> [u8; 32] {
+        random_bytes()
+    }
+}
+
+/// Unpredictable bytes from the kernel.
+pub(crate) fn random_bytes() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // SAFETY: writes to a buffer of that length.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    assert!(
+        count == bytes.len() as isize,
+        "the kernel gives 32 random bytes at once"
+    );
+    bytes
+}
+
+/// Marks everything but standard input and output to be closed by the next program.
+fn close_all_descriptors() {
+    for fd in 3..1024 {
+        // SAFETY: sets a flag; descriptors that are not open are left alone.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// Replaces a file: temporary file beside it, sync, rename, sync of the folder.
+fn replace_file(path: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let temporary = format!("{path}-{}.tmp", std::process::id());
+    let result = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        let folder = std::path::Path::new(path)
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(std::path::Path::new(".")))?.sync_all()
+    })();
+    if result.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// Kernel and user time in microseconds.
+fn usage(who: libc::c_int) -> (u64, u64) {
+    // SAFETY: all-zero is a valid `rusage`, and `getrusage` writes only to it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &raw mut usage);
+        usage
+    };
+    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    (micros(usage.ru_stime), micros(usage.ru_utime))
+}
+
+/// Resident set size of this process.
+fn resident_bytes() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| {
+            text.split(' ')
+                .nth(1)
+                .and_then(|pages| pages.parse::<usize>().ok())
+        });
+    pages.unwrap_or(0) * 4096
+}
+
+/// Memory of the machine.
+fn system_bytes() -> u64 {
+    // SAFETY: asks for two constants of the system.
+    let (pages, size) = unsafe {
+        (
+            libc::sysconf(libc::_SC_PHYS_PAGES),
+            libc::sysconf(libc::_SC_PAGESIZE),
+        )
+    };
+    u64::try_from(pages).unwrap_or(0) * u64::try_from(size).unwrap_or(0)
+}

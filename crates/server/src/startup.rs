@@ -1,0 +1,396 @@
+//! From the command line to a configuration and a process ready to serve.
+#![allow(unsafe_code, reason = "daemons are made with system calls")]
+
+use crate::{limits, logging, process};
+use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
+use engine::host::{Level, ProcessFacts};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+/// A process ready to serve.
+pub(crate) struct Start {
+    /// The parameters.
+    pub(crate) config: Config,
+    /// Facts for INFO.
+    pub(crate) facts: ProcessFacts,
+}
+
+/// Files to remove at the end.
+static LEFTOVERS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Removes the process's own files: pid file and unix socket.
+pub(crate) fn clean_up() {
+    if let Ok(mut leftovers) = LEFTOVERS.lock() {
+        for path in leftovers.drain(..) {
+            // It may have been removed by somebody else.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Reads command line and files, applies what concerns the process itself.
+///
+/// # Errors
+/// The exit code when there is nothing to serve: an error has been printed, or what was asked for.
+pub(crate) fn read() -> Result<Start, ExitCode> {
+    let arguments: Vec<Vec<u8>> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.as_bytes().to_vec())
+        .collect();
+    let command_line = match Invocation::parse(&arguments) {
+        Ok(Invocation::Run(command_line)) => command_line,
+        Ok(Invocation::Version) => {
+            print(&version_line());
+            return Err(ExitCode::SUCCESS);
+        }
+        Ok(Invocation::Help) => {
+            complain(USAGE);
+            return Err(ExitCode::FAILURE);
+        }
+        Ok(Invocation::TestMemory(_)) => {
+            complain("This build has no memory test: use memtester or memtest86.\n");
+            return Err(ExitCode::FAILURE);
+        }
+        Ok(Invocation::CheckSystem) => {
+            print("");
+            return Err(ExitCode::SUCCESS);
+        }
+        Err(problem) => {
+            complain(&format!("{problem}\n"));
+            return Err(ExitCode::FAILURE);
+        }
+    };
+    let given =
+        command_line.file.is_some() || command_line.stdin || !command_line.options.is_empty();
+    let mut path = String::new();
+    let mut file = Vec::new();
+    if let Some(name) = &command_line.file {
+        let name = name.lossy().into_owned();
+        file = std::fs::read(&name).map_err(|error| {
+            complain(&format!(
+                "{} # Fatal error, can't open config file '{}': {}\n",
+                std::process::id(),
+                absolute(&name),
+                crate::errno_text(&error)
+            ));
+            ExitCode::FAILURE
+        })?;
+        path = absolute(&name);
+    }
+    let mut stdin = Vec::new();
+    if command_line.stdin && std::io::stdin().read_to_end(&mut stdin).is_err() {
+        complain("Can't read the configuration from standard input\n");
+        return Err(ExitCode::FAILURE);
+    }
+    let startup =
+        Startup::load(&command_line.text(&file, &stdin), &mut Files).map_err(|error| {
+            complain(&format!("{error}\n"));
+            ExitCode::FAILURE
+        })?;
+    refuse_unsupported(&startup).map_err(|error| {
+        complain(&format!("{error}\n"));
+        ExitCode::FAILURE
+    })?;
+    let mut config = startup.config;
+    if let Ok(folder) = std::env::current_dir() {
+        config.dir = Text::fixed(&folder.display().to_string());
+    }
+    if config.daemonize {
+        become_daemon().map_err(|error| {
+            complain(&format!("Can't become a daemon: {error}\n"));
+            ExitCode::FAILURE
+        })?;
+    }
+    logging::configure(&config.logfile.lossy(), process::threshold(config.loglevel));
+    announce(given);
+    write_pid_file(&config);
+    raise_open_files(&mut config);
+    banner(&config);
+    let facts = facts(&config, path);
+    if !config.unixsocket.as_bytes().is_empty()
+        && let Ok(mut leftovers) = LEFTOVERS.lock()
+    {
+        leftovers.push(config.unixsocket.lossy().into_owned());
+    }
+    Ok(Start { config, facts })
+}
+
+/// Directives of features that this build does not have stop the start: silence would be worse.
+fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
+    if let Some(module) = startup.modules.first() {
+        return Err(module.error("This build loads no modules".into()));
+    }
+    if let Some(rename) = startup.renames.first() {
+        return Err(rename.error("rename-command is not available in this build".into()));
+    }
+    if let Some(user) = startup.users.first() {
+        return Err(user.error("ACL users are not available in this build".into()));
+    }
+    Ok(())
+}
+
+/// Reads included files and changes the folder while the configuration is read.
+struct Files;
+
+impl Surroundings for Files {
+    fn include(&mut self, pattern: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let pattern = &*String::from_utf8_lossy(pattern);
+        let read =
+            |path: &std::path::Path| std::fs::read(path).map_err(|error| crate::errno_text(&error));
+        if !pattern.contains(['*', '?', '[']) {
+            return Ok(vec![read(std::path::Path::new(pattern))?]);
+        }
+        let paths = glob::glob(pattern).map_err(|error| error.to_string())?;
+        // The crate sorts by name.
+        paths
+            .filter_map(Result::ok)
+            .map(|path| read(&path))
+            .collect()
+    }
+
+    fn change_dir(&mut self, path: &[u8]) -> Result<(), String> {
+        std::env::set_current_dir(std::ffi::OsStr::from_bytes(path))
+            .map_err(|error| crate::errno_text(&error))
+    }
+}
+
+/// `-v`.
+fn version_line() -> String {
+    format!(
+        "Valkey server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build={}\n",
+        engine::commands::server::VALKEY_VERSION,
+        BUILD_ID
+    )
+}
+
+/// Identifies the build in `-v` and INFO: a digest of the crate's version.
+pub(crate) const BUILD_ID: &str = "5d1c0de2a7b84e36";
+
+const USAGE: &str = "Usage: ./valkey-server [/path/to/valkey.conf] [options] [-]
+       ./valkey-server - (read config from stdin)
+       ./valkey-server -v or --version
+       ./valkey-server -h or --help
+       ./valkey-server --test-memory <megabytes>
+       ./valkey-server --check-system
+
+Examples:
+       ./valkey-server (run the server with default conf)
+       echo 'maxmemory 128mb' | ./valkey-server -
+       ./valkey-server /etc/valkey/6379.conf
+       ./valkey-server --port 7777
+       ./valkey-server --port 7777 --replicaof 127.0.0.1 8888
+       ./valkey-server /etc/myvalkey.conf --loglevel verbose -
+       ./valkey-server /etc/myvalkey.conf --loglevel verbose
+
+Sentinel mode is not part of this program.
+";
+
+fn print(text: &str) {
+    // Nobody to tell when standard output is gone.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    // Nobody to tell when standard error is gone.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+}
+
+fn announce(given: bool) {
+    logging::log(
+        Level::Notice,
+        "oO0OoO0OoO0Oo Valkey is starting oO0OoO0OoO0Oo",
+    );
+    logging::log(
+        Level::Notice,
+        &format!(
+            "Valkey version={}, bits=64, commit=00000000, modified=0, pid={}, just started",
+            engine::commands::server::VALKEY_VERSION,
+            std::process::id()
+        ),
+    );
+    if given {
+        logging::log(Level::Notice, "Configuration loaded");
+    } else {
+        logging::log(
+            Level::Warning,
+            "Warning: no config file specified, using the default config. In order to specify a config file use valkey-server /path/to/valkey.conf",
+        );
+    }
+}
+
+fn banner(config: &Config) {
+    logging::log(Level::Notice, "monotonic clock: POSIX clock_gettime");
+    let port = config.port;
+    let terminal = config.logfile.as_bytes().is_empty()
+        && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    if config.always_show_logo || terminal {
+        let version = engine::commands::server::VALKEY_VERSION;
+        let pid = std::process::id();
+        logging::raw(
+            format!(
+                "
+        .+.
+      .'   '.
+    .'  .-.  '.        Valkey {version} (00000000/0) 64 bit
+   |   ( o )   |
+   |    '+'    |       Running in standalone mode
+    '.   |   .'        Port: {port}
+      '. | .'          PID: {pid}
+        '+'
+                       https://valkey.io
+
+"
+            )
+            .as_bytes(),
+        );
+    } else {
+        logging::log(
+            Level::Notice,
+            &format!("Running mode=standalone, port={port}."),
+        );
+    }
+}
+
+fn write_pid_file(config: &Config) {
+    let path = match config.pidfile.lossy().into_owned() {
+        path if !path.is_empty() => path,
+        _ if config.daemonize => "/var/run/valkey.pid".to_owned(),
+        _ => return,
+    };
+    match std::fs::write(&path, format!("{}\n", std::process::id())) {
+        Ok(()) => {
+            if let Ok(mut leftovers) = LEFTOVERS.lock() {
+                leftovers.push(absolute(&path));
+            }
+        }
+        Err(error) => {
+            logging::log(
+                Level::Warning,
+                &format!("Failed to write PID file: {}", crate::errno_text(&error)),
+            );
+        }
+    }
+}
+
+fn raise_open_files(config: &mut Config) {
+    let before = limits::open_files();
+    match limits::raise_open_files(config.maxclients) {
+        Ok(()) => {
+            let now = limits::open_files();
+            if now != before {
+                logging::log(
+                    Level::Notice,
+                    &format!(
+                        "Increased maximum number of open files to {now} (it was originally set to {before})."
+                    ),
+                );
+            }
+        }
+        Err(possible) => {
+            let asked = config.maxclients;
+            config.maxclients = u32::try_from(possible).unwrap_or(asked).max(1);
+            logging::log(
+                Level::Warning,
+                &format!(
+                    "You requested maxclients of {asked} requiring at least {} max file descriptors.",
+                    u64::from(asked) + limits::RESERVED_DESCRIPTORS
+                ),
+            );
+            logging::log(
+                Level::Warning,
+                &format!(
+                    "Current maximum open files is {before}. maxclients has been reduced to {} to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
+                    config.maxclients
+                ),
+            );
+        }
+    }
+}
+
+fn facts(config: &Config, config_file: String) -> ProcessFacts {
+    let random = process::random_bytes();
+    let run_id = random
+        .iter()
+        .take(20)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    ProcessFacts {
+        pid: std::process::id(),
+        os: system_name(),
+        executable: std::env::current_exe()
+            .map_or_else(|_| String::new(), |path| path.display().to_string()),
+        config_file,
+        listeners: Vec::new(),
+        port: u16::try_from(config.port).unwrap_or(0),
+        run_id,
+        started_at: (crate::clock::unix_us() / 1_000_000) as i64,
+    }
+}
+
+/// System, release and machine, as `uname` tells them.
+fn system_name() -> String {
+    // SAFETY: all-zero is a valid `utsname`, and `uname` writes only to it.
+    let name = unsafe {
+        let mut name: libc::utsname = std::mem::zeroed();
+        libc::uname(&raw mut name);
+        name
+    };
+    let text = |field: &[libc::c_char]| -> String {
+        field
+            .iter()
+            .take_while(|byte| **byte != 0)
+            .map(|byte| char::from(*byte as u8))
+            .collect()
+    };
+    format!(
+        "{} {} {}",
+        text(&name.sysname),
+        text(&name.release),
+        text(&name.machine)
+    )
+}
+
+/// Goes on in a child of its own session, with standard streams going nowhere.
+fn become_daemon() -> std::io::Result<()> {
+    // SAFETY: the process has one thread yet, so the child is as complete as its parent.
+    unsafe {
+        match libc::fork() {
+            -1 => return Err(std::io::Error::last_os_error()),
+            0 => {}
+            _ => libc::_exit(0),
+        }
+        libc::setsid();
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        if null >= 0 {
+            for stream in 0..3 {
+                libc::dup2(null, stream);
+            }
+            if null > 2 {
+                libc::close(null);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a signal asks for.
+pub(crate) fn shutdown_options(wanted: ShutdownOptions) -> engine::shutdown::Options {
+    let save = if wanted.contains(ShutdownOptions::SAVE) {
+        Some(true)
+    } else if wanted.contains(ShutdownOptions::NOSAVE) {
+        Some(false)
+    } else {
+        None
+    };
+    engine::shutdown::Options {
+        save,
+        now: wanted.contains(ShutdownOptions::NOW),
+        force: wanted.contains(ShutdownOptions::FORCE),
+    }
+}

@@ -1,0 +1,75 @@
+//! Dump files on their way to replicas (disk-based synchronisation).
+
+use engine::client::ClientId;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::task::Poll;
+
+/// Bytes read from the file at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Transfers that have been started but not yet taken by their connection.
+#[derive(Default)]
+pub(crate) struct Transfers(Mutex<HashMap<ClientId, Transfer>>);
+
+impl Transfers {
+    /// Leaves a transfer for a client's connection.
+    pub(crate) fn put(&self, client: ClientId, transfer: Transfer) {
+        self.0.lock().insert(client, transfer);
+    }
+
+    /// Takes the transfer left for a client.
+    pub(crate) fn take(&self, client: ClientId) -> Option<Transfer> {
+        self.0.lock().remove(&client)
+    }
+}
+
+/// One file being sent.
+pub(crate) struct Transfer {
+    file: File,
+    chunk: Vec<u8>,
+    /// Bytes of `chunk` already written.
+    written: usize,
+    total: u64,
+}
+
+impl Transfer {
+    /// Sends `header`, then `file`.
+    pub(crate) fn new(header: Vec<u8>, file: File) -> Self {
+        Transfer {
+            file,
+            chunk: header,
+            written: 0,
+            total: 0,
+        }
+    }
+
+    /// Writes as much as the socket takes; `Ready` with the number of bytes once all is written.
+    pub(crate) fn poll(
+        &mut self,
+        mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<u64>> {
+        loop {
+            if self.written == self.chunk.len() {
+                self.chunk.resize(CHUNK_BYTES, 0);
+                let count = self.file.read(&mut self.chunk)?;
+                self.chunk.truncate(count);
+                self.written = 0;
+                if count == 0 {
+                    return Poll::Ready(Ok(self.total));
+                }
+            }
+            match write(&self.chunk[self.written..]) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    self.total += count as u64;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+# Processes by pid: alive, paused, children. /proc is read where there is one.
+
+# Does the server of this dict still run?
+proc is_alive {pid} {
+    if {[string is integer -strict $pid]} {
+        return [reaper::alive $pid]
+    }
+    reaper::alive [dict get $pid pid]
+}
+
+proc process_is_alive {pid} {
+    reaper::alive $pid
+}
+
+proc proc_exists {pid} {
+    reaper::alive $pid
+}
+
+proc process_is_paused {pid} {
+    expr {[lindex [reaper::stat $pid] 0] in {T t}}
+}
+
+# Stop a process with SIGSTOP and wait until it is.
+proc pause_process {pid} {
+    reaper::signal STOP $pid
+    wait_for_condition 50 100 {[process_is_paused $pid]} else {
+        fail "process $pid didn't stop"
+    }
+}
+
+proc resume_process {pid} {
+    reaper::signal CONT $pid
+    wait_for_condition 50 100 {![process_is_paused $pid]} else {
+        fail "process $pid didn't go on"
+    }
+}
+
+# The pid of a server's child (a save or rewrite).
+proc get_child_pid {level} {
+    set pid [srv $level pid]
+    foreach dir [glob -nocomplain -directory /proc {[0-9]*}] {
+        set child [file tail $dir]
+        set fields [reaper::stat $child]
+        if {[lindex $fields 1] eq $pid && [lindex $fields 0] ni {Z X x}} {
+            return $child
+        }
+    }
+    fail "failed to get child pid of $pid"
+}

@@ -1,0 +1,253 @@
+# Keys without regard to their type: DEL, UNLINK, EXISTS, TYPE, TOUCH, RENAME, KEYS,
+# RANDOMKEY, DBSIZE, MOVE, SWAPDB, COPY, FLUSHDB, and keyspace events.
+
+start_server {tags {"keyspace"}} {
+    test {DEL against a single item} {
+        r set x foo
+        assert_equal foo [r get x]
+        assert_equal 1 [r del x]
+        r get x
+    } {}
+
+    test {DEL and UNLINK count the keys that were there} {
+        foreach command {del unlink} {
+            r set 1{t} a
+            r rpush 2{t} b
+            r hset 3{t} f v
+            assert_equal 3 [r $command 1{t} 2{t} 3{t} 4{t}]
+            assert_equal 0 [r $command 1{t}]
+            assert_equal {{} 0} [list [r get 1{t}] [r exists 1{t} 2{t} 3{t}]]
+        }
+    }
+
+    test {KEYS with patterns} {
+        r flushdb
+        foreach key {key_x key_y key_z foo_a foo_b foo_c} {
+            r set $key hello
+        }
+        assert_equal {foo_a foo_b foo_c} [lsort [r keys foo*]]
+        assert_equal {foo_a foo_b foo_c key_x key_y key_z} [lsort [r keys *]]
+        assert_equal {foo_a foo_b} [lsort [r keys {*_[a-b]}]]
+        assert_equal {foo_c} [r keys {foo_[^ab]}]
+        assert_equal {key_x key_y key_z} [lsort [r keys key_?]]
+        assert_equal {foo_a} [r keys foo_\\a]
+        assert_equal {} [r keys nothing*]
+        assert_equal 6 [r dbsize]
+    }
+
+    test {a pathological pattern is answered at once} {
+        r set [string repeat a 50] 1
+        assert_equal {} [r keys [string repeat a* 40]b]
+        r del [string repeat a 50]
+    } {1}
+
+    test {DEL all keys} {
+        foreach key [r keys *] {
+            r del $key
+        }
+        r dbsize
+    } {0}
+
+    test {TYPE of every type and of nothing} {
+        r set s 1
+        r rpush l 1
+        r sadd u 1
+        r zadd z 1 a
+        r hset h f v
+        r xadd x * f v
+        foreach {key type} {s string l list u set z zset h hash x stream none none} {
+            assert_equal $type [r type $key]
+        }
+    }
+
+    test {EXISTS and TOUCH count repeated keys} {
+        assert_equal 1 [r exists s]
+        assert_equal 2 [r exists s s none]
+        assert_equal 2 [r touch s s none]
+    } {} {cluster:skip}
+
+    test {a value may be empty, a key too} {
+        r set emptykey {}
+        assert_equal {} [r get emptykey]
+        assert_equal 1 [r exists emptykey]
+        r set "" named-nothing
+        assert_equal named-nothing [r get ""]
+        r del emptykey
+        r del ""
+    } {1}
+
+    test {commands on the wrong type are refused} {
+        foreach command {{get l} {lpush s x} {sadd s x} {zadd s 1 x} {hset s f v} {xadd s * f v} {incr l}} {
+            assert_error {WRONGTYPE Operation against a key holding the wrong kind of value} {r {*}$command}
+        }
+        assert_equal {1 1} [list [r get s] [r llen l]]
+    }
+}
+
+start_server {tags {"keyspace"}} {
+    test {RENAME moves the value and its expiry} {
+        r set old{t} hello ex 100
+        assert_equal OK [r rename old{t} new{t}]
+        assert_equal {0 hello} [list [r exists old{t}] [r get new{t}]]
+        assert_range [r ttl new{t}] 90 100
+    }
+
+    test {RENAME replaces the target, without its expiry} {
+        r set a{t} a
+        r set b{t} b ex 100
+        r rename a{t} b{t}
+        assert_equal {a -1} [list [r get b{t}] [r ttl b{t}]]
+    }
+
+    test {RENAME of a missing key, and onto itself} {
+        assert_error {ERR no such key} {r rename none{t} x{t}}
+        r set a{t} a
+        assert_equal OK [r rename a{t} a{t}]
+        assert_error {ERR no such key} {r rename none{t} none{t}}
+    }
+
+    test {RENAMENX refuses an existing target} {
+        r mset a{t} a b{t} b
+        assert_equal 0 [r renamenx a{t} b{t}]
+        assert_equal 0 [r renamenx a{t} a{t}]
+        assert_equal 1 [r renamenx a{t} c{t}]
+        assert_equal {{} b a} [r mget a{t} b{t} c{t}]
+    }
+
+    test {RANDOMKEY: one of the keys, nothing when there is none} {
+        r flushdb
+        assert_equal {} [r randomkey]
+        r set foo x
+        r set bar y
+        set seen {}
+        for {set i 0} {$i < 100} {incr i} {
+            dict set seen [r randomkey] 1
+        }
+        assert_equal {bar foo} [lsort [dict keys $seen]]
+    }
+
+    test {COPY: another key, REPLACE, expiry, independence} {
+        r flushdb
+        r rpush src{t} a b
+        r expire src{t} 100
+        assert_equal 1 [r copy src{t} dst{t}]
+        assert_equal 0 [r copy src{t} dst{t}]
+        r rpush dst{t} c
+        assert_equal {2 3} [list [r llen src{t}] [r llen dst{t}]]
+        assert_range [r ttl dst{t}] 90 100
+        assert_equal 1 [r copy src{t} dst{t} replace]
+        assert_equal {a b} [r lrange dst{t} 0 -1]
+        assert_equal 0 [r copy none{t} dst{t}]
+        assert_error {ERR source and destination objects are the same} {r copy src{t} src{t}}
+        assert_error {ERR syntax error} {r copy src{t} dst{t} nonsense}
+    }
+
+    test {COPY keeps the data of every type} {
+        r flushdb
+        foreach type {string list set zset hash stream} {
+            switch -- $type {
+                string { r set src{t} value }
+                list { r rpush src{t} a b c }
+                set { r sadd src{t} a b c }
+                zset { r zadd src{t} 1 a 2 b }
+                hash { r hset src{t} f v g w }
+                stream { r xadd src{t} 1-1 f v }
+            }
+            r copy src{t} dst{t}
+            assert_equal [debug_digest_value src{t}] [debug_digest_value dst{t}] $type
+            r del src{t} dst{t}
+        }
+    } {} {needs:debug}
+}
+
+start_server {tags {"keyspace singledb:skip"}} {
+    test {SELECT: separate databases, range} {
+        r set x nine
+        r select 10
+        assert_equal {} [r get x]
+        r set x ten
+        r select 9
+        assert_equal nine [r get x]
+        assert_error {ERR DB index is out of range} {r select 16}
+        assert_error {ERR DB index is out of range} {r select -1}
+        assert_error {*not an integer*} {r select x}
+    }
+
+    test {MOVE between databases} {
+        assert_equal 0 [r move x 10]
+        r set y 1 ex 100
+        assert_equal 1 [r move y 10]
+        assert_equal 0 [r exists y]
+        r select 10
+        assert_equal 1 [r get y]
+        assert_range [r ttl y] 90 100
+        r select 9
+        assert_error {ERR source and destination objects are the same} {r move x 9}
+        assert_error {ERR DB index is out of range} {r move x 99}
+        assert_error {*not an integer*} {r move x not}
+    }
+
+    test {COPY to another database} {
+        assert_equal 1 [r copy x z db 10]
+        r select 10
+        assert_equal nine [r get z]
+        r select 9
+    } {OK}
+
+    test {SWAPDB exchanges two databases} {
+        r swapdb 9 10
+        assert_equal ten [r get x]
+        r swapdb 9 10
+        assert_equal nine [r get x]
+        assert_error {ERR invalid first DB index} {r swapdb x 1}
+        assert_error {ERR DB index is out of range} {r swapdb 0 99}
+    }
+
+    test {FLUSHDB empties one database, FLUSHALL all} {
+        r flushdb
+        assert_equal 0 [r dbsize]
+        r select 10
+        assert_morethan [r dbsize] 0
+        r select 9
+        r flushall async
+        r select 10
+        assert_equal 0 [r dbsize]
+        assert_error {ERR syntax error} {r flushall nonsense}
+        r select 9
+    } {OK}
+}
+
+start_server {tags {"keyspace"}} {
+    test {keyspace events tell the key and the event} {
+        r config set notify-keyspace-events KEA
+        set db $::dbnum
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__key*}
+        r set a{t} 1
+        r rename a{t} b{t}
+        r del b{t}
+        foreach {channel message} [list \
+            __keyspace@${db}__:a{t} set __keyevent@${db}__:set {a{t}} \
+            __keyspace@${db}__:a{t} rename_from __keyevent@${db}__:rename_from {a{t}} \
+            __keyspace@${db}__:b{t} rename_to __keyevent@${db}__:rename_to {b{t}} \
+            __keyspace@${db}__:b{t} del __keyevent@${db}__:del {b{t}}] {
+            assert_equal [list pmessage __key* $channel [lindex $message 0]] [$rd read]
+        }
+        $rd close
+    }
+}
+
+start_server {tags {"keyspace"}} {
+    test {DEL, UNLINK and RENAME are propagated as they are} {
+        set repl [attach_to_replication_stream]
+        r set t1 1
+        r rename t1 t2
+        r unlink t2 none
+        r del none
+        r set last 1
+        assert_replication_stream $repl {
+            {select *} {set t1 1} {rename t1 t2} {unlink t2 none} {set last 1}
+        }
+        close_replication_stream $repl
+    } {} {needs:repl cluster:skip}
+}

@@ -1,0 +1,180 @@
+# The wire protocol: inline and multibulk requests, malformed input, limits, RESP3.
+
+# Send raw bytes on a new connection and return the first reply line, or
+# `closed` when the server hangs up without one.
+proc protocol_answer {bytes} {
+    set channel [socket [srv host] [srv port]]
+    fconfigure $channel -translation binary
+    puts -nonewline $channel $bytes
+    flush $channel
+    set n [gets $channel line]
+    close $channel
+    return [expr {$n < 0 ? "closed" : [string trimright $line \r]}]
+}
+
+start_server {tags {"protocol network"}} {
+    test {an empty query is ignored} {
+        reconnect
+        r write "\r\n"
+        r flush
+        assert_equal PONG [r ping]
+    }
+
+    test {a multibulk of zero or negative length is ignored} {
+        r write "*0\r\n*-10\r\nPING\r\n"
+        r flush
+        assert_equal PONG [r read]
+    }
+
+    test {inline requests: words, quotes, escapes} {
+        assert_equal +PONG [protocol_answer "PING\r\n"]
+        assert_equal +PONG [protocol_answer "ping\n"]
+        assert_equal {$3} [protocol_answer "PING \"a b\"\r\n"]
+        assert_equal {$4} [protocol_answer "  PING  'it\\'s'  \r\n"]
+        assert_equal {$1} [protocol_answer "PING \"\\x41\"\r\n"]
+        assert_equal {-ERR Protocol error: unbalanced quotes in request} [protocol_answer "PING \"a\r\n"]
+        assert_equal {-ERR Protocol error: unbalanced quotes in request} [protocol_answer "PING \"a\"b\r\n"]
+    }
+
+    test {malformed lengths are refused} {
+        foreach {bytes error} {
+            "*3000000000\r\n"            "invalid multibulk length"
+            "*abc\r\n"                   "invalid multibulk length"
+            "*1\r\n$-10\r\n"             "invalid bulk length"
+            "*1\r\n$2000000000\r\n"      "invalid bulk length"
+            "*1\r\n\$blabla\r\n"         "invalid bulk length"
+            "*1\r\nfoo\r\n"              "expected '$', got 'f'"
+        } {
+            assert_equal "-ERR Protocol error: $error" [protocol_answer [subst -nocommands -novariables $bytes]] $bytes
+        }
+    }
+
+    test {a line that never ends is refused} {
+        assert_equal "-ERR Protocol error: too big inline request" [protocol_answer [string repeat A 70000]]
+        assert_equal "-ERR Protocol error: too big mbulk count string" [protocol_answer "*[string repeat 1 70000]"]
+        assert_equal "-ERR Protocol error: too big bulk count string" [protocol_answer "*1\r\n$[string repeat 1 70000]"]
+    }
+
+    test {the connection is closed after a protocol error} {
+        set channel [socket [srv host] [srv port]]
+        fconfigure $channel -translation binary
+        puts -nonewline $channel "*1\r\nfoo\r\nPING\r\n"
+        flush $channel
+        assert_match {-ERR Protocol error*} [gets $channel]
+        assert_equal {} [gets $channel]
+        assert_equal 1 [eof $channel]
+        close $channel
+    }
+
+    test {wrong number of arguments and unknown commands} {
+        assert_error {ERR wrong number of arguments for 'get' command} {r get}
+        assert_error {ERR wrong number of arguments for 'get' command} {r get a b}
+        assert_error {ERR unknown command 'foo', with args beginning with: 'bar' 'x y' } {r foo bar "x y"}
+        assert_error {ERR unknown subcommand 'nope'. Try CONFIG HELP.} {r config nope}
+    }
+
+    test {a request may arrive in pieces} {
+        set channel [socket [srv host] [srv port]]
+        fconfigure $channel -translation binary -buffering none
+        foreach piece [split "*2\r\n\$4\r\nECHO\r\n\$5\r\nhello\r\n" ""] {
+            puts -nonewline $channel $piece
+        }
+        assert_equal "\$5\r" [gets $channel]
+        assert_equal "hello\r" [gets $channel]
+        close $channel
+    }
+
+    test {requests may arrive together, replies come in order} {
+        set rd [valkey_deferring_client]
+        set batch ""
+        for {set i 0} {$i < 1000} {incr i} {
+            append batch [format_command echo $i]
+        }
+        $rd write $batch
+        $rd flush
+        for {set i 0} {$i < 1000} {incr i} {
+            assert_equal $i [$rd read]
+        }
+        $rd close
+    }
+
+    test {values are binary safe} {
+        set value "\x00\r\n\xff\x80*\$\r\n"
+        r set bin $value
+        assert_equal $value [r get bin]
+        assert_equal [string length $value] [r strlen bin]
+    }
+
+    test {null, empty and nested replies differ on the wire} {
+        r del none
+        r set empty ""
+        r readraw 1
+        r get none
+    } {$-1}
+
+    test {an empty string is a bulk of length 0} {
+        assert_equal {$0} [r get empty]
+        assert_equal {} [r read]
+        assert_equal *0 [r lrange none 0 -1]
+        r readraw 0
+    } {*}
+
+    test {RESP3: types on the wire} {
+        foreach {type line} {
+            string {$11} integer :12345 double ,3.141 null _ array *3 set ~3 map %3
+            bignum (1234567999999999999999999999999999999 true #t false #f verbatim =29 attrib |1
+        } {
+            reconnect
+            r hello 3
+            r readraw 1
+            assert_equal $line [r debug protocol $type] $type
+        }
+        reconnect
+    } {*} {needs:debug}
+
+    test {HELLO switches between the protocols} {
+        assert_equal 2 [dict get [r hello] proto]
+        assert_equal 3 [dict get [r hello 3] proto]
+        r readraw 1
+        assert_equal _ [r get none]
+        r readraw 0
+        assert_equal 2 [dict get [r hello 2] proto]
+        assert_error {NOPROTO unsupported protocol version} {r hello 4}
+        assert_error {ERR Protocol version is not an integer or out of range} {r hello x}
+    }
+
+    test {RESET goes back to RESP2 and database 0} {
+        r hello 3
+        assert_equal RESET [r reset]
+        assert_match {*resp=2*} [r client info]
+        assert_match {*db=0*} [r client info]
+        reconnect
+    } {*} {singledb:skip needs:reset}
+
+    test {a big argument is taken and given back} {
+        set big [string repeat abcdefghij 400000]
+        r set big $big
+        assert_equal [string length $big] [r strlen big]
+        assert_equal 1 [expr {[r get big] eq $big}]
+        r del big
+    } {1}
+}
+
+start_server {tags {"protocol external:skip"} overrides {proto-max-bulk-len 1048576}} {
+    test {proto-max-bulk-len bounds an argument} {
+        assert_equal {-ERR Protocol error: invalid bulk length} [protocol_answer "*2\r\n\$4\r\nECHO\r\n\$1048577\r\n"]
+        r set fits [string repeat x 1048576]
+        assert_equal 1048576 [r strlen fits]
+        assert_error {ERR string exceeds maximum allowed size*} {r append fits y}
+    }
+}
+
+start_server {tags {"protocol external:skip"}} {
+    test {before AUTH only small requests are read} {
+        r config set requirepass secret
+        assert_equal {-ERR Protocol error: unauthenticated multibulk length} [protocol_answer "*11\r\n"]
+        assert_equal {-ERR Protocol error: unauthenticated bulk length} [protocol_answer "*1\r\n\$16385\r\n"]
+        assert_match {-NOAUTH*} [protocol_answer "PING\r\n"]
+        r config set requirepass ""
+    } {OK}
+}
