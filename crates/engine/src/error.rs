@@ -213,7 +213,41 @@ fixed! {
     DEBUG_REWRITE = "ERR CONFIG-REWRITE-FORCE-ALL failed: Bad address";
 }
 
+// Hashes and sorted sets.
+fixed! {
+    /// HINCRBYFLOAT by an infinity.
+    NAN_OR_INFINITY = "ERR value is NaN or Infinity";
+    /// HRANDFIELD and ZRANDMEMBER with the one count that cannot be negated.
+    COUNT_TOO_LOW = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+    /// ZADD NX XX.
+    ZADD_NX_XX = "ERR XX and NX options at the same time are not compatible";
+    /// ZADD with two of GT, LT and NX.
+    ZADD_GT_LT_NX = "ERR GT, LT, and/or NX options at the same time are not compatible";
+    /// ZADD INCR with several members.
+    ZADD_INCR_PAIR = "ERR INCR option supports a single increment-element pair";
+    /// ZRANGE by rank with LIMIT.
+    ZRANGE_LIMIT = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
+    /// ZRANGE BYLEX WITHSCORES.
+    ZRANGE_LEX_SCORES = "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
+    /// ZMPOP and friends without keys.
+    NUMKEYS_NOT_POSITIVE = "ERR numkeys should be greater than 0";
+    /// ZMPOP and friends with a count below 1.
+    COUNT_NOT_POSITIVE = "ERR count should be greater than 0";
+    /// ZUNION and friends with a weight that is no number.
+    WEIGHT_NOT_A_FLOAT = "ERR weight value is not a float";
+    /// ZINTERCARD with a limit below 0.
+    LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
+}
+
 impl Error {
+    /// ZUNION and friends without keys.
+    #[cold]
+    pub fn no_input_keys(command: &str) -> Self {
+        Error::Built(format!(
+            "ERR at least 1 input key is needed for '{command}' command"
+        ))
+    }
+
     /// A command nobody knows, with the start of its arguments.
     #[cold]
     pub fn unknown_command(args: &[&[u8]]) -> Self {

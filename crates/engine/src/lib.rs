@@ -22,6 +22,7 @@ pub mod glob;
 pub mod host;
 pub mod keys;
 pub mod link;
+pub mod longdouble;
 pub mod notify;
 pub mod number;
 pub mod pubsub;

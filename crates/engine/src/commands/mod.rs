@@ -6,15 +6,18 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod hashes;
 pub mod introspect;
 pub mod lists;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
+mod sampling;
 pub mod server;
 pub mod sets;
 pub mod strings;
 pub mod transactions;
+pub mod zsets;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
 pub type Family = &'static [(&'static str, Handler)];
@@ -23,6 +26,7 @@ pub type Family = &'static [(&'static str, Handler)];
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     debug::COMMANDS,
+    hashes::COMMANDS,
     introspect::COMMANDS,
     lists::COMMANDS,
     pubsub::COMMANDS,
@@ -32,4 +36,5 @@ pub static FAMILIES: &[Family] = &[
     sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
+    zsets::COMMANDS,
 ];
