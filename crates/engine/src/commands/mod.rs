@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod introspect;
+pub mod keyspace;
 pub mod pubsub;
 pub mod replication;
 pub mod server;
@@ -19,6 +20,13 @@ pub type Family = &'static [(&'static str, Handler)];
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     introspect::COMMANDS,
+    keyspace::databases::COMMANDS,
+    keyspace::expire::COMMANDS,
+    keyspace::keys::COMMANDS,
+    keyspace::memory::COMMANDS,
+    keyspace::object::COMMANDS,
+    keyspace::process::COMMANDS,
+    keyspace::scan::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
