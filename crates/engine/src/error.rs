@@ -168,6 +168,25 @@ fixed! {
     NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
     /// REPLICAOF with a port that is none.
     INVALID_PRIMARY_PORT = "ERR Invalid master port";
+    // Keys, expiry, scans.
+    /// EXPIRE with options that exclude each other.
+    EXPIRE_NX_AND_OTHERS = "ERR NX and XX, GT or LT options at the same time are not compatible";
+    /// EXPIRE with GT and LT.
+    EXPIRE_GT_AND_LT = "ERR GT and LT options at the same time are not compatible";
+    /// NOVALUES elsewhere.
+    SCAN_NO_VALUES = "ERR NOVALUES option can only be used in HSCAN";
+    /// NOSCORES elsewhere.
+    SCAN_NO_SCORES = "ERR NOSCORES option can only be used in ZSCAN";
+    /// SWAPDB's first argument is no number.
+    INVALID_FIRST_DB = "ERR invalid first DB index";
+    /// SWAPDB's second argument is no number.
+    INVALID_SECOND_DB = "ERR invalid second DB index";
+    /// SAVE could not write the file. The log says why.
+    SAVE_FAILED = "ERR";
+    /// SHUTDOWN ABORT while nothing is shutting down.
+    NO_SHUTDOWN = "ERR No shutdown in progress.";
+    /// The server could not be shut down, or somebody called it off.
+    SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.
@@ -290,6 +309,30 @@ impl Error {
         Error::Built(format!(
             "ERR wrong number of arguments for '{full_name}' command"
         ))
+    }
+
+    /// EXPIRE and friends with an option nobody knows.
+    #[cold]
+    pub fn unsupported_option(option: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR Unsupported option {}",
+            String::from_utf8_lossy(option)
+        ))
+    }
+
+    /// SCAN with a TYPE nobody knows.
+    #[cold]
+    pub fn unknown_type(name: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR unknown type name '{}'",
+            String::from_utf8_lossy(name)
+        ))
+    }
+
+    /// An expiry time beyond what the clock can tell.
+    #[cold]
+    pub fn invalid_expire(command: &str) -> Self {
+        Error::Built(format!("ERR invalid expire time in '{command}' command"))
     }
 
     /// A text of our own making, starting with its code.

@@ -185,6 +185,17 @@ impl Keys {
     /// Looks a key up for a read: counts a hit or a miss, refreshes the access clock, hides an expired key.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, !self.no_touch)
+    }
+
+    /// As [`Self::read`], for commands that look at a key rather than use it (TYPE, TTL, EXISTS): the access clock stays.
+    #[inline]
+    pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, false)
+    }
+
+    #[inline]
+    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
         let Some(entry) = self.dbs[self.db].get(key) else {
             self.stats.misses += 1;
             if self.hooks & HOOK_EVENTS != 0 {
@@ -220,7 +231,7 @@ impl Keys {
             return None;
         }
         self.stats.hits += 1;
-        if !self.no_touch {
+        if refresh {
             touch(entry, self.access, &mut self.rng);
         }
         Some(entry)

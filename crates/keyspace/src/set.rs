@@ -29,6 +29,25 @@ pub struct Set {
     repr: Repr,
 }
 
+impl Clone for Set {
+    /// The same members, held the same way.
+    fn clone(&self) -> Self {
+        let repr = match &self.repr {
+            Repr::Intset(intset) => Repr::Intset(intset.clone()),
+            Repr::Listpack(listpack) => Repr::Listpack(listpack.clone()),
+            Repr::Table(table) => {
+                let mut copy = Table::new();
+                copy.reserve(table.len());
+                for member in table.iter() {
+                    copy.insert_new(hash(member.bytes()), Member::new(member.bytes()));
+                }
+                Repr::Table(copy)
+            }
+        };
+        Set { repr }
+    }
+}
+
 impl Set {
     /// An empty set, held as an intset.
     pub fn new() -> Self {

@@ -9,6 +9,7 @@ pub mod debug;
 pub mod hashes;
 pub mod introspect;
 pub mod lists;
+pub mod keyspace;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
@@ -29,6 +30,13 @@ pub static FAMILIES: &[Family] = &[
     hashes::COMMANDS,
     introspect::COMMANDS,
     lists::COMMANDS,
+    keyspace::databases::COMMANDS,
+    keyspace::expire::COMMANDS,
+    keyspace::keys::COMMANDS,
+    keyspace::memory::COMMANDS,
+    keyspace::object::COMMANDS,
+    keyspace::process::COMMANDS,
+    keyspace::scan::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
