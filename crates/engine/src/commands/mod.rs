@@ -2,12 +2,16 @@
 
 use crate::exec::Handler;
 
+pub(crate) mod acl;
 pub mod client;
 pub mod config;
 pub mod connection;
 pub mod introspect;
+mod latency;
+pub(crate) mod monitor;
 pub mod pubsub;
 pub mod server;
+mod slowlog;
 pub mod strings;
 pub mod transactions;
 
@@ -16,10 +20,15 @@ pub type Family = &'static [(&'static str, Handler)];
 
 /// Every family.
 pub static FAMILIES: &[Family] = &[
+    acl::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     introspect::COMMANDS,
+    latency::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    slowlog::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];
