@@ -60,6 +60,7 @@ impl Engine {
         crate::repl::pump(&mut self.keys, &mut self.core);
         crate::link::tick(&mut self.keys, &mut self.core);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
         self.core.config.hz.unsigned_abs().into()
     }
 

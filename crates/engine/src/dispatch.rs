@@ -400,6 +400,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
         return;
     }
     settle_engine(x.keys, x.core);
+    crate::repl::pump_running(x);
     x.client.write_offset = x.core.repl.offset();
     if std::mem::take(&mut x.keys.effects.broken_running).contains(&x.client.id) {
         x.client.flags.set(ClientFlags::WATCH_BROKEN);

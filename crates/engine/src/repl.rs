@@ -1,13 +1,15 @@
 //! Replication as the engine sees it: the hub for our replicas, the link to our primary, and the glue to both.
 
-use crate::client::{ClientFlags, ClientId};
+use crate::client::{Client, ClientFlags, ClientId};
 use crate::config::Config;
-use crate::core::Core;
+use crate::core::{Core, Pause, PauseKind};
 use crate::dispatch;
 use crate::error::Error;
+use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
+use replication::replica::Purpose;
 
 /// Both roles.
 pub struct Repl {
@@ -131,31 +133,96 @@ impl Repl {
 
 /// Carries out what the hub asks for. To be called after every input to it, before the stream grows.
 pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
-    use primary::Action;
     while let Some(action) = core.repl.hub.next_action() {
-        match action {
-            Action::Send { client, bytes } => core.clients.deliver(client.0, |out| out.raw(&bytes)),
-            Action::StartSnapshot(job) => start(keys, core, job),
-            Action::KillSnapshot(_) => {
-                if let Some(child) = &mut core.saving.child {
-                    child.killed = true;
-                    core.host.kill_snapshot();
-                }
-            }
-            Action::SendFile { client, header } => core.host.send_dump(client.0, header),
-            Action::StreamTo(client) | Action::Wake(client) => {
+        carry_out(keys, core, action, None);
+    }
+    keys.effects.recording = core.repl.records();
+    serve_waiting(keys, core);
+}
+
+/// As [`pump`], while a client runs: it is not among the others, so what concerns it reaches it directly.
+pub(crate) fn pump_running(x: &mut Exec<'_>) {
+    while let Some(action) = x.core.repl.hub.next_action() {
+        let running = Running {
+            client: x.client,
+            out: x.out,
+        };
+        carry_out(x.keys, x.core, action, Some(running));
+    }
+    x.keys.effects.recording = x.core.repl.records();
+    serve_waiting(x.keys, x.core);
+}
+
+/// The client whose command is running, and its reply.
+struct Running<'a> {
+    client: &'a mut Client,
+    out: &'a mut resp::Reply,
+}
+
+impl Running<'_> {
+    /// The running client, if its number is `id`.
+    fn of(running: Option<Self>, id: ClientId) -> Option<Self> {
+        running.filter(|running| running.client.id == id)
+    }
+}
+
+fn carry_out(
+    keys: &mut Keys,
+    core: &mut Core,
+    action: primary::Action,
+    running: Option<Running<'_>>,
+) {
+    use primary::Action;
+    match action {
+        Action::Send { client, bytes } => match Running::of(running, client.0) {
+            Some(running) => running.out.raw(&bytes),
+            None => core.clients.deliver(client.0, |out| out.raw(&bytes)),
+        },
+        Action::StartSnapshot(job) => start(keys, core, job, running.map(|r| &*r.client)),
+        Action::KillSnapshot(_) => kill_snapshot(core),
+        Action::SendFile { client, header } => core.host.send_dump(client.0, header),
+        Action::StreamTo(client) | Action::Wake(client) => match Running::of(running, client.0) {
+            Some(running) => running.client.attention.raise(),
+            None => {
                 if let Some(client) = core.clients.get_mut(client.0) {
                     client.attention.raise();
                 }
             }
-            Action::Close { client, reason } => close(core, client.0, reason),
-            Action::Release(client) => crate::engine::forget_protected(core, client.0),
-            Action::Promote => crate::link::promote(keys, core, "failover request"),
-            Action::Log(level, text) => core.log(level_of(level), &text),
+        },
+        Action::Close { client, reason } => match Running::of(running, client.0) {
+            Some(running) => close(core, running.client, reason),
+            None => {
+                if let Some(slot) = core.clients.slot(client.0)
+                    && let Some(mut client) = core.clients.take(slot)
+                {
+                    close(core, &mut client, reason);
+                    core.clients.put_back(slot, client);
+                }
+            }
+        },
+        Action::Release(client) => crate::engine::forget_protected(core, client.0),
+        Action::Promote => crate::link::stop_link(keys, core),
+        Action::PauseWrites => {
+            core.pause = Some(Pause {
+                kind: PauseKind::Write,
+                until_ms: i64::MAX,
+            });
+            core.refresh_gate();
         }
+        Action::ResumeWrites => crate::cron::unpause(core),
+        Action::FailoverTo { host, port } => {
+            crate::link::follow(keys, core, &host, port, Purpose::Failover);
+        }
+        Action::Log(level, text) => core.log(level_of(level), &text),
     }
-    keys.effects.recording = core.repl.records();
-    serve_waiting(keys, core);
+}
+
+/// Has the snapshot child killed; its end is then no failure.
+pub(crate) fn kill_snapshot(core: &mut Core) {
+    if let Some(child) = &mut core.saving.child {
+        child.killed = true;
+        core.host.kill_snapshot();
+    }
 }
 
 /// How loud a line of the replication machines is.
@@ -168,33 +235,26 @@ pub(crate) fn level_of(level: replication::LogLevel) -> Level {
     }
 }
 
-fn close(core: &mut Core, id: ClientId, reason: CloseReason) {
-    let over_limit = reason == CloseReason::OutputLimit;
-    let mut line = None;
-    if let Some(client) = core.clients.get_mut(id) {
-        if over_limit {
-            line = Some(format!(
+fn close(core: &mut Core, client: &mut Client, reason: CloseReason) {
+    match reason {
+        CloseReason::Complete | CloseReason::SnapshotFailed => {
+            client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
+            client.attention.raise();
+        }
+        CloseReason::OutputLimit => {
+            core.stats.output_buffer_disconnections += 1;
+            let line = format!(
                 "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                 crate::commands::client::describe(client, core.config.hide_user_data_from_log)
-            ));
+            );
+            core.log(Level::Warning, &line);
+            client.close_now();
         }
-        match reason {
-            CloseReason::Complete | CloseReason::SnapshotFailed => {
-                client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
-                client.attention.raise();
-            }
-            CloseReason::Timeout | CloseReason::OutputLimit | CloseReason::HistoryChanged => {
-                client.close_now()
-            }
-        }
-    }
-    if let Some(line) = line {
-        core.stats.output_buffer_disconnections += 1;
-        core.log(Level::Warning, &line);
+        CloseReason::Timeout | CloseReason::HistoryChanged => client.close_now(),
     }
 }
 
-fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
+fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob, running: Option<&Client>) {
     let id = core.next_job();
     let target = match job.target {
         primary::Target::Disk => SnapshotTarget::File,
@@ -202,7 +262,11 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
             targets: targets
                 .into_iter()
                 .filter_map(|target| {
-                    let fd = core.clients.get(target.client.0)?.peer.fd;
+                    let fd = running
+                        .filter(|client| client.id == target.client.0)
+                        .or_else(|| core.clients.get(target.client.0))?
+                        .peer
+                        .fd;
                     Some(SocketTarget {
                         client: target.client.0,
                         fd,

@@ -222,19 +222,21 @@ impl Histogram {
 
     #[inline]
     fn index(nanos: u64) -> usize {
-        // 6 bits of mantissa: for 64 <= n, shift n right until it lies in 64..128.
-        let shift = (63 - (nanos | 63).leading_zeros() as usize).saturating_sub(5);
-        (shift * SUB_BUCKETS + ((nanos >> shift) as usize & (SUB_BUCKETS - 1)))
+        if nanos < SUB_BUCKETS as u64 {
+            return nanos as usize;
+        }
+        // 6 bits below the leading one: shifted right by `shift`, the number lies in 64..128.
+        let shift = 63 - nanos.leading_zeros() as usize - 6;
+        ((shift + 1) * SUB_BUCKETS + ((nanos >> shift) as usize & (SUB_BUCKETS - 1)))
             .min(SUB_BUCKETS * (POWERS + 1) - 1)
     }
 
     /// Upper end of a bucket, in nanoseconds.
     fn upper(index: usize) -> u64 {
-        let (shift, low) = (index / SUB_BUCKETS, (index % SUB_BUCKETS) as u64);
-        if shift == 0 {
-            low
-        } else {
-            (((low | SUB_BUCKETS as u64) + 1) << shift >> 1).saturating_sub(1)
+        let (power, low) = (index / SUB_BUCKETS, (index % SUB_BUCKETS) as u64);
+        match power.checked_sub(1) {
+            None => low,
+            Some(shift) => (((low | SUB_BUCKETS as u64) + 1) << shift) - 1,
         }
     }
 

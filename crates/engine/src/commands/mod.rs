@@ -6,10 +6,13 @@ pub(crate) mod acl;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod introspect;
 mod latency;
 pub(crate) mod monitor;
+pub mod lists;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 mod slowlog;
 pub mod strings;
@@ -23,10 +26,13 @@ pub static FAMILIES: &[Family] = &[
     acl::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     introspect::COMMANDS,
     latency::COMMANDS,
     monitor::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
     strings::COMMANDS,

@@ -1,6 +1,8 @@
 //! Making a dataset from a snapshot.
 
-use super::{Conflict, LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key};
+use super::{
+    Conflict, LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key,
+};
 use crate::keys::{AccessClock, is_past};
 use keyspace::list::OwnedNode;
 use keyspace::{Db, Hash, Limits, List, Set, Str, Value, ZSet, zset};
@@ -122,9 +124,7 @@ impl Loader<'_> {
             }
             match text {
                 Text::Borrowed(bytes) => db.load_str(key, bytes, head.expire_at_ms),
-                Text::Int(number) => {
-                    db.load(key, Value::Str(Str::Int(number)), head.expire_at_ms)
-                }
+                Text::Int(number) => db.load(key, Value::Str(Str::Int(number)), head.expire_at_ms),
                 Text::Owned(bytes) => {
                     db.load(key, Value::Str(Str::Bytes(bytes)), head.expire_at_ms)
                 }

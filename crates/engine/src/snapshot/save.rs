@@ -52,10 +52,7 @@ fn header<W: Write>(writer: &mut Writer<W>, info: &SaveInfo) -> io::Result<()> {
             digits.format(replication.stream_db).as_bytes(),
         )?;
         writer.aux(b"repl-id", replication.replid.as_bytes())?;
-        writer.aux(
-            b"repl-offset",
-            digits.format(replication.offset).as_bytes(),
-        )?;
+        writer.aux(b"repl-offset", digits.format(replication.offset).as_bytes())?;
     }
     writer.aux(b"aof-base", b"0")
 }
