@@ -191,6 +191,31 @@ fixed! {
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.
     UNBLOCKED_ROLE = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+    // Administration.
+    /// CONFIG REWRITE of a server that was started without a file.
+    NO_CONFIG_FILE = "ERR The server is running without a config file";
+    /// CLIENT KILL of an address nobody has.
+    NO_SUCH_CLIENT = "ERR No such client";
+    /// CLIENT KILL ID with something that is no number of a client.
+    CLIENT_ID = "ERR client-id should be greater than 0";
+    /// CLIENT LIST ID with something that is no number of a client.
+    INVALID_CLIENT_ID = "ERR Invalid client ID";
+    /// CLIENT KILL MAXAGE with something that is no number.
+    MAXAGE_NOT_AN_INTEGER = "ERR maxage is not an integer or out of range";
+    /// CLIENT KILL MAXAGE of nothing.
+    MAXAGE = "ERR maxage should be greater than 0";
+    /// CLIENT PAUSE with an unknown mode.
+    PAUSE_MODE = "ERR CLIENT PAUSE mode must be WRITE or ALL";
+    /// CLIENT UNBLOCK with an unknown reason.
+    UNBLOCK_REASON = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+    /// CLIENT CACHING without CLIENT TRACKING.
+    CACHING = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
+    /// CLIENT TRACKING ON is yet to come.
+    NO_TRACKING = "ERR Client tracking is not supported by this server";
+    /// SLOWLOG GET of less than all.
+    SLOWLOG_COUNT = "ERR count should be greater than or equal to -1";
+    /// MONITOR where nothing may block.
+    MONITOR_DENIED = "ERR MONITOR isn't allowed for DENY BLOCKING client";
     /// Too many connections.
     MAX_CLIENTS = "ERR max number of clients reached";
     /// Connections from elsewhere without a password.
@@ -335,6 +360,28 @@ impl Error {
         Error::Built(format!("ERR invalid expire time in '{command}' command"))
     }
 
+    /// CONFIG REWRITE has failed.
+    pub fn rewriting(reason: &str) -> Self {
+        Error::Built(format!("ERR Rewriting config file: {reason}"))
+    /// ACL CAT of a category nobody knows.
+    pub fn unknown_category(name: &[u8]) -> Self {
+        Error::Built(format!("ERR Unknown category '{}'", shown(name, 128)))
+    /// A type of client nobody knows.
+    pub fn client_type(name: &[u8]) -> Self {
+        Error::Built(format!("ERR Unknown client type '{}'", shown(name, 128)))
+    /// A user nobody knows.
+    pub fn no_such_user(name: &[u8]) -> Self {
+        Error::Built(format!("ERR No such user '{}'", shown(name, 128)))
+    /// CLIENT SETINFO of an attribute nobody knows.
+    pub fn client_info_option(name: &[u8]) -> Self {
+        Error::Built(format!("ERR Unrecognized option '{}'", shown(name, 128)))
+    /// CLIENT SETINFO with bytes that would break CLIENT LIST.
+    pub fn client_info_value(attribute: &str) -> Self {
+            "ERR {attribute} cannot contain spaces, newlines or special characters."
+    /// LATENCY GRAPH of an event that never came.
+    pub fn no_samples(event: &[u8]) -> Self {
+            "ERR No samples available for event '{}'",
+            shown(event, 128)
     /// A text of our own making, starting with its code.
     pub fn built(text: impl Into<String>) -> Self {
         Error::Built(text.into())

@@ -21,6 +21,7 @@ pub mod exec;
 pub mod glob;
 pub mod host;
 pub mod keys;
+pub mod latency;
 pub mod link;
 pub mod longdouble;
 pub mod notify;

@@ -2,12 +2,15 @@
 
 use crate::exec::Handler;
 
+pub(crate) mod acl;
 pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod hashes;
 pub mod introspect;
+mod latency;
+pub(crate) mod monitor;
 pub mod lists;
 pub mod keyspace;
 pub mod pubsub;
@@ -16,6 +19,7 @@ pub mod role;
 mod sampling;
 pub mod server;
 pub mod sets;
+mod slowlog;
 pub mod strings;
 pub mod transactions;
 pub mod zsets;
@@ -25,10 +29,14 @@ pub type Family = &'static [(&'static str, Handler)];
 
 /// Every family.
 pub static FAMILIES: &[Family] = &[
+    acl::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
     hashes::COMMANDS,
     introspect::COMMANDS,
+    latency::COMMANDS,
+    monitor::COMMANDS,
     lists::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
@@ -42,6 +50,7 @@ pub static FAMILIES: &[Family] = &[
     role::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
+    slowlog::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
     zsets::COMMANDS,
