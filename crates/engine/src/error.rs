@@ -273,14 +273,8 @@ fixed! {
     ZRANGE_LIMIT = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
     /// ZRANGE BYLEX WITHSCORES.
     ZRANGE_LEX_SCORES = "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
-    /// ZMPOP and friends without keys.
-    NUMKEYS_NOT_POSITIVE = "ERR numkeys should be greater than 0";
-    /// ZMPOP and friends with a count below 1.
-    COUNT_NOT_POSITIVE = "ERR count should be greater than 0";
     /// ZUNION and friends with a weight that is no number.
     WEIGHT_NOT_A_FLOAT = "ERR weight value is not a float";
-    /// ZINTERCARD with a limit below 0.
-    LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
 }
 
 impl Error {
@@ -361,27 +355,52 @@ impl Error {
     }
 
     /// CONFIG REWRITE has failed.
+    #[cold]
     pub fn rewriting(reason: &str) -> Self {
         Error::Built(format!("ERR Rewriting config file: {reason}"))
+    }
+
     /// ACL CAT of a category nobody knows.
+    #[cold]
     pub fn unknown_category(name: &[u8]) -> Self {
         Error::Built(format!("ERR Unknown category '{}'", shown(name, 128)))
+    }
+
     /// A type of client nobody knows.
+    #[cold]
     pub fn client_type(name: &[u8]) -> Self {
         Error::Built(format!("ERR Unknown client type '{}'", shown(name, 128)))
+    }
+
     /// A user nobody knows.
+    #[cold]
     pub fn no_such_user(name: &[u8]) -> Self {
         Error::Built(format!("ERR No such user '{}'", shown(name, 128)))
+    }
+
     /// CLIENT SETINFO of an attribute nobody knows.
+    #[cold]
     pub fn client_info_option(name: &[u8]) -> Self {
         Error::Built(format!("ERR Unrecognized option '{}'", shown(name, 128)))
+    }
+
     /// CLIENT SETINFO with bytes that would break CLIENT LIST.
+    #[cold]
     pub fn client_info_value(attribute: &str) -> Self {
+        Error::Built(format!(
             "ERR {attribute} cannot contain spaces, newlines or special characters."
+        ))
+    }
+
     /// LATENCY GRAPH of an event that never came.
+    #[cold]
     pub fn no_samples(event: &[u8]) -> Self {
+        Error::Built(format!(
             "ERR No samples available for event '{}'",
             shown(event, 128)
+        ))
+    }
+
     /// A text of our own making, starting with its code.
     pub fn built(text: impl Into<String>) -> Self {
         Error::Built(text.into())
