@@ -118,6 +118,12 @@ pub struct DebugKnobs {
     pub pause_after_fork: bool,
     /// DEBUG PAUSE-CRON.
     pub pause_cron: bool,
+    /// DEBUG DICT-RESIZING 0.
+    pub avoid_resizing: bool,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run what they usually may not.
+    pub disable_deny_scripts: bool,
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION: checksums of snapshots and RESTORE payloads are not compared.
+    pub skip_checksums: bool,
 }
 
 /// Everything besides the keys.

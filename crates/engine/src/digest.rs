@@ -4,12 +4,12 @@
 //! add(d, bytes) = d xor SHA1(bytes)            the order of additions does not matter
 //! mix(d, bytes) = SHA1(add(d, bytes))          the order matters
 //!
-//! dataset = for each database that is not empty: mix its index (u32, big endian), then xor in each key's digest
+//! dataset = for each database that is not empty: mix its index (u32, big endian), then add each key's digest
 //! key     = mix the key, then the value
 //! value   = mix the type's number (u32, big endian), then the elements; with an expiry time add "!!expire!!"
 //!           string, list   mix each element
 //!           set            add each member
-//!           hash, zset     xor in, for each element, a digest of its own that mixes field and value
+//!           hash, zset     add, for each element, a digest of its own that mixes field and value
 //! ```
 //!
 //! Source: DEBUG DIGEST and DEBUG DIGEST-VALUE of Valkey 8.0.1, found and checked by experiment.
@@ -37,7 +37,7 @@ impl Digest {
                 let mut key = Digest::default();
                 key.mix(entry.key());
                 key.mix_value(entry);
-                digest.xor(key);
+                digest.add(&key.0);
             }
         }
         digest
@@ -76,7 +76,7 @@ impl Digest {
                     let mut pair = Digest::default();
                     pair.mix_element(member);
                     pair.mix(text.format_shortest(score));
-                    self.xor(pair);
+                    self.add(&pair.0);
                 }
             }
             ValueRef::Hash(hash) => {
@@ -85,7 +85,7 @@ impl Digest {
                     let mut pair = Digest::default();
                     pair.mix_element(field);
                     pair.mix_element(value);
-                    self.xor(pair);
+                    self.add(&pair.0);
                 }
             }
         }
@@ -108,13 +108,9 @@ impl Digest {
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        self.xor(Digest(Sha1::digest(bytes).into()));
-    }
-
-    fn xor(&mut self, other: Digest) {
         self.0
             .iter_mut()
-            .zip(other.0)
+            .zip(Sha1::digest(bytes))
             .for_each(|(mine, theirs)| *mine ^= theirs);
     }
 }

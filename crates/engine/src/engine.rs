@@ -118,6 +118,9 @@ impl Engine {
                     active_expire: true,
                     pause_after_fork: false,
                     pause_cron: false,
+                    avoid_resizing: false,
+                    disable_deny_scripts: false,
+                    skip_checksums: false,
                 },
                 shutdown: None,
                 gate: false,
@@ -140,7 +143,7 @@ impl Engine {
         self.set_time();
     }
 
-    fn set_time(&mut self) {
+    pub(crate) fn set_time(&mut self) {
         self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
@@ -554,16 +557,13 @@ impl Engine {
     #[must_use]
     pub fn load_options(&self, keep_expired: bool) -> crate::snapshot::LoadOptions {
         crate::snapshot::LoadOptions {
-            databases: self.keys.dbs.len(),
             limits: self.keys.limits.clone(),
-            now_ms: self.keys.now_ms,
             keep_expired,
             key_load_delay_us: i64::from(self.core.config.key_load_delay),
             checksum: self.core.config.rdbchecksum,
-            total_bytes: None,
             string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
             access: self.keys.access,
-            conflict: crate::snapshot::Conflict::Refuse,
+            ..crate::snapshot::LoadOptions::new(self.keys.dbs.len(), self.keys.now_ms)
         }
     }
 
@@ -587,18 +587,30 @@ impl Engine {
             );
         }
         self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
-        if let Some(aux) = &loaded.replication
-            && let Some(replid) = replication::ReplId::parse(aux.replid.as_bytes())
-        {
-            self.core
-                .repl
-                .with_hub(|hub, env| hub.restore(env, replid, aux.offset));
-        }
+        let restored = loaded.replication.as_ref().and_then(|aux| {
+            Some((
+                replication::ReplId::parse(aux.replid.as_bytes())?,
+                aux.offset,
+                aux.stream_db,
+            ))
+        });
         let old = std::mem::replace(&mut self.keys.dbs, loaded.dbs);
         self.core.host.free_databases(old, false);
         self.core.loading = Loading::No;
         self.core.saving.dirty_at_save = self.keys.dirty;
         self.core.refresh_gate();
+        self.start_role(restored);
+    }
+
+    /// Takes up the configured role, with the identity that the dataset carried.
+    pub fn start_role(&mut self, restored: Option<(replication::ReplId, u64, i64)>) {
+        if self.core.config.replicaof.is_some() {
+            crate::link::follow_at_start(&mut self.keys, &mut self.core, restored);
+        } else if let Some((replid, offset, _)) = restored {
+            self.core
+                .repl
+                .with_hub(|hub, env| hub.restore(env, replid, offset));
+        }
         crate::repl::pump(&mut self.keys, &mut self.core);
     }
 

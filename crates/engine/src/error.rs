@@ -50,6 +50,23 @@ fixed! {
     NO_SUCH_KEY = "ERR no such key";
     /// LSET beyond the ends.
     INDEX_OUT_OF_RANGE = "ERR index out of range";
+    // Lists and sets.
+    /// LPOS from the match before the first.
+    LPOS_RANK_ZERO = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list";
+    /// The one integer that cannot be negated.
+    OUT_OF_RANGE_NEGATABLE = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+    /// LPOS with fewer than no results.
+    COUNT_NEGATIVE = "ERR COUNT can't be negative";
+    /// LPOS with fewer than no comparisons.
+    LPOS_MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative";
+    /// A number of keys that is none.
+    NUMKEYS_NOT_POSITIVE = "ERR numkeys should be greater than 0";
+    /// A count that is none.
+    COUNT_NOT_POSITIVE = "ERR count should be greater than 0";
+    /// SINTERCARD with more keys promised than sent.
+    NUMKEYS_TOO_LARGE = "ERR Number of keys can't be greater than number of args";
+    /// SINTERCARD stopping before the start.
+    LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
     /// A database index that is none or too large.
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
     /// SELECT with something that is no number.
@@ -163,6 +180,13 @@ fixed! {
     NO_SHUTDOWN = "ERR No shutdown in progress.";
     /// The server could not be shut down, or somebody called it off.
     SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
+    // REPLICAOF
+    /// REPLICAOF in the middle of a failover.
+    REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
+    /// REPLICAOF on a replica's connection.
+    NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
+    /// REPLICAOF with a port that is none.
+    INVALID_PRIMARY_PORT = "ERR Invalid master port";
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.
@@ -171,6 +195,41 @@ fixed! {
     MAX_CLIENTS = "ERR max number of clients reached";
     /// Connections from elsewhere without a password.
     PROTECTED = "DENIED Running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.";
+
+    // ---- DEBUG ----
+
+    /// DEBUG LOADAOF without one.
+    DEBUG_LOADAOF = "ERR Error trying to load the AOF files, check server logs.";
+    /// DEBUG RELOAD with an option there is not.
+    DEBUG_RELOAD_OPTION = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
+    /// DEBUG RELOAD could not save.
+    DEBUG_RELOAD_SAVE = "ERR";
+    /// DEBUG RELOAD could not load.
+    DEBUG_RELOAD_LOAD = "ERR Error trying to load the RDB dump, check server logs.";
+    /// DEBUG SDSLEN of something else.
+    DEBUG_NOT_SDS = "ERR Not an sds encoded string.";
+    /// DEBUG LISTPACK of something else.
+    DEBUG_NOT_LISTPACK = "ERR Not a listpack encoded object.";
+    /// DEBUG QUICKLIST of something else.
+    DEBUG_NOT_QUICKLIST = "ERR Not a quicklist encoded object.";
+    /// DEBUG HTSTATS-KEY of something else.
+    DEBUG_NOT_A_TABLE = "ERR The value stored at the specified key is not represented using an hash table";
+    /// DEBUG HTSTATS of a database there is not.
+    DEBUG_NO_DATABASE = "ERR Out of range database";
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD.
+    DEBUG_PACKED_THRESHOLD = "ERR argument must be a memory value bigger than 1 and smaller than 4gb";
+    /// DEBUG PROTOCOL with a type there is not.
+    DEBUG_PROTOCOL = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false";
+    /// DEBUG PROTOCOL PUSH of a RESP2 client.
+    DEBUG_RESP3_ONLY = "ERR RESP2 is not supported by this command";
+    /// DEBUG RESTART came back.
+    DEBUG_RESTART = "ERR failed to restart the server. Check server logs.";
+    /// DEBUG CLUSTERLINK without a cluster.
+    DEBUG_CLUSTER_ONLY = "ERR Debug option only available for cluster mode enabled setup!";
+    /// DEBUG CLIENT-EVICTION without a limit.
+    DEBUG_CLIENT_EVICTION = "ERR maxmemory-clients is disabled.";
+    /// DEBUG CONFIG-REWRITE-FORCE-ALL without a file.
+    DEBUG_REWRITE = "ERR CONFIG-REWRITE-FORCE-ALL failed: Bad address";
 }
 
 impl Error {

@@ -246,6 +246,10 @@ pub trait Host: Send {
     /// # Errors
     /// What went wrong; the old file is untouched.
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
+    /// Does something for the link to our primary; must not block.
+    fn link(&mut self, command: LinkCommand);
+    /// The server has become a replica, or a primary: log lines tell.
+    fn set_role(&mut self, replica: bool);
     /// The process is to end now, with this exit code.
     fn exit(&mut self, code: i32);
     /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).
@@ -264,6 +268,45 @@ pub trait Host: Send {
     fn purge_allocator(&mut self) {}
     /// Unpredictable bytes for identities and marks.
     fn random_bytes(&mut self) -> [u8; 32];
+}
+
+/// What the link to our primary asks of the process.
+#[derive(Debug)]
+pub enum LinkCommand {
+    /// Open a connection, from `source` unless that is empty; then report `link_connected` or `link_closed`.
+    Connect {
+        /// Name of the attempt.
+        conn: replication::replica::Conn,
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Local address (`bind-source-addr`).
+        source: String,
+    },
+    /// Write bytes.
+    Send(replication::replica::Conn, Vec<u8>),
+    /// Close, dropping what is unread.
+    Close(replication::replica::Conn),
+    /// Stop reading.
+    Pause(replication::replica::Conn),
+    /// Read again, first what was left over.
+    Resume(replication::replica::Conn),
+    /// Open the sink of a snapshot.
+    BeginPayload(replication::replica::Payload),
+    /// The snapshot is complete, its last bytes are not part of it.
+    EndPayload {
+        /// Which.
+        load: replication::replica::LoadId,
+        /// Bytes to cut.
+        mark_bytes: u64,
+    },
+    /// Load it; then report `link_loaded`.
+    Load(replication::replica::LoadId),
+    /// Forget it.
+    AbortPayload(replication::replica::LoadId),
+    /// Call `link_drain` until it is done.
+    Drain,
 }
 
 /// Ways to crash on request.

@@ -414,6 +414,33 @@ impl Keys {
         }
     }
 
+    /// As [`Self::list_mut`], together with the limits that say when its encoding changes.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    #[inline]
+    pub fn list_and_limits(&mut self, key: &[u8]) -> Result<Option<(&mut List, &Limits)>, Error> {
+        self.expire_now(self.db, key);
+        let Some(entry) = self.dbs[self.db].get_mut(key) else {
+            return Ok(None);
+        };
+        if !self.no_touch {
+            touch(entry.entry(), self.access, &mut self.rng);
+        }
+        match entry.into_value_mut() {
+            ValueMut::List(list) => Ok(Some((list, &self.limits))),
+            _ => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// The set at `key` and the random source, to pop members. Only for keys that are there and hold a set.
+    pub fn set_and_rng(&mut self, key: &[u8]) -> Option<(&mut Set, &mut Random)> {
+        match self.dbs[self.db].get_mut(key)?.into_value_mut() {
+            ValueMut::Set(set) => Some((set, &mut self.rng)),
+            _ => None,
+        }
+    }
+
     /// The list at `key`, made if there is none. The caller must add to it, or remove the key again.
     ///
     /// # Errors

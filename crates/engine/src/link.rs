@@ -1,31 +1,631 @@
-//! The link to our primary, as the engine sees it.
+//! The link to our primary, as the engine sees it: what arrives is applied here, what is to be sent goes to the process.
 
-use crate::config::Config;
-use crate::core::Core;
-use crate::host::Level;
-use crate::keys::Keys;
+use crate::client::{Client, ClientFlags, Peer};
+use crate::config::{Config, ReplDisklessLoad};
+use crate::core::{Core, LoadProgress, Loading};
+use crate::dispatch;
+use crate::engine::Engine;
+use crate::exec::Exec;
+use crate::host::{Attention, Level, LinkCommand};
+use crate::keys::{Expiry, Keys};
+use crate::snapshot::{LoadOptions, Loaded};
+use replication::replica::{self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Purpose};
+use resp::{Batch, Decoder, Protocol, Reply};
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// What we do towards our primary.
 pub struct LinkSide {
+    /// The state machine.
+    pub link: Link,
+    /// Its parameters, kept in step with [`Config`].
+    pub config: replica::Config,
     /// The database selected in the stream.
     pub stream_db: u32,
+    /// The primary as a client of ours: it runs the commands of the stream.
+    client: Box<Client>,
+    decoder: Decoder,
+    /// Stream bytes that make no whole command yet.
+    buffer: Vec<u8>,
+    /// Bytes of whole commands inside an open transaction: they count as applied once it ends.
+    unapplied: Vec<u8>,
+    /// A dataset that has been loaded and waits to be swapped in.
+    loaded: Option<Loaded>,
+    draining: bool,
 }
 
 impl LinkSide {
+    fn new(config: &Config, now_ms: i64) -> Self {
+        let peer = Peer {
+            addr: String::new(),
+            laddr: String::new(),
+            fd: -1,
+            unix: false,
+            loopback: false,
+        };
+        let mut client = Box::new(Client::new(
+            0,
+            peer,
+            Arc::new(Attention::default()),
+            now_ms,
+            Protocol::V2,
+        ));
+        client.flags.set(ClientFlags::PRIMARY);
+        client.authenticated = true;
+        let mut decoder = Decoder::default();
+        decoder.authenticated = true;
+        let mut side = LinkSide {
+            link: Link::new(),
+            config: replica::Config::default(),
+            stream_db: 0,
+            client,
+            decoder,
+            buffer: Vec::new(),
+            unapplied: Vec::new(),
+            loaded: None,
+            draining: false,
+        };
+        side.configure(config);
+        side
+    }
+
     /// True when the stream flows.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        false
+        self.link.is_up()
     }
 
     /// Takes over parameters.
-    pub fn configure(&mut self, _config: &Config) {}
+    pub fn configure(&mut self, config: &Config) {
+        let port = if config.replica_announce_port > 0 {
+            config.replica_announce_port
+        } else {
+            config.port
+        };
+        let password = config.primaryauth.as_bytes();
+        self.config = replica::Config {
+            announced_port: u16::try_from(port).unwrap_or(0),
+            announced_ip: config.replica_announce_ip.lossy().into_owned(),
+            user: config.primaryuser.as_bytes().to_vec(),
+            password: (!password.is_empty()).then(|| password.to_vec()),
+            timeout_seconds: u64::from(config.repl_timeout.unsigned_abs()),
+            dual_channel: config.dual_channel_replication_enabled,
+            load_mode: match config.repl_diskless_load {
+                ReplDisklessLoad::Disabled => LoadMode::Disabled,
+                ReplDisklessLoad::OnEmptyDb => LoadMode::OnEmptyDb,
+                ReplDisklessLoad::Swapdb => LoadMode::SwapDb,
+            },
+            buffer_bytes_max: config.client_output_buffer_limit.replica.hard_bytes,
+            backlog_bytes: config.repl_backlog_size.unsigned_abs(),
+        };
+    }
+
+    /// Forgets what is left of a stream that has ended.
+    fn reset_stream(&mut self) {
+        self.buffer.clear();
+        self.unapplied.clear();
+        self.decoder = Decoder::default();
+        self.decoder.authenticated = true;
+        self.client
+            .flags
+            .clear(ClientFlags::MULTI | ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN);
+        self.client.transaction = None;
+    }
+}
+
+/// What became of received bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// Bytes done with.
+    pub used: usize,
+    /// Runs of them that belong to the snapshot: to be given to its sink, then [`Engine::link_payload_taken`].
+    pub payload: Option<Range<usize>>,
+    /// The rest has to wait for [`LinkCommand::Resume`].
+    pub hold: bool,
+}
+
+/// Calls the link with everything it has to know.
+fn with_link<R>(
+    keys: &Keys,
+    core: &mut Core,
+    call: impl FnOnce(&mut Link, &Env<'_>) -> R,
+) -> Option<R> {
+    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty());
+    let now_ms = core.repl.now_ms;
+    let side = core.repl.link.as_mut()?;
+    let env = Env {
+        config: &side.config,
+        now_ms,
+        keyspace_empty,
+        aof_offset: None,
+    };
+    Some(call(&mut side.link, &env))
+}
+
+impl Engine {
+    /// A connection is established.
+    pub fn link_connected(&mut self, conn: Conn, addr: String, laddr: String, fd: i32) {
+        self.set_time();
+        if let Some(side) = &mut self.core.repl.link
+            && conn.channel == replica::Channel::Main
+        {
+            side.client.peer = Peer {
+                addr,
+                laddr,
+                fd,
+                unix: false,
+                loopback: false,
+            };
+            side.client.created_ms = self.keys.now_ms;
+        }
+        with_link(&self.keys, &mut self.core, |link, env| {
+            link.connected(env, conn)
+        });
+        pump(&mut self.keys, &mut self.core);
+    }
+
+    /// A connection could not be made, or has ended.
+    pub fn link_closed(&mut self, conn: Conn, error: &str) {
+        self.set_time();
+        with_link(&self.keys, &mut self.core, |link, env| {
+            link.closed(env, conn, error)
+        });
+        pump(&mut self.keys, &mut self.core);
+    }
+
+    /// Bytes have come. Takes a first run of them; to be called again with the rest.
+    pub fn link_received(&mut self, conn: Conn, data: &[u8]) -> Received {
+        self.set_time();
+        let Some(taken) = with_link(&self.keys, &mut self.core, |link, env| {
+            link.bytes(env, conn, data)
+        }) else {
+            return Received {
+                used: data.len(),
+                ..Received::default()
+            };
+        };
+        self.core.stats.net_repl_in += taken.used as u64;
+        let mut received = Received {
+            used: taken.used,
+            ..Received::default()
+        };
+        match taken.fate {
+            Fate::Payload => received.payload = Some(0..taken.used),
+            Fate::Stream => {
+                let stream = &data[..taken.used];
+                apply(&mut self.keys, &mut self.core, stream);
+            }
+            Fate::Hold => received.hold = true,
+            Fate::Control | Fate::Buffered | Fate::Stale => {}
+        }
+        pump(&mut self.keys, &mut self.core);
+        received
+    }
+
+    /// The sink has the payload that [`Self::link_received`] told of.
+    pub fn link_payload_taken(&mut self) {
+        with_link(&self.keys, &mut self.core, |link, env| {
+            link.payload_taken(env)
+        });
+        pump(&mut self.keys, &mut self.core);
+    }
+
+    /// How to load the payload that is coming.
+    #[must_use]
+    pub fn link_load_options(&self) -> LoadOptions {
+        self.load_options(true)
+    }
+
+    /// A snapshot has been loaded, or could not be.
+    pub fn link_loaded(&mut self, load: LoadId, result: Result<Loaded, String>) {
+        self.set_time();
+        let outcome = match result {
+            Ok(loaded) => {
+                self.core.log(
+                    Level::Notice,
+                    &format!(
+                        "Done loading RDB, keys loaded: {}, keys expired: {}.",
+                        loaded.keys_loaded, loaded.keys_expired
+                    ),
+                );
+                self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
+                let aux_db = loaded
+                    .replication
+                    .as_ref()
+                    .and_then(|aux| u32::try_from(aux.stream_db).ok());
+                if let Some(side) = &mut self.core.repl.link {
+                    side.loaded = Some(loaded);
+                }
+                replica::Loaded::Ok { stream_db: aux_db }
+            }
+            Err(error) => replica::Loaded::Failed(error),
+        };
+        self.core.loading = Loading::No;
+        with_link(&self.keys, &mut self.core, |link, env| {
+            link.load_finished(env, load, outcome)
+        });
+        pump(&mut self.keys, &mut self.core);
+        if let Some(side) = &mut self.core.repl.link
+            && let Some(unused) = side.loaded.take()
+        {
+            // The load was called off meanwhile.
+            self.core.host.free_databases(unused.dbs, false);
+        }
+        self.core.refresh_gate();
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+    }
+
+    /// Applies one more piece of the locally buffered stream; true while there may be more.
+    pub fn link_drain(&mut self) -> bool {
+        self.set_time();
+        let Some(side) = &self.core.repl.link else {
+            return false;
+        };
+        if !side.draining {
+            return false;
+        }
+        let piece = with_link(&self.keys, &mut self.core, |link, env| link.drain(env)).flatten();
+        let more = piece.is_some();
+        if let Some(piece) = piece {
+            apply(&mut self.keys, &mut self.core, &piece);
+        } else if let Some(side) = &mut self.core.repl.link {
+            side.draining = false;
+        }
+        pump(&mut self.keys, &mut self.core);
+        more
+    }
+}
+
+/// Applies a piece of the stream: whole commands are run as the primary's, and passed on verbatim.
+fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
+    let Some(mut side) = core.repl.link.take() else {
+        return;
+    };
+    side.buffer.extend_from_slice(bytes);
+    side.decoder.bulk_bytes_max = None;
+    let mut batch = Batch::default();
+    let mut buffer = std::mem::take(&mut side.buffer);
+    // Big arguments leave the buffer while they are collected; the stream must stay whole to be passed on.
+    let decoded = side.decoder.decode_in_place(&mut buffer, &mut batch);
+    let (outer_expiry, outer_db) = (keys.expiry, keys.db);
+    keys.expiry = Expiry::Ignore;
+    let mut start = 0;
+    let mut out = Reply::new(Protocol::V2);
+    let mut applied = 0u64;
+    let mut getack = false;
+    side.client.last_interaction_ms = keys.now_ms;
+    for index in 0..batch.len() {
+        let args: SmallVec<[&[u8]; 8]> = batch
+            .request(index)
+            .iter()
+            .map(|arg| batch.bytes(&buffer, *arg))
+            .collect();
+        let end = batch.end_of(index);
+        if !args.is_empty() {
+            if args[0].eq_ignore_ascii_case(b"replconf") {
+                getack |= args
+                    .get(1)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(b"getack"));
+            } else {
+                run(keys, core, &mut side, &mut out, &args);
+            }
+        }
+        side.unapplied.extend_from_slice(&buffer[start..end]);
+        start = end;
+        if !side.client.flags.has(ClientFlags::MULTI) {
+            applied += side.unapplied.len() as u64;
+            let raw = std::mem::take(&mut side.unapplied);
+            core.repl.link = Some(side);
+            core.repl.with_hub(|hub, env| hub.feed_raw(env, &raw));
+            let Some(back) = core.repl.link.take() else {
+                return;
+            };
+            side = back;
+            side.unapplied = raw;
+            side.unapplied.clear();
+        }
+    }
+    buffer.drain(..start);
+    side.buffer = buffer;
+    side.stream_db = side.client.db as u32;
+    side.link.applied(applied);
+    core.repl.link = Some(side);
+    keys.expiry = outer_expiry;
+    keys.db = outer_db;
+    dispatch::settle_engine(keys, core);
+    if getack {
+        with_link(keys, core, |link, env| link.getack(env));
+    }
+    if let Err(error) = decoded {
+        let text = format!("Protocol error from the primary: {error}");
+        core.log(Level::Warning, &text);
+        with_link(keys, core, |link, env| link.stream_failed(env, &text));
+    }
+    crate::repl::pump(keys, core);
+}
+
+/// Runs one command of the stream; its reply goes nowhere.
+fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, args: &[&[u8]]) {
+    keys.db = side.client.db;
+    // The engine must know that it is a replica while the command runs.
+    let stand_in = LinkSide::new(&core.config, keys.now_ms);
+    core.repl.link = Some(stand_in);
+    core.now_ns = (core.clock.monotonic_ns)();
+    out.truncate(0);
+    let meta = &crate::command::meta::COMMANDS[0];
+    let mut x = Exec {
+        keys,
+        core,
+        client: &mut side.client,
+        out,
+        meta,
+        retrying: false,
+        waits: false,
+    };
+    dispatch::process(&mut x, args);
+    core.repl.link = None;
+    if out.as_bytes().first() == Some(&b'-') {
+        core.stats.unexpected_error_replies += 1;
+        let text = String::from_utf8_lossy(out.as_bytes())
+            .trim_end()
+            .to_owned();
+        let name = args
+            .first()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .unwrap_or_default();
+        core.log(
+            Level::Warning,
+            &format!("== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{name}'", text.trim_start_matches('-')),
+        );
+    }
+}
+
+/// Carries out what the link asks for.
+pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
+    while let Some(action) = core
+        .repl
+        .link
+        .as_mut()
+        .and_then(|side| side.link.next_action())
+    {
+        match action {
+            Action::Connect { conn, host, port } => {
+                let source = core.config.bind_source_addr.lossy().into_owned();
+                core.host.link(LinkCommand::Connect {
+                    conn,
+                    host,
+                    port,
+                    source,
+                });
+            }
+            Action::Send(conn, bytes) => core.host.link(LinkCommand::Send(conn, bytes)),
+            Action::Close(conn) => core.host.link(LinkCommand::Close(conn)),
+            Action::PauseReading(conn) => core.host.link(LinkCommand::Pause(conn)),
+            Action::ResumeReading(conn) => core.host.link(LinkCommand::Resume(conn)),
+            Action::BeginPayload(payload) => {
+                if payload.sink == replica::Sink::Parser {
+                    begin_loading(keys, core, payload.serve_old, payload.mode, payload.size);
+                }
+                core.host.link(LinkCommand::BeginPayload(payload));
+            }
+            Action::EndPayload { load, mark_bytes } => {
+                core.host.link(LinkCommand::EndPayload { load, mark_bytes })
+            }
+            Action::Load(load) => {
+                if core.loading == Loading::No {
+                    begin_loading(keys, core, false, LoadMode::Disabled, None);
+                }
+                core.host.link(LinkCommand::Load(load));
+            }
+            Action::AbortPayload(load) => {
+                core.loading = Loading::No;
+                core.refresh_gate();
+                core.host.link(LinkCommand::AbortPayload(load));
+            }
+            Action::DropHistory => {
+                let now_ms = core.repl.now_ms;
+                core.repl.hub.detach(now_ms);
+            }
+            Action::Adopt(adoption) => {
+                if let Some(loaded) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+                    swap_in(keys, core, loaded);
+                }
+                core.repl
+                    .with_hub(|hub, env| hub.adopt(env, adoption.replid, adoption.offset));
+                if let (Some(side), Some(db)) = (&mut core.repl.link, adoption.stream_db) {
+                    side.stream_db = db;
+                    side.client.db = usize::try_from(db)
+                        .unwrap_or(0)
+                        .min(keys.dbs.len().saturating_sub(1));
+                }
+            }
+            Action::Branch(replid) => core.repl.with_hub(|hub, env| hub.branch(env, replid)),
+            Action::LinkUp => {
+                core.repl.with_hub(|hub, env| hub.ensure_backlog(env));
+                if let Some(side) = &mut core.repl.link {
+                    side.reset_stream();
+                }
+                core.refresh_gate();
+            }
+            Action::LinkDown => {
+                if let Some(side) = &mut core.repl.link {
+                    side.reset_stream();
+                }
+                core.refresh_gate();
+            }
+            Action::Drain => {
+                if let Some(side) = &mut core.repl.link {
+                    side.draining = true;
+                }
+                core.host.link(LinkCommand::Drain);
+            }
+            Action::BeforeMainPsync => {
+                if core.debug.pause_after_fork {
+                    core.log(Level::Notice, "Process is about to stop.");
+                    core.host.stop_self();
+                    core.log(Level::Notice, "Process has been continued.");
+                }
+            }
+            Action::RestartAof => {}
+            Action::Failover { accepted } => {
+                core.repl
+                    .with_hub(|hub, env| hub.failover_finished(env, accepted));
+            }
+            Action::Log(level, text) => core.log(crate::repl::level_of(level), &text),
+        }
+    }
+    crate::repl::pump(keys, core);
+}
+
+/// Loading begins: the old data go, unless they are to be served or kept until the new ones are complete.
+fn begin_loading(
+    keys: &mut Keys,
+    core: &mut Core,
+    serve_old: bool,
+    mode: LoadMode,
+    size: Option<u64>,
+) {
+    core.loading = if serve_old {
+        Loading::Serving
+    } else {
+        Loading::Blocking
+    };
+    core.load_progress = LoadProgress {
+        started_at: keys.now_ms / 1000,
+        total_bytes: size.unwrap_or(0),
+        ..LoadProgress::default()
+    };
+    core.refresh_gate();
+    if mode != LoadMode::SwapDb {
+        for db in 0..keys.dbs.len() {
+            keys.touch_all_watchers(db, None);
+        }
+        let old = keys.dbs.iter_mut().map(|db| db.clear()).collect();
+        let wait = !core.config.replica_lazy_flush;
+        core.host.free_databases(old, wait);
+    }
+}
+
+/// The new dataset takes the place of the old one.
+fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
+    for (db, new) in loaded.dbs.iter().enumerate().take(keys.dbs.len()) {
+        keys.touch_all_watchers(db, Some(new));
+    }
+    loaded.dbs.resize_with(keys.dbs.len(), Default::default);
+    let old = std::mem::replace(&mut keys.dbs, loaded.dbs);
+    for db in 0..keys.dbs.len() {
+        keys.signal_all_ready(db);
+    }
+    let wait = !core.config.replica_lazy_flush;
+    core.host.free_databases(old, wait);
+}
+
+/// Becomes a replica of `host:port`.
+pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, purpose: Purpose) {
+    let from = match &core.repl.link {
+        Some(side) => side.link.position(),
+        None => {
+            core.repl.with_hub(|hub, env| hub.demote(env));
+            let history = core.repl.hub.history();
+            core.log(
+                Level::Notice,
+                "Before turning into a replica, using my own primary parameters to synthesize a cached primary: I may be able to synchronize with the new primary with just a partial transfer.",
+            );
+            Some((history.replid, history.offset))
+        }
+    };
+    unblock_for_role(keys, core);
+    if core.repl.link.is_none() {
+        let mut side = LinkSide::new(&core.config, keys.now_ms);
+        side.client.id = core.clients.next_id();
+        core.repl.link = Some(side);
+    }
+    core.host.set_role(true);
+    if let Some(side) = &mut core.repl.link {
+        side.reset_stream();
+    }
+    with_link(keys, core, |link, env| {
+        link.start(env, host, port, from, purpose)
+    });
+    core.refresh_gate();
+    pump(keys, core);
+}
+
+/// Becomes a replica at the start, of the primary that the configuration names.
+pub(crate) fn follow_at_start(
+    keys: &mut Keys,
+    core: &mut Core,
+    restored: Option<(replication::ReplId, u64, i64)>,
+) {
+    let Some(primary) = core.config.replicaof.clone() else {
+        return;
+    };
+    let mut side = LinkSide::new(&core.config, keys.now_ms);
+    side.client.id = core.clients.next_id();
+    if let Some((_, _, db)) = restored {
+        side.client.db = usize::try_from(db)
+            .unwrap_or(0)
+            .min(keys.dbs.len().saturating_sub(1));
+        side.stream_db = side.client.db as u32;
+    }
+    core.repl.link = Some(side);
+    core.host.set_role(true);
+    let from = restored.map(|(replid, offset, _)| (replid, offset));
+    if let Some((replid, offset)) = from {
+        core.repl
+            .with_hub(|hub, env| hub.adopt(env, Some(replid), offset));
+    }
+    let host = primary.host.lossy().into_owned();
+    with_link(keys, core, |link, env| {
+        link.start(env, &host, primary.port, from, Purpose::Follow)
+    });
+    core.refresh_gate();
+    pump(keys, core);
 }
 
 /// Becomes a primary.
-pub(crate) fn promote(_keys: &mut Keys, core: &mut Core, why: &str) {
-    core.log(Level::Notice, why);
+pub(crate) fn promote(keys: &mut Keys, core: &mut Core, why: &str) {
+    stop_link(keys, core);
+    core.repl.with_hub(|hub, env| hub.promote(env));
+    core.log(Level::Notice, &format!("PRIMARY MODE enabled ({why})"));
+    unblock_for_role(keys, core);
+    crate::repl::pump(keys, core);
+}
+
+/// Ends the link without touching the hub: it knows already.
+pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
+    if let Some(side) = &mut core.repl.link {
+        side.link.stop();
+    }
+    pump(keys, core);
+    core.repl.link = None;
+    core.loading = Loading::No;
+    core.host.set_role(false);
+    keys.effects.recording = core.repl.records();
+    core.refresh_gate();
+}
+
+/// Clients that wait for keys cannot be served by a replica, nor may they go on waiting when roles change.
+fn unblock_for_role(keys: &mut Keys, core: &mut Core) {
+    let waiting: Vec<_> = core
+        .clients
+        .iter()
+        .filter(|client| client.blocked.is_some())
+        .map(|client| client.id)
+        .collect();
+    for id in waiting {
+        dispatch::unblock_with(keys, core, id, |core, _, out| {
+            core.stats.count_error("UNBLOCKED");
+            out.error(crate::Error::UNBLOCKED_ROLE.text().as_bytes());
+        });
+    }
 }
 
 /// Periodic work.
-pub(crate) fn tick(_keys: &mut Keys, _core: &mut Core) {}
+pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
+    if core.repl.link.is_some() {
+        with_link(keys, core, |link, env| link.tick(env));
+        pump(keys, core);
+    }
+}

@@ -9,6 +9,7 @@ use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
+use replication::replica::Purpose;
 
 /// Both roles.
 pub struct Repl {
@@ -200,7 +201,7 @@ fn carry_out(
             }
         },
         Action::Release(client) => crate::engine::forget_protected(core, client.0),
-        Action::Promote => crate::link::promote(keys, core, "failover request"),
+        Action::Promote => crate::link::stop_link(keys, core),
         Action::PauseWrites => {
             core.pause = Some(Pause {
                 kind: PauseKind::Write,
@@ -209,8 +210,9 @@ fn carry_out(
             core.refresh_gate();
         }
         Action::ResumeWrites => crate::cron::unpause(core),
-        // Comes with FAILOVER, which the table of handlers does not have yet.
-        Action::FailoverTo { .. } => {}
+        Action::FailoverTo { host, port } => {
+            crate::link::follow(keys, core, &host, port, Purpose::Failover);
+        }
         Action::Log(level, text) => core.log(level_of(level), &text),
     }
 }

@@ -5,7 +5,7 @@ use crate::core::{Child, Core};
 use crate::error::Error;
 use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
 use crate::keys::Keys;
-use crate::snapshot::{self, Filter, ReplicationAux, SaveInfo};
+use crate::snapshot::{self, Conflict, Filter, LoadOptions, ReplicationAux, SaveInfo};
 use keyspace::Resize;
 use replication::primary::{JobId, OtherChild, SnapshotResult};
 
@@ -128,10 +128,80 @@ pub(crate) fn fork(
     if asked_by.is_none() {
         core.repl.other_child = OtherChild::DiskSnapshot;
     }
-    for db in &mut keys.dbs {
-        db.set_resize_policy(Resize::Avoid);
-    }
+    set_resize_policy(keys, core);
     Ok(pid)
+}
+
+/// Tables are left in peace while a child shares their memory, and as DEBUG DICT-RESIZING wishes.
+pub(crate) fn set_resize_policy(keys: &mut Keys, core: &Core) {
+    let policy = if core.has_child() || core.debug.avoid_resizing {
+        Resize::Avoid
+    } else {
+        Resize::Normal
+    };
+    for db in &mut keys.dbs {
+        db.set_resize_policy(policy);
+    }
+}
+
+/// How a dataset of ours is loaded.
+pub(crate) fn load_options(keys: &Keys, core: &Core) -> LoadOptions {
+    LoadOptions {
+        limits: keys.limits.clone(),
+        keep_expired: core.repl.is_replica(),
+        key_load_delay_us: i64::from(core.config.key_load_delay),
+        checksum: core.config.rdbchecksum && !core.debug.skip_checksums,
+        string_bytes_max: core.config.proto_max_bulk_len.unsigned_abs(),
+        access: keys.access,
+        ..LoadOptions::new(keys.dbs.len(), keys.now_ms)
+    }
+}
+
+/// Loads the dump file in the foreground: in place of the data there are, or onto them when `flush` is false.
+///
+/// # Errors
+/// Why it could not be loaded, as a log line. What was there before is back then, unless it was loaded onto.
+pub(crate) fn reload(
+    keys: &mut Keys,
+    core: &mut Core,
+    flush: bool,
+    conflict: Conflict,
+) -> Result<(), String> {
+    let options = LoadOptions {
+        conflict,
+        ..load_options(keys, core)
+    };
+    let source = core
+        .host
+        .open_dump()
+        .map_err(|error| format!("Fatal error: can't open the RDB file for reading: {error}"))?
+        .ok_or("Fatal error: can't open the RDB file for reading: No such file or directory")?;
+    let old = std::mem::take(&mut keys.dbs);
+    let databases = old.len();
+    let (onto, kept) = if flush {
+        (Vec::new(), old)
+    } else {
+        (old, Vec::new())
+    };
+    let mut reader = rdb::Reader::new(source, options.reader());
+    let loaded = match snapshot::load_from(&mut reader, onto, &options, &mut |_| true) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            keys.dbs = kept;
+            keys.dbs.resize_with(databases, keyspace::Db::new);
+            return Err(error.to_string());
+        }
+    };
+    keys.dbs = loaded.dbs;
+    core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
+    if !kept.is_empty() {
+        core.host.free_databases(kept, false);
+    }
+    set_resize_policy(keys, core);
+    for db in 0..keys.dbs.len() {
+        keys.signal_all_ready(db);
+    }
+    Ok(())
 }
 
 /// BGSAVE.
@@ -207,9 +277,7 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
     let Some(child) = core.saving.child.take() else {
         return;
     };
-    for db in &mut keys.dbs {
-        db.set_resize_policy(Resize::Normal);
-    }
+    set_resize_policy(keys, core);
     core.repl.other_child = OtherChild::None;
     core.saving.last_cow_bytes = child.cow_peak;
     if child.to_file {

@@ -20,7 +20,10 @@ thread_local! {
 
 /// A host for tests.
 #[derive(Debug, Default)]
-struct Quiet;
+struct Quiet {
+    /// The dump file.
+    dump: Option<Vec<u8>>,
+}
 
 impl Host for Quiet {
     fn log(&self, _: Level, _: &str) {}
@@ -41,7 +44,10 @@ impl Host for Quiet {
     fn pending_frees(&self) -> usize {
         0
     }
-    fn save(&mut self, _: WriteSnapshot<'_>) -> Result<(), HostError> {
+    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
+        let mut dump = Vec::new();
+        write(&mut dump, &mut |_| ()).map_err(|error| error.to_string())?;
+        self.dump = Some(dump);
         Ok(())
     }
     fn start_snapshot(&mut self, _: &SnapshotJob, _: WriteSnapshot<'_>) -> Result<u32, HostError> {
@@ -49,7 +55,8 @@ impl Host for Quiet {
     }
     fn kill_snapshot(&mut self) {}
     fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError> {
-        Ok(None)
+        let dump = self.dump.clone().map(std::io::Cursor::new);
+        Ok(dump.map(|dump| Box::new(dump) as Box<dyn std::io::Read + Send>))
     }
     fn send_dump(&mut self, _: u64, _: Vec<u8>) {}
     fn remove_dump(&mut self) {}
@@ -62,6 +69,8 @@ impl Host for Quiet {
     fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
         Ok(())
     }
+    fn link(&mut self, _: crate::host::LinkCommand) {}
+    fn set_role(&mut self, _: bool) {}
     fn exit(&mut self, _: i32) {}
     fn stop_self(&mut self) {}
     fn sleep_us(&mut self, _: u64) {}
@@ -90,7 +99,7 @@ impl Driver {
             enable_debug_command: crate::config::ProtectedAction::Yes,
             ..Config::default()
         };
-        let engine = Engine::new(config, clock, Box::new(Quiet));
+        let engine = Engine::new(config, clock, Box::new(Quiet::default()));
         let mut driver = Driver {
             engine,
             slots: Vec::new(),

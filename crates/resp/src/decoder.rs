@@ -159,6 +159,7 @@ pub struct Decoder {
     big: Option<(Vec<u8>, usize)>,
     /// Upper bound of an argument, in bytes (`proto-max-bulk-len`); `None` for a trusted primary.
     pub bulk_bytes_max: Option<u64>,
+    in_place: bool,
     /// Set once the peer has logged in; before that smaller bounds apply.
     pub authenticated: bool,
 }
@@ -178,6 +179,7 @@ impl Decoder {
             progress: None,
             big: None,
             bulk_bytes_max: Some(bulk_bytes_max),
+            in_place: false,
             authenticated: false,
         }
     }
@@ -323,6 +325,22 @@ impl Decoder {
         Some(at)
     }
 
+    /// As [`Self::decode`], but big arguments stay in the buffer like all others: for a stream whose bytes are needed
+    /// afterwards. Not to be mixed with [`Self::decode`] within a request.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_in_place(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        batch: &mut Batch,
+    ) -> Result<usize, ProtocolError> {
+        self.in_place = true;
+        let decoded = self.decode(buffer, batch, usize::MAX);
+        self.in_place = false;
+        decoded
+    }
+
     fn finish_big(&mut self) {
         if let (Some((mut bytes, total)), Some(progress)) =
             (self.big.take(), self.progress.as_mut())
@@ -364,7 +382,7 @@ impl Decoder {
                     } else {
                         Ok(Step::More)
                     }
-                } else if len >= BIG_ARG_BYTES {
+                } else if len >= BIG_ARG_BYTES && !self.in_place {
                     // The bytes move out of the buffer; the CRLF behind them counts as part of the argument and is cut off.
                     let mut bytes =
                         Vec::with_capacity(len.min(RESERVE_AHEAD_BYTES).saturating_add(2));

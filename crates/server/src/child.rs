@@ -208,11 +208,7 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
             send_timeout_ms,
         } => {
             let mut sink = SocketSink::new(targets, *send_timeout_ms);
-            let mut header = b"$EOF:".to_vec();
-            header.extend_from_slice(eof_mark);
-            header.extend_from_slice(b"\r\n");
             sink.preludes(targets)
-                .and_then(|()| sink.write_all(&header))
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(eof_mark))
                 .and_then(|()| sink.flush())

@@ -9,7 +9,10 @@ use std::sync::Arc;
 pub(crate) fn at_start(shared: &Arc<Shared>) {
     let source = shared.engine.lock().begin_load();
     match source {
-        Ok(None) => ready(shared),
+        Ok(None) => {
+            shared.engine.lock().start_role(None);
+            ready(shared);
+        }
         Ok(Some((source, options))) => {
             let shared = Arc::clone(shared);
             let load = move || {

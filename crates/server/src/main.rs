@@ -6,6 +6,7 @@ mod child;
 mod clock;
 mod connection;
 mod limits;
+mod link_io;
 mod listener;
 mod loading;
 mod logging;

@@ -8,8 +8,8 @@ use crate::{logging, memory};
 use engine::client::ClientId;
 use engine::config::{Config, LogLevel, Param};
 use engine::host::{
-    CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts, SnapshotJob,
-    WriteSnapshot,
+    CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures, ProcessFacts,
+    SnapshotJob, WriteSnapshot,
 };
 use parking_lot::Mutex;
 use std::fs::File;
@@ -68,6 +68,7 @@ pub(crate) struct Process {
     child_pid: AtomicU32,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
+    link: tokio::sync::mpsc::UnboundedSender<LinkCommand>,
 }
 
 impl Process {
@@ -78,6 +79,9 @@ impl Process {
         transfers: Arc<Transfers>,
         shared: Weak<Shared>,
     ) -> Self {
+        // Bounded by the link itself: it asks for little, and only in answer to what has arrived.
+        let (link, commands) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(crate::link_io::run(shared.clone(), commands));
         let (garbage, work) = mpsc::channel();
         let pending_frees = Arc::new(AtomicUsize::new(0));
         let pending = Arc::clone(&pending_frees);
@@ -110,6 +114,7 @@ impl Process {
             child_pid: AtomicU32::new(0),
             garbage,
             pending_frees,
+            link,
         }
     }
 
@@ -296,6 +301,15 @@ impl Host for Process {
 
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError> {
         replace_file(&self.facts.config_file, text).map_err(|error| crate::errno_text(&error))
+    }
+
+    fn link(&mut self, command: LinkCommand) {
+        // Nobody listens any more only when the process is ending.
+        let _ = self.link.send(command);
+    }
+
+    fn set_role(&mut self, replica: bool) {
+        logging::set_role(if replica { b'S' } else { b'M' });
     }
 
     fn exit(&mut self, code: i32) {

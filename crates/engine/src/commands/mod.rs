@@ -5,10 +5,13 @@ use crate::exec::Handler;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod introspect;
 pub mod keyspace;
+pub mod lists;
 pub mod pubsub;
 pub mod replication;
+pub mod role;
 pub mod server;
 pub mod strings;
 pub mod transactions;
@@ -19,6 +22,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
+    debug::COMMANDS,
     introspect::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
@@ -27,8 +31,10 @@ pub static FAMILIES: &[Family] = &[
     keyspace::object::COMMANDS,
     keyspace::process::COMMANDS,
     keyspace::scan::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
+    role::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,

@@ -1,1 +1,327 @@
 //! Tests of saving and loading together.
+
+use super::{Conflict, Filter, LoadError, LoadOptions, Loaded, ReplicationAux, SaveInfo};
+use super::{load, load_from, write};
+use crate::digest::Digest;
+use crate::keys::AccessClock;
+use keyspace::{Db, Encoding, Hash, Limits, List, Set, Str, StrHow, Ttl, Value, ZSet};
+use proptest::prelude::*;
+use std::io::Read as _;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+fn info() -> SaveInfo {
+    SaveInfo {
+        used_memory: 1_000_000,
+        unix_seconds: NOW_MS / 1000,
+        compress: true,
+        checksum: true,
+        key_save_delay_us: 0,
+        replication: None,
+        access: None,
+        filter: Filter::ALL,
+    }
+}
+
+fn saved(dbs: &[Db], info: &SaveInfo) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(dbs, info, &mut bytes, &mut |_| ()).unwrap();
+    bytes
+}
+
+fn options() -> LoadOptions {
+    LoadOptions::new(4, NOW_MS)
+}
+
+fn loaded(bytes: &[u8]) -> Result<Loaded, LoadError> {
+    load(bytes, &options(), &mut |_| true)
+}
+
+/// Two databases of strings.
+fn two() -> Vec<Db> {
+    let mut dbs: Vec<Db> = (0..4).map(|_| Db::new()).collect();
+    dbs[0].set_str(b"a", b"1", Ttl::Clear, StrHow::Detect);
+    dbs[3].set_str(b"b", b"hello", Ttl::At(NOW_MS + 5), StrHow::Detect);
+    dbs
+}
+
+#[test]
+fn the_header_is_that_of_the_reference() {
+    let bytes = saved(&two(), &info());
+    let expected = b"REDIS0011\xfa\x0avalkey-ver\x058.0.1\xfa\x0aredis-bits\xc0\x40\xfa\x05ctime\xc2\x00\xf1\x53\x65\xfa\x08used-mem\xc2\x40\x42\x0f\x00\xfa\x08aof-base\xc0\x00\xfe\x00\xfb\x01\x00\x00\x01a\xc0\x01\xfe\x03\xfb\x01\x01\xfc";
+    assert_eq!(bytes[..expected.len()], expected[..]);
+    let with_identity = SaveInfo {
+        replication: Some(ReplicationAux {
+            replid: "f".repeat(40),
+            offset: 77,
+            stream_db: -1,
+        }),
+        filter: Filter {
+            data: false,
+            functions: true,
+        },
+        ..info()
+    };
+    let back = loaded(&saved(&two(), &with_identity)).unwrap();
+    assert_eq!(back.replication, with_identity.replication);
+    assert_eq!(
+        (back.version.as_str(), back.created_at, back.used_memory),
+        ("8.0.1", NOW_MS / 1000, 1_000_000)
+    );
+    assert_eq!(back.keys_loaded, 0);
+}
+
+#[test]
+fn what_follows_the_snapshot_is_still_there() {
+    let mut bytes = saved(&two(), &info());
+    let length = bytes.len() as u64;
+    bytes.extend_from_slice(b"the mark");
+    let options = options();
+    let mut reader = rdb::Reader::new(&bytes[..], options.reader());
+    let back = load_from(&mut reader, Vec::new(), &options, &mut |_| true).unwrap();
+    assert_eq!((back.bytes, back.keys_loaded), (length, 2));
+    let (mut rest, mut source) = reader.into_parts();
+    source.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"the mark");
+}
+
+#[test]
+fn damage_is_told_in_the_words_of_the_reference() {
+    let bytes = saved(&two(), &info());
+    let text = |bytes: &[u8]| loaded(bytes).unwrap_err().to_string();
+    assert_eq!(
+        text(&bytes[..bytes.len() - 1]),
+        "Short read or OOM loading DB. Unrecoverable error, aborting now."
+    );
+    assert_eq!(
+        text(b"RUDIS0011"),
+        "Wrong signature trying to load DB from file"
+    );
+    assert_eq!(text(b"REDIS0012"), "Can't handle RDB format version 12");
+    let mut wrong = bytes.clone();
+    wrong[9 + 3] ^= 1;
+    assert!(text(&wrong).starts_with("Wrong RDB checksum expected: ("));
+    let mut unknown = bytes.clone();
+    unknown[9] = 0x55;
+    assert!(text(&unknown).starts_with("Internal error in RDB reading offset 10, function at "));
+    let small = LoadOptions {
+        databases: 2,
+        ..options()
+    };
+    assert_eq!(
+        load(&bytes[..], &small, &mut |_| true)
+            .unwrap_err()
+            .to_string(),
+        "FATAL: Data file was created with a Server configured to handle more than 2 databases. Exiting"
+    );
+    for end in 0..bytes.len() {
+        assert!(loaded(&bytes[..end]).is_err());
+    }
+}
+
+#[test]
+fn a_key_that_comes_twice_is_refused_or_replaces_the_first() {
+    let mut bytes = b"REDIS0004\xfe\x00".to_vec();
+    bytes.extend_from_slice(b"\x00\x01k\x01x\x00\x01k\x01y\xff");
+    let error = loaded(&bytes).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "Internal error in RDB reading offset 22, function at load -> RDB has duplicated key 'k' in DB 0"
+    );
+    let merge = LoadOptions {
+        conflict: Conflict::Replace,
+        ..options()
+    };
+    let back = load(&bytes[..], &merge, &mut |_| true).unwrap();
+    assert_eq!(back.dbs[0].len(), 1);
+    let mut expected = Db::new();
+    expected.set_str(b"k", b"y", Ttl::Clear, StrHow::Detect);
+    assert_eq!(
+        Digest::of_dataset(&back.dbs),
+        Digest::of_dataset(&[expected])
+    );
+}
+
+#[test]
+fn expired_and_empty_keys_are_left_out_and_counted() {
+    let bytes = saved(&two(), &info());
+    let later = LoadOptions {
+        now_ms: NOW_MS + 6,
+        ..options()
+    };
+    let back = load(&bytes[..], &later, &mut |_| true).unwrap();
+    assert_eq!((back.keys_loaded, back.keys_expired), (1, 1));
+    let keep = LoadOptions {
+        keep_expired: true,
+        ..later
+    };
+    let back = load(&bytes[..], &keep, &mut |_| true).unwrap();
+    assert_eq!((back.keys_loaded, back.keys_expired), (2, 0));
+    let back = loaded(b"REDIS0004\xfe\x00\x02\x01k\x00\x00\x01s\x01v\xff").unwrap();
+    assert_eq!((back.keys_loaded, back.keys_empty), (1, 1));
+}
+
+#[test]
+fn access_clocks_travel_when_the_policy_wants_them() {
+    let dbs = two();
+    let lfu = AccessClock::Lfu {
+        minutes: 500,
+        log_factor: 10,
+        decay_minutes: 1,
+    };
+    for (access, clock, back_clock) in [
+        (AccessClock::Lru(1000), 400, 400),
+        (lfu, (500 << 8) | 77, (500 << 8) | 77),
+        (lfu, (490 << 8) | 77, (500 << 8) | 67),
+    ] {
+        dbs[0].get(b"a").unwrap().set_clock(clock);
+        let with_clocks = SaveInfo {
+            access: Some(access),
+            ..info()
+        };
+        let options = LoadOptions {
+            access,
+            ..options()
+        };
+        let back = load(&saved(&dbs, &with_clocks)[..], &options, &mut |_| true).unwrap();
+        assert_eq!(back.dbs[0].get(b"a").unwrap().clock(), back_clock);
+    }
+}
+
+#[test]
+fn the_progress_callback_may_give_up() {
+    let mut db = Db::new();
+    for number in 0..3000 {
+        db.set_str(
+            number.to_string().as_bytes(),
+            b"x",
+            Ttl::Clear,
+            StrHow::Detect,
+        );
+    }
+    let mut told = Vec::new();
+    let mut bytes = Vec::new();
+    let dbs = [db];
+    write(&dbs, &info(), &mut bytes, &mut |keys| told.push(keys)).unwrap();
+    assert_eq!(told, [1024, 2048, 3000]);
+    let result = load(&bytes[..], &options(), &mut |done| done < 10_000);
+    assert!(matches!(result, Err(LoadError::GivenUp)));
+}
+
+/// A value as the test makes it: kind, elements, scores.
+#[derive(Clone, Debug)]
+struct Plan {
+    kind: u8,
+    elements: Vec<Vec<u8>>,
+    scores: Vec<f64>,
+    expire: Option<i64>,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let element = prop_oneof![
+        3 => "[a-z]{0,8}".prop_map(String::into_bytes),
+        2 => any::<i64>().prop_map(|n| n.to_string().into_bytes()),
+        2 => (-200..200_i64).prop_map(|n| n.to_string().into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..400),
+        1 => (1..9000_usize).prop_map(|n| vec![b'z'; n]),
+    ];
+    let score = prop_oneof![
+        Just(0.0),
+        Just(-0.0),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        -1e6..1e6,
+        prop::num::f64::NORMAL
+    ];
+    (
+        0..6_u8,
+        prop::collection::vec(element, 1..60),
+        prop::collection::vec(score, 60),
+        prop::option::of(1..1_000_000_i64),
+    )
+        .prop_map(|(kind, elements, scores, expire)| Plan {
+            kind,
+            elements,
+            scores,
+            expire: expire.map(|ms| NOW_MS + ms),
+        })
+}
+
+fn value(plan: &Plan, limits: &Limits) -> Value {
+    let elements = plan.elements.iter().map(Vec::as_slice);
+    match plan.kind {
+        0 => Value::Str(Str::Bytes(plan.elements[0].clone())),
+        1 => {
+            let mut list = Box::new(List::new());
+            elements.for_each(|element| list.push_back(element, &limits.list));
+            Value::List(list)
+        }
+        2 | 3 => {
+            let mut set = Box::new(Set::new());
+            for element in elements {
+                // Kind 3 is all numbers.
+                let length = element.len().to_string();
+                set.add(
+                    if plan.kind == 3 {
+                        length.as_bytes()
+                    } else {
+                        element
+                    },
+                    limits,
+                );
+            }
+            Value::Set(set)
+        }
+        4 => {
+            let mut hash = Box::new(Hash::new());
+            for (field, value) in elements.clone().zip(elements.rev()) {
+                hash.set(field, value, limits);
+            }
+            Value::Hash(hash)
+        }
+        _ => {
+            let mut zset = Box::new(ZSet::new());
+            for (member, score) in elements.zip(&plan.scores) {
+                zset.insert(member, *score, limits);
+            }
+            Value::ZSet(zset)
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn every_value_comes_back(plans in prop::collection::vec(plan(), 1..12), compress: bool, checksum: bool) {
+        let limits = Limits {
+            hash_max_listpack_entries: 20,
+            set_max_intset_entries: 10,
+            set_max_listpack_entries: 20,
+            zset_max_listpack_entries: 20,
+            ..Limits::default()
+        };
+        let mut dbs = vec![Db::new(), Db::new()];
+        for (number, plan) in plans.iter().enumerate() {
+            let key = format!("key{number}");
+            dbs[number % 2].insert(key.as_bytes(), value(plan, &limits), plan.expire);
+        }
+        let bytes = saved(&dbs, &SaveInfo { compress, checksum, ..info() });
+        let options = LoadOptions { limits, ..options() };
+        let back = load(&bytes[..], &options, &mut |_| true).unwrap();
+        prop_assert_eq!(Digest::of_dataset(&back.dbs), Digest::of_dataset(&dbs));
+        for (db, before) in back.dbs.iter().zip(&dbs) {
+            prop_assert_eq!(db.expires_len(), before.expires_len());
+            for entry in before.iter() {
+                let again = db.get(entry.key()).unwrap();
+                prop_assert_eq!(again.expire_at_ms(), entry.expire_at_ms());
+                // Loading makes small what has grown large on a detour.
+                if matches!(entry.encoding(), Encoding::Listpack | Encoding::Intset | Encoding::Quicklist) {
+                    prop_assert_eq!(again.encoding(), entry.encoding());
+                }
+            }
+        }
+        let cut = bytes.len() / 2;
+        prop_assert!(load(&bytes[..cut], &options, &mut |_| true).is_err());
+    }
+}

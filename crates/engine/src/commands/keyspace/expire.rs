@@ -23,7 +23,9 @@ pub(in crate::commands) static COMMANDS: Family = &[
         expire(x, args, From::Epoch, Unit::Milliseconds)
     }),
     ("ttl", |x, args| ask(x, args, From::Now, Unit::Seconds)),
-    ("pttl", |x, args| ask(x, args, From::Now, Unit::Milliseconds)),
+    ("pttl", |x, args| {
+        ask(x, args, From::Now, Unit::Milliseconds)
+    }),
     ("expiretime", |x, args| {
         ask(x, args, From::Epoch, Unit::Seconds)
     }),
@@ -309,7 +311,10 @@ mod tests {
         let unlinks = stream.windows(6).filter(|bytes| bytes == b"UNLINK").count();
         assert_eq!(unlinks, 100);
         let pushed = driver.pushed(1);
-        let messages = pushed.windows(7).filter(|bytes| bytes == b"message").count();
+        let messages = pushed
+            .windows(7)
+            .filter(|bytes| bytes == b"message")
+            .count();
         assert_eq!(messages, 100);
         assert!(driver.engine.core.stats.expired_stale_percent > 0.0);
     }

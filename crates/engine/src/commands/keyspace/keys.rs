@@ -417,9 +417,7 @@ mod tests {
     #[test]
     fn events_tell_both_ends() {
         let mut driver = Driver::new();
-        let classes = Classes::KEYEVENT
-            .and(Classes::GENERIC)
-            .and(Classes::NEW);
+        let classes = Classes::KEYEVENT.and(Classes::GENERIC).and(Classes::NEW);
         driver.engine.keys.set_events(classes);
         check_on(
             &mut driver,

@@ -106,9 +106,11 @@ impl Figures {
     fn measure(x: &Exec<'_>) -> Self {
         let memory = x.core.host.memory();
         let replication = x.core.repl.hub.memory();
-        let clients = x.core.clients.iter().map(|client| {
-            CLIENT_BYTES + client.output_bytes() + client.query_bytes
-        });
+        let clients = x
+            .core
+            .clients
+            .iter()
+            .map(|client| CLIENT_BYTES + client.output_bytes() + client.query_bytes);
         let dbs = x.keys.dbs.iter().enumerate();
         Figures {
             peak: x.core.stats.peak_memory.max(memory.used),

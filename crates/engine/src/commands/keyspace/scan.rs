@@ -176,8 +176,8 @@ fn scan(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let next = step.walk(start, |cursor, seen| {
         db.scan(cursor, &mut |entry| {
             *seen += 1;
-            let wanted = step.shows(entry.key())
-                && step.type_.is_none_or(|type_| type_ == entry.type_());
+            let wanted =
+                step.shows(entry.key()) && step.type_.is_none_or(|type_| type_ == entry.type_());
             if !wanted {
                 return;
             }
@@ -336,7 +336,9 @@ mod tests {
         for steps in 1.. {
             let reply = driver.send(0, &[b"SCAN", cursor.as_bytes(), b"COUNT", b"50"]);
             let reply = String::from_utf8(reply).unwrap();
-            let mut words = reply.split("\r\n").filter(|word| !word.starts_with(['*', '$']));
+            let mut words = reply
+                .split("\r\n")
+                .filter(|word| !word.starts_with(['*', '$']));
             cursor = words.next().unwrap().to_owned();
             seen.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
             if cursor == "0" {

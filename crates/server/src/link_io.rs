@@ -1,0 +1,596 @@
+//! The sockets, files and threads behind the link to our primary.
+//!
+//! One task owns both connections of a dual-channel synchronisation and the sink of the snapshot, so that everything
+//! happens in the order in which the engine asked for it.
+
+use crate::logging;
+use crate::shared::Shared;
+use engine::host::{Level, LinkCommand};
+use engine::snapshot::LoadOptions;
+use replication::replica::{Channel, Conn, LoadId, Payload, Sink};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+
+/// Bytes read from a connection at once.
+const READ_BYTES: usize = 64 * 1024;
+/// Pieces of a snapshot between the connection and the parser; then the primary has to wait until half are left.
+const PARSER_QUEUE: usize = 16;
+/// A snapshot file is synced to disk every so many bytes, so that the last sync does not take long.
+const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What reaches the task.
+enum Event {
+    Command(LinkCommand),
+    Connected(Conn, io::Result<TcpStream>),
+    /// Bytes of a connection; none when it has ended.
+    Bytes(Conn, io::Result<Vec<u8>>),
+    /// The parser has caught up: the connection that feeds it may be read again.
+    ParserHungry,
+}
+
+/// One connection.
+struct Line {
+    conn: Conn,
+    writer: mpsc::UnboundedSender<Vec<u8>>,
+    /// Tells the reader to go on; it stops after each piece it has delivered.
+    go_on: mpsc::Sender<()>,
+    reader: tokio::task::JoinHandle<()>,
+    paused: bool,
+    /// It waits for the parser.
+    starved: bool,
+    /// Bytes that could not be taken yet.
+    left_over: Vec<u8>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// A snapshot being received.
+enum Receiving {
+    File {
+        load: LoadId,
+        file: File,
+        path: PathBuf,
+        bytes: u64,
+        synced: u64,
+    },
+    Parser {
+        load: LoadId,
+        pieces: mpsc::UnboundedSender<Vec<u8>>,
+        depth: Arc<AtomicUsize>,
+        called_off: Arc<AtomicBool>,
+    },
+}
+
+/// Serves the link until the process ends.
+pub(crate) async fn run(shared: Weak<Shared>, mut commands: mpsc::UnboundedReceiver<LinkCommand>) {
+    let (events, mut inbox) = mpsc::unbounded_channel();
+    let forward = events.clone();
+    tokio::spawn(async move {
+        while let Some(command) = commands.recv().await {
+            if forward.send(Event::Command(command)).is_err() {
+                break;
+            }
+        }
+    });
+    let mut link = LinkIo {
+        shared,
+        events,
+        lines: HashMap::new(),
+        receiving: None,
+        files: HashMap::new(),
+        called_off: HashMap::new(),
+    };
+    while let Some(event) = inbox.recv().await {
+        let Some(shared) = link.shared.upgrade() else {
+            return;
+        };
+        link.handle(&shared, event);
+    }
+}
+
+struct LinkIo {
+    shared: Weak<Shared>,
+    events: mpsc::UnboundedSender<Event>,
+    lines: HashMap<Channel, Line>,
+    receiving: Option<Receiving>,
+    /// Complete files waiting to be loaded.
+    files: HashMap<LoadId, PathBuf>,
+    /// Loads under way, to be called off.
+    called_off: HashMap<LoadId, Arc<AtomicBool>>,
+}
+
+impl LinkIo {
+    fn handle(&mut self, shared: &Arc<Shared>, event: Event) {
+        match event {
+            Event::Command(command) => self.command(shared, command),
+            Event::Connected(conn, Ok(stream)) => self.connected(shared, conn, stream),
+            Event::Connected(conn, Err(error)) => {
+                shared
+                    .engine
+                    .lock()
+                    .link_closed(conn, &crate::errno_text(&error));
+            }
+            Event::Bytes(conn, bytes) => self.bytes(shared, conn, bytes),
+            Event::ParserHungry => {
+                for line in self.lines.values_mut() {
+                    if std::mem::take(&mut line.starved) && !line.paused {
+                        line.go_on();
+                    }
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, shared: &Arc<Shared>, command: LinkCommand) {
+        match command {
+            LinkCommand::Connect {
+                conn,
+                host,
+                port,
+                source,
+            } => {
+                let events = self.events.clone();
+                tokio::spawn(async move {
+                    let connected = connect(&host, port, &source).await;
+                    // The process is ending when nobody listens any more.
+                    let _ = events.send(Event::Connected(conn, connected));
+                });
+            }
+            LinkCommand::Send(conn, bytes) => {
+                if let Some(line) = self.line(conn) {
+                    // A connection that has ended reports so itself.
+                    let _ = line.writer.send(bytes);
+                }
+            }
+            LinkCommand::Close(conn) => {
+                if self.line(conn).is_some() {
+                    self.lines.remove(&conn.channel);
+                }
+            }
+            LinkCommand::Pause(conn) => {
+                if let Some(line) = self.line(conn) {
+                    line.paused = true;
+                }
+            }
+            LinkCommand::Resume(conn) => {
+                if let Some(line) = self.line(conn) {
+                    line.paused = false;
+                    let left_over = std::mem::take(&mut line.left_over);
+                    self.take(shared, conn, left_over);
+                }
+            }
+            LinkCommand::BeginPayload(payload) => self.begin(shared, payload),
+            LinkCommand::EndPayload { load, mark_bytes } => self.end(shared, load, mark_bytes),
+            LinkCommand::Load(load) => self.load(shared, load),
+            LinkCommand::AbortPayload(load) => self.abort(load),
+            LinkCommand::Drain => {
+                let shared = Arc::clone(shared);
+                tokio::spawn(async move {
+                    while shared.engine.lock().link_drain() {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+        }
+    }
+
+    fn line(&mut self, conn: Conn) -> Option<&mut Line> {
+        self.lines
+            .get_mut(&conn.channel)
+            .filter(|line| line.conn == conn)
+    }
+
+    fn connected(&mut self, shared: &Arc<Shared>, conn: Conn, stream: TcpStream) {
+        // Options that cannot be set make a connection slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        let address = |result: io::Result<std::net::SocketAddr>| {
+            result.map_or_else(|_| String::new(), |a| a.to_string())
+        };
+        let (addr, laddr, fd) = (
+            address(stream.peer_addr()),
+            address(stream.local_addr()),
+            stream.as_raw_fd(),
+        );
+        let (reader, writer) = stream.into_split();
+        let (bytes_out, outgoing) = mpsc::unbounded_channel();
+        tokio::spawn(write(writer, outgoing));
+        let (go_on, go) = mpsc::channel(1);
+        let reader = tokio::spawn(read(conn, reader, go, self.events.clone()));
+        let line = Line {
+            conn,
+            writer: bytes_out,
+            go_on,
+            reader,
+            paused: false,
+            starved: false,
+            left_over: Vec::new(),
+        };
+        line.go_on();
+        self.lines.insert(conn.channel, line);
+        shared.engine.lock().link_connected(conn, addr, laddr, fd);
+    }
+
+    fn bytes(&mut self, shared: &Arc<Shared>, conn: Conn, bytes: io::Result<Vec<u8>>) {
+        if self.line(conn).is_none() {
+            return;
+        }
+        match bytes {
+            Ok(bytes) if !bytes.is_empty() => self.take(shared, conn, bytes),
+            Ok(_) => {
+                self.lines.remove(&conn.channel);
+                shared.engine.lock().link_closed(conn, "connection lost");
+            }
+            Err(error) => {
+                self.lines.remove(&conn.channel);
+                shared
+                    .engine
+                    .lock()
+                    .link_closed(conn, &crate::errno_text(&error));
+            }
+        }
+    }
+
+    /// Gives bytes to the engine until it takes no more, then has the reader go on.
+    fn take(&mut self, shared: &Arc<Shared>, conn: Conn, bytes: Vec<u8>) {
+        let mut rest: &[u8] = &bytes;
+        let mut fed = false;
+        while !rest.is_empty() {
+            let received = shared.engine.lock().link_received(conn, rest);
+            if let Some(payload) = received.payload {
+                fed = true;
+                self.store(shared, &rest[payload]);
+                shared.engine.lock().link_payload_taken();
+            }
+            rest = &rest[received.used..];
+            if received.hold {
+                break;
+            }
+        }
+        let left_over = rest.to_vec();
+        let starved = fed
+            && matches!(&self.receiving, Some(Receiving::Parser { depth, .. }) if depth.load(Ordering::Acquire) > PARSER_QUEUE);
+        if let Some(line) = self.line(conn) {
+            line.left_over = left_over;
+            line.starved = starved;
+            if !line.paused && !starved && line.left_over.is_empty() {
+                line.go_on();
+            }
+        }
+    }
+
+    // ---- the snapshot ---------------------------------------------------------------------------------------------------
+
+    fn begin(&mut self, shared: &Arc<Shared>, payload: Payload) {
+        self.receiving = None;
+        match payload.sink {
+            Sink::File => {
+                let folder =
+                    PathBuf::from(shared.engine.lock().core.config.dir.lossy().into_owned());
+                let path = folder.join(format!(
+                    "temp-{}.{}.{}.rdb",
+                    crate::clock::unix_us(),
+                    std::process::id(),
+                    payload.load.0
+                ));
+                match File::options()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .open(&path)
+                {
+                    Ok(file) => {
+                        self.receiving = Some(Receiving::File {
+                            load: payload.load,
+                            file,
+                            path,
+                            bytes: 0,
+                            synced: 0,
+                        });
+                    }
+                    Err(error) => {
+                        let text = format!(
+                            "Opening the temp file needed for PRIMARY <-> REPLICA synchronization: {}",
+                            crate::errno_text(&error)
+                        );
+                        logging::log(Level::Warning, &text);
+                        shared.engine.lock().link_loaded(payload.load, Err(text));
+                    }
+                }
+            }
+            Sink::Parser => {
+                // Bounded by `PARSER_QUEUE`: what fills it is not read on.
+                let (pieces, queue) = mpsc::unbounded_channel();
+                let depth = Arc::new(AtomicUsize::new(0));
+                let options = shared.engine.lock().link_load_options();
+                let called_off = Arc::new(AtomicBool::new(false));
+                self.called_off
+                    .insert(payload.load, Arc::clone(&called_off));
+                self.receiving = Some(Receiving::Parser {
+                    load: payload.load,
+                    pieces,
+                    depth: Arc::clone(&depth),
+                    called_off: Arc::clone(&called_off),
+                });
+                let source = Queue {
+                    queue,
+                    depth,
+                    events: self.events.clone(),
+                    piece: Vec::new(),
+                    at: 0,
+                };
+                parse(
+                    Arc::downgrade(shared),
+                    payload.load,
+                    source,
+                    options,
+                    called_off,
+                );
+            }
+        }
+    }
+
+    fn store(&mut self, shared: &Arc<Shared>, bytes: &[u8]) {
+        match &mut self.receiving {
+            Some(Receiving::File {
+                load,
+                file,
+                bytes: total,
+                synced,
+                ..
+            }) => {
+                let mut result = file.write_all(bytes);
+                *total += bytes.len() as u64;
+                if *total - *synced > SYNC_EVERY_BYTES {
+                    *synced = *total;
+                    result = result.and_then(|()| file.sync_data());
+                }
+                if let Err(error) = result {
+                    let load = *load;
+                    let text = format!(
+                        "Write error or short write writing to the DB dump file needed for PRIMARY <-> REPLICA synchronization: {}",
+                        crate::errno_text(&error)
+                    );
+                    logging::log(Level::Warning, &text);
+                    shared.engine.lock().link_loaded(load, Err(text));
+                }
+            }
+            // A parser that has given up reports so itself.
+            Some(Receiving::Parser { pieces, depth, .. }) => {
+                depth.fetch_add(1, Ordering::AcqRel);
+                drop(pieces.send(bytes.to_vec()));
+            }
+            None => {}
+        }
+    }
+
+    fn end(&mut self, shared: &Arc<Shared>, load: LoadId, mark_bytes: u64) {
+        match self.receiving.take() {
+            Some(Receiving::File {
+                load: current,
+                mut file,
+                path,
+                bytes,
+                ..
+            }) if current == load => {
+                let dump = {
+                    let engine = shared.engine.lock();
+                    let folder = PathBuf::from(engine.core.config.dir.lossy().into_owned());
+                    folder.join(&*engine.core.config.dbfilename.lossy())
+                };
+                let done = file
+                    .set_len(bytes.saturating_sub(mark_bytes))
+                    .and_then(|()| file.sync_all())
+                    .and_then(|()| file.rewind())
+                    .and_then(|()| std::fs::rename(&path, &dump))
+                    .and_then(|()| {
+                        File::open(dump.parent().unwrap_or(std::path::Path::new(".")))?.sync_all()
+                    });
+                match done {
+                    Ok(()) => drop(self.files.insert(load, dump)),
+                    Err(error) => {
+                        // What cannot be renamed is of no use.
+                        let _ = std::fs::remove_file(&path);
+                        let text = format!(
+                            "Failed trying to rename the temp DB into {} in PRIMARY <-> REPLICA synchronization: {}",
+                            dump.display(),
+                            crate::errno_text(&error)
+                        );
+                        logging::log(Level::Warning, &text);
+                        shared.engine.lock().link_loaded(load, Err(text));
+                    }
+                }
+            }
+            // Dropping the sender ends the parser's input.
+            Some(Receiving::Parser { .. }) | None => {}
+            Some(other) => self.receiving = Some(other),
+        }
+    }
+
+    fn load(&mut self, shared: &Arc<Shared>, load: LoadId) {
+        let Some(path) = self.files.remove(&load) else {
+            return;
+        };
+        let options = shared.engine.lock().link_load_options();
+        let called_off = Arc::new(AtomicBool::new(false));
+        self.called_off.insert(load, Arc::clone(&called_off));
+        match File::open(&path) {
+            Ok(file) => parse(Arc::downgrade(shared), load, file, options, called_off),
+            Err(error) => shared
+                .engine
+                .lock()
+                .link_loaded(load, Err(crate::errno_text(&error))),
+        }
+        let remove = {
+            let engine = shared.engine.lock();
+            let config = &engine.core.config;
+            config.rdb_del_sync_files && !config.appendonly && config.save.rules().is_empty()
+        };
+        if remove {
+            // The open file stays readable; it may also have been removed by somebody else.
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+
+    fn abort(&mut self, load: LoadId) {
+        if let Some(flag) = self.called_off.remove(&load) {
+            flag.store(true, Ordering::Release);
+        }
+        self.files.remove(&load);
+        match self.receiving.take() {
+            Some(Receiving::File {
+                load: current,
+                path,
+                ..
+            }) if current == load => {
+                // It may have been renamed already.
+                let _ = std::fs::remove_file(path);
+            }
+            Some(Receiving::Parser {
+                load: current,
+                called_off,
+                ..
+            }) if current == load => {
+                called_off.store(true, Ordering::Release);
+            }
+            other => self.receiving = other,
+        }
+    }
+}
+
+impl Line {
+    fn go_on(&self) {
+        // Full means that it has been told already; closed, that the connection has ended.
+        let _ = self.go_on.try_send(());
+    }
+}
+
+/// Loads a snapshot in a thread of its own and reports the result.
+fn parse(
+    shared: Weak<Shared>,
+    load: LoadId,
+    source: impl Read + Send + 'static,
+    options: LoadOptions,
+    called_off: Arc<AtomicBool>,
+) {
+    let parse = move || {
+        let mut progress = |bytes| {
+            if let Some(shared) = shared.upgrade() {
+                shared.engine.lock().core.load_progress.loaded_bytes = bytes;
+            }
+            !called_off.load(Ordering::Acquire)
+        };
+        let loaded = engine::snapshot::load(source, &options, &mut progress);
+        if let Some(shared) = shared.upgrade() {
+            let result = loaded.map_err(|error| error.to_string());
+            if let Err(error) = &result {
+                logging::log(Level::Warning, error);
+            }
+            shared.engine.lock().link_loaded(load, result);
+        }
+    };
+    if std::thread::Builder::new()
+        .name("load".into())
+        .spawn(parse)
+        .is_err()
+    {
+        logging::log(Level::Warning, "Can't create a thread to load the snapshot");
+    }
+}
+
+/// Pieces of a snapshot as a blocking source.
+struct Queue {
+    queue: mpsc::UnboundedReceiver<Vec<u8>>,
+    depth: Arc<AtomicUsize>,
+    events: mpsc::UnboundedSender<Event>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Queue {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            match self.queue.blocking_recv() {
+                Some(piece) => {
+                    if self.depth.fetch_sub(1, Ordering::AcqRel) == PARSER_QUEUE / 2 {
+                        // The process is ending when nobody listens any more.
+                        let _ = self.events.send(Event::ParserHungry);
+                    }
+                    self.piece = piece;
+                    self.at = 0;
+                }
+                None => return Ok(0),
+            }
+        }
+        let count = into.len().min(self.piece.len() - self.at);
+        into[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+async fn connect(host: &str, port: u16, source: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "no address for this host");
+    for address in tokio::net::lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        if !source.is_empty() {
+            match source.parse() {
+                Ok(ip) => socket.bind(std::net::SocketAddr::new(ip, 0))?,
+                Err(_) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        "bad bind-source-addr",
+                    ));
+                }
+            }
+        }
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Reads piece by piece, each only after it has been told to go on.
+async fn read(
+    conn: Conn,
+    mut reader: OwnedReadHalf,
+    mut go: mpsc::Receiver<()>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    while go.recv().await.is_some() {
+        let mut bytes = Vec::with_capacity(READ_BYTES);
+        let result = reader.read_buf(&mut bytes).await.map(|_| bytes);
+        let ended = result.as_ref().map_or(true, Vec::is_empty);
+        if events.send(Event::Bytes(conn, result)).is_err() || ended {
+            return;
+        }
+    }
+}
+
+/// Writes what there is to write; the connection closes when the sender goes.
+async fn write(mut writer: OwnedWriteHalf, mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(bytes) = outgoing.recv().await {
+        if writer.write_all(&bytes).await.is_err() {
+            // The reader notices the end as well and reports it.
+            return;
+        }
+    }
+}
