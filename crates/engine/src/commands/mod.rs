@@ -13,6 +13,7 @@ pub mod keyspace;
 mod latency;
 pub mod lists;
 pub(crate) mod monitor;
+pub mod lists;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
@@ -45,6 +46,7 @@ pub static FAMILIES: &[Family] = &[
     keyspace::object::COMMANDS,
     keyspace::process::COMMANDS,
     keyspace::scan::COMMANDS,
+    lists::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
