@@ -9,8 +9,8 @@ pub mod connection;
 pub mod debug;
 pub mod introspect;
 mod latency;
-pub(crate) mod monitor;
 pub mod lists;
+pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod server;
@@ -24,6 +24,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     acl::COMMANDS,
+    client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
