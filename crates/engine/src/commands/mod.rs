@@ -14,6 +14,7 @@ mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod lists;
+pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
@@ -31,6 +32,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     acl::COMMANDS,
+    client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
