@@ -13,8 +13,6 @@ pub mod keyspace;
 mod latency;
 pub mod lists;
 pub(crate) mod monitor;
-pub mod lists;
-pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
@@ -39,8 +37,6 @@ pub static FAMILIES: &[Family] = &[
     hashes::COMMANDS,
     introspect::COMMANDS,
     latency::COMMANDS,
-    monitor::COMMANDS,
-    lists::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
@@ -49,6 +45,7 @@ pub static FAMILIES: &[Family] = &[
     keyspace::process::COMMANDS,
     keyspace::scan::COMMANDS,
     lists::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
