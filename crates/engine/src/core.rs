@@ -5,6 +5,7 @@ use crate::client::{ClientId, Clients};
 use crate::command::Registry;
 use crate::config::Config;
 use crate::host::{Clock, Host, Level};
+use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
 use crate::repl::Repl;
 use crate::slowlog::SlowLog;
@@ -141,6 +142,8 @@ pub struct Core {
     pub(crate) blocking: Blocking,
     /// Slow commands.
     pub slowlog: SlowLog,
+    /// Latency spikes by event.
+    pub latency: LatencyLog,
     /// MONITOR clients, in order.
     pub monitors: Vec<ClientId>,
     /// Both roles of replication.

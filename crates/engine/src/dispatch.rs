@@ -199,7 +199,9 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
         Loading::Serving if !flags.intersects(Flags::NO_ASYNC_LOADING) => {}
         Loading::Blocking | Loading::Serving => return Err(Error::LOADING),
     }
-    if x.client.flags.has(ClientFlags::REPLICA)
+    if x.client
+        .flags
+        .has(ClientFlags::REPLICA | ClientFlags::MONITOR)
         && (may_replicate || effective.intersects(Flags::READONLY))
         && !from_primary
     {
@@ -270,10 +272,6 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     let out_mark = x.out.len();
     let dirty_before = x.keys.dirty;
     let outer_mode = std::mem::take(&mut x.keys.effects.mode);
-    if !x.core.monitors.is_empty() && !meta.flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN))
-    {
-        crate::commands::server::feed_monitors(x, args);
-    }
     let result = handler(x, args);
     let failed = match result {
         Ok(()) => false,
@@ -283,6 +281,9 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
             true
         }
     };
+    if !x.core.monitors.is_empty() {
+        crate::commands::monitor::feed(x, args);
+    }
     if !x.keys.effects.expired.is_empty() {
         delete_expired(x.keys);
     }
@@ -315,6 +316,15 @@ fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args
     let threshold = x.core.config.slowlog_log_slower_than;
     if threshold >= 0 && usec >= threshold && !x.waits {
         slow(x, meta, usec, args);
+    }
+    let threshold_ms = x.core.config.latency_monitor_threshold;
+    if threshold_ms > 0 && usec / 1000 >= threshold_ms && !x.waits {
+        let event = if meta.flags.intersects(Flags::FAST) {
+            "fast-command"
+        } else {
+            "command"
+        };
+        x.core.latency.add(event, x.keys.now_ms / 1000, usec / 1000);
     }
 }
 

@@ -94,6 +94,7 @@ impl Engine {
                 pubsub: Default::default(),
                 blocking: Default::default(),
                 slowlog: Default::default(),
+                latency: Default::default(),
                 monitors: Vec::new(),
                 repl,
                 pause: None,
@@ -364,7 +365,8 @@ impl Engine {
     fn expiry_for_clients(&self) -> Expiry {
         if self.core.loading == Loading::Blocking {
             Expiry::Ignore
-        } else if self.core.repl.is_replica() {
+        } else if self.core.repl.is_replica() || self.core.pause.is_some() {
+            // While writes are held back no key may go: the DEL would be a write.
             Expiry::Hide
         } else {
             Expiry::Delete

@@ -161,6 +161,13 @@ fixed! {
     WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
     /// A number that must be 0 or 1.
     NOT_ZERO_OR_ONE = "ERR value is out of range, value must between 0 and 1";
+    // REPLICAOF
+    /// REPLICAOF in the middle of a failover.
+    REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
+    /// REPLICAOF on a replica's connection.
+    NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
+    /// REPLICAOF with a port that is none.
+    INVALID_PRIMARY_PORT = "ERR Invalid master port";
     // Keys, expiry, scans.
     /// EXPIRE with options that exclude each other.
     EXPIRE_NX_AND_OTHERS = "ERR NX and XX, GT or LT options at the same time are not compatible";
@@ -181,16 +188,35 @@ fixed! {
     /// The server could not be shut down, or somebody called it off.
     SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
     // REPLICAOF
-    /// REPLICAOF in the middle of a failover.
-    REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
-    /// REPLICAOF on a replica's connection.
-    NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
-    /// REPLICAOF with a port that is none.
-    INVALID_PRIMARY_PORT = "ERR Invalid master port";
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.
     UNBLOCKED_ROLE = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+    // Administration.
+    /// CONFIG REWRITE of a server that was started without a file.
+    NO_CONFIG_FILE = "ERR The server is running without a config file";
+    /// CLIENT KILL of an address nobody has.
+    NO_SUCH_CLIENT = "ERR No such client";
+    /// CLIENT KILL ID with something that is no number of a client.
+    CLIENT_ID = "ERR client-id should be greater than 0";
+    /// CLIENT LIST ID with something that is no number of a client.
+    INVALID_CLIENT_ID = "ERR Invalid client ID";
+    /// CLIENT KILL MAXAGE with something that is no number.
+    MAXAGE_NOT_AN_INTEGER = "ERR maxage is not an integer or out of range";
+    /// CLIENT KILL MAXAGE of nothing.
+    MAXAGE = "ERR maxage should be greater than 0";
+    /// CLIENT PAUSE with an unknown mode.
+    PAUSE_MODE = "ERR CLIENT PAUSE mode must be WRITE or ALL";
+    /// CLIENT UNBLOCK with an unknown reason.
+    UNBLOCK_REASON = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+    /// CLIENT CACHING without CLIENT TRACKING.
+    CACHING = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
+    /// CLIENT TRACKING ON is yet to come.
+    NO_TRACKING = "ERR Client tracking is not supported by this server";
+    /// SLOWLOG GET of less than all.
+    SLOWLOG_COUNT = "ERR count should be greater than or equal to -1";
+    /// MONITOR where nothing may block.
+    MONITOR_DENIED = "ERR MONITOR isn't allowed for DENY BLOCKING client";
     /// Too many connections.
     MAX_CLIENTS = "ERR max number of clients reached";
     /// Connections from elsewhere without a password.
@@ -232,7 +258,35 @@ fixed! {
     DEBUG_REWRITE = "ERR CONFIG-REWRITE-FORCE-ALL failed: Bad address";
 }
 
+// Hashes and sorted sets.
+fixed! {
+    /// HINCRBYFLOAT by an infinity.
+    NAN_OR_INFINITY = "ERR value is NaN or Infinity";
+    /// HRANDFIELD and ZRANDMEMBER with the one count that cannot be negated.
+    COUNT_TOO_LOW = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+    /// ZADD NX XX.
+    ZADD_NX_XX = "ERR XX and NX options at the same time are not compatible";
+    /// ZADD with two of GT, LT and NX.
+    ZADD_GT_LT_NX = "ERR GT, LT, and/or NX options at the same time are not compatible";
+    /// ZADD INCR with several members.
+    ZADD_INCR_PAIR = "ERR INCR option supports a single increment-element pair";
+    /// ZRANGE by rank with LIMIT.
+    ZRANGE_LIMIT = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
+    /// ZRANGE BYLEX WITHSCORES.
+    ZRANGE_LEX_SCORES = "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
+    /// ZUNION and friends with a weight that is no number.
+    WEIGHT_NOT_A_FLOAT = "ERR weight value is not a float";
+}
+
 impl Error {
+    /// ZUNION and friends without keys.
+    #[cold]
+    pub fn no_input_keys(command: &str) -> Self {
+        Error::Built(format!(
+            "ERR at least 1 input key is needed for '{command}' command"
+        ))
+    }
+
     /// A command nobody knows, with the start of its arguments.
     #[cold]
     pub fn unknown_command(args: &[&[u8]]) -> Self {
@@ -299,6 +353,53 @@ impl Error {
     #[cold]
     pub fn invalid_expire(command: &str) -> Self {
         Error::Built(format!("ERR invalid expire time in '{command}' command"))
+    }
+
+    /// CONFIG REWRITE has failed.
+    #[cold]
+    pub fn rewriting(reason: &str) -> Self {
+        Error::Built(format!("ERR Rewriting config file: {reason}"))
+    }
+
+    /// ACL CAT of a category nobody knows.
+    #[cold]
+    pub fn unknown_category(name: &[u8]) -> Self {
+        Error::Built(format!("ERR Unknown category '{}'", shown(name, 128)))
+    }
+
+    /// A type of client nobody knows.
+    #[cold]
+    pub fn client_type(name: &[u8]) -> Self {
+        Error::Built(format!("ERR Unknown client type '{}'", shown(name, 128)))
+    }
+
+    /// A user nobody knows.
+    #[cold]
+    pub fn no_such_user(name: &[u8]) -> Self {
+        Error::Built(format!("ERR No such user '{}'", shown(name, 128)))
+    }
+
+    /// CLIENT SETINFO of an attribute nobody knows.
+    #[cold]
+    pub fn client_info_option(name: &[u8]) -> Self {
+        Error::Built(format!("ERR Unrecognized option '{}'", shown(name, 128)))
+    }
+
+    /// CLIENT SETINFO with bytes that would break CLIENT LIST.
+    #[cold]
+    pub fn client_info_value(attribute: &str) -> Self {
+        Error::Built(format!(
+            "ERR {attribute} cannot contain spaces, newlines or special characters."
+        ))
+    }
+
+    /// LATENCY GRAPH of an event that never came.
+    #[cold]
+    pub fn no_samples(event: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR No samples available for event '{}'",
+            shown(event, 128)
+        ))
     }
 
     /// A text of our own making, starting with its code.

@@ -433,14 +433,6 @@ impl Keys {
         }
     }
 
-    /// The set at `key` and the random source, to pop members. Only for keys that are there and hold a set.
-    pub fn set_and_rng(&mut self, key: &[u8]) -> Option<(&mut Set, &mut Random)> {
-        match self.dbs[self.db].get_mut(key)?.into_value_mut() {
-            ValueMut::Set(set) => Some((set, &mut self.rng)),
-            _ => None,
-        }
-    }
-
     /// The list at `key`, made if there is none. The caller must add to it, or remove the key again.
     ///
     /// # Errors

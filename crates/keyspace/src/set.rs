@@ -200,6 +200,23 @@ impl Set {
         self.pop_random_with(rng, |member| member.to_vec())
     }
 
+    /// Keeps `count` random members and hands back the others: cheaper than popping them when few stay. What stays
+    /// is encoded as a small set again.
+    pub fn keep_random(&mut self, rng: &mut dyn Rng, count: usize, limits: &Limits) -> Set {
+        let mut kept = match &self.repr {
+            Repr::Intset(_) => Set::new(),
+            _ => Set {
+                repr: Repr::Listpack(Listpack::new()),
+            },
+        };
+        for _ in 0..count {
+            self.pop_random_with(rng, |member| {
+                member.with_bytes(|bytes| kept.add(bytes, limits))
+            });
+        }
+        std::mem::replace(self, kept)
+    }
+
     /// Turns any encoding into a table with room for `more` members.
     fn make_table(&mut self, more: usize) -> &mut Table<Member> {
         if !matches!(self.repr, Repr::Table(_)) {

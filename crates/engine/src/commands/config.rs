@@ -1,8 +1,170 @@
-//! CONFIG: what it takes to make the parameters take effect.
+//! CONFIG: reading and changing parameters, and what it takes to make them take effect.
 
-use crate::core::Core;
-use crate::keys::{Keys, LazyFree};
+use super::Family;
+use crate::config::{Access, Apply, Config, Param, ProtectedAction};
+use crate::core::{Core, Loading};
+use crate::error::{Error, Outcome};
+use crate::exec::{Args, Exec};
+use crate::host::{Host, Level};
+use crate::keys::{KeyStats, Keys, LazyFree};
 use keyspace::Limits;
+
+pub(super) static COMMANDS: Family = &[
+    ("config|get", get),
+    ("config|set", set),
+    ("config|resetstat", reset_stat),
+    ("config|rewrite", rewrite),
+    ("config|help", help),
+];
+
+/// `CONFIG GET parameter [parameter ...]`: names and glob patterns.
+///
+/// Reply: a map of names and values.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CONFIG GET (since 2.0.0, several since 7.0.0).
+fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let shown = x.core.config.show(&args[2..]);
+    x.out.map(shown.len());
+    for (name, value) in shown {
+        x.out.bulk(&name);
+        x.out.bulk(&value);
+    }
+    Ok(())
+}
+
+/// Hands changed parameters to the process.
+struct ToHost<'h>(&'h mut dyn Host);
+
+impl Apply for ToHost<'_> {
+    fn apply(&mut self, config: &Config, param: Param) -> Result<(), String> {
+        self.0.apply(config, param)
+    }
+}
+
+/// `CONFIG SET parameter value [parameter value ...]`: all or none.
+///
+/// Reply: OK.
+/// Errors: what is wrong with which parameter.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CONFIG SET (since 2.0.0, several since 7.0.0).
+fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let local = x.client.peer.loopback || x.client.peer.unix;
+    let access = Access {
+        protected: match x.core.config.enable_protected_configs {
+            ProtectedAction::Yes => true,
+            ProtectedAction::Local => local,
+            ProtectedAction::No => false,
+        },
+        loading: x.core.loading != Loading::No,
+    };
+    let changed = x
+        .core
+        .config
+        .change(&args[2..], access, &mut ToHost(&mut *x.core.host))
+        .map_err(|error| Error::built(error.to_string()))?;
+    take_over(x.keys, x.core);
+    for param in changed {
+        match param {
+            Param::Requirepass => password_changed(x),
+            Param::Maxmemory => warn_of_maxmemory(x),
+            _ => {}
+        }
+    }
+    x.keys.effects.recording = x.core.repl.records();
+    x.out.ok();
+    Ok(())
+}
+
+/// Without a password everybody is in; a new one counts for the next login only.
+fn password_changed(x: &mut Exec<'_>) {
+    if x.core.config.requirepass.as_bytes().is_empty() {
+        x.client.authenticated = true;
+        for client in x.core.clients.iter_mut() {
+            client.authenticated = true;
+        }
+    }
+}
+
+fn warn_of_maxmemory(x: &mut Exec<'_>) {
+    let used = x.core.host.used_memory() as u64;
+    let maxmemory = x.core.config.maxmemory;
+    if maxmemory > 0 && maxmemory < used {
+        x.core.log(
+            Level::Warning,
+            &format!(
+                "WARNING: the new maxmemory value set via CONFIG SET ({maxmemory}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy."
+            ),
+        );
+    }
+}
+
+/// `CONFIG RESETSTAT`: counters start from zero.
+///
+/// Reply: OK.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CONFIG RESETSTAT (since 2.0.0).
+fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    x.core.stats.reset();
+    x.core.repl.hub.reset_stats();
+    x.keys.stats = KeyStats::default();
+    x.out.ok();
+    Ok(())
+}
+
+/// `CONFIG REWRITE`: the configuration file says what is in force now.
+///
+/// Reply: OK.
+/// Errors: no file, or it cannot be written.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CONFIG REWRITE (since 2.8.0).
+fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    if x.core.host.facts().config_file.is_empty() {
+        return Err(Error::NO_CONFIG_FILE);
+    }
+    let written = x.core.host.read_config_file().and_then(|old| {
+        let users = [super::acl::default_user(&x.core.config)];
+        let text = crate::config::rewrite(&old, &x.core.config, &users);
+        x.core.host.write_config_file(&text)
+    });
+    match written {
+        Ok(()) => {
+            x.core
+                .log(Level::Notice, "CONFIG REWRITE executed with success.");
+            x.out.ok();
+            Ok(())
+        }
+        Err(reason) => {
+            x.core
+                .log(Level::Warning, &format!("CONFIG REWRITE failed: {reason}"));
+            Err(Error::rewriting(&reason))
+        }
+    }
+}
+
+/// `CONFIG HELP`.
+///
+/// Reply: lines of help.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CONFIG HELP (since 5.0.0).
+fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    x.reply_help(
+        "CONFIG",
+        &[
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+        ],
+    );
+    Ok(())
+}
 
 fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
@@ -32,4 +194,64 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
     core.slowlog.trim(size(core.config.slowlog_max_len));
     crate::cron::refresh_access_clock(keys, core);
     core.refresh_gate();
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    #[test]
+    fn parameters_are_set_together_and_take_effect() {
+        check(
+            r#"
+            > CONFIG GET timeout maxmemory
+            < 1) "timeout"
+            < 2) "0"
+            < 3) "maxmemory"
+            < 4) "0"
+            > CONFIG SET timeout 5 maxmemory x
+            < (error) ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value
+            > CONFIG GET timeout
+            < 1) "timeout"
+            < 2) "0"
+            > CONFIG SET notify-keyspace-events KEA hash-max-listpack-entries 1
+            < OK
+            > CONFIG GET notify-keyspace-events
+            < 1) "notify-keyspace-events"
+            < 2) "AKE"
+            1> SUBSCRIBE __keyevent@0__:set
+            < 1) "subscribe"
+            < 2) "__keyevent@0__:set"
+            < 3) (integer) 1
+            > SET a b
+            < OK
+            ~ SET a b
+            1< 1) "message"
+            1< 2) "__keyevent@0__:set"
+            1< 3) "a"
+            > CONFIG REWRITE
+            < (error) ERR The server is running without a config file
+            > CONFIG RESETSTAT
+            < OK
+            "#,
+        );
+    }
+
+    #[test]
+    fn a_password_counts_for_new_clients_until_it_is_taken_away() {
+        check(
+            r#"
+            > CONFIG SET requirepass secret
+            < OK
+            > PING
+            < PONG
+            1> PING
+            < (error) NOAUTH Authentication required.
+            > CONFIG SET requirepass ""
+            < OK
+            1> PING
+            < PONG
+            "#,
+        );
+    }
 }

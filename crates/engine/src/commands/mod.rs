@@ -2,27 +2,40 @@
 
 use crate::exec::Handler;
 
+mod latency;
+mod sampling;
+mod slowlog;
+
+pub(crate) mod acl;
 pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
 pub mod lists;
+pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
 pub mod server;
+pub mod sets;
 pub mod strings;
 pub mod transactions;
+pub mod zsets;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
 pub type Family = &'static [(&'static str, Handler)];
 
 /// Every family.
 pub static FAMILIES: &[Family] = &[
+    acl::COMMANDS,
+    client::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    hashes::COMMANDS,
     introspect::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
@@ -31,11 +44,16 @@ pub static FAMILIES: &[Family] = &[
     keyspace::object::COMMANDS,
     keyspace::process::COMMANDS,
     keyspace::scan::COMMANDS,
+    latency::COMMANDS,
     lists::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
+    slowlog::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
+    zsets::COMMANDS,
 ];
