@@ -4,6 +4,7 @@ mod kill;
 mod list;
 
 pub use list::describe;
+pub(crate) use list::memory_of;
 
 use super::Family;
 use crate::client::ClientFlags;

@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+mod info;
 pub mod introspect;
 mod latency;
 pub mod lists;
@@ -28,6 +29,7 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    info::COMMANDS,
     introspect::COMMANDS,
     latency::COMMANDS,
     monitor::COMMANDS,
