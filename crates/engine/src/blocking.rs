@@ -36,6 +36,8 @@ pub enum WaitFor {
         /// For WAITAOF: local syncs wanted.
         aof_local: Option<u64>,
     },
+    /// The end of the process, or the news that it will not come.
+    Shutdown,
 }
 
 /// A waiting client's state.

@@ -111,7 +111,7 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
     Flow::Done
 }
 
-fn write_error(core: &mut Core, out: &mut Reply, error: &Error) {
+pub(crate) fn write_error(core: &mut Core, out: &mut Reply, error: &Error) {
     core.stats.count_error(error.code());
     out.error(error.text().as_bytes());
 }
@@ -520,6 +520,7 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
             }
         }
         WaitFor::Replicas { .. } => core.blocking.waiting_replicas.push(id),
+        WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
         core.blocking.deadlines.insert((blocked.deadline_ms, id));
@@ -552,6 +553,7 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
             .blocking
             .waiting_replicas
             .retain(|waiting| *waiting != id),
+        WaitFor::Shutdown => {}
     }
     core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
     core.blocking.count -= 1;

@@ -161,6 +161,33 @@ fixed! {
     WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
     /// A number that must be 0 or 1.
     NOT_ZERO_OR_ONE = "ERR value is out of range, value must between 0 and 1";
+    // REPLICAOF
+    /// REPLICAOF in the middle of a failover.
+    REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
+    /// REPLICAOF on a replica's connection.
+    NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
+    /// REPLICAOF with a port that is none.
+    INVALID_PRIMARY_PORT = "ERR Invalid master port";
+    // Keys, expiry, scans.
+    /// EXPIRE with options that exclude each other.
+    EXPIRE_NX_AND_OTHERS = "ERR NX and XX, GT or LT options at the same time are not compatible";
+    /// EXPIRE with GT and LT.
+    EXPIRE_GT_AND_LT = "ERR GT and LT options at the same time are not compatible";
+    /// NOVALUES elsewhere.
+    SCAN_NO_VALUES = "ERR NOVALUES option can only be used in HSCAN";
+    /// NOSCORES elsewhere.
+    SCAN_NO_SCORES = "ERR NOSCORES option can only be used in ZSCAN";
+    /// SWAPDB's first argument is no number.
+    INVALID_FIRST_DB = "ERR invalid first DB index";
+    /// SWAPDB's second argument is no number.
+    INVALID_SECOND_DB = "ERR invalid second DB index";
+    /// SAVE could not write the file. The log says why.
+    SAVE_FAILED = "ERR";
+    /// SHUTDOWN ABORT while nothing is shutting down.
+    NO_SHUTDOWN = "ERR No shutdown in progress.";
+    /// The server could not be shut down, or somebody called it off.
+    SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
+    // REPLICAOF
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.
@@ -231,7 +258,35 @@ fixed! {
     DEBUG_REWRITE = "ERR CONFIG-REWRITE-FORCE-ALL failed: Bad address";
 }
 
+// Hashes and sorted sets.
+fixed! {
+    /// HINCRBYFLOAT by an infinity.
+    NAN_OR_INFINITY = "ERR value is NaN or Infinity";
+    /// HRANDFIELD and ZRANDMEMBER with the one count that cannot be negated.
+    COUNT_TOO_LOW = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+    /// ZADD NX XX.
+    ZADD_NX_XX = "ERR XX and NX options at the same time are not compatible";
+    /// ZADD with two of GT, LT and NX.
+    ZADD_GT_LT_NX = "ERR GT, LT, and/or NX options at the same time are not compatible";
+    /// ZADD INCR with several members.
+    ZADD_INCR_PAIR = "ERR INCR option supports a single increment-element pair";
+    /// ZRANGE by rank with LIMIT.
+    ZRANGE_LIMIT = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
+    /// ZRANGE BYLEX WITHSCORES.
+    ZRANGE_LEX_SCORES = "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
+    /// ZUNION and friends with a weight that is no number.
+    WEIGHT_NOT_A_FLOAT = "ERR weight value is not a float";
+}
+
 impl Error {
+    /// ZUNION and friends without keys.
+    #[cold]
+    pub fn no_input_keys(command: &str) -> Self {
+        Error::Built(format!(
+            "ERR at least 1 input key is needed for '{command}' command"
+        ))
+    }
+
     /// A command nobody knows, with the start of its arguments.
     #[cold]
     pub fn unknown_command(args: &[&[u8]]) -> Self {
@@ -274,6 +329,30 @@ impl Error {
         Error::Built(format!(
             "ERR wrong number of arguments for '{full_name}' command"
         ))
+    }
+
+    /// EXPIRE and friends with an option nobody knows.
+    #[cold]
+    pub fn unsupported_option(option: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR Unsupported option {}",
+            String::from_utf8_lossy(option)
+        ))
+    }
+
+    /// SCAN with a TYPE nobody knows.
+    #[cold]
+    pub fn unknown_type(name: &[u8]) -> Self {
+        Error::Built(format!(
+            "ERR unknown type name '{}'",
+            String::from_utf8_lossy(name)
+        ))
+    }
+
+    /// An expiry time beyond what the clock can tell.
+    #[cold]
+    pub fn invalid_expire(command: &str) -> Self {
+        Error::Built(format!("ERR invalid expire time in '{command}' command"))
     }
 
     /// CONFIG REWRITE has failed.

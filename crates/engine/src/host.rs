@@ -260,6 +260,12 @@ pub trait Host: Send {
     fn crash(&mut self, how: Crash);
     /// Starts the process anew (DEBUG RESTART).
     fn restart(&mut self, delay_ms: u64);
+    /// What the allocator has to say about itself (MEMORY MALLOC-STATS).
+    fn allocator_report(&self) -> String {
+        "Stats not supported for the current allocator".to_owned()
+    }
+    /// Has the allocator give back what it holds in reserve (MEMORY PURGE).
+    fn purge_allocator(&mut self) {}
     /// Unpredictable bytes for identities and marks.
     fn random_bytes(&mut self) -> [u8; 32];
 }

@@ -185,6 +185,17 @@ impl Keys {
     /// Looks a key up for a read: counts a hit or a miss, refreshes the access clock, hides an expired key.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, !self.no_touch)
+    }
+
+    /// As [`Self::read`], for commands that look at a key rather than use it (TYPE, TTL, EXISTS): the access clock stays.
+    #[inline]
+    pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, false)
+    }
+
+    #[inline]
+    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
         let Some(entry) = self.dbs[self.db].get(key) else {
             self.stats.misses += 1;
             if self.hooks & HOOK_EVENTS != 0 {
@@ -220,7 +231,7 @@ impl Keys {
             return None;
         }
         self.stats.hits += 1;
-        if !self.no_touch {
+        if refresh {
             touch(entry, self.access, &mut self.rng);
         }
         Some(entry)
@@ -419,14 +430,6 @@ impl Keys {
         match entry.into_value_mut() {
             ValueMut::List(list) => Ok(Some((list, &self.limits))),
             _ => Err(Error::WRONG_TYPE),
-        }
-    }
-
-    /// The set at `key` and the random source, to pop members. Only for keys that are there and hold a set.
-    pub fn set_and_rng(&mut self, key: &[u8]) -> Option<(&mut Set, &mut Random)> {
-        match self.dbs[self.db].get_mut(key)?.into_value_mut() {
-            ValueMut::Set(set) => Some((set, &mut self.rng)),
-            _ => None,
         }
     }
 

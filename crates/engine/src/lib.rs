@@ -23,6 +23,7 @@ pub mod host;
 pub mod keys;
 pub mod latency;
 pub mod link;
+pub mod longdouble;
 pub mod notify;
 pub mod number;
 pub mod pubsub;

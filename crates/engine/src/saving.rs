@@ -305,20 +305,6 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
             }
         }
         core.refresh_gate();
-    } else {
-        match (&end.failed, end.signal) {
-            (None, _) => core.log(
-                Level::Notice,
-                "Background RDB transfer terminated with success",
-            ),
-            (Some(_), Some(signal)) => {
-                core.log(
-                    Level::Warning,
-                    &format!("Background RDB transfer terminated by signal {signal}"),
-                );
-            }
-            (Some(_), None) => core.log(Level::Warning, "Background RDB transfer error"),
-        }
     }
     let result = match end.failed {
         Some(_) => SnapshotResult::Failed { signal: end.signal },

@@ -1,6 +1,9 @@
 //! SHUTDOWN and the signals that mean it: wait for replicas, save, end.
 
+use crate::blocking::WaitFor;
 use crate::core::Core;
+use crate::dispatch;
+use crate::error::Error;
 use crate::host::Level;
 use crate::keys::Keys;
 
@@ -26,8 +29,19 @@ pub struct Options {
     pub force: bool,
 }
 
-/// Starts shutting down. Returns true when the process will end now, false when it waits or has failed.
-pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> bool {
+/// How an attempt to shut down has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// The process ends now.
+    Ends,
+    /// Some replicas have yet to receive the rest of the stream.
+    Waits,
+    /// It goes on: saving failed.
+    Failed,
+}
+
+/// Starts shutting down.
+pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> Started {
     let lagging = core.repl.hub.lagging();
     let timeout_ms = i64::from(core.config.shutdown_timeout) * 1000;
     if !options.now && timeout_ms > 0 && !lagging.is_empty() && !core.repl.is_replica() {
@@ -52,9 +66,13 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> bool {
             until_ms: i64::MAX,
         });
         core.refresh_gate();
-        return false;
+        return Started::Waits;
     }
-    finish(keys, core, options.save, options.force)
+    if finish(keys, core, options.save, options.force) {
+        Started::Ends
+    } else {
+        Started::Failed
+    }
 }
 
 /// Looks whether a waiting shutdown can go on.
@@ -65,17 +83,33 @@ pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
         core.shutdown = None;
         if !finish(keys, core, pending.save, pending.force) {
             crate::cron::unpause(core);
+            refuse_waiting(keys, core);
         }
     }
 }
 
+/// Tells the clients that wait for the end that it does not come.
+fn refuse_waiting(keys: &mut Keys, core: &mut Core) {
+    let waits = |client: &&crate::Client| {
+        let blocked = client.blocked.as_deref();
+        blocked.is_some_and(|blocked| matches!(blocked.wait, WaitFor::Shutdown))
+    };
+    let waiting: Vec<_> = core.clients.iter().filter(waits).map(|c| c.id).collect();
+    for id in waiting {
+        dispatch::unblock_with(keys, core, id, |core, _, out| {
+            dispatch::write_error(core, out, &Error::SHUTDOWN_FAILED);
+        });
+    }
+}
+
 /// Calls a waiting shutdown off. False when none waits.
-pub fn abort(core: &mut Core) -> bool {
+pub fn abort(keys: &mut Keys, core: &mut Core) -> bool {
     if core.shutdown.take().is_none() {
         return false;
     }
     core.log(Level::Notice, "Shutdown manually aborted.");
     crate::cron::unpause(core);
+    refuse_waiting(keys, core);
     true
 }
 

@@ -192,7 +192,11 @@ impl Driver {
 /// line per line; `1< text` for what client 1 has been sent meanwhile; `~ command` for what was propagated (all of it:
 /// no `~` line asserts that nothing was); `+ ms` moves the clock.
 pub(crate) fn check(script: &str) {
-    let mut driver = Driver::new();
+    check_on(&mut Driver::new(), script);
+}
+
+/// As [`check`], on an engine prepared by the caller.
+pub(crate) fn check_on(driver: &mut Driver, script: &str) {
     let lines: Vec<&str> = script
         .lines()
         .map(str::trim)

@@ -4,12 +4,16 @@
 //! expire cycle and for evicting volatile keys. Nothing here looks at the clock: whether a key *has* expired is the
 //! caller's business.
 
+mod incoming;
+
 use std::ptr::NonNull;
 
 use crate::entry::{Alias, Entry};
 use crate::hashing::hash;
 use crate::table::{Resize, Stats, Table};
 use crate::{Rng, Type, Value, ValueMut};
+
+pub use incoming::{Conflict, Incoming};
 
 /// What becomes of a key's expiry time when its value is overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,42 +119,6 @@ impl Db {
             self.expires.insert_new(h, alias(entry));
         }
         entry
-    }
-
-    /// Inserts a key while loading; `None`, with nothing changed but the value dropped, if it is there already.
-    pub fn load(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) -> Option<&Entry> {
-        self.load_with(key, expire_at_ms, || Entry::new(key, expire_at_ms, value))
-    }
-
-    /// As [`Db::load`], for a string: the entry is the only allocation.
-    #[inline]
-    pub fn load_str(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        expire_at_ms: Option<i64>,
-    ) -> Option<&Entry> {
-        self.load_with(key, expire_at_ms, || {
-            Entry::new_str(key, expire_at_ms, value, StrHow::Detect)
-        })
-    }
-
-    #[inline]
-    fn load_with(
-        &mut self,
-        key: &[u8],
-        expire_at_ms: Option<i64>,
-        make: impl FnOnce() -> Entry,
-    ) -> Option<&Entry> {
-        let h = hash(key);
-        let (entry, created) = self.keys.find_or_insert_with(h, key, make);
-        if !created {
-            return None;
-        }
-        if expire_at_ms.is_some() {
-            self.expires.insert_new(h, alias(entry));
-        }
-        Some(entry)
     }
 
     /// The key's entry, created from `make` if absent; and whether it was created. One hash, one walk.

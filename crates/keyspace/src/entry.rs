@@ -295,6 +295,16 @@ impl Entry {
         self.take_value()
     }
 
+    /// A copy of the value, held the same way (COPY).
+    pub fn to_value(&self) -> Value {
+        match self.value() {
+            ValueRef::Str(StrRef::Bytes(bytes)) if self.encoding() == Encoding::Raw => {
+                Value::Str(Str::Raw(bytes.to_vec()))
+            }
+            value => value.to_value(),
+        }
+    }
+
     /// The key.
     #[inline]
     pub fn key(&self) -> &[u8] {

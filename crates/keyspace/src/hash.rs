@@ -25,6 +25,24 @@ pub struct Hash {
     repr: Repr,
 }
 
+impl Clone for Hash {
+    /// The same fields and values, held the same way.
+    fn clone(&self) -> Self {
+        let repr = match &self.repr {
+            Repr::Listpack(listpack) => Repr::Listpack(listpack.clone()),
+            Repr::Table(table) => {
+                let mut copy = Table::new();
+                copy.reserve(table.len());
+                for item in table.iter() {
+                    copy.insert_new(hash(item.field()), Field::new(item.field(), item.value()));
+                }
+                Repr::Table(copy)
+            }
+        };
+        Hash { repr }
+    }
+}
+
 impl Hash {
     /// An empty hash, held as a listpack.
     pub fn new() -> Self {

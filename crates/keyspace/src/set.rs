@@ -29,6 +29,25 @@ pub struct Set {
     repr: Repr,
 }
 
+impl Clone for Set {
+    /// The same members, held the same way.
+    fn clone(&self) -> Self {
+        let repr = match &self.repr {
+            Repr::Intset(intset) => Repr::Intset(intset.clone()),
+            Repr::Listpack(listpack) => Repr::Listpack(listpack.clone()),
+            Repr::Table(table) => {
+                let mut copy = Table::new();
+                copy.reserve(table.len());
+                for member in table.iter() {
+                    copy.insert_new(hash(member.bytes()), Member::new(member.bytes()));
+                }
+                Repr::Table(copy)
+            }
+        };
+        Set { repr }
+    }
+}
+
 impl Set {
     /// An empty set, held as an intset.
     pub fn new() -> Self {
@@ -179,6 +198,23 @@ impl Set {
     /// Removes a random member and returns it.
     pub fn pop_random(&mut self, rng: &mut dyn Rng) -> Option<Vec<u8>> {
         self.pop_random_with(rng, |member| member.to_vec())
+    }
+
+    /// Keeps `count` random members and hands back the others: cheaper than popping them when few stay. What stays
+    /// is encoded as a small set again.
+    pub fn keep_random(&mut self, rng: &mut dyn Rng, count: usize, limits: &Limits) -> Set {
+        let mut kept = match &self.repr {
+            Repr::Intset(_) => Set::new(),
+            _ => Set {
+                repr: Repr::Listpack(Listpack::new()),
+            },
+        };
+        for _ in 0..count {
+            self.pop_random_with(rng, |member| {
+                member.with_bytes(|bytes| kept.add(bytes, limits))
+            });
+        }
+        std::mem::replace(self, kept)
     }
 
     /// Turns any encoding into a table with room for `more` members.

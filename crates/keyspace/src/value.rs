@@ -191,6 +191,18 @@ impl ValueRef<'_> {
         }
     }
 
+    /// A copy of the value, held the same way; of a short `raw` string see [`crate::Entry::to_value`].
+    pub fn to_value(&self) -> Value {
+        match self {
+            ValueRef::Str(StrRef::Int(n)) => Value::Str(Str::Int(*n)),
+            ValueRef::Str(StrRef::Bytes(bytes)) => Value::Str(Str::Bytes(bytes.to_vec())),
+            ValueRef::List(list) => Value::List(Box::new((*list).clone())),
+            ValueRef::Set(set) => Value::Set(Box::new((*set).clone())),
+            ValueRef::Hash(hash) => Value::Hash(Box::new((*hash).clone())),
+            ValueRef::ZSet(zset) => Value::ZSet(Box::new((*zset).clone())),
+        }
+    }
+
     /// How the value is held. For strings prefer [`crate::Entry::encoding`], which also knows of short `raw` ones.
     pub fn encoding(&self) -> Encoding {
         match self {

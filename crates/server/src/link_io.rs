@@ -29,7 +29,6 @@ const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What reaches the task.
 enum Event {
-    Command(LinkCommand),
     Connected(Conn, io::Result<TcpStream>),
     /// Bytes of a connection; none when it has ended.
     Bytes(Conn, io::Result<Vec<u8>>),
@@ -77,32 +76,38 @@ enum Receiving {
 /// Serves the link until the process ends.
 pub(crate) async fn run(shared: Weak<Shared>, mut commands: mpsc::UnboundedReceiver<LinkCommand>) {
     let (events, mut inbox) = mpsc::unbounded_channel();
-    let forward = events.clone();
-    tokio::spawn(async move {
-        while let Some(command) = commands.recv().await {
-            if forward.send(Event::Command(command)).is_err() {
-                break;
-            }
-        }
-    });
+    let Some(first) = commands.recv().await else {
+        return;
+    };
     let mut link = LinkIo {
-        shared,
+        commands,
         events,
         lines: HashMap::new(),
         receiving: None,
         files: HashMap::new(),
         called_off: HashMap::new(),
     };
-    while let Some(event) = inbox.recv().await {
-        let Some(shared) = link.shared.upgrade() else {
-            return;
-        };
-        link.handle(&shared, event);
+    if let Some(shared) = shared.upgrade() {
+        link.command(&shared, first);
+    }
+    loop {
+        // Cancel-safe: what is not taken stays in its channel.
+        tokio::select! {
+            biased;
+            command = link.commands.recv() => match (command, shared.upgrade()) {
+                (Some(command), Some(shared)) => link.command(&shared, command),
+                _ => return,
+            },
+            event = inbox.recv() => match (event, shared.upgrade()) {
+                (Some(event), Some(shared)) => link.handle(&shared, event),
+                _ => return,
+            },
+        }
     }
 }
 
 struct LinkIo {
-    shared: Weak<Shared>,
+    commands: mpsc::UnboundedReceiver<LinkCommand>,
     events: mpsc::UnboundedSender<Event>,
     lines: HashMap<Channel, Line>,
     receiving: Option<Receiving>,
@@ -115,7 +120,6 @@ struct LinkIo {
 impl LinkIo {
     fn handle(&mut self, shared: &Arc<Shared>, event: Event) {
         match event {
-            Event::Command(command) => self.command(shared, command),
             Event::Connected(conn, Ok(stream)) => self.connected(shared, conn, stream),
             Event::Connected(conn, Err(error)) => {
                 shared
@@ -249,6 +253,10 @@ impl LinkIo {
         let mut fed = false;
         while !rest.is_empty() {
             let received = shared.engine.lock().link_received(conn, rest);
+            // A sink may have been opened by the very bytes in front of the payload: first things first.
+            while let Ok(command) = self.commands.try_recv() {
+                self.command(shared, command);
+            }
             if let Some(payload) = received.payload {
                 fed = true;
                 self.store(shared, &rest[payload]);

@@ -2,22 +2,29 @@
 
 use crate::exec::Handler;
 
+mod latency;
+mod sampling;
+mod slowlog;
+
 pub(crate) mod acl;
 pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
 mod info;
+pub mod hashes;
 pub mod introspect;
-mod latency;
+pub mod keyspace;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
+pub mod role;
 pub mod server;
-mod slowlog;
+pub mod sets;
 pub mod strings;
 pub mod transactions;
+pub mod zsets;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
 pub type Family = &'static [(&'static str, Handler)];
@@ -30,14 +37,25 @@ pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
+    hashes::COMMANDS,
     introspect::COMMANDS,
+    keyspace::databases::COMMANDS,
+    keyspace::expire::COMMANDS,
+    keyspace::keys::COMMANDS,
+    keyspace::memory::COMMANDS,
+    keyspace::object::COMMANDS,
+    keyspace::process::COMMANDS,
+    keyspace::scan::COMMANDS,
     latency::COMMANDS,
-    monitor::COMMANDS,
     lists::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
+    role::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
     slowlog::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
+    zsets::COMMANDS,
 ];

@@ -30,17 +30,18 @@ fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let out = &mut *x.out;
     let repl = &x.core.repl;
     if repl.is_replica() {
-        let primary = x.core.config.replicaof.as_ref();
+        let link = repl.link.as_ref().map(|side| &side.link);
+        let (host, port) = link.and_then(|link| link.target()).unwrap_or(("", 0));
+        let state = link.map_or("none", |link| link.state().as_str());
         out.array(5);
         out.bulk(b"slave");
-        out.bulk(primary.map_or(&b""[..], |primary| primary.host.as_bytes()));
-        out.int(primary.map_or(0, |primary| i64::from(primary.port)));
-        out.bulk(if repl.link_is_up() {
-            b"connected"
-        } else {
-            b"connect"
-        });
-        out.int(repl.offset() as i64);
+        out.bulk(host.as_bytes());
+        out.int(i64::from(port));
+        out.bulk(state.as_bytes());
+        out.int(
+            link.and_then(|link| link.position())
+                .map_or(-1, |(_, applied)| applied as i64),
+        );
         return Ok(());
     }
     let rows = repl.hub.role_rows();

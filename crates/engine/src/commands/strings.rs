@@ -4,6 +4,7 @@ use super::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::{Expiry, Keys};
+use crate::longdouble::LongDouble;
 use crate::notify::Event;
 use crate::number;
 use keyspace::{StrHow, StrRef, Ttl};
@@ -34,6 +35,7 @@ pub(super) static COMMANDS: Family = &[
     ("decr", |x, args| add(x, args, -1)),
     ("incrby", incrby),
     ("decrby", decrby),
+    ("incrbyfloat", incrbyfloat),
 ];
 
 const SET: Event = Event::string("set");
@@ -513,6 +515,35 @@ fn decrby(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .checked_neg()
         .ok_or(Error::DECR_OVERFLOW)?;
     add(x, args, by)
+}
+
+/// `INCRBYFLOAT key increment`.
+///
+/// Reply: the new number as a bulk string.
+/// Errors: WRONGTYPE, not a float (either of them), NaN or infinity.
+/// Propagates: `SET key number KEEPTTL`, so that no machine computes it differently.
+/// Source: Valkey command reference, INCRBYFLOAT (since 2.6.0).
+fn incrbyfloat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let key = args[1];
+    let old = match x.keys.write(key) {
+        None => Some(LongDouble::from_i64(0)),
+        Some(entry) => match entry.entry().value() {
+            keyspace::ValueRef::Str(StrRef::Int(number)) => Some(LongDouble::from_i64(number)),
+            keyspace::ValueRef::Str(StrRef::Bytes(bytes)) => LongDouble::parse(bytes),
+            _ => return Err(Error::WRONG_TYPE),
+        },
+    };
+    let (Some(old), Some(by)) = (old, LongDouble::parse(args[2])) else {
+        return Err(Error::NOT_A_FLOAT);
+    };
+    let new = old.checked_add(by).ok_or(Error::INCR_NAN_OR_INFINITY)?;
+    let mut text = Vec::new();
+    new.print(&mut text);
+    x.keys.set_string(key, &text, Ttl::Keep, StrHow::Bytes);
+    x.keys.changed(key, Event::string("incrbyfloat"), 1);
+    x.out.bulk(&text);
+    x.propagate_as(&[b"SET", key, &text, b"KEEPTTL"]);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! Making a dataset from a snapshot.
 
-use super::{
-    Conflict, LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key,
-};
+use super::{LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key};
 use crate::keys::{AccessClock, is_past};
 use keyspace::list::OwnedNode;
-use keyspace::{Db, Hash, Limits, List, Set, Str, Value, ZSet, zset};
+use keyspace::{Db, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
 use packed::{IntBuf, Intset, Listpack};
 use rdb::{
     Accept, Checksum, Event, KeyHead, Kind, Reader, ReaderOptions, Text, ValueSink, ValueType,
@@ -56,6 +54,7 @@ pub fn load_from<R: Read>(
     let mut loader = Loader {
         options,
         loaded,
+        incoming: Incoming::new(options.conflict),
         replication: (None, None, None),
         db: 0,
         told_at: 0,
@@ -75,6 +74,7 @@ pub fn load_from<R: Read>(
             event => loader.between_keys(reader.offset(), event)?,
         }
     }
+    loader.flush(reader.offset())?;
     Ok(loader.finish(reader.offset()))
 }
 
@@ -93,6 +93,8 @@ impl LoadOptions {
 struct Loader<'a> {
     options: &'a LoadOptions,
     loaded: Loaded,
+    /// Keys on their way into the database under way.
+    incoming: Incoming,
     /// Replication id, offset and stream database, as they come.
     replication: (Option<String>, Option<u64>, Option<i64>),
     db: usize,
@@ -113,20 +115,23 @@ impl Loader<'_> {
             .expire_at_ms
             .is_some_and(|at| !options.keep_expired && is_past(at, options.now_ms));
         let db = &mut self.loaded.dbs[self.db];
-        let entry = if head.type_ == ValueType::String {
+        let clock = clock(options.access, &head);
+        let at = head.expire_at_ms;
+        let done = if head.type_ == ValueType::String {
             let text = reader.string()?;
             if expired {
                 self.loaded.keys_expired += 1;
                 return Ok(());
             }
-            if options.conflict == Conflict::Replace {
-                db.remove(key);
-            }
             match text {
-                Text::Borrowed(bytes) => db.load_str(key, bytes, head.expire_at_ms),
-                Text::Int(number) => db.load(key, Value::Str(Str::Int(number)), head.expire_at_ms),
+                Text::Borrowed(bytes) => self.incoming.push_str(db, key, bytes, at, clock),
+                Text::Int(number) => {
+                    let value = Value::Str(Str::Int(number));
+                    self.incoming.push(db, key, value, at, clock)
+                }
                 Text::Owned(bytes) => {
-                    db.load(key, Value::Str(Str::Bytes(bytes)), head.expire_at_ms)
+                    let value = Value::Str(Str::Bytes(bytes));
+                    self.incoming.push(db, key, value, at, clock)
                 }
             }
         } else {
@@ -138,21 +143,17 @@ impl Loader<'_> {
                 self.loaded.keys_expired += 1;
                 return Ok(());
             }
-            if options.conflict == Conflict::Replace {
-                db.remove(key);
-            }
-            db.load(key, value, head.expire_at_ms)
+            self.incoming.push(db, key, value, at, clock)
         };
-        let Some(entry) = entry else {
-            return Err(LoadError::DuplicateKey {
-                offset: reader.offset(),
-                key: key.to_vec(),
-                db: self.db,
-            });
-        };
-        entry.set_clock(clock(options.access, &head));
         self.loaded.keys_loaded += 1;
-        Ok(())
+        done.map_err(|entry| duplicate(reader.offset(), &entry, self.db))
+    }
+
+    /// Lets the keys under way arrive.
+    fn flush(&mut self, offset: u64) -> Result<(), LoadError> {
+        self.incoming
+            .flush(&mut self.loaded.dbs[self.db])
+            .map_err(|entry| duplicate(offset, &entry, self.db))
     }
 
     #[inline]
@@ -181,6 +182,7 @@ impl Loader<'_> {
 
     #[cold]
     fn between_keys(&mut self, offset: u64, event: Event) -> Result<(), LoadError> {
+        self.flush(offset)?;
         match event {
             Event::SelectDb(index) => {
                 let have = self.loaded.dbs.len();
@@ -237,6 +239,15 @@ impl Loader<'_> {
         }
         self.loaded.bytes = bytes;
         self.loaded
+    }
+}
+
+#[cold]
+fn duplicate(offset: u64, entry: &Entry, db: usize) -> LoadError {
+    LoadError::DuplicateKey {
+        offset,
+        key: entry.key().to_vec(),
+        db,
     }
 }
 

@@ -7,6 +7,7 @@
 //! Source: the files of Valkey 8.0.1, with which those written here agree byte by byte but for the order of keys.
 
 use crate::keys::AccessClock;
+pub use keyspace::Conflict;
 use keyspace::{Db, Limits};
 use std::time::Duration;
 
@@ -114,15 +115,6 @@ impl LoadOptions {
             conflict: Conflict::Refuse,
         }
     }
-}
-
-/// What happens to a key that is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conflict {
-    /// The snapshot is refused: in a file of its own making no key comes twice.
-    Refuse,
-    /// The key takes the value of the snapshot (DEBUG RELOAD MERGE).
-    Replace,
 }
 
 /// A dataset made from a snapshot.

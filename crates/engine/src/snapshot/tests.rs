@@ -126,7 +126,7 @@ fn a_key_that_comes_twice_is_refused_or_replaces_the_first() {
     let error = loaded(&bytes).unwrap_err().to_string();
     assert_eq!(
         error,
-        "Internal error in RDB reading offset 21, function at load -> RDB has duplicated key 'k' in DB 0"
+        "Internal error in RDB reading offset 22, function at load -> RDB has duplicated key 'k' in DB 0"
     );
     let merge = LoadOptions {
         conflict: Conflict::Replace,

@@ -49,6 +49,24 @@ pub struct ZSet {
     repr: Repr,
 }
 
+impl Clone for ZSet {
+    /// The same members and scores, held the same way.
+    fn clone(&self) -> Self {
+        let repr = match &self.repr {
+            Repr::Pack(pack) => Repr::Pack(pack.clone()),
+            Repr::Index(index) => {
+                let mut copy = Index::with_capacity(index.len());
+                for (member, score) in index.ascending(0) {
+                    copy.insert_unordered(member, score);
+                }
+                copy.sort();
+                Repr::Index(Box::new(copy))
+            }
+        };
+        ZSet { repr }
+    }
+}
+
 impl ZSet {
     /// An empty sorted set, held as a listpack.
     pub fn new() -> Self {

@@ -18,7 +18,7 @@ fn read_score(element: Element<'_>) -> Option<f64> {
 }
 
 /// An ordered listpack. Invariant: pairs of distinct members and scores that are numbers, ordered by (score, member).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pack(Listpack);
 
 impl Pack {

@@ -6,7 +6,7 @@ use crate::exec::Exec;
 use crate::host::Level;
 use crate::number;
 use crate::saving;
-use crate::snapshot::Conflict;
+use keyspace::{Conflict, Incoming};
 
 /// Keys that POPULATE makes room for at once.
 const POPULATE_RESERVE_MAX: usize = 1 << 24;
@@ -40,6 +40,7 @@ pub(super) fn populate(x: &mut Exec<'_>, count: &[u8], rest: &[&[u8]]) -> Outcom
     let room = usize::try_from(count).unwrap_or(usize::MAX);
     db.reserve(db.len() + room.min(POPULATE_RESERVE_MAX), 0);
     let clock = x.keys.access.fresh();
+    let mut incoming = Incoming::new(Conflict::Refuse);
     let mut key = [prefix, b":"].concat();
     let stem = key.len();
     let mut value = Vec::new();
@@ -55,12 +56,16 @@ pub(super) fn populate(x: &mut Exec<'_>, count: &[u8], rest: &[&[u8]]) -> Outcom
             value.resize(size, 0);
         }
         x.keys.expire_now(db_index, &key);
-        if let Some(entry) = x.keys.dbs[db_index].load_str(&key, &value, None) {
-            entry.set_clock(clock);
-            x.keys.touch_watchers(db_index, &key);
-            x.keys.signal_ready(db_index, &key);
+        if x.keys.current().contains(&key) {
+            continue;
         }
+        let done = incoming.push_str(&mut x.keys.dbs[db_index], &key, &value, None, clock);
+        debug_assert!(done.is_ok(), "keys that are there are passed over");
+        x.keys.touch_watchers(db_index, &key);
+        x.keys.signal_ready(db_index, &key);
     }
+    let done = incoming.flush(&mut x.keys.dbs[db_index]);
+    debug_assert!(done.is_ok(), "keys that are there are passed over");
     x.out.ok();
     Ok(())
 }

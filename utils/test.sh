@@ -1,0 +1,27 @@
+#!/bin/sh
+# Everything: installs what is missing, then format, lints, tests of every crate, the Tcl suite on our binary and the same
+# suite on the reference. Ends with a failure if anything failed.
+set -eu
+cd "$(dirname "$0")/.."
+
+failed=0
+step() {
+    name=$1
+    shift
+    printf '\n=== %s\n' "$name"
+    if "$@"; then
+        printf -- '--- %s: ok\n' "$name"
+    else
+        printf -- '--- %s: FAILED\n' "$name"
+        failed=1
+    fi
+}
+
+utils/install-deps.sh
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
+step "crate tests" cargo test --workspace --quiet
+step "release build" cargo build --release --quiet
+step "Tcl suite on our server" ./runtest --quiet --clients 4
+step "Tcl suite on the reference" ./runtest --quiet --clients 4 --server-bin "$(command -v valkey-server)"
+exit "$failed"
