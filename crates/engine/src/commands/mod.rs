@@ -11,6 +11,7 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+mod info;
 pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
@@ -35,6 +36,7 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    info::COMMANDS,
     hashes::COMMANDS,
     introspect::COMMANDS,
     keyspace::databases::COMMANDS,
