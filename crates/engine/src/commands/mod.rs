@@ -13,8 +13,6 @@ pub mod keyspace;
 mod latency;
 pub mod lists;
 pub(crate) mod monitor;
-pub mod lists;
-pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
@@ -40,7 +38,6 @@ pub static FAMILIES: &[Family] = &[
     introspect::COMMANDS,
     latency::COMMANDS,
     monitor::COMMANDS,
-    lists::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
