@@ -15,6 +15,7 @@ mod info;
 pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
+mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
@@ -39,6 +40,8 @@ pub static FAMILIES: &[Family] = &[
     info::COMMANDS,
     hashes::COMMANDS,
     introspect::COMMANDS,
+    latency::COMMANDS,
+    monitor::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
