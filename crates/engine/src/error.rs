@@ -188,12 +188,6 @@ fixed! {
     /// The server could not be shut down, or somebody called it off.
     SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
     // REPLICAOF
-    /// REPLICAOF in the middle of a failover.
-    REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
-    /// REPLICAOF on a replica's connection.
-    NOT_FOR_REPLICAS = "ERR Command is not valid when client is a replica.";
-    /// REPLICAOF with a port that is none.
-    INVALID_PRIMARY_PORT = "ERR Invalid master port";
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.
