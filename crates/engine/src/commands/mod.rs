@@ -2,6 +2,7 @@
 
 use crate::exec::Handler;
 
+mod info;
 mod latency;
 mod sampling;
 mod slowlog;
@@ -11,11 +12,9 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
-mod info;
 pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
-mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
@@ -37,11 +36,9 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
-    info::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
     introspect::COMMANDS,
-    latency::COMMANDS,
-    monitor::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
