@@ -220,7 +220,7 @@ proc start_server {options {code undefined}} {
 proc servers::settings {options} {
     set settings {
         config default.conf overrides {} config_lines {} omit {} args {} tags {}
-        keep_persistence false wait_ready true crash_ok false
+        keep_persistence false wait_ready true crash_ok false server main
     }
     foreach {key value} $options {
         if {![dict exists $settings $key]} {
@@ -288,7 +288,7 @@ proc servers::launch {server wait_ready} {
     set back [pwd]
     cd [dict get $server home]
     set status [catch {
-        exec {*}[command] [dict get $server config_file] {*}[dict get $server args] \
+        exec [dict get $server program] [dict get $server config_file] {*}[dict get $server args] \
             </dev/null >>$stdout 2>>$stderr &
     } pid failure]
     cd $back
@@ -305,8 +305,18 @@ proc servers::launch {server wait_ready} {
     return $server
 }
 
-proc servers::command {} {
-    list $::VALKEY_SERVER_BIN
+# The program behind a name: `main`, `other` (--other-server-bin), or a path.
+proc servers::program {name} {
+    switch -- $name {
+        main { return $::VALKEY_SERVER_BIN }
+        other {
+            if {$::other_server_bin eq ""} {
+                error "`server other` needs --other-server-bin (tag the block needs:other-server)"
+            }
+            return $::other_server_bin
+        }
+        default { return $name }
+    }
 }
 
 proc servers::log_size {path} {
@@ -426,7 +436,7 @@ proc servers::create {settings} {
             config $config config_file [file join $home valkey.conf] \
             stdout [file join $home stdout] stderr [file join $home stderr] \
             unixsocket [expr {[dict exists $config unixsocket] ? [string trim [dict get $config unixsocket] \"] : ""}] \
-            home $home args [dict get $settings args] crash_ok [dict get $settings crash_ok]]
+            home $home program [program [dict get $settings server]] args [dict get $settings args] crash_ok [dict get $settings crash_ok]]
         set ::last_port_attempted [dict get $server port]
         if {![catch {launch $server [dict get $settings wait_ready]} result failure]} {
             return $result
@@ -454,6 +464,7 @@ proc servers::run {settings code level} {
     catch {[dict get $server client] close}
     if {$depth == 1} {
         replstream::close_all
+        wire_close_all
     }
     set problem [stop $server]
     if {![string is true -strict [dict get $settings keep_persistence]] && $status != 1} {

@@ -107,6 +107,9 @@ proc tags::reason {list {code ""}} {
         if {$tag eq "needs:root" && $::tcl_platform(user) ne "root"} {
             return "Needs root"
         }
+        if {$tag eq "needs:other-server" && $::other_server_bin eq ""} {
+            return "Needs --other-server-bin"
+        }
         if {$tag eq "needs:linux" && $::tcl_platform(os) ne "Linux"} {
             return "Needs Linux"
         }

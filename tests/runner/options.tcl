@@ -22,6 +22,7 @@ namespace eval options {
         {--list-tags {} action 0 "print the known tags, their uses and meaning, and exit"}
         {--help {} action 0 "print this text and exit"}
         {--server-bin PATH value {} "server under test (default: VALKEY_BIN_DIR, target/release, target/fast, target/debug, PATH)"}
+        {--other-server-bin PATH value {} "a second server, for `start_server {server other}` and needs:other-server"}
         {--bin-dir DIR value {} "directory with the server and its tools"}
         {--peer {} flag 0 "treat the server as a foreign one: leave peer:skip tests out"}
         {--ours {} flag 0 "treat the server as ours, wherever it lies"}
@@ -135,6 +136,16 @@ proc options::settle {result} {
             }
         }
         close $channel
+    }
+    set other [dict get $result other_server_bin]
+    if {$other ne ""} {
+        if {![string match */* $other]} {
+            set other [lindex [auto_execok $other] 0]
+        }
+        if {![file executable $other]} {
+            fail "--other-server-bin: '$other' is no program"
+        }
+        dict set result other_server_bin [file normalize $other]
     }
     dict set result external [expr {[dict get $result host] ne ""}]
     if {[dict get $result external] || [dict get $result stop] || [dict get $result wait_server]} {

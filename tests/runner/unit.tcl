@@ -26,7 +26,7 @@ proc unit::main {run jobfile} {
     variable round [dict get $job round]
     globals $settings
     ::harness::load lib portrange tags cases diff expect waits ports resp logs server external \
-        info processes replication data load aof tools pubsub breakpoint
+        info processes replication wire data load aof tools pubsub breakpoint
     foreach optional {cluster slots modes} {
         if {[file exists [file join $::harness::tests_dir lib $optional.tcl]]} {
             ::harness::load lib $optional
@@ -95,6 +95,7 @@ proc unit::globals {settings} {
     set ::port [dict get $options port]
     set ::user [dict get $options user]
     set ::pass [dict get $options pass]
+    set ::other_server_bin [dict get $options other_server_bin]
     set ::global_config [dict get $options config]
     set ::denytags {}
     set ::allowtags {}

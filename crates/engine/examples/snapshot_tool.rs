@@ -2,6 +2,11 @@
 //!
 //! For comparing with the reference by digest, and for measuring: it prints the processor time of both steps.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool at the rim: it measures, so it reads clocks"
+)]
+
 use engine::digest::Digest;
 use engine::snapshot::{Filter, LoadOptions, SaveInfo, load, write};
 use std::fs::File;

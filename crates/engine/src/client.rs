@@ -55,6 +55,8 @@ impl ClientFlags {
     pub const PAUSED: u32 = 1 << 18;
     /// A snapshot channel that is kept for the grace period.
     pub const PROTECTED: u32 = 1 << 19;
+    /// CLIENT CAPA REDIRECT: follows redirections without cluster mode.
+    pub const CAN_REDIRECT: u32 = 1 << 20;
 
     /// True when any of `bits` is set.
     #[inline]

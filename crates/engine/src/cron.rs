@@ -1,7 +1,7 @@
 //! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
 
 use crate::blocking::OnTimeout;
-use crate::client::ClientFlags;
+use crate::client::{Client, ClientFlags};
 use crate::config::MaxmemoryPolicy;
 use crate::core::Core;
 use crate::dispatch;
@@ -83,14 +83,7 @@ impl Engine {
             }
             // Removed here as well: a client that has vanished must not keep the loop going.
             self.core.blocking.deadlines.remove(&(deadline, id));
-            dispatch::unblock_with(&mut self.keys, &mut self.core, id, |core, client, out| {
-                match client.blocked.as_deref().map(|blocked| &blocked.on_timeout) {
-                    Some(OnTimeout::NullArray) => out.null_array(),
-                    Some(OnTimeout::Null) => out.null(),
-                    Some(OnTimeout::Acknowledged) => crate::repl::acknowledged(core, client, out),
-                    None => {}
-                }
-            });
+            dispatch::unblock_with(&mut self.keys, &mut self.core, id, reply_timeout);
         }
     }
 
@@ -242,6 +235,16 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Replies to a waiting client as if its time were up.
+pub(crate) fn reply_timeout(core: &mut Core, client: &Client, out: &mut resp::Reply) {
+    match client.blocked.as_deref().map(|blocked| &blocked.on_timeout) {
+        Some(OnTimeout::NullArray) => out.null_array(),
+        Some(OnTimeout::Null) => out.null(),
+        Some(OnTimeout::Acknowledged) => crate::repl::acknowledged(core, client, out),
+        None => {}
     }
 }
 

@@ -180,7 +180,12 @@ fn carry_out(
         },
         Action::StartSnapshot(job) => start(keys, core, job, running.map(|r| &*r.client)),
         Action::KillSnapshot(_) => kill_snapshot(core),
-        Action::SendFile { client, header } => core.host.send_dump(client.0, header),
+        Action::SendFile { client, header } => {
+            core.host.send_dump(client.0, header);
+            if let Some(client) = core.clients.get_mut(client.0) {
+                client.attention.raise();
+            }
+        }
         Action::StreamTo(client) | Action::Wake(client) => match Running::of(running, client.0) {
             Some(running) => running.client.attention.raise(),
             None => {

@@ -64,6 +64,12 @@ impl Reply {
         self.buffer.len()
     }
 
+    /// Bytes the buffer has room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// True when nothing has been encoded.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -2,6 +2,11 @@
 
 use crate::exec::Handler;
 
+mod info;
+mod latency;
+mod sampling;
+mod slowlog;
+
 pub(crate) mod acl;
 pub mod client;
 pub mod config;
@@ -10,16 +15,13 @@ pub mod debug;
 pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
-mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
-mod sampling;
 pub mod server;
 pub mod sets;
-mod slowlog;
 pub mod strings;
 pub mod transactions;
 pub mod zsets;
@@ -30,14 +32,13 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     acl::COMMANDS,
+    client::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
     introspect::COMMANDS,
-    latency::COMMANDS,
-    monitor::COMMANDS,
-    lists::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
@@ -45,6 +46,9 @@ pub static FAMILIES: &[Family] = &[
     keyspace::object::COMMANDS,
     keyspace::process::COMMANDS,
     keyspace::scan::COMMANDS,
+    latency::COMMANDS,
+    lists::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,

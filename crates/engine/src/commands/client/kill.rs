@@ -1,0 +1,102 @@
+//! CLIENT KILL: connections are closed by address, number, type, user or age.
+
+use super::list::{Type, is_going};
+use crate::client::{Client, ClientFlags, ClientId};
+use crate::error::{Error, Outcome};
+use crate::exec::{Args, Exec};
+
+/// Which clients to close: all conditions that are given must hold.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<ClientId>,
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    kind: Option<Type>,
+    max_age_ms: Option<i64>,
+}
+
+impl Filter<'_> {
+    fn takes(&self, client: &Client, now_ms: i64) -> bool {
+        self.id.is_none_or(|id| id == client.id)
+            && self
+                .addr
+                .is_none_or(|addr| addr == client.peer.addr.as_bytes())
+            && self
+                .laddr
+                .is_none_or(|laddr| laddr == client.peer.laddr.as_bytes())
+            && self.kind.is_none_or(|kind| kind == Type::of(client))
+            && self
+                .max_age_ms
+                .is_none_or(|age| now_ms - client.created_ms >= age)
+            && !is_going(client)
+    }
+}
+
+/// `CLIENT KILL addr`, or `CLIENT KILL filter value [filter value ...]` with ID, ADDR, LADDR, TYPE, USER, MAXAGE, SKIPME.
+///
+/// Reply: OK, or the number of connections closed.
+/// Errors: nobody has the address; syntax; a value that is none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CLIENT KILL (since 2.4.0).
+pub(super) fn kill(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    if let [_, _, addr] = args {
+        let filter = Filter {
+            addr: Some(addr),
+            ..Filter::default()
+        };
+        if close(x, &filter, false) == 0 {
+            return Err(Error::NO_SUCH_CLIENT);
+        }
+        x.out.ok();
+        return Ok(());
+    }
+    let (pairs, rest) = args[2..].as_chunks::<2>();
+    let mut filter = Filter::default();
+    let mut skip_me = true;
+    for [option, value] in pairs {
+        match option.to_ascii_lowercase().as_slice() {
+            b"id" => {
+                let id = resp::parse_i64(value).filter(|id| *id > 0);
+                filter.id = Some(id.ok_or(Error::CLIENT_ID)? as u64);
+            }
+            b"maxage" => {
+                let age = resp::parse_i64(value).ok_or(Error::MAXAGE_NOT_AN_INTEGER)?;
+                if age <= 0 {
+                    return Err(Error::MAXAGE);
+                }
+                filter.max_age_ms = Some(age.saturating_mul(1000));
+            }
+            b"type" => filter.kind = Some(Type::parse(value)?),
+            b"addr" => filter.addr = Some(value),
+            b"laddr" => filter.laddr = Some(value),
+            b"user" if *value == b"default" => {}
+            b"user" => return Err(Error::no_such_user(value)),
+            b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
+            b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
+            _ => return Err(Error::SYNTAX),
+        }
+    }
+    if !rest.is_empty() {
+        return Err(Error::SYNTAX);
+    }
+    let closed = close(x, &filter, skip_me);
+    x.out.uint(closed);
+    Ok(())
+}
+
+/// Closes; the asking client itself once it has its reply.
+fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
+    let now_ms = x.now_ms();
+    let mut closed = 0;
+    for client in x.core.clients.iter_mut() {
+        if filter.takes(client, now_ms) {
+            client.close_now();
+            closed += 1;
+        }
+    }
+    if !skip_me && filter.takes(x.client, now_ms) {
+        x.client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
+        closed += 1;
+    }
+    closed
+}

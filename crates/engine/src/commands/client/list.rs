@@ -1,0 +1,256 @@
+//! CLIENT LIST and INFO: connections as lines of text.
+
+use crate::client::{Client, ClientFlags, ClientId};
+use crate::core::Core;
+use crate::error::{Error, Outcome};
+use crate::exec::{Args, Exec};
+use resp::Protocol;
+use std::fmt::Write;
+
+/// What a connection is for, as TYPE filters name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    Normal,
+    Replica,
+    PubSub,
+    Primary,
+}
+
+impl Type {
+    /// The type of this name, old or new, in any case.
+    pub(super) fn parse(name: &[u8]) -> Result<Self, Error> {
+        Ok(match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Type::Normal,
+            b"slave" | b"replica" => Type::Replica,
+            b"pubsub" => Type::PubSub,
+            b"master" | b"primary" => Type::Primary,
+            _ => return Err(Error::client_type(name)),
+        })
+    }
+
+    /// The type of a client.
+    pub(super) fn of(client: &Client) -> Self {
+        if client.flags.has(ClientFlags::PRIMARY) {
+            Type::Primary
+        } else if client.flags.has(ClientFlags::REPLICA) {
+            Type::Replica
+        } else if client.flags.has(ClientFlags::PUBSUB) {
+            Type::PubSub
+        } else {
+            Type::Normal
+        }
+    }
+}
+
+/// True for clients that are gone but for their connection's task, which will soon learn of it. The snapshot channels
+/// that are kept on purpose are not.
+pub(super) fn is_going(client: &Client) -> bool {
+    client.flags.has(ClientFlags::CLOSE_NOW) && !client.flags.has(ClientFlags::PROTECTED)
+}
+
+/// `CLIENT INFO`.
+///
+/// Reply: the line of this connection.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CLIENT INFO (since 6.2.0).
+pub(super) fn info(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let mut line = row(x.core, x.client, Seen::own(x, args));
+    line.push('\n');
+    x.out.verbatim(*b"txt", line.as_bytes());
+    Ok(())
+}
+
+/// `CLIENT LIST [TYPE type | ID id [id ...]]`.
+///
+/// Reply: one line per connection, in the order of their numbers; with ID in the order asked for.
+/// Errors: syntax, an unknown type, an id that is none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, CLIENT LIST (since 2.4.0, TYPE since 5.0.0, ID since 6.2.0).
+pub(super) fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let own = Seen::own(x, args);
+    let ids: Vec<ClientId> = match args {
+        [_, _] => all(x, |_| true),
+        [_, _, option, name] if option.eq_ignore_ascii_case(b"type") => {
+            let wanted = Type::parse(name)?;
+            all(x, |client| Type::of(client) == wanted)
+        }
+        [_, _, option, ids @ ..] if option.eq_ignore_ascii_case(b"id") && !ids.is_empty() => ids
+            .iter()
+            .map(|id| resp::parse_i64(id).map(|id| id as u64))
+            .collect::<Option<_>>()
+            .ok_or(Error::INVALID_CLIENT_ID)?,
+        _ => return Err(Error::SYNTAX),
+    };
+    let mut text = String::with_capacity(ids.len() * 384);
+    for id in ids {
+        let line = if id == x.client.id {
+            row(x.core, x.client, own)
+        } else {
+            match x.core.clients.get(id) {
+                Some(client) if !is_going(client) => {
+                    row(x.core, client, Seen::other(client, own.now_ms))
+                }
+                _ => continue,
+            }
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    x.out.verbatim(*b"txt", text.as_bytes());
+    Ok(())
+}
+
+fn all(x: &Exec<'_>, wanted: impl Fn(&Client) -> bool) -> Vec<ClientId> {
+    let others = x.core.clients.iter().filter(|client| !is_going(client));
+    let mut ids: Vec<ClientId> = others
+        .chain(std::iter::once(&*x.client))
+        .filter(|client| wanted(client))
+        .map(|client| client.id)
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// A client with what only the rest of the engine knows about it.
+fn row(core: &Core, client: &Client, seen: Seen) -> String {
+    let pinned = core.repl.hub.memory_of(replication::ClientId(client.id));
+    line(client, false, seen, pinned)
+}
+
+/// What the client itself does not hold.
+#[derive(Clone, Copy)]
+struct Seen {
+    now_ms: i64,
+    /// Bytes of the running command's arguments.
+    arg_bytes: usize,
+    protocol: Protocol,
+}
+
+impl Seen {
+    /// Somebody else's line.
+    fn other(client: &Client, now_ms: i64) -> Self {
+        Seen {
+            now_ms,
+            arg_bytes: 0,
+            protocol: client.out.protocol,
+        }
+    }
+
+    /// The asking client's own line: its protocol is with its reply just now.
+    fn own(x: &Exec<'_>, args: Args<'_>) -> Self {
+        Seen {
+            now_ms: x.now_ms(),
+            arg_bytes: args.iter().map(|arg| arg.len()).sum(),
+            protocol: x.out.protocol,
+        }
+    }
+}
+
+/// The client as CLIENT LIST shows it, for the log: as of its last request.
+#[must_use]
+pub fn describe(client: &Client, hide_user_data: bool) -> String {
+    let seen = Seen::other(client, client.last_interaction_ms);
+    line(client, hide_user_data, seen, 0)
+}
+
+fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> String {
+    let Seen {
+        now_ms,
+        arg_bytes,
+        protocol,
+    } = seen;
+    let (subs, psubs, ssubs) = client.subscriptions.as_deref().map_or((0, 0, 0), |subs| {
+        (
+            subs.channels.len(),
+            subs.patterns.len(),
+            subs.shard_channels.len(),
+        )
+    });
+    let queued = match &client.transaction {
+        _ if !client.flags.has(ClientFlags::MULTI) => -1,
+        Some(transaction) => transaction.queue.len() as i64,
+        None => 0,
+    };
+    let multi_bytes = client.transaction.as_ref().map_or(0, |t| t.bytes);
+    let pending = client.output_bytes();
+    let memory = memory_of(client) + arg_bytes;
+    let shown = |secret: &[u8]| {
+        if hide_user_data {
+            "*redacted*".into()
+        } else {
+            String::from_utf8_lossy(secret).into_owned()
+        }
+    };
+    let mut line = String::with_capacity(384);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={subs} psub={psubs} ssub={ssubs} \
+         multi={queued} watch={} qbuf={} qbuf-free=0 argv-mem={arg_bytes} multi-mem={multi_bytes} rbs={} rbp={} \
+         obl={} oll=0 omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         tot-net-in={} tot-net-out={} tot-cmds={}",
+        client.id,
+        client.peer.addr,
+        client.peer.laddr,
+        client.peer.fd,
+        shown(&client.name),
+        (now_ms - client.created_ms).max(0) / 1000,
+        (now_ms - client.last_interaction_ms).max(0) / 1000,
+        flags(client),
+        client.db,
+        client.watching.len(),
+        client.query_bytes,
+        client.out.capacity(),
+        client.out.capacity(),
+        client.out.len(),
+        client.in_flight as u64 + pinned,
+        memory as u64 + pinned,
+        if pending > 0 { "rw" } else { "r" },
+        client.last_command.map_or("NULL", |meta| meta.full_name),
+        shown(b"default"),
+        if protocol == Protocol::V3 { 3 } else { 2 },
+        String::from_utf8_lossy(&client.lib_name),
+        String::from_utf8_lossy(&client.lib_ver),
+        client.net_in,
+        client.net_out,
+        client.commands,
+    );
+    line
+}
+
+/// Memory a client takes, in bytes.
+pub(crate) fn memory_of(client: &Client) -> usize {
+    std::mem::size_of::<Client>()
+        + client.out.capacity()
+        + client.in_flight
+        + client.query_bytes
+        + client.transaction.as_ref().map_or(0, |t| t.bytes)
+        + client.name.len()
+        + client.peer.addr.len()
+}
+
+/// One letter per fact, in the reference's order; `N` for none.
+fn flags(client: &Client) -> String {
+    const LETTERS: [(u32, char); 13] = [
+        (ClientFlags::MONITOR, 'O'),
+        (ClientFlags::REPLICA, 'S'),
+        (ClientFlags::PRIMARY, 'M'),
+        (ClientFlags::PUBSUB, 'P'),
+        (ClientFlags::MULTI, 'x'),
+        (ClientFlags::BLOCKED | ClientFlags::PAUSED, 'b'),
+        (ClientFlags::WATCH_BROKEN, 'd'),
+        (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
+        (ClientFlags::CLOSE_NOW, 'A'),
+        (ClientFlags::UNIX, 'U'),
+        (ClientFlags::READONLY, 'r'),
+        (ClientFlags::NO_EVICT, 'e'),
+        (ClientFlags::NO_TOUCH, 'T'),
+    ];
+    let text: String = LETTERS
+        .iter()
+        .filter(|(bits, _)| client.flags.has(*bits))
+        .map(|(_, letter)| *letter)
+        .collect();
+    if text.is_empty() { "N".into() } else { text }
+}

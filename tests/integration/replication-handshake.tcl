@@ -1,0 +1,388 @@
+# The handshake of replication, byte for byte: the test plays the primary for a
+# server that replicates, and the replica for a server that serves.
+# Holds the acceptance items 1-4, 8 and 9 of replication.
+
+# Read requests off CHANNEL and answer with REPLIES (a dict of glob to raw reply)
+# until one globs LAST, which stays unanswered. Returns the bytes of all.
+proc handshake {channel last {replies {}}} {
+    set seen {}
+    while 1 {
+        set bytes [wire_request $channel]
+        lappend seen $bytes
+        set words [wire_words $bytes]
+        if {[string match $last $words]} {
+            return $seen
+        }
+        set reply +OK
+        dict for {pattern other} $replies {
+            if {[string match $pattern $words]} {
+                set reply $other
+            }
+        }
+        wire_raw $channel $reply\r\n
+    }
+}
+
+proc encoded {commands} {
+    lmap words $commands {resp::encode $words}
+}
+
+set pong {PING +PONG}
+set id [string repeat 0123456789 4]
+
+start_server {tags {"repl external:skip"} overrides {save ""}} {
+    lassign [wire_listen] - port
+
+    test {a primary that turns replica shakes hands and asks with its own history} {
+        r set k v
+        set own [s master_replid]
+        r replicaof 127.0.0.1 $port
+        set link [wire_accept $port]
+        assert_equal [encoded [list PING \
+            [list REPLCONF listening-port [srv port]] \
+            {REPLCONF capa eof capa psync2} \
+            {REPLCONF version 8.0.1} \
+            [list PSYNC $own 1]]] [handshake $link PSYNC* $pong]
+        assert_match {slave 127.0.0.1 * handshake *} [r role]
+        wire_close $link
+    }
+
+    test {NOMASTERLINK and LOADING instead of a synchronisation: it tries again} {
+        foreach reply {{-NOMASTERLINK Can't SYNC} {-LOADING busy}} {
+            set link [wire_accept $port]
+            handshake $link PSYNC* $pong
+            wire_raw $link $reply\r\n
+            wire_closed $link
+            wire_close $link
+        }
+    }
+
+    test {an error instead of PONG: it tries again; NOAUTH is good enough} {
+        set link [wire_accept $port]
+        handshake $link PING
+        wire_raw $link "-LOADING wait\r\n"
+        wire_closed $link
+        wire_close $link
+        set link [wire_accept $port]
+        handshake $link PSYNC* {PING {-NOAUTH Authentication required.}}
+        wire_close $link
+    }
+
+    test {errors to REPLCONF do not matter} {
+        set link [wire_accept $port]
+        handshake $link PSYNC* {PING +PONG REPLCONF* {-ERR what?}}
+    }
+
+    test {a snapshot of known length, then the stream, which is acknowledged} {
+        set rdb "REDIS0011\xfe\x00\x00\x04from\x07primary\xff[string repeat \x00 8]"
+        wire_raw $link "\n\n+FULLRESYNC $id 1000\r\n"
+        wire_raw $link "\n$[string length $rdb]\r\n$rdb"
+        wait_for_sync r
+        assert_equal 1000 [s master_repl_offset]
+        assert_equal $id [s master_replid]
+        assert_equal [string repeat 0 40] [s master_replid2]
+        r select 0
+        assert_equal primary [r get from]
+        assert_equal {} [r get k]
+        assert_equal [resp::encode {REPLCONF ACK 1000}] [wire_request $link]
+        set command [resp::encode {SET streamed yes}]
+        wire_raw $link [resp::encode {SELECT 0}]$command
+        wait_for_condition 50 20 {[r get streamed] eq "yes"} else { fail "the stream is not applied" }
+        set ofs [expr {1000 + 23 + [string length $command]}]
+        assert_equal $ofs [s master_repl_offset]
+        assert_equal $ofs [s slave_repl_offset]
+    }
+
+    test {GETACK is answered at once, and counts} {
+        set getack [resp::encode {REPLCONF GETACK *}]
+        incr ofs [string length $getack]
+        wire_raw $link $getack
+        # An ACK of the cron may come first.
+        wait_for_condition 20 1 {
+            [wire_request $link] eq [resp::encode [list REPLCONF ACK $ofs]]
+        } else { fail "no ACK for GETACK" }
+    }
+
+    test {inside MULTI nothing counts as applied before EXEC} {
+        set begin [resp::encode MULTI][resp::encode {SET inside yes}]
+        wire_raw $link $begin[resp::encode {REPLCONF GETACK *}]
+        wait_for_condition 50 20 {[s slave_read_repl_offset] > $ofs + [string length $begin]} else { fail "not read" }
+        assert_equal $ofs [s slave_repl_offset]
+        assert_equal {} [r get inside]
+        wire_raw $link [resp::encode EXEC]
+        incr ofs [expr {[string length $begin] + [string length $getack] + [string length [resp::encode EXEC]]}]
+        wait_for_condition 50 20 {[s slave_repl_offset] == $ofs} else { fail "EXEC not counted" }
+        assert_equal yes [r get inside]
+    }
+
+    test {after a cut it asks for the next byte; CONTINUE with a new id renames the history} {
+        wire_close $link
+        set link [wire_accept $port]
+        set asked [wire_words [lindex [handshake $link PSYNC* $pong] end]]
+        assert_equal [list PSYNC $id [expr {$ofs + 1}]] $asked
+        set next [string repeat a 40]
+        wire_raw $link "+CONTINUE $next\r\n[resp::encode {SET after cut}]"
+        wait_for_condition 50 20 {[r get after] eq "cut"} else { fail "not continued" }
+        assert_equal $next [s master_replid]
+        assert_equal $id [s master_replid2]
+        assert_equal [expr {$ofs + 1}] [s second_repl_offset]
+        assert_equal up [s master_link_status]
+    }
+
+    test {an unknown PSYNC falls back to an inline SYNC} {
+        wire_close $link
+        set link [wire_accept $port]
+        handshake $link PSYNC* $pong
+        wire_raw $link "-ERR unknown command 'PSYNC'\r\n"
+        assert_equal "SYNC\r\n" [wire_request $link]
+        wire_close $link
+    }
+
+    test {a snapshot between marks, cut anywhere} {
+        set link [wire_accept $port]
+        handshake $link PSYNC* $pong
+        set mark [string repeat 0123456789abcdef 3]
+        set mark [string range $mark 0 39]
+        wire_raw $link "+FULLRESYNC $id 5\r\n\$EOF:$mark\r\nREDIS0011\xfe\x00\x00\x01m\x04mark\xff"
+        wait_for_condition 50 20 {[s master_sync_in_progress] == 1} else { fail "no transfer" }
+        foreach piece [list [string repeat \x00 8][string range $mark 0 10] [string range $mark 11 38]] {
+            wire_raw $link $piece
+            update
+        }
+        assert_equal 1 [s master_sync_in_progress]
+        wire_raw $link [string index $mark 39]
+        wait_for_sync r
+        r select 0
+        assert_equal mark [r get m]
+        assert_equal [resp::encode {REPLCONF ACK 5}] [wire_request $link]
+    }
+
+    test {a payload that is none is refused, and the dataset kept} {
+        wire_close $link
+        foreach payload {"hello\r\n" "-ERR no snapshot today\r\n"} {
+            set link [wire_accept $port]
+            handshake $link PSYNC* $pong
+            wire_raw $link "+FULLRESYNC $id 5\r\n$payload"
+            wire_closed $link
+            wire_close $link
+            r select 0
+            assert_equal mark [r get m]
+        }
+    }
+
+    test {a snapshot that ends early is refused, and the dataset kept} {
+        set link [wire_accept $port]
+        handshake $link PSYNC* $pong
+        wire_raw $link "+FULLRESYNC $id 5\r\n\$1000\r\nREDIS0011"
+        wait_for_condition 50 20 {[s master_sync_in_progress] == 1} else { fail "no transfer" }
+        wire_close $link
+        wait_for_condition 50 20 {[s master_sync_in_progress] == 0} else { fail "not given up" }
+        assert_equal mark [r get m]
+    }
+
+    test {REPLICAOF to the same target says so; NO ONE ends it} {
+        assert_equal {OK Already connected to specified master} [r replicaof 127.0.0.1 $port]
+        assert_error {ERR Invalid master port} {r replicaof 127.0.0.1 70000}
+        r replicaof no one
+        assert_equal master [s role]
+    }
+    wire_close_all
+}
+
+# Everything a handshake may carry; and a server that starts as a replica has no history.
+lassign [wire_listen] - port
+start_server [list tags {"repl external:skip"} overrides [list save "" \
+        replicaof "127.0.0.1 $port" masterauth secret masteruser ann \
+        replica-announce-port 1234 replica-announce-ip 10.1.2.3 dual-channel-replication-enabled yes]] {
+    test {the optional parts of the handshake, and no history to ask with} {
+        set link [wire_accept $port]
+        assert_equal [encoded {PING {AUTH ann secret} {REPLCONF listening-port 1234}
+            {REPLCONF ip-address 10.1.2.3} {REPLCONF capa eof capa psync2 capa dual-channel}
+            {REPLCONF version 8.0.1} {PSYNC ? -1}}] [handshake $link PSYNC* $pong]
+        wire_close $link
+    }
+    test {a refused AUTH: it tries again} {
+        r config set primaryuser ""
+        set link [wire_accept $port]
+        set seen [handshake $link AUTH* $pong]
+        assert_equal [resp::encode {AUTH secret}] [lindex $seen end]
+        wire_raw $link "-WRONGPASS invalid\r\n"
+        wire_closed $link
+    }
+    wire_close_all
+}
+
+# ---- the test as replica ----
+
+start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync no}} {
+    set server [list [srv host] [srv port]]
+    r set k v
+
+    test {forms of REPLCONF and their replies} {
+        set c [wire_open {*}$server]
+        foreach {words reply} {
+            {} +OK
+            {listening-port} {-ERR syntax error}
+            {capa eof capa} {-ERR syntax error}
+            {listening-port 6400} +OK
+            {listening-port x} {-ERR value is not an integer or out of range}
+            {ip-address 10.0.0.9} +OK
+            {capa eof capa psync2} +OK
+            {capa nonsense} +OK
+            {version 8.0.1} +OK
+            {version 7.2.4} +OK
+            {version eight} {-ERR Unrecognized version format: eight}
+            {rdb-only 1} +OK
+            {rdb-only 0} +OK
+            {rdb-only 2} {-ERR value is out of range, value must between 0 and 1}
+            {rdb-filter-only functions} +OK
+            {rdb-filter-only {}} +OK
+            {rdb-filter-only keys} {-ERR Unsupported rdb-filter-only option: keys}
+            {rdb-filter-only {"functions}} {-ERR Missing rdb-filter-only values}
+            {rdb-channel 1} +OK
+            {rdb-channel 0} +OK
+            {rdb-channel 2} {-ERR value is out of range, value must between 0 and 1}
+            {set-rdb-client-id 123456} {-ERR Unrecognized RDB client id 123456}
+            {no-such-option 1} {-ERR Unrecognized REPLCONF option: no-such-option}
+            {capa eof ip-address 10.0.0.9 listening-port 1} +OK
+        } {
+            assert_equal $reply [wire_call $c REPLCONF {*}$words] $words
+        }
+        assert_equal "-ERR REPLCONF ip-address provided by replica instance is too long: 300 bytes" \
+            [wire_call $c REPLCONF ip-address [string repeat x 300]]
+    }
+
+    test {ACK and GETACK have no reply} {
+        wire_send $c REPLCONF ACK 5
+        wire_send $c REPLCONF ACK 5 FACK 5
+        wire_send $c REPLCONF GETACK *
+        assert_equal +PONG [wire_call $c PING]
+        wire_close $c
+    }
+
+    test {an option before a failing one stays} {
+        set c [wire_open {*}$server]
+        assert_match -ERR* [wire_call $c REPLCONF listening-port 6555 nonsense 1]
+        set mark [log_mark]
+        wire_send $c PSYNC ? -1
+        wait_for_log $mark {*Replica 127.0.0.1:6555 asks for synchronization*}
+        wire_payload_after_fullresync $c
+    }
+
+    test {PSYNC ? -1 is a full synchronisation that counts no failed partial one} {
+        wire_close $c
+        wait_for_condition 50 20 {[s connected_slaves] == 0} else { fail "still a replica" }
+        r config resetstat
+        set c [wire_replica {*}$server listening-port 1 capa eof capa psync2]
+        wire_send $c PSYNC ? -1
+        assert_equal "+FULLRESYNC [s master_replid] [s master_repl_offset]" [wire_reply $c]
+        set payload [wire_payload $c]
+        assert_equal disk [dict get $payload kind]
+        assert_match "REDIS0011*repl-stream-db*repl-id*[s master_replid]*repl-offset*" [dict get $payload rdb]
+        assert_equal {1 0 0} [list [s sync_full] [s sync_partial_ok] [s sync_partial_err]]
+    }
+
+    test {a replica that asks again is ignored} {
+        wire_send $c PSYNC ? -1
+        assert_equal 1 [wire_silent $c 100]
+        wire_close $c
+        assert_equal 1 [s sync_full]
+    }
+
+    test {an id that starts with ? counts as none; a wrong one counts; both go full} {
+        r config resetstat
+        foreach {id errors} [list ?x 0 [string repeat b 40] 1] {
+            set mark [log_mark]
+            set c [wire_replica {*}$server capa eof capa psync2]
+            wire_send $c PSYNC $id 1
+            assert_match "+FULLRESYNC [s master_replid] *" [wire_reply $c]
+            assert_equal $errors [s sync_partial_err]
+            wait_for_log $mark [expr {$errors ? "*Partial resynchronization not accepted: Replication ID mismatch\
+                (Replica asked for '$id', my replication IDs are '[s master_replid]' and '[string repeat 0 40]')*"
+                : "*Full resync requested by replica*"}]
+            wire_payload $c
+            wire_close $c
+        }
+        assert_equal 2 [s sync_full]
+    }
+
+    test {the own id and the next byte: CONTINUE with the id for psync2, bare without} {
+        # Keeps the backlog fed, and a history that did not change meanwhile.
+        r config resetstat
+        foreach {capas reply} [list {capa eof capa psync2} "+CONTINUE [s master_replid]" {capa eof} +CONTINUE] {
+            set c [wire_replica {*}$server {*}$capas]
+            wire_send $c PSYNC [string toupper [s master_replid]] [expr {[s master_repl_offset] + 1}]
+            assert_equal $reply [wire_reply $c]
+            r incr n
+            assert_equal {incr n} [wire_write $c]
+            wire_close $c
+        }
+        assert_equal {0 2 0} [list [s sync_full] [s sync_partial_ok] [s sync_partial_err]]
+    }
+
+    test {an offset beyond the end, and one that is no number} {
+        set mark [log_mark]
+        set c [wire_replica {*}$server capa eof capa psync2]
+        wire_send $c PSYNC [s master_replid] [expr {[s master_repl_offset] + 2}]
+        assert_match +FULLRESYNC* [wire_reply $c]
+        wait_for_log $mark {*Warning: replica * tried to PSYNC with an offset that is greater than the primary replication offset*}
+        wire_close $c
+        set c [wire_replica {*}$server capa eof capa psync2]
+        assert_match {-ERR value is not an integer or out of range} [wire_call $c PSYNC [s master_replid] x]
+        assert_equal "-ERR PSYNC FAILOVER can't be sent to a master." [wire_call $c PSYNC [s master_replid] 1 FAILOVER]
+        assert_match "-ERR wrong number of arguments for 'psync' command" [wire_call $c PSYNC ?]
+        assert_match "-ERR wrong number of arguments for 'sync' command" [wire_call $c SYNC now]
+        wire_close $c
+    }
+
+    test {SYNC: the payload without a FULLRESYNC line} {
+        set c [wire_open {*}$server]
+        wire_raw $c "SYNC\r\n"
+        assert_equal disk [dict get [wire_payload $c] kind]
+        r incr n
+        assert_equal {incr n} [wire_write $c]
+        wire_close $c
+    }
+
+    test {rdb-only: closed after the snapshot} {
+        foreach command {{SYNC} {PSYNC ? -1}} {
+            set c [wire_replica {*}$server rdb-only 1 capa eof]
+            wire_send $c {*}$command
+            if {$command ne "SYNC"} {
+                assert_match +FULLRESYNC* [wire_reply $c]
+            }
+            assert_match REDIS0011* [dict get [wire_payload $c] rdb]
+            wire_closed $c
+            wire_close $c
+        }
+    }
+
+    test {rdb-filter-only: functions alone, or the header alone} {
+        r function load {#!lua name=lib
+            server.register_function('f', function() return 1 end)}
+        r set somekey somevalue
+        foreach {filter has} {functions 1 {} 0} {
+            set c [wire_replica {*}$server rdb-only 1 rdb-filter-only $filter capa eof]
+            wire_send $c SYNC
+            set payload [wire_payload $c]
+            assert_equal eof [dict get $payload kind]
+            assert_equal $has [string match *register_function* [dict get $payload rdb]]
+            assert_equal 0 [string match *somekey* [dict get $payload rdb]]
+            wire_closed $c
+            wire_close $c
+        }
+        set c [wire_replica {*}$server rdb-only 1 rdb-filter-only functions]
+        assert_equal {-ERR Filtered replica requires EOF capability} [wire_call $c SYNC]
+        wire_close $c
+    } {} {scripting}
+
+    test {a replica that uses the connection as a client is dropped} {
+        set c [wire_replica {*}$server capa eof capa psync2]
+        wire_send $c PSYNC ? -1
+        wire_payload_after_fullresync $c
+        wire_send $c GET k
+        wire_closed $c
+        wire_close $c
+    }
+    wire_close_all
+}
