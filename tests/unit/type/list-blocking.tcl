@@ -9,9 +9,13 @@ set blocking_forms {
     blmpop {0 1 SOURCE left} {SOURCE x}
 }
 
-# Starts a client that waits for a list at KEY with the blocking form NAME; TIMEOUT in seconds.
+# Starts a client that waits for a list at KEY with the blocking form NAME; TIMEOUT in seconds. One that a failed test
+# has left behind goes first.
 proc blocked_on {name key {timeout 0}} {
+    catch {$::last_blocked close}
+    wait_for_blocked_clients_count 0
     set client [valkey_deferring_client]
+    set ::last_blocked $client
     switch $name {
         blpop - brpop {$client $name $key $timeout}
         blmove {$client blmove $key dst{t} left right $timeout}
@@ -332,9 +336,6 @@ start_server {tags {"list"}} {
 
     test {clients that wait in another database are served after SWAPDB} {
         r flushall
-        set rd [valkey_deferring_client]
-        $rd blpop k 0
-        $rd select 11
         r select 10
         r rpush k hello
         r select 9
@@ -344,7 +345,6 @@ start_server {tags {"list"}} {
         r swapdb 9 10
         assert_equal {k hello} [$waiting read]
         $waiting close
-        $rd close
         r select 9
     } {OK} {singledb:skip}
 
