@@ -187,6 +187,7 @@ fixed! {
     NO_SHUTDOWN = "ERR No shutdown in progress.";
     /// The server could not be shut down, or somebody called it off.
     SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
+    // REPLICAOF
     /// The client was unblocked by another one.
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     /// The node changed its role while the client waited.

@@ -2,6 +2,10 @@
 
 use crate::exec::Handler;
 
+mod latency;
+mod sampling;
+mod slowlog;
+
 pub(crate) mod acl;
 pub mod client;
 pub mod config;
@@ -10,16 +14,13 @@ pub mod debug;
 pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
-mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
-mod sampling;
 pub mod server;
 pub mod sets;
-mod slowlog;
 pub mod strings;
 pub mod transactions;
 pub mod zsets;
@@ -36,8 +37,6 @@ pub static FAMILIES: &[Family] = &[
     debug::COMMANDS,
     hashes::COMMANDS,
     introspect::COMMANDS,
-    latency::COMMANDS,
-    monitor::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
@@ -45,7 +44,9 @@ pub static FAMILIES: &[Family] = &[
     keyspace::object::COMMANDS,
     keyspace::process::COMMANDS,
     keyspace::scan::COMMANDS,
+    latency::COMMANDS,
     lists::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
