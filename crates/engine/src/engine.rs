@@ -142,6 +142,7 @@ impl Engine {
     pub fn configure_all(&mut self) {
         crate::commands::config::take_over(&mut self.keys, &mut self.core);
         self.set_time();
+        crate::cron::refresh_access_clock(&mut self.keys, &self.core);
     }
 
     pub(crate) fn set_time(&mut self) {

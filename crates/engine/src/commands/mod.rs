@@ -11,9 +11,11 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+mod info;
 pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
+mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
@@ -35,8 +37,11 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    info::COMMANDS,
     hashes::COMMANDS,
     introspect::COMMANDS,
+    latency::COMMANDS,
+    monitor::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
