@@ -186,25 +186,27 @@ pub struct Rates {
     pub loops: Rate,
 }
 
-/// Sub-buckets per power of two: values are told apart to 1/64, about two significant digits.
-const SUB_BUCKETS: usize = 64;
+/// Durations below this many nanoseconds are counted exactly.
+const EXACT: usize = 256;
+/// Sub-buckets per power of two above: values are told apart to 1/128, two significant digits.
+const SUB_BUCKETS: usize = EXACT / 2;
 /// Durations above one second count as one second.
 const DURATION_NS_MAX: u64 = 1_000_000_000;
-/// Powers of two above the exact range up to the maximum.
-const POWERS: usize = 24;
+/// Powers of two from `EXACT` up to the maximum.
+const POWERS: usize = 22;
 
 /// A histogram of durations with two significant digits, from 1 ns to 1 s.
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    /// `counts[0..64]` are exact; then 64 sub-buckets for each power of two.
-    counts: [u32; SUB_BUCKETS * (POWERS + 1)],
+    /// `EXACT` single values, then `SUB_BUCKETS` for each power of two.
+    counts: [u32; EXACT + SUB_BUCKETS * POWERS],
     total: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
         Histogram {
-            counts: [0; SUB_BUCKETS * (POWERS + 1)],
+            counts: [0; EXACT + SUB_BUCKETS * POWERS],
             total: 0,
         }
     }
@@ -220,24 +222,23 @@ impl Histogram {
         self.total += 1;
     }
 
+    /// Example: 1000 = 0b11_1110_1000 has ten bits; shifted right by two it is 250, in 128..256. Its bucket is the
+    /// 122nd of the second power: `SUB_BUCKETS * 2 + 250` = 506.
     #[inline]
     fn index(nanos: u64) -> usize {
-        if nanos < SUB_BUCKETS as u64 {
-            return nanos as usize;
-        }
-        // 6 bits below the leading one: shifted right by `shift`, the number lies in 64..128.
-        let shift = 63 - nanos.leading_zeros() as usize - 6;
-        ((shift + 1) * SUB_BUCKETS + ((nanos >> shift) as usize & (SUB_BUCKETS - 1)))
-            .min(SUB_BUCKETS * (POWERS + 1) - 1)
+        let bits = 64 - (nanos | (EXACT as u64 - 1)).leading_zeros() as usize;
+        let shift = bits - EXACT.ilog2() as usize;
+        SUB_BUCKETS * shift + (nanos >> shift) as usize
     }
 
     /// Upper end of a bucket, in nanoseconds.
     fn upper(index: usize) -> u64 {
-        let (power, low) = (index / SUB_BUCKETS, (index % SUB_BUCKETS) as u64);
-        match power.checked_sub(1) {
-            None => low,
-            Some(shift) => (((low | SUB_BUCKETS as u64) + 1) << shift) - 1,
-        }
+        let Some(above) = index.checked_sub(EXACT) else {
+            return index as u64;
+        };
+        let shift = above / SUB_BUCKETS + 1;
+        let mantissa = (SUB_BUCKETS + above % SUB_BUCKETS) as u64;
+        ((mantissa + 1) << shift) - 1
     }
 
     /// Number of durations counted.
@@ -260,30 +261,26 @@ impl Histogram {
         0
     }
 
-    /// Cumulative counts at powers of two of microseconds, as LATENCY HISTOGRAM prints them.
+    /// Cumulative counts as LATENCY HISTOGRAM prints them: bounds in microseconds, about powers of two (a power of two
+    /// in nanoseconds and the rest of its bucket), and only where the count has grown.
     #[must_use]
     pub fn cumulative_by_power_of_two_us(&self) -> Vec<(u64, u64)> {
-        let mut rows = Vec::new();
-        let (mut bound_us, mut seen) = (1u64, 0u64);
-        for (index, count) in self
-            .counts
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-        {
-            while Self::upper(index) > bound_us * 1000 {
-                if rows
-                    .last()
-                    .map_or(seen > 0, |row: &(u64, u64)| row.1 != seen)
-                {
-                    rows.push((bound_us, seen));
+        let mut rows: Vec<(u64, u64)> = Vec::new();
+        let (mut bound_ns, mut seen, mut told) = (1024u64, 0u64, 0u64);
+        let end = |bound_ns: u64| Self::upper(Self::index(bound_ns));
+        let used = self.counts.iter().enumerate();
+        for (index, count) in used.filter(|(_, count)| **count > 0) {
+            while Self::upper(index) > end(bound_ns) {
+                if seen > told {
+                    rows.push((end(bound_ns) / 1000, seen));
+                    told = seen;
                 }
-                bound_us *= 2;
+                bound_ns *= 2;
             }
             seen += u64::from(*count);
         }
-        if seen > 0 {
-            rows.push((bound_us, seen));
+        if seen > told {
+            rows.push((end(bound_ns) / 1000, seen));
         }
         rows
     }
@@ -312,7 +309,7 @@ mod tests {
             histogram.record(nanos);
             let back = histogram.percentile(50.0);
             assert!(
-                back >= nanos && back - nanos <= nanos / 32 + 1,
+                back >= nanos && back - nanos <= nanos / 128,
                 "{nanos} gave {back}"
             );
         }
@@ -320,6 +317,10 @@ mod tests {
 
     #[test]
     fn percentiles_split_the_counts() {
+        let mut histogram = Histogram::default();
+        histogram.record(33_000);
+        histogram.record(900);
+        assert_eq!(histogram.cumulative_by_power_of_two_us(), [(1, 1), (33, 2)]);
         let mut histogram = Histogram::default();
         for micro in 1..=100 {
             histogram.record(micro * 1000);

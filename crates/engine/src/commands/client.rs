@@ -4,6 +4,7 @@ mod kill;
 mod list;
 
 pub use list::describe;
+pub(crate) use list::memory_of;
 
 use super::Family;
 use crate::client::ClientFlags;
@@ -390,7 +391,7 @@ fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::check;
+    use crate::testing::{Driver, check};
 
     #[test]
     fn a_client_describes_itself() {
@@ -408,14 +409,43 @@ mod tests {
             < OK
             > CLIENT SETINFO x y
             < (error) ERR Unrecognized option 'x'
-            > SELECT 2
-            < OK
-            > CLIENT LIST
-            < "id=1 addr=127.0.0.1:1 laddr=127.0.0.1:2 fd=3 name=me age=0 idle=0 flags=N db=2 sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=0 qbuf-free=0 argv-mem=10 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=488 events=r cmd=client|list user=default redir=-1 resp=2 lib-name=lib lib-ver= tot-net-in=0 tot-net-out=231 tot-cmds=7\n"
             > CLIENT ID
             < (integer) 1
             "#,
         );
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_the_reference() {
+        let mut driver = Driver::new();
+        driver.send(0, &[b"SELECT", b"2"]);
+        driver.send(0, &[b"CLIENT", b"NO-EVICT", b"on"]);
+        let reply = driver.send(0, &[b"CLIENT", b"LIST"]);
+        let text = String::from_utf8(reply).expect("text");
+        let line = text.lines().nth(1).expect("one client");
+        let fields: Vec<(&str, &str)> = line
+            .split(' ')
+            .map(|field| field.split_once('=').expect("name=value"))
+            .collect();
+        let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names.join(" "),
+            "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs \
+             rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver tot-net-in tot-net-out tot-cmds"
+        );
+        for field in [
+            ("id", "1"),
+            ("addr", "127.0.0.1:1"),
+            ("flags", "e"),
+            ("db", "2"),
+            ("multi", "-1"),
+            ("cmd", "client|list"),
+            ("user", "default"),
+            ("resp", "2"),
+            ("tot-cmds", "2"),
+        ] {
+            assert!(fields.contains(&field), "{field:?} in {line}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::exec::Handler;
 
+mod info;
 mod latency;
 mod sampling;
 mod slowlog;
@@ -36,6 +37,7 @@ pub static FAMILIES: &[Family] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
     introspect::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,

@@ -174,14 +174,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
     };
     let multi_bytes = client.transaction.as_ref().map_or(0, |t| t.bytes);
     let pending = client.output_bytes();
-    let memory = std::mem::size_of::<Client>()
-        + client.out.capacity()
-        + client.in_flight
-        + client.query_bytes
-        + multi_bytes
-        + arg_bytes
-        + client.name.len()
-        + client.peer.addr.len();
+    let memory = memory_of(client) + arg_bytes;
     let shown = |secret: &[u8]| {
         if hide_user_data {
             "*redacted*".into()
@@ -224,6 +217,17 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         client.commands,
     );
     line
+}
+
+/// Memory a client takes, in bytes.
+pub(crate) fn memory_of(client: &Client) -> usize {
+    std::mem::size_of::<Client>()
+        + client.out.capacity()
+        + client.in_flight
+        + client.query_bytes
+        + client.transaction.as_ref().map_or(0, |t| t.bytes)
+        + client.name.len()
+        + client.peer.addr.len()
 }
 
 /// One letter per fact, in the reference's order; `N` for none.
