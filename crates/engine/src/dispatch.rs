@@ -461,6 +461,7 @@ fn feed_stream(keys: &mut Keys, core: &mut Core) {
     }
     let transaction = effects.ops.len() > 1;
     if transaction {
+        // MULTI comes before the SELECT, which belongs to the first command.
         core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
     }
     let mut start = 0;
