@@ -266,6 +266,21 @@ start_server {tags {"expire needs:repl needs:debug cluster:skip"}} {
         close_replication_stream $repl
     }
 
+    test {the end of a key is told before the miss} {
+        r flushall
+        r config set notify-keyspace-events EAm
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__keyevent@*}
+        r set k v px 1
+        after 5
+        r exists k k
+        foreach event {set expire expired keymiss keymiss} {
+            assert_equal [list pmessage __keyevent@* __keyevent@${::dbnum}__:$event k] [$rd read]
+        }
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK}
+
     test {expired, expire, persist and del are told as events} {
         r flushall
         r config set notify-keyspace-events EA

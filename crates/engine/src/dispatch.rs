@@ -390,6 +390,7 @@ fn delete_expired(keys: &mut Keys) {
         if gone && keys.expiry == Expiry::Delete {
             keys.delete_expired(db, &key);
         }
+        keys.notify_in(db, crate::notify::Event::KEY_MISS, &key);
     }
 }
 

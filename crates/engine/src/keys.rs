@@ -215,11 +215,11 @@ impl Keys {
         {
             self.stats.misses += 1;
             if self.expiry == Expiry::Delete {
-                // Deleted when the command is settled: nothing may change under the reference we would return.
+                // Deleted when the command is settled: nothing may change under the reference we would return. The
+                // miss is told then, behind the key's end.
                 self.effects.expired.push((self.db, key.into()));
                 self.effects.pending = true;
-            }
-            if self.hooks & HOOK_EVENTS != 0 {
+            } else if self.hooks & HOOK_EVENTS != 0 {
                 push_event(
                     &mut self.effects,
                     self.events_on,
