@@ -170,11 +170,16 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let mode: &[u8] = b"standalone";
     let out = &mut *x.out;
-    out.map(8);
+    out.map(7);
+    let (server, version) = if x.core.config.extended_redis_compatibility {
+        ("redis", super::server::REDIS_VERSION)
+    } else {
+        ("valkey", super::server::VALKEY_VERSION)
+    };
     out.bulk(b"server");
-    out.bulk(b"redis");
+    out.bulk(server.as_bytes());
     out.bulk(b"version");
-    out.bulk(crate::commands::server::REDIS_VERSION.as_bytes());
+    out.bulk(version.as_bytes());
     out.bulk(b"proto");
     out.int(if out.is_v3() { 3 } else { 2 });
     out.bulk(b"id");
@@ -185,8 +190,6 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     out.bulk(role);
     out.bulk(b"modules");
     out.array(0);
-    out.bulk(b"availability_zone");
-    out.bulk(x.core.config.availability_zone.as_bytes());
     Ok(())
 }
 
