@@ -216,14 +216,22 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     {
         return Ok(Admitted::Postponed);
     }
+    if x.client.flags.has(ClientFlags::MULTI) && flags.intersects(Flags::NO_MULTI) {
+        return Err(Error::NOT_IN_MULTI);
+    }
     if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(meta) {
-        if flags.intersects(Flags::NO_MULTI) {
-            return Err(Error::NOT_IN_MULTI);
+        if !x.client.flags.has(ClientFlags::PUBSUB) && gives_up_subscriptions(meta) {
+            return Err(Error::not_subscribed(meta.name));
         }
         queue(x, meta, args);
         return Ok(Admitted::Queued);
     }
     Ok(Admitted::Run)
+}
+
+/// The commands that only a subscribed client may call.
+fn gives_up_subscriptions(meta: &Meta) -> bool {
+    matches!(meta.name, "unsubscribe" | "punsubscribe" | "sunsubscribe")
 }
 
 /// Commands that act at once between MULTI and EXEC.
