@@ -113,7 +113,7 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
 
 pub(crate) fn write_error(core: &mut Core, out: &mut Reply, error: &Error) {
     core.stats.count_error(error.code());
-    out.error(error.text().as_bytes());
+    out.error(error.as_bytes());
 }
 
 enum Admitted {
@@ -236,10 +236,7 @@ fn gives_up_subscriptions(meta: &Meta) -> bool {
 
 /// Commands that act at once between MULTI and EXEC.
 fn is_immediate(meta: &Meta) -> bool {
-    matches!(
-        meta.name,
-        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
-    )
+    matches!(meta.name, "exec" | "discard" | "quit" | "reset")
 }
 
 fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {

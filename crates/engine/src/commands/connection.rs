@@ -58,7 +58,7 @@ fn echo(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing; the stream selects for itself.
 /// Source: Valkey command reference, SELECT (since 1.0.0).
 fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let index = crate::number::int(args[1])?;
+    let index = crate::number::int32(args[1])?;
     let index = usize::try_from(index)
         .ok()
         .filter(|index| *index < x.keys.dbs.len())

@@ -195,7 +195,7 @@ fn relocate(x: &mut Exec<'_>, from: &[u8], to_db: usize, to: &[u8]) {
 
 /// A database's number.
 fn database(x: &Exec<'_>, text: &[u8]) -> Result<usize, Error> {
-    usize::try_from(number::int(text)?)
+    usize::try_from(number::int32(text)?)
         .ok()
         .filter(|index| *index < x.keys.dbs.len())
         .ok_or(Error::DB_OUT_OF_RANGE)
