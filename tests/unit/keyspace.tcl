@@ -54,8 +54,7 @@ start_server {tags {"keyspace"}} {
         r sadd u 1
         r zadd z 1 a
         r hset h f v
-        r xadd x * f v
-        foreach {key type} {s string l list u set z zset h hash x stream none none} {
+        foreach {key type} {s string l list u set z zset h hash none none} {
             assert_equal $type [r type $key]
         }
     }
@@ -77,7 +76,7 @@ start_server {tags {"keyspace"}} {
     } {1}
 
     test {commands on the wrong type are refused} {
-        foreach command {{get l} {lpush s x} {sadd s x} {zadd s 1 x} {hset s f v} {xadd s * f v} {incr l}} {
+        foreach command {{get l} {lpush s x} {sadd s x} {zadd s 1 x} {hset s f v} {incr l}} {
             assert_error {WRONGTYPE Operation against a key holding the wrong kind of value} {r {*}$command}
         }
         assert_equal {1 1} [list [r get s] [r llen l]]
@@ -144,14 +143,13 @@ start_server {tags {"keyspace"}} {
 
     test {COPY keeps the data of every type} {
         r flushdb
-        foreach type {string list set zset hash stream} {
+        foreach type {string list set zset hash} {
             switch -- $type {
                 string { r set src{t} value }
                 list { r rpush src{t} a b c }
                 set { r sadd src{t} a b c }
                 zset { r zadd src{t} 1 a 2 b }
                 hash { r hset src{t} f v g w }
-                stream { r xadd src{t} 1-1 f v }
             }
             r copy src{t} dst{t}
             assert_equal [debug_digest_value src{t}] [debug_digest_value dst{t}] $type

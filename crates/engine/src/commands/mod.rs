@@ -2,6 +2,7 @@
 
 use crate::exec::Handler;
 
+mod info;
 mod latency;
 mod sampling;
 mod slowlog;
@@ -15,7 +16,6 @@ pub mod hashes;
 mod info;
 pub mod introspect;
 pub mod keyspace;
-mod latency;
 pub mod lists;
 pub(crate) mod monitor;
 pub mod pubsub;
@@ -37,11 +37,9 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
-    info::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
     introspect::COMMANDS,
-    latency::COMMANDS,
-    monitor::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
