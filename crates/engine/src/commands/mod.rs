@@ -13,7 +13,6 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod hashes;
-mod info;
 pub mod introspect;
 pub mod keyspace;
 pub mod lists;
