@@ -7,8 +7,6 @@ mod latency;
 mod sampling;
 mod slowlog;
 
-mod info;
-
 pub(crate) mod acl;
 pub mod client;
 pub mod config;
