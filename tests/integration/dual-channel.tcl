@@ -181,15 +181,14 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {with a password, on both connections} {
             leave $r
-            $p acl setuser rep on >secret +psync +replconf +ping +sync
-            $p config set requirepass secret2
-            $p auth secret2
-            $r config set primaryuser rep primaryauth secret
+            $p config set requirepass secret
+            $p auth secret
+            $r config set primaryuser default primaryauth secret
             set proxy [start_wire_proxy {*}[at -1]]
             $r replicaof 127.0.0.1 [dict get $proxy port]
             wait_for_sync $r
             foreach n {0 1} {
-                assert_match "*[resp::encode {AUTH rep secret}]*" [proxied $proxy $n in]
+                assert_match "*[resp::encode {AUTH default secret}]*" [proxied $proxy $n in]
             }
             assert_equal 2 [proxied_count $proxy]
             $p config set requirepass ""

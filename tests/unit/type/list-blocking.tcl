@@ -88,25 +88,6 @@ start_server {tags {"list"}} {
             $rd close
         }
 
-        test "$name waits for a list that is restored" {
-            r del src{t} dst{t} other{t}
-            r rpush other{t} x
-            set dump [r dump other{t}]
-            set rd [blocked_on $name src{t}]
-            r restore src{t} 0 $dump
-            assert_equal $reply [$rd read]
-            $rd close
-        }
-
-        test "$name waits for a list that SORT stores" {
-            r del src{t} dst{t} other{t}
-            r sadd other{t} x
-            set rd [blocked_on $name src{t}]
-            r sort other{t} alpha store src{t}
-            assert_equal $reply [$rd read]
-            $rd close
-        }
-
         test "$name goes on waiting when a key of another type comes" {
             r del src{t} dst{t}
             set rd [blocked_on $name src{t}]

@@ -19,13 +19,10 @@ pub(super) static COMMANDS: Family = &[
 /// `MULTI`: from now on commands are queued.
 ///
 /// Reply: OK.
-/// Errors: MULTI inside MULTI; the transaction then goes on and can still be executed.
+/// Errors: MULTI inside MULTI, which the dispatcher refuses already.
 /// Propagates: nothing by itself.
 /// Source: Valkey command reference, MULTI (since 1.2.0).
 fn multi(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    if x.client.flags.has(ClientFlags::MULTI) {
-        return Err(Error::NESTED_MULTI);
-    }
     x.client.flags.set(ClientFlags::MULTI);
     x.client.transaction = Some(Box::new(Transaction::default()));
     x.out.ok();
@@ -109,13 +106,10 @@ pub(crate) fn discard(x: &mut Exec<'_>) -> Option<Box<Transaction>> {
 /// `WATCH key [key ...]`: the next EXEC is refused if one of the keys changes before.
 ///
 /// Reply: OK.
-/// Errors: WATCH inside MULTI.
+/// Errors: WATCH inside MULTI, which the dispatcher refuses already.
 /// Propagates: nothing.
 /// Source: Valkey command reference, WATCH (since 2.2.0).
 fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    if x.client.flags.has(ClientFlags::MULTI) {
-        return Err(Error::WATCH_INSIDE_MULTI);
-    }
     // Once broken, more watches change nothing.
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {

@@ -59,7 +59,7 @@ impl<'a> Query<'a> {
             {
                 (offset, limit) = (number::int(a)?, number::int(b)?);
                 rest = tail;
-            } else if form.reverse.is_none() && word.eq_ignore_ascii_case(b"rev") {
+            } else if reverse.is_none() && word.eq_ignore_ascii_case(b"rev") {
                 reverse = Some(true);
             } else if by.is_none() && word.eq_ignore_ascii_case(b"bylex") {
                 by = Some(By::Lex);
