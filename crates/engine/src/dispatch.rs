@@ -469,17 +469,16 @@ fn feed_stream(keys: &mut Keys, core: &mut Core) {
     }
     let transaction = effects.ops.len() > 1;
     if transaction {
-        core.repl.feed(effects.ops[0].db, b"*1\r\n$5\r\nMULTI\r\n");
+        core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
     }
     let mut start = 0;
     for op in &effects.ops {
         core.repl
-            .feed(op.db, &effects.bytes[start..op.end as usize]);
+            .feed(Some(op.db), &effects.bytes[start..op.end as usize]);
         start = op.end as usize;
     }
     if transaction {
-        let last = effects.ops[effects.ops.len() - 1];
-        core.repl.feed(last.db, b"*1\r\n$4\r\nEXEC\r\n");
+        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
     }
     effects.ops.clear();
     effects.bytes.clear();
