@@ -113,7 +113,7 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
 
 pub(crate) fn write_error(core: &mut Core, out: &mut Reply, error: &Error) {
     core.stats.count_error(error.code());
-    out.error(error.text().as_bytes());
+    out.error(error.as_bytes());
 }
 
 enum Admitted {
@@ -236,10 +236,7 @@ fn gives_up_subscriptions(meta: &Meta) -> bool {
 
 /// Commands that act at once between MULTI and EXEC.
 fn is_immediate(meta: &Meta) -> bool {
-    matches!(
-        meta.name,
-        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
-    )
+    matches!(meta.name, "exec" | "discard" | "quit" | "reset")
 }
 
 fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
@@ -398,6 +395,7 @@ fn delete_expired(keys: &mut Keys) {
         if gone && keys.expiry == Expiry::Delete {
             keys.delete_expired(db, &key);
         }
+        keys.notify_in(db, crate::notify::Event::KEY_MISS, &key);
     }
 }
 
@@ -469,6 +467,7 @@ fn feed_stream(keys: &mut Keys, core: &mut Core) {
     }
     let transaction = effects.ops.len() > 1;
     if transaction {
+        // MULTI comes before the SELECT, which belongs to the first command.
         core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
     }
     let mut start = 0;

@@ -142,6 +142,7 @@ impl Engine {
     pub fn configure_all(&mut self) {
         crate::commands::config::take_over(&mut self.keys, &mut self.core);
         self.set_time();
+        crate::cron::refresh_access_clock(&mut self.keys, &self.core);
     }
 
     pub(crate) fn set_time(&mut self) {
@@ -349,7 +350,12 @@ impl Engine {
             retrying: false,
             waits: false,
         };
+        let was_replica = x.client.flags.has(ClientFlags::REPLICA);
         let flow = dispatch::process(&mut x, args);
+        if was_replica && out.len() > mark {
+            self.drop_talking_replica(client, args);
+            out.truncate(mark);
+        }
         if quiet
             && client
                 .flags
@@ -359,6 +365,21 @@ impl Engine {
             client.flags.clear(ClientFlags::REPLY_SKIP);
         }
         flow
+    }
+
+    /// A replica's connection carries the stream: a reply in its midst would end it badly, so the connection ends well.
+    #[cold]
+    fn drop_talking_replica(&mut self, client: &mut Client, args: &[&[u8]]) {
+        let command = args
+            .first()
+            .map(|name| String::from_utf8_lossy(name))
+            .unwrap_or_default();
+        let who =
+            crate::commands::client::describe(client, self.core.config.hide_user_data_from_log);
+        let line =
+            format!("Replica generated a reply to command '{command}', disconnecting it: {who}");
+        self.core.log(Level::Warning, &line);
+        client.flags.set(ClientFlags::CLOSE_NOW);
     }
 
     fn expiry_for_clients(&self) -> Expiry {

@@ -12,6 +12,8 @@ pub enum Error {
     Fixed(&'static str),
     /// A text with something of the request in it.
     Built(String),
+    /// As [`Self::Built`], with bytes of the request that may be no text.
+    Raw(Vec<u8>),
 }
 
 /// The result of a handler: the reply has been written, or nothing has happened.
@@ -67,6 +69,8 @@ fixed! {
     NUMKEYS_TOO_LARGE = "ERR Number of keys can't be greater than number of args";
     /// SINTERCARD stopping before the start.
     LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
+    /// A number beyond 32 bits.
+    OUT_OF_I32 = "ERR value is out of range, value must between -2147483648 and 2147483647";
     /// A database index that is none or too large.
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
     /// SELECT with something that is no number.
@@ -121,10 +125,6 @@ fixed! {
     EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI";
     /// DISCARD alone.
     DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI";
-    /// MULTI twice.
-    NESTED_MULTI = "ERR MULTI calls can not be nested";
-    /// WATCH too late.
-    WATCH_INSIDE_MULTI = "ERR WATCH inside MULTI is not allowed";
     /// A queued command was refused before.
     EXEC_ABORT = "EXECABORT Transaction discarded because of previous errors.";
     /// A command that cannot be queued.
@@ -290,17 +290,20 @@ impl Error {
     /// A command nobody knows, with the start of its arguments.
     #[cold]
     pub fn unknown_command(args: &[&[u8]]) -> Self {
-        let name = shown(args.first().copied().unwrap_or(b""), 128);
-        let mut text = format!("ERR unknown command '{name}', with args beginning with: ");
+        let mut text = b"ERR unknown command '".to_vec();
+        text.extend_from_slice(start_of(args.first().copied().unwrap_or(b""), 128));
+        text.extend_from_slice(b"', with args beginning with: ");
         let start = text.len();
         for arg in args.iter().skip(1) {
             if text.len() - start >= 128 {
                 break;
             }
             let room = 128 - (text.len() - start);
-            text.push_str(&format!("'{}' ", shown(arg, room)));
+            text.push(b'\'');
+            text.extend_from_slice(start_of(arg, room));
+            text.extend_from_slice(b"' ");
         }
-        Error::Built(text)
+        Error::Raw(text)
     }
 
     /// A subcommand nobody knows.
@@ -421,6 +424,17 @@ impl Error {
         match self {
             Error::Fixed(text) => Cow::Borrowed(text),
             Error::Built(text) => Cow::Owned(text.clone()),
+            Error::Raw(bytes) => Cow::Owned(String::from_utf8_lossy(bytes).into_owned()),
+        }
+    }
+
+    /// The whole text as it goes on the wire, without the leading `-`.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Error::Fixed(text) => text.as_bytes(),
+            Error::Built(text) => text.as_bytes(),
+            Error::Raw(bytes) => bytes,
         }
     }
 
@@ -430,14 +444,23 @@ impl Error {
         let text = match self {
             Error::Fixed(text) => text,
             Error::Built(text) => text.as_str(),
+            // Made here, and their first word is ours.
+            Error::Raw(_) => "ERR",
         };
         text.split(' ').next().unwrap_or("ERR")
     }
 }
 
-/// At most `max` bytes of something a client sent, as text.
+/// At most `max` bytes of something a client sent, up to a NUL: the reference's messages are C strings.
+fn start_of(bytes: &[u8], max: usize) -> &[u8] {
+    let bytes = bytes.get(..max).unwrap_or(bytes);
+    let end = bytes.iter().position(|byte| *byte == 0);
+    &bytes[..end.unwrap_or(bytes.len())]
+}
+
+/// As [`start_of`], as text.
 fn shown(bytes: &[u8], max: usize) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.get(..max).unwrap_or(bytes))
+    String::from_utf8_lossy(start_of(bytes, max))
 }
 
 impl fmt::Display for Error {

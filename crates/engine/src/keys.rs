@@ -215,11 +215,11 @@ impl Keys {
         {
             self.stats.misses += 1;
             if self.expiry == Expiry::Delete {
-                // Deleted when the command is settled: nothing may change under the reference we would return.
+                // Deleted when the command is settled: nothing may change under the reference we would return. The
+                // miss is told then, behind the key's end.
                 self.effects.expired.push((self.db, key.into()));
                 self.effects.pending = true;
-            }
-            if self.hooks & HOOK_EVENTS != 0 {
+            } else if self.hooks & HOOK_EVENTS != 0 {
                 push_event(
                     &mut self.effects,
                     self.events_on,
@@ -297,10 +297,7 @@ impl Keys {
             return;
         };
         self.free(entry.into_value(), self.lazy.expire);
-        self.stats.expired += 1;
-        let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
-        self.effects.push_op(db, &[command, key]);
-        self.changed_in(db, key, Event::EXPIRED, 0);
+        self.tell_expired(db, key);
     }
 
     // ---- typed lookups ----------------------------------------------------------------------------------------------
@@ -514,6 +511,7 @@ impl Keys {
         match self.dbs[self.db].set_str(key, value, ttl, how) {
             None => self.announce_new(key),
             Some(old) => {
+                self.note_expired(self.db, key, old.expire_at_ms);
                 if let Some(heavy) = old.heavy {
                     self.free(heavy, self.lazy.server_del);
                 }
@@ -535,6 +533,7 @@ impl Keys {
                 }
             }
             Some(old) => {
+                self.note_expired(db, key, old.expire_at_ms);
                 if let Some(heavy) = old.heavy {
                     self.free(heavy, self.lazy.server_del);
                 }
@@ -558,6 +557,25 @@ impl Keys {
         if self.hooks & HOOK_EVENTS != 0 {
             push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
         }
+    }
+
+    /// A key that was just overwritten had `expire_at_ms`: if that had passed, tells that the old key is gone.
+    #[inline]
+    fn note_expired(&mut self, db: usize, key: &[u8], expire_at_ms: Option<i64>) {
+        if expire_at_ms.is_some_and(|at| is_past(at, self.now_ms)) && self.expiry == Expiry::Delete
+        {
+            self.tell_expired(db, key);
+            self.notify_in(db, Event::NEW, key);
+        }
+    }
+
+    /// What follows from a key's time having come, besides its removal.
+    #[cold]
+    fn tell_expired(&mut self, db: usize, key: &[u8]) {
+        self.stats.expired += 1;
+        let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
+        self.effects.push_op(db, &[command, key]);
+        self.changed_in(db, key, Event::EXPIRED, 0);
     }
 
     /// Removes a key, freeing its value in the background if that is worth it. Tells nobody: see [`Self::delete`].

@@ -76,6 +76,12 @@ impl LinkSide {
         self.link.is_up()
     }
 
+    /// The primary as a client, while there is a stream to run.
+    #[must_use]
+    pub fn client(&self) -> Option<&Client> {
+        self.link.is_up().then_some(&*self.client)
+    }
+
     /// Takes over parameters.
     pub fn configure(&mut self, config: &Config) {
         let port = if config.replica_announce_port > 0 {
@@ -620,6 +626,14 @@ fn unblock_for_role(keys: &mut Keys, core: &mut Core) {
             out.error(crate::Error::UNBLOCKED_ROLE.text().as_bytes());
         });
     }
+}
+
+/// Cuts the link (CLIENT KILL): it is then taken up again by itself.
+pub(crate) fn cut(keys: &mut Keys, core: &mut Core) {
+    with_link(keys, core, |link, env| {
+        link.stream_failed(env, "Connection with primary killed.")
+    });
+    pump(keys, core);
 }
 
 /// Periodic work.

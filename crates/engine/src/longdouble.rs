@@ -325,7 +325,7 @@ fn decimal(text: &[u8]) -> Option<(Exact, bool)> {
         ));
     }
     let power = power - behind;
-    if power > DECIMAL_EXPONENT_MAX || power < -DECIMAL_EXPONENT_MAX {
+    if !(-DECIMAL_EXPONENT_MAX..=DECIMAL_EXPONENT_MAX).contains(&power) {
         // Far too large, or far too small: what rounding makes of it is refused.
         let exponent = if power > 0 { 1 << 20 } else { -(1 << 20) };
         return Some((

@@ -63,6 +63,14 @@ pub fn int(text: &[u8]) -> Result<i64, Error> {
     resp::parse_i64(text).ok_or(Error::NOT_AN_INTEGER)
 }
 
+/// An integer argument of 32 bits.
+///
+/// # Errors
+/// [`Error::NOT_AN_INTEGER`], or [`Error::OUT_OF_I32`] for larger ones.
+pub fn int32(text: &[u8]) -> Result<i32, Error> {
+    i32::try_from(int(text)?).map_err(|_| Error::OUT_OF_I32)
+}
+
 /// A float argument.
 ///
 /// # Errors

@@ -44,6 +44,8 @@ pub struct Overwritten {
     pub type_: Type,
     /// The old value, if freeing it is better done elsewhere (a big container or string); lighter ones are gone.
     pub heavy: Option<Value>,
+    /// When the key would have expired: whether it already had is the caller's business.
+    pub expire_at_ms: Option<i64>,
 }
 
 /// A database. `Send`: a whole one may be dropped in another thread.
@@ -322,7 +324,7 @@ impl Db {
     ) -> Option<Overwritten> {
         let h = hash(key);
         if let Some(slot) = self.keys.find_mut(h, key) {
-            let type_ = slot.type_();
+            let (type_, expire_at_ms) = (slot.type_(), slot.expire_at_ms());
             let mut entry = EntryMut {
                 slot,
                 expires: &mut self.expires,
@@ -334,7 +336,11 @@ impl Db {
                 Ttl::Clear => entry.set_expire(None),
                 Ttl::At(at_ms) => entry.set_expire(Some(at_ms)),
             }
-            return Some(Overwritten { type_, heavy });
+            return Some(Overwritten {
+                type_,
+                heavy,
+                expire_at_ms,
+            });
         }
         let expire = if let Ttl::At(at_ms) = ttl {
             Some(at_ms)

@@ -2,9 +2,7 @@
 #![allow(unsafe_code, reason = "daemons are made with system calls")]
 
 use crate::{limits, logging, process};
-use engine::config::{
-    Config, Directive, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text,
-};
+use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
 use engine::host::{Level, ProcessFacts};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -127,27 +125,38 @@ fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
     if let Some(rename) = startup.renames.first() {
         return Err(rename.error("rename-command is not available in this build".into()));
     }
-    if let Some(user) = startup.users.iter().find(|user| !is_open_default(user)) {
-        return Err(user.error("ACL users are not available in this build".into()));
-    }
-    Ok(())
+    startup
+        .users
+        .iter()
+        .find(|user| !is_plain_default(user))
+        .map_or(Ok(()), |user| {
+            Err(user.error(
+                "ACL users besides an unrestricted default one are not available in this build"
+                    .into(),
+            ))
+        })
 }
 
-/// True for the user that everybody is anyway: CONFIG REWRITE of the reference writes this line.
-fn is_open_default(user: &Directive) -> bool {
-    user.words.iter().map(Text::as_bytes).eq(OPEN_DEFAULT)
+/// True for the line that CONFIG REWRITE writes: the default user, on, without restrictions. Its password, if it has one,
+/// stands in `requirepass`.
+fn is_plain_default(user: &engine::config::Directive) -> bool {
+    let mut words = user.words.iter().map(|word| word.as_bytes());
+    words.next() == Some(b"default".as_slice())
+        && words.all(|word| {
+            matches!(
+                word,
+                b"on"
+                    | b"nopass"
+                    | b"sanitize-payload"
+                    | b"~*"
+                    | b"&*"
+                    | b"+@all"
+                    | b"allkeys"
+                    | b"allchannels"
+                    | b"allcommands"
+            ) || word.starts_with(b"#")
+        })
 }
-
-/// See [`is_open_default`].
-const OPEN_DEFAULT: [&[u8]; 7] = [
-    b"default",
-    b"on",
-    b"nopass",
-    b"sanitize-payload",
-    b"~*",
-    b"&*",
-    b"+@all",
-];
 
 /// Reads included files and changes the folder while the configuration is read.
 struct Files;

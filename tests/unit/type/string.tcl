@@ -213,18 +213,6 @@ start_server {tags {"string"}} {
         r rpush l 1
         assert_error {WRONGTYPE*} {r incrbyfloat l 1}
     }
-
-    test {LCS: string, length, positions} {
-        r mset a{t} ohmytext b{t} mynewtext
-        assert_equal mytext [r lcs a{t} b{t}]
-        assert_equal 6 [r lcs a{t} b{t} len]
-        assert_equal {matches {{{4 7} {5 8}} {{2 3} {0 1}}} len 6} [r lcs a{t} b{t} idx]
-        assert_equal {matches {{{4 7} {5 8} 4}} len 6} [r lcs a{t} b{t} idx minmatchlen 4 withmatchlen]
-        assert_error {ERR If you want both the length and indexes, please just use IDX.} {r lcs a{t} b{t} len idx}
-        assert_equal {} [r lcs a{t} none{t}]
-        r rpush l{t} x
-        assert_error {ERR The specified keys must contain string values} {r lcs a{t} l{t}}
-    }
 }
 
 start_server {tags {"string"}} {

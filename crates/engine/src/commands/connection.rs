@@ -1,6 +1,7 @@
 //! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET.
 
 use super::Family;
+use super::server::{REDIS_VERSION, VALKEY_VERSION};
 use crate::client::ClientFlags;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
@@ -57,7 +58,7 @@ fn echo(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing; the stream selects for itself.
 /// Source: Valkey command reference, SELECT (since 1.0.0).
 fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let index = crate::number::int(args[1])?;
+    let index = crate::number::int32(args[1])?;
     let index = usize::try_from(index)
         .ok()
         .filter(|index| *index < x.keys.dbs.len())
@@ -170,16 +171,12 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let mode: &[u8] = b"standalone";
     let out = &mut *x.out;
+    let redis = x.core.config.extended_redis_compatibility;
     out.map(7);
-    let (server, version) = if x.core.config.extended_redis_compatibility {
-        ("redis", super::server::REDIS_VERSION)
-    } else {
-        ("valkey", super::server::VALKEY_VERSION)
-    };
     out.bulk(b"server");
-    out.bulk(server.as_bytes());
+    out.bulk(if redis { b"redis" } else { b"valkey" });
     out.bulk(b"version");
-    out.bulk(version.as_bytes());
+    out.bulk(if redis { REDIS_VERSION } else { VALKEY_VERSION }.as_bytes());
     out.bulk(b"proto");
     out.int(if out.is_v3() { 3 } else { 2 });
     out.bulk(b"id");

@@ -2,6 +2,7 @@
 
 use crate::exec::Handler;
 
+mod info;
 mod latency;
 mod sampling;
 mod slowlog;
@@ -12,7 +13,6 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod hashes;
-mod info;
 pub mod introspect;
 pub mod keyspace;
 pub mod lists;
@@ -36,8 +36,8 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
-    info::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
     introspect::COMMANDS,
     keyspace::databases::COMMANDS,
     keyspace::expire::COMMANDS,

@@ -216,7 +216,7 @@ fn getset(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 ///
 /// Reply: bulk string; null when `key` does not exist.
 /// Errors: WRONGTYPE when `key` holds another type, which then stays as it was.
-/// Propagates: `DEL key` or `UNLINK key` when a key was deleted, otherwise nothing.
+/// Propagates: `DEL key` when a key was deleted, otherwise nothing.
 /// Source: Valkey command reference, GETDEL (since 6.2.0).
 fn getdel(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
@@ -227,7 +227,7 @@ fn getdel(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         let lazy = x.keys.lazy.user_del;
         x.keys.delete(key, lazy);
         // The effect, not the request: a replica has nobody to return a value to.
-        x.propagate_as(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
+        x.propagate_as(&[b"DEL", key]);
     }
     Ok(())
 }
@@ -586,7 +586,7 @@ mod tests {
             ~ SET k v
             > GETDEL k
             < \"v\"
-            ~ UNLINK k
+            ~ DEL k
             > GETDEL k
             < (nil)
             ",

@@ -23,9 +23,6 @@ pub(super) static COMMANDS: Family = &[
 /// Propagates: nothing by itself.
 /// Source: Valkey command reference, MULTI (since 1.2.0).
 fn multi(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    if x.client.flags.has(ClientFlags::MULTI) {
-        return Err(Error::NESTED_MULTI);
-    }
     x.client.flags.set(ClientFlags::MULTI);
     x.client.transaction = Some(Box::new(Transaction::default()));
     x.out.ok();
@@ -113,9 +110,6 @@ pub(crate) fn discard(x: &mut Exec<'_>) -> Option<Box<Transaction>> {
 /// Propagates: nothing.
 /// Source: Valkey command reference, WATCH (since 2.2.0).
 fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    if x.client.flags.has(ClientFlags::MULTI) {
-        return Err(Error::WATCH_INSIDE_MULTI);
-    }
     // Once broken, more watches change nothing.
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {

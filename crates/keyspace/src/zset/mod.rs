@@ -120,6 +120,11 @@ impl ZSet {
         zset
     }
 
+    /// Gives up the listpack: members come that it is not meant for, or too many, about `more` of them.
+    pub fn prepare_for(&mut self, more: usize) {
+        self.make_index(more);
+    }
+
     /// Adds a member or changes its score, which is not NaN.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Inserted {
         debug_assert!(!score.is_nan());

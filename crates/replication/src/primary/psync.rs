@@ -182,7 +182,10 @@ impl Hub {
         );
         let rdb_client = self.session(client).rdb_client.take();
         let joined = rdb_client.and_then(|id| Some((id, self.waiting.get(&id)?.job)));
+        self.joins += 1;
+        let place = self.joins;
         let session = self.session(client);
+        session.joined = place;
         session.rdb_job = joined.map(|(_, job)| job);
         session.state = match joined {
             Some(_) => State::BgTransfer { cursor },
@@ -214,7 +217,10 @@ impl Hub {
 
     fn begin_full(&mut self, env: &Env<'_>, client: ClientId) {
         self.stats.full += 1;
+        self.joins += 1;
+        let place = self.joins;
         let session = self.session(client);
+        session.joined = place;
         session.state = State::WaitStart {
             since_ms: env.now_ms,
         };

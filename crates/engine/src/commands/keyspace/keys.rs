@@ -195,7 +195,7 @@ fn relocate(x: &mut Exec<'_>, from: &[u8], to_db: usize, to: &[u8]) {
 
 /// A database's number.
 fn database(x: &Exec<'_>, text: &[u8]) -> Result<usize, Error> {
-    usize::try_from(number::int(text)?)
+    usize::try_from(number::int32(text)?)
         .ok()
         .filter(|index| *index < x.keys.dbs.len())
         .ok_or(Error::DB_OUT_OF_RANGE)
@@ -371,6 +371,16 @@ mod tests {
             ~ MULTI
             ~ UNLINK e
             ~ RENAMENX k e
+            ~ EXEC
+            > SET e 1 PX 10
+            < OK
+            ~ SET e 1 PXAT 1000000000060
+            + 50
+            > SET e 2
+            < OK
+            ~ MULTI
+            ~ UNLINK e
+            ~ SET e 2
             ~ EXEC
             ",
         );

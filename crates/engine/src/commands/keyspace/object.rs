@@ -4,6 +4,7 @@ use crate::commands::Family;
 use crate::cron::is_lfu;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use crate::keys::AccessClock;
 use keyspace::Entry;
 
 pub(in crate::commands) static COMMANDS: Family = &[
@@ -93,7 +94,11 @@ fn uses_clock(x: &Exec<'_>) -> bool {
 /// Source: Valkey command reference, OBJECT IDLETIME (since 2.2.3).
 fn idletime(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let counts_uses = is_lfu(x.core.config.maxmemory_policy);
-    let now = (x.now_ms() / 1000) as u32 & CLOCK_MASK;
+    let now = match x.keys.access {
+        // The clock that uses are stamped with, so that a key just used has been idle for no time.
+        AccessClock::Lru(seconds) => seconds,
+        AccessClock::Lfu { .. } => 0,
+    };
     let idle = look(x, args[2]).map(|entry| now.wrapping_sub(entry.clock()) & CLOCK_MASK);
     if idle.is_some() && counts_uses {
         return Err(Error::NO_LRU);

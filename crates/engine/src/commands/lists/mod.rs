@@ -316,6 +316,9 @@ fn linsert(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn lrem(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
     let count = number::int(args[2])?;
+    if count == i64::MIN {
+        return Err(Error::OUT_OF_RANGE_NEGATABLE);
+    }
     let removed = shrinking(x.keys, key, |list| list.remove(args[3], count))?.unwrap_or(0);
     if removed > 0 {
         x.keys.changed(key, Event::list("lrem"), removed as u64);

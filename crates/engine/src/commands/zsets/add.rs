@@ -141,16 +141,13 @@ fn add(x: &mut Exec<'_>, key: &[u8], options: Options, words: Args<'_>) -> Outco
         return Ok(());
     }
     let limits = &x.keys.limits;
-    // A new key gets the encoding that its members-to-be want; nothing that is made here is allocated.
     let small = pairs.len() <= limits.zset_max_listpack_entries
         && longest <= limits.zset_max_listpack_value;
-    let (zset, limits) = if small {
-        x.keys.zset_or_new(key, ZSet::new)?
-    } else {
-        let limits = limits.clone();
-        x.keys
-            .zset_or_new(key, || ZSet::with_hint(pairs.len(), longest, &limits))?
-    };
+    let (zset, limits) = x.keys.zset_or_new(key, ZSet::new)?;
+    if !small {
+        // As in the reference, whether or not the members are then added.
+        zset.prepare_for(pairs.len());
+    }
     let (mut added, mut updated) = (0, 0);
     let mut last = None;
     for ([_, member], score) in pairs.iter().zip(scores) {

@@ -179,8 +179,9 @@ pub(super) fn zmpop(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: as ZMPOP.
 /// Source: Valkey command reference, BZMPOP (since 7.0.0).
 pub(super) fn bzmpop(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let deadline_ms = deadline_from_seconds(args[1], x.now_ms())?;
+    // The timeout is judged last, as in the reference.
     let many = Many::parse(from(args, 2))?;
+    let deadline_ms = deadline_from_seconds(args[1], x.now_ms())?;
     if !many.pop(x)? {
         x.block_on_keys(many.keys, args, deadline_ms, OnTimeout::NullArray);
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
 use keyspace::zset::ZIter;
-use keyspace::{LexRange, ScoreRange, ZSet};
+use keyspace::{Encoding, LexRange, ScoreRange, ZSet};
 
 /// What the two bounds are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ struct Form {
 struct Query<'a> {
     bounds: Bounds<'a>,
     reverse: bool,
-    offset: usize,
+    offset: i64,
     count: usize,
     scores: Scores,
 }
@@ -59,7 +59,7 @@ impl<'a> Query<'a> {
             {
                 (offset, limit) = (number::int(a)?, number::int(b)?);
                 rest = tail;
-            } else if form.reverse.is_none() && word.eq_ignore_ascii_case(b"rev") {
+            } else if reverse.is_none() && word.eq_ignore_ascii_case(b"rev") {
                 reverse = Some(true);
             } else if by.is_none() && word.eq_ignore_ascii_case(b"bylex") {
                 by = Some(By::Lex);
@@ -90,8 +90,8 @@ impl<'a> Query<'a> {
         Ok(Query {
             bounds,
             reverse,
-            // Behind every end: a negative offset selects nothing, a negative limit everything.
-            offset: usize::try_from(offset).unwrap_or(usize::MAX),
+            offset,
+            // A negative limit is none.
             count: usize::try_from(limit).unwrap_or(usize::MAX),
             scores,
         })
@@ -103,9 +103,25 @@ impl<'a> Query<'a> {
                 let (start, count) = bounds::ranks(*start, *stop, zset.len());
                 zset.by_rank(start, count, self.reverse)
             }
-            Bounds::Score(range) => zset.by_score(range, self.offset, self.count, self.reverse),
-            Bounds::Lex(range) => zset.by_lex(range, self.offset, self.count, self.reverse),
+            Bounds::Score(range) => {
+                let skip = self.skip(zset, || zset.count_in_score_range(range));
+                zset.by_score(range, skip, self.count, self.reverse)
+            }
+            Bounds::Lex(range) => {
+                let skip = self.skip(zset, || zset.count_in_lex_range(range));
+                zset.by_lex(range, skip, self.count, self.reverse)
+            }
         }
+    }
+
+    /// How many members of the range LIMIT skips. A negative offset skips all of a listpack, and in a large set counts
+    /// from the end: an accident of the reference that its users can see.
+    fn skip(&self, zset: &ZSet, in_range: impl FnOnce() -> usize) -> usize {
+        if self.offset < 0 && zset.encoding() == Encoding::Skiplist {
+            let offset = isize::try_from(self.offset).unwrap_or(isize::MIN);
+            return in_range().checked_add_signed(offset).unwrap_or(usize::MAX);
+        }
+        usize::try_from(self.offset).unwrap_or(usize::MAX)
     }
 }
 

@@ -1,0 +1,58 @@
+# What the units on dual channel synchronisation share. Sourced by them.
+
+# Directives of a server that takes part.
+set dual {save "" dual-channel-replication-enabled yes repl-diskless-sync yes repl-diskless-sync-delay 0
+    loglevel debug repl-ping-replica-period 3600}
+
+# The rows of INFO replication for the replicas, as a list.
+proc replica_rows {client} {
+    regexp -all -inline -line {^slave\d+:[^\r]*} [{*}$client info replication]
+}
+
+proc has_row {client pattern} {
+    expr {[lsearch -glob [replica_rows $client] $pattern] >= 0}
+}
+
+# Wait until a synchronisation of CLIENT's replicas has both connections, RDB flowing.
+proc wait_dual_transfer {client} {
+    wait_for_condition 100 20 {
+        [has_row $client *state=wait_bgsave,*type=rdb-channel*]
+        && [has_row $client *state=bg_transfer,*type=main-channel*]
+    } else { fail "no dual channel transfer: [replica_rows $client]" }
+}
+
+# One replica online, nothing left of the synchronisation, the same data.
+proc assert_dual_done {primary replica {seconds 20}} {
+    wait_for_condition [expr {$seconds * 10}] 100 {
+        [lmap row [replica_rows $primary] {regexp -inline {state=online.*type=replica} $row}] ne {}
+        && ![has_row $primary *state=wait*] && ![has_row $primary *state=bg_transfer*]
+        && [status $replica master_link_status] eq "up"
+    } else { fail "the synchronisation did not end: [replica_rows $primary]" }
+    assert_equal 0 [status $primary replicas_waiting_psync]
+    wait_for_ofs_sync $replica $primary
+    assert_equal [{*}$primary debug digest] [{*}$replica debug digest]
+    assert_equal 0 [status $replica replicas_repl_buffer_size]
+}
+
+# The host and port of a level, for REPLICAOF.
+proc at {level} {
+    list [srv $level host] [srv $level port]
+}
+
+# Leave the primary and forget its data.
+proc leave {client} {
+    {*}$client replicaof no one
+    {*}$client flushall
+}
+
+proc temp_files {level} {
+    glob -nocomplain -directory [file dirname [srv $level stdout]] temp-*
+}
+
+# ID of the client connection of a replica on its primary: `sync` (snapshot) or `psync` (main).
+proc channel_id {client kind} {
+    if {[regexp -line "^id=(\\d+) .*flags=S\\S* .* cmd=$kind " [{*}$client client list] - id]} {
+        return $id
+    }
+    return ""
+}
