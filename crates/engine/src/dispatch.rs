@@ -24,9 +24,9 @@ pub(crate) enum Flow {
 /// Rounds of serving blocked clients after one command; each round is caused by the one before it.
 const READY_ROUNDS_MAX: usize = 10_000;
 
-/// Runs one request of `x.client`.
-pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
-    let (meta, handler) = match find(x.core, args) {
+/// Runs one request of `x.client`. `known` is its command, if that has been looked up already.
+pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
+    let (meta, handler) = match find(x.core, args, known) {
         Ok(found) => found,
         Err(error) => return reject(x, None, &error),
     };
@@ -61,11 +61,14 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
     Flow::Done
 }
 
-fn find(core: &Core, args: Args<'_>) -> Result<(&'static Meta, Handler), Error> {
+fn find(
+    core: &Core,
+    args: Args<'_>,
+    known: Option<&'static Meta>,
+) -> Result<(&'static Meta, Handler), Error> {
     let unknown = || Error::unknown_command(args);
-    let command = args
-        .first()
-        .and_then(|name| meta::find(name))
+    let command = known
+        .or_else(|| meta::find(args.first()?))
         .ok_or_else(unknown)?;
     if command.is_container()
         && let Some(name) = args.get(1)

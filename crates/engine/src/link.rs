@@ -369,7 +369,7 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
         retrying: false,
         waits: false,
     };
-    dispatch::process(&mut x, args);
+    dispatch::process(&mut x, args, None);
     core.repl.link = None;
     if out.as_bytes().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
