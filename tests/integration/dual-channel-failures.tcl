@@ -61,6 +61,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
     test {after the grace period it is gone; the backlog may still do} {
         set mark [log_mark]
         lassign [snapshot_channel 0] d ofs id cid
+        wire_payload $d
         wire_close $d
         wait_for_log $mark {*Postpone RDB client id=* free for 2 seconds*}
         assert_equal 1 [s replicas_waiting_psync]

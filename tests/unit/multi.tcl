@@ -144,9 +144,13 @@ start_server {tags {"multi"}} {
         assert_equal 1 [s total_watched_keys]
         r unwatch
         assert_equal 0 [s watching_clients]
-        r multi
-        r client info
-        assert_match {*multi=1 *} [lindex [r exec] 0]
+        set c [valkey_client]
+        set id [$c client id]
+        $c multi
+        assert_match {*flags=x * multi=0 *} [r client list id $id]
+        $c ping
+        assert_match {*flags=x * multi=1 *} [r client list id $id]
+        $c close
     } {} {external:skip}
 
     test {replicas get the transaction as one, and only if it wrote} {

@@ -128,7 +128,7 @@ fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
     startup
         .users
         .iter()
-        .find(|user| !is_plain_default(user))
+        .find(|user| !is_plain_default(user, !startup.config.requirepass.as_bytes().is_empty()))
         .map_or(Ok(()), |user| {
             Err(user.error(
                 "ACL users besides an unrestricted default one are not available in this build"
@@ -137,9 +137,9 @@ fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
         })
 }
 
-/// True for the line that CONFIG REWRITE writes: the default user, on, without restrictions. Its password, if it has one,
-/// stands in `requirepass`.
-fn is_plain_default(user: &engine::config::Directive) -> bool {
+/// True for the line that the reference's CONFIG REWRITE writes: the default user, on, without restrictions. The digest of
+/// a password is fine only beside `requirepass`: alone it would leave the server open.
+fn is_plain_default(user: &engine::config::Directive, password: bool) -> bool {
     let mut words = user.words.iter().map(|word| word.as_bytes());
     words.next() == Some(b"default".as_slice())
         && words.all(|word| {
@@ -154,7 +154,7 @@ fn is_plain_default(user: &engine::config::Directive) -> bool {
                     | b"allkeys"
                     | b"allchannels"
                     | b"allcommands"
-            ) || word.starts_with(b"#")
+            ) || (password && word.starts_with(b"#"))
         })
 }
 

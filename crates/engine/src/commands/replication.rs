@@ -9,6 +9,7 @@ use crate::number;
 use crate::repl;
 use replication::ClientId;
 use replication::primary::{Env, Hub, Peer, Reply};
+use replication::replica::LinkState;
 
 pub(super) static COMMANDS: Family = &[
     ("role", role),
@@ -38,10 +39,10 @@ fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         out.bulk(host.as_bytes());
         out.int(i64::from(port));
         out.bulk(state.as_bytes());
-        out.int(
-            link.and_then(|link| link.position())
-                .map_or(-1, |(_, applied)| applied as i64),
-        );
+        let applied = link
+            .filter(|link| link.state() == LinkState::Connected)
+            .and_then(|link| link.position());
+        out.int(applied.map_or(-1, |(_, applied)| applied as i64));
         return Ok(());
     }
     let rows = repl.hub.role_rows();

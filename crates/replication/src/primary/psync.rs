@@ -191,7 +191,9 @@ impl Hub {
             Some(_) => State::BgTransfer { cursor },
             None => State::Online { cursor },
         };
-        session.ack = session.ack.max(from.saturating_sub(1));
+        if joined.is_none() {
+            session.ack = session.ack.max(from.saturating_sub(1));
+        }
         session.ack_ms = env.now_ms;
         let line = match session.capabilities.psync2 {
             true => format!("+CONTINUE {}\r\n", self.history.replid),
