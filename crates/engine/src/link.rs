@@ -240,24 +240,27 @@ impl Engine {
                     .replication
                     .as_ref()
                     .and_then(|aux| u32::try_from(aux.stream_db).ok());
-                if let Some(side) = &mut self.core.repl.link {
-                    side.loaded = Some(loaded);
+                match &mut self.core.repl.link {
+                    Some(side) if side.link.is_receiving(load) => side.loaded = Some(loaded),
+                    // The load was called off meanwhile.
+                    _ => self.core.host.free_databases(loaded.dbs, false),
                 }
                 replica::Loaded::Ok { stream_db: aux_db }
             }
             Err(error) => replica::Loaded::Failed(error),
         };
-        self.core.loading = Loading::No;
+        // The loader may be done before the mark behind the data has been seen: the data are then adopted when it is.
+        let early = matches!(outcome, replica::Loaded::Ok { .. })
+            && self.core.repl.link.as_ref().is_some_and(|side| {
+                side.link.is_receiving(load) && !side.link.is_loading()
+            });
+        if !early {
+            self.core.loading = Loading::No;
+        }
         with_link(&self.keys, &mut self.core, |link, env| {
             link.load_finished(env, load, outcome)
         });
         pump(&mut self.keys, &mut self.core);
-        if let Some(side) = &mut self.core.repl.link
-            && let Some(unused) = side.loaded.take()
-        {
-            // The load was called off meanwhile.
-            self.core.host.free_databases(unused.dbs, false);
-        }
         self.core.refresh_gate();
         dispatch::settle_engine(&mut self.keys, &mut self.core);
     }
@@ -426,6 +429,9 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             }
             Action::AbortPayload(load) => {
                 core.loading = Loading::No;
+                if let Some(unused) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+                    core.host.free_databases(unused.dbs, false);
+                }
                 core.refresh_gate();
                 core.host.link(LinkCommand::AbortPayload(load));
             }
@@ -435,6 +441,7 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             }
             Action::Adopt(adoption) => {
                 if let Some(loaded) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+                    core.loading = Loading::No;
                     swap_in(keys, core, loaded);
                 }
                 core.repl

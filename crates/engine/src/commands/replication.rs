@@ -39,7 +39,8 @@ fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         out.int(i64::from(port));
         out.bulk(state.as_bytes());
         out.int(
-            link.and_then(|link| link.position())
+            link.filter(|_| repl.link_is_up())
+                .and_then(|link| link.position())
                 .map_or(-1, |(_, applied)| applied as i64),
         );
         return Ok(());
