@@ -87,6 +87,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {under a load of writes nothing is lost} {
             leave $r
+            wait_for_condition 200 50 {[status $p rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }
             $p config set rdb-key-save-delay 500
             set load [start_write_load {*}[at -1] 30]
             set one [start_one_key_write_load {*}[at -1] 30 one]
