@@ -19,7 +19,7 @@ use std::sync::Weak;
 /// Nanoseconds between two reports of the child.
 const REPORT_EVERY_NS: u64 = 250_000_000;
 /// Most bytes given to one connection before the next one has its turn.
-const SOCKET_CHUNK_BYTES: usize = 64 * 1024;
+const SOCKET_CHUNK_BYTES: usize = 16 * 1024;
 /// What the RDB writer is given as its buffer at least, so that a system call pays.
 const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
