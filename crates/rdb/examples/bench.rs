@@ -1,6 +1,7 @@
 //! Measures encoding and decoding of a million small string keys, and LZF over text.
 //!
 //! `cargo run -p rdb --profile fast --example bench`
+#![allow(clippy::disallowed_methods, reason = "tests and tools measure time")]
 #![allow(clippy::print_stdout, reason = "a tool for people at a terminal")]
 
 use std::hint::black_box;

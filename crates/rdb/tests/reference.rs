@@ -1,6 +1,8 @@
 //! The reference server accepts what we write: `valkey-check-rdb` passes it, and `valkey-server` loads it
 //! and saves the same data again. Without these programs on the path the tests pass without a word.
 
+#![allow(clippy::disallowed_methods, reason = "tests and tools measure time")]
+
 mod common;
 
 use std::fs;

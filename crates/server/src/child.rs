@@ -202,6 +202,7 @@ impl DumpFile {
 /// The child's whole life; returns its exit code.
 fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe: &OwnedFd) -> i32 {
     quiet_signals();
+    close_others(job, pipe.as_raw_fd());
     logging::set_pid();
     logging::set_role(b'C');
     let mut reporter = Reporter {
@@ -258,6 +259,28 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
                 &format!("Write error while saving DB to the disk or to replicas: {error}"),
             );
             1
+        }
+    }
+}
+
+/// Closes what the child does not need: the listening sockets above all, or a parent that dies could not be started anew on
+/// its port while the child goes on, and the connections of clients, which would not notice the death.
+fn close_others(job: &SnapshotJob, pipe: RawFd) {
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let open: Vec<RawFd> = open
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    let needed = |fd: RawFd| match &job.target {
+        SnapshotTarget::File => false,
+        SnapshotTarget::Sockets { targets, .. } => targets.iter().any(|target| target.fd == fd),
+    };
+    for fd in open {
+        if fd > 2 && fd != pipe && !needed(fd) {
+            // SAFETY: the owners of these descriptors are the parent's objects; in this process nothing uses them again,
+            // and their destructors never run.
+            unsafe { libc::close(fd) };
         }
     }
 }
