@@ -61,6 +61,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
     test {after the grace period it is gone; the backlog may still do} {
         set mark [log_mark]
         lassign [snapshot_channel 0] d ofs id cid
+        wire_payload $d
         wire_close $d
         wait_for_log $mark {*Postpone RDB client id=* free for 2 seconds*}
         assert_equal 1 [s replicas_waiting_psync]
@@ -81,14 +82,17 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
     test {all replicas of a snapshot gone: it ends at once} {
         slow_snapshot 0 1000 10000
         wait_no_save 0
+        $p debug delay-rdb-client-free-seconds 1
         lassign [snapshot_channel 0] d
         assert_equal 1 [s rdb_bgsave_in_progress]
         wire_close $d
         set start [clock milliseconds]
         wait_no_save 0
         assert_lessthan [expr {[clock milliseconds] - $start}] [expr {1000 * [waits::stretch]}]
+        wait_for_condition 100 50 {[s replicas_waiting_psync] == 0} else { fail "still waited for" }
+        $p debug delay-rdb-client-free-seconds 60
         $p config set rdb-key-save-delay 0
-    } {} {peer:skip}
+    } {OK} {peer:skip}
     wire_close_all
 
     start_server [list overrides $dual] {
@@ -132,6 +136,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         }
 
         test {the primary's limit before the main connection joins: dropped at once, memory free, tried again} {
+            # The snapshot is still being sent when the limit is met.
+            slow_snapshot -1 300 3000
             $p config set client-output-buffer-limit "replica 100kb 0 0"
             $r debug pause-after-fork 1
             begin_sync
@@ -156,7 +162,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             }]}]] && ![process_is_paused [srv pid]]} else { fail "the flag stays on" }
             wait_for_log $mark {*Unable to partial resync with replica * for lack of backlog*}
             wait_for_log $own {*Aborting dual channel sync*}
-            $p config set client-output-buffer-limit "replica 256mb 64mb 60"
+            $p config set client-output-buffer-limit "replica 256mb 64mb 60" rdb-key-save-delay 0
             assert_dual_done $p $r
             $p config set repl-backlog-size 10mb
         }

@@ -87,6 +87,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {under a load of writes nothing is lost} {
             leave $r
+            wait_for_condition 200 50 {[status $p rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }
             $p config set rdb-key-save-delay 500
             set load [start_write_load {*}[at -1] 30]
             set one [start_one_key_write_load {*}[at -1] 30 one]
@@ -181,15 +182,14 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {with a password, on both connections} {
             leave $r
-            $p acl setuser rep on >secret +psync +replconf +ping +sync
-            $p config set requirepass secret2
-            $p auth secret2
-            $r config set primaryuser rep primaryauth secret
+            $p config set requirepass secret
+            $p auth secret
+            $r config set primaryuser default primaryauth secret
             set proxy [start_wire_proxy {*}[at -1]]
             $r replicaof 127.0.0.1 [dict get $proxy port]
             wait_for_sync $r
             foreach n {0 1} {
-                assert_match "*[resp::encode {AUTH rep secret}]*" [proxied $proxy $n in]
+                assert_match "*[resp::encode {AUTH default secret}]*" [proxied $proxy $n in]
             }
             assert_equal 2 [proxied_count $proxy]
             $p config set requirepass ""

@@ -256,7 +256,6 @@ foreach {diskless load} {no disabled yes disabled yes on-empty-db yes swapdb} {
                         $primary incr n
                         $primary lpush l a b c
                         $primary exec
-                        $primary eval {redis.call('set', KEYS[1], 'x'); return redis.call('incr', KEYS[2])} 2 k n
                         $primary set gone soon px 20
                     }
                     $primary select 9

@@ -249,3 +249,113 @@ start_server {tags {"keyspace"}} {
         close_replication_stream $repl
     } {} {needs:repl cluster:skip}
 }
+
+start_server {tags {"keyspace"}} {
+    test {COPY, MOVE and RENAMENX are propagated as they are, and only when they did something} {
+        set repl [attach_to_replication_stream]
+        r rpush src a b
+        r copy src dst
+        r copy src dst
+        r COPY src dst REPLACE
+        r copy src dst db 10
+        r copy none dst
+        r renamenx src dst
+        r renamenx src other
+        r move other 10
+        r move other 10
+        r del none
+        r unlink none
+        assert_replication_stream $repl {
+            {select 9} {rpush src a b} {copy src dst} {copy src dst REPLACE} {copy src dst db 10}
+            {renamenx src other} {move other 10}
+        }
+        close_replication_stream $repl
+    } {} {needs:repl singledb:skip}
+
+    test {flushes are propagated even when nothing was there, SWAPDB always} {
+        r flushall
+        set repl [attach_to_replication_stream]
+        r flushdb
+        r flushdb async
+        r flushall sync
+        r swapdb 0 0
+        r swapdb 0 1
+        assert_replication_stream $repl {
+            {select 9} flushdb {flushdb async} {flushall sync} {swapdb 0 0} {swapdb 0 1}
+        }
+        close_replication_stream $repl
+    } {} {needs:repl singledb:skip}
+
+    test {events of a new key, of a copy and of a move} {
+        r flushall
+        r config set notify-keyspace-events EAn
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__keyevent@*}
+        r set a 1
+        r copy a b
+        r copy a b replace
+        r move a 10
+        r select 10
+        r del a
+        r select 9
+        foreach {event key} {
+            9__:new a 9__:set a 9__:new b 9__:copy_to b 9__:new b 9__:copy_to b
+            10__:new a 9__:move_from a 10__:move_to a 10__:del a
+        } {
+            assert_equal [list pmessage __keyevent@* __keyevent@$event $key] [$rd read]
+        }
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK} {singledb:skip}
+
+    test {a missing key is told as keymiss by reads, not by writes and not by OBJECT} {
+        r flushall
+        r config set notify-keyspace-events Em
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__keyevent@*}
+        r del none
+        r expire none 1
+        r object encoding none
+        r move none 10
+        foreach command {exists touch type ttl get} {
+            r $command $command
+            assert_equal [list pmessage __keyevent@* __keyevent@9__:keymiss $command] [$rd read]
+        }
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK} {singledb:skip}
+
+    test {FLUSHDB and SWAPDB break the WATCH of keys that are concerned} {
+        r flushall
+        r set x 1
+        set other [valkey_client]
+        $other select 9
+        foreach command {{flushdb} {flushall} {swapdb 9 10} {swapdb 10 9}} {
+            r set x 1
+            r watch x
+            $other {*}$command
+            r multi
+            r ping
+            assert_equal {} [r exec] $command
+        }
+        r watch none
+        $other flushall
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+        $other close
+    } {} {singledb:skip}
+
+    test {SWAPDB wakes the clients blocked on a key that has come} {
+        r flushall
+        set rd [valkey_deferring_client]
+        $rd select 10
+        $rd read
+        $rd blpop list 0
+        wait_for_blocked_client
+        r rpush list x
+        r swapdb 9 10
+        assert_equal {list x} [$rd read]
+        $rd close
+    } {} {singledb:skip}
+}

@@ -24,9 +24,9 @@ pub(crate) enum Flow {
 /// Rounds of serving blocked clients after one command; each round is caused by the one before it.
 const READY_ROUNDS_MAX: usize = 10_000;
 
-/// Runs one request of `x.client`.
-pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
-    let (meta, handler) = match find(x.core, args) {
+/// Runs one request of `x.client`. `known` is its command, if that has been looked up already.
+pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
+    let (meta, handler) = match find(x.core, args, known) {
         Ok(found) => found,
         Err(error) => return reject(x, None, &error),
     };
@@ -61,11 +61,14 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>) -> Flow {
     Flow::Done
 }
 
-fn find(core: &Core, args: Args<'_>) -> Result<(&'static Meta, Handler), Error> {
+fn find(
+    core: &Core,
+    args: Args<'_>,
+    known: Option<&'static Meta>,
+) -> Result<(&'static Meta, Handler), Error> {
     let unknown = || Error::unknown_command(args);
-    let command = args
-        .first()
-        .and_then(|name| meta::find(name))
+    let command = known
+        .or_else(|| meta::find(args.first()?))
         .ok_or_else(unknown)?;
     if command.is_container()
         && let Some(name) = args.get(1)
@@ -212,14 +215,22 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     {
         return Ok(Admitted::Postponed);
     }
+    if x.client.flags.has(ClientFlags::MULTI) && flags.intersects(Flags::NO_MULTI) {
+        return Err(Error::NOT_IN_MULTI);
+    }
     if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(meta) {
-        if flags.intersects(Flags::NO_MULTI) {
-            return Err(Error::NOT_IN_MULTI);
+        if !x.client.flags.has(ClientFlags::PUBSUB) && gives_up_subscriptions(meta) {
+            return Err(Error::not_subscribed(meta.name));
         }
         queue(x, meta, args);
         return Ok(Admitted::Queued);
     }
     Ok(Admitted::Run)
+}
+
+/// The commands that only a subscribed client may call.
+fn gives_up_subscriptions(meta: &Meta) -> bool {
+    matches!(meta.name, "unsubscribe" | "punsubscribe" | "sunsubscribe")
 }
 
 /// Commands that act at once between MULTI and EXEC.
@@ -383,6 +394,7 @@ fn delete_expired(keys: &mut Keys) {
         if gone && keys.expiry == Expiry::Delete {
             keys.delete_expired(db, &key);
         }
+        keys.notify_in(db, crate::notify::Event::KEY_MISS, &key);
     }
 }
 
@@ -454,17 +466,17 @@ fn feed_stream(keys: &mut Keys, core: &mut Core) {
     }
     let transaction = effects.ops.len() > 1;
     if transaction {
-        core.repl.feed(effects.ops[0].db, b"*1\r\n$5\r\nMULTI\r\n");
+        // MULTI comes before the SELECT, which belongs to the first command.
+        core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
     }
     let mut start = 0;
     for op in &effects.ops {
         core.repl
-            .feed(op.db, &effects.bytes[start..op.end as usize]);
+            .feed(Some(op.db), &effects.bytes[start..op.end as usize]);
         start = op.end as usize;
     }
     if transaction {
-        let last = effects.ops[effects.ops.len() - 1];
-        core.repl.feed(last.db, b"*1\r\n$4\r\nEXEC\r\n");
+        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
     }
     effects.ops.clear();
     effects.bytes.clear();

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, ClientFlags, ClientId, Peer};
 use crate::command::Registry;
-use crate::command::meta;
+use crate::command::meta::{self, Meta};
 use crate::config::Config;
 use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::dispatch::{self, Flow};
@@ -255,6 +255,9 @@ impl Engine {
         self.keys.expiry = self.expiry_for_clients();
         let mut done = from;
         let mut then = Then::Continue;
+        // Requests from `look_from` up to `looked` have been looked at.
+        let (mut look_from, mut looked) = (from, from);
+        let mut args: SmallVec<[&[u8]; 32]> = SmallVec::new();
         if !client.flags.has(
             ClientFlags::BLOCKED
                 | ClientFlags::PAUSED
@@ -262,6 +265,14 @@ impl Engine {
                 | ClientFlags::CLOSE_AFTER_REPLY,
         ) {
             while done < batch.len() {
+                if done == looked {
+                    look_from = done;
+                    looked = self
+                        .keys
+                        .ahead
+                        .look(&self.keys.dbs[client.db], batch, buffer, done);
+                }
+                let known = self.keys.ahead.begin(done - look_from);
                 let spans = batch.request(done);
                 if spans.is_empty() {
                     // An empty line: from a replica a sign of life, from anybody else nothing.
@@ -273,12 +284,10 @@ impl Engine {
                     done += 1;
                     continue;
                 }
-                let args: SmallVec<[&[u8]; 8]> = spans
-                    .iter()
-                    .map(|span| batch.bytes(buffer, *span))
-                    .collect();
+                args.clear();
+                args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
                 self.keys.now_ms = base_ms + ((self.core.now_ns - base_ns) / 1_000_000) as i64;
-                match self.run_one(&mut client, &mut out, &args) {
+                match self.run_one(&mut client, &mut out, &args, known) {
                     Flow::Done => done += 1,
                     Flow::Waits => {
                         done += 1;
@@ -308,6 +317,7 @@ impl Engine {
         {
             then = Then::Close;
         }
+        self.keys.ahead.forget();
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
         self.hand_over(&mut client, scratch.len(), &mut then);
@@ -327,7 +337,13 @@ impl Engine {
     }
 
     #[inline]
-    fn run_one(&mut self, client: &mut Client, out: &mut Reply, args: &[&[u8]]) -> Flow {
+    fn run_one(
+        &mut self,
+        client: &mut Client,
+        out: &mut Reply,
+        args: &[&[u8]],
+        known: Option<&'static Meta>,
+    ) -> Flow {
         self.keys.db = client.db;
         self.keys.no_touch =
             client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
@@ -350,7 +366,12 @@ impl Engine {
             retrying: false,
             waits: false,
         };
-        let flow = dispatch::process(&mut x, args);
+        let was_replica = x.client.flags.has(ClientFlags::REPLICA);
+        let flow = dispatch::process(&mut x, args, known);
+        if was_replica && out.len() > mark {
+            self.drop_talking_replica(client, args);
+            out.truncate(mark);
+        }
         if quiet
             && client
                 .flags
@@ -360,6 +381,21 @@ impl Engine {
             client.flags.clear(ClientFlags::REPLY_SKIP);
         }
         flow
+    }
+
+    /// A replica's connection carries the stream: a reply in its midst would end it badly, so the connection ends well.
+    #[cold]
+    fn drop_talking_replica(&mut self, client: &mut Client, args: &[&[u8]]) {
+        let command = args
+            .first()
+            .map(|name| String::from_utf8_lossy(name))
+            .unwrap_or_default();
+        let who =
+            crate::commands::client::describe(client, self.core.config.hide_user_data_from_log);
+        let line =
+            format!("Replica generated a reply to command '{command}', disconnecting it: {who}");
+        self.core.log(Level::Warning, &line);
+        client.flags.set(ClientFlags::CLOSE_NOW);
     }
 
     fn expiry_for_clients(&self) -> Expiry {
@@ -472,6 +508,7 @@ impl Engine {
     /// A handler has failed an assertion while this client's batch ran: forgets the client, counts it.
     pub fn recover(&mut self, slot: u32, id: ClientId, what: &str) {
         self.core.stats.panics_caught += 1;
+        self.keys.ahead.forget();
         self.core.log(
             Level::Warning,
             &format!("A command handler failed an assertion: {what}"),
@@ -635,7 +672,7 @@ impl Engine {
         } else {
             limits.normal
         };
-        let now_ms = self.core.monotonic_ms() as i64;
+        let now_ms = (self.core.now_ns / 1_000_000) as i64;
         let mut over = limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes;
         if limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes {
             let since = *client.over_soft_since_ms.get_or_insert(now_ms);

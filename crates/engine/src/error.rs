@@ -368,6 +368,14 @@ impl Error {
         Error::Built(format!("ERR invalid expire time in '{command}' command"))
     }
 
+    /// UNSUBSCRIBE and its kin from a client without subscriptions.
+    #[cold]
+    pub fn not_subscribed(command: &str) -> Self {
+        Error::Built(format!(
+            "NOSUB '{command}' command executed not in subscribed mode"
+        ))
+    }
+
     /// CONFIG REWRITE has failed.
     #[cold]
     pub fn rewriting(reason: &str) -> Self {

@@ -3,6 +3,7 @@
 //! Every change of a key goes through [`Keys::changed`]: dirty counting, keyspace events, WATCH and blocked clients hang
 //! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
 
+use crate::ahead::Ahead;
 use crate::client::ClientId;
 use crate::effects::{DbKey, Effects};
 use crate::error::Error;
@@ -10,8 +11,8 @@ use crate::notify::{Classes, Event};
 use crate::rng::Random;
 use hashbrown::HashMap;
 use keyspace::{
-    Db, Entry, EntryMut, Hash, Limits, List, Set, StrHow, StrRef, Ttl, Type, Value, ValueMut,
-    ValueRef, ZSet,
+    Db, Entry, EntryMut, Hash, Limits, List, Set, Stamp, StrHow, StrRef, Ttl, Type, Value,
+    ValueMut, ValueRef, ZSet,
 };
 
 /// What an expired key means to the running command.
@@ -75,6 +76,7 @@ pub struct Keys {
     /// Lazy freeing, by cause.
     pub lazy: LazyFree,
     pub(crate) effects: Effects,
+    pub(crate) ahead: Ahead,
     watched: HashMap<DbKey, Vec<ClientId>>,
     /// Keys some client is blocked on, with how many clients are.
     blocked_on: HashMap<DbKey, usize>,
@@ -106,6 +108,14 @@ impl AccessClock {
         match self {
             AccessClock::Lru(seconds) => seconds,
             AccessClock::Lfu { minutes, .. } => (minutes << 8) | LFU_INIT,
+        }
+    }
+
+    /// What SET writes: an overwritten key starts anew, but for how often it was used.
+    fn stamp(self) -> Stamp {
+        Stamp {
+            new: self.fresh(),
+            old: matches!(self, AccessClock::Lru(_)).then(|| self.fresh()),
         }
     }
 
@@ -162,6 +172,7 @@ impl Keys {
                 expire: true,
             },
             effects: Effects::default(),
+            ahead: Ahead::default(),
             watched: HashMap::new(),
             blocked_on: HashMap::new(),
         }
@@ -196,7 +207,7 @@ impl Keys {
 
     #[inline]
     fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
-        let Some(entry) = self.dbs[self.db].get(key) else {
+        let Some(entry) = self.dbs[self.db].get_hashed(self.ahead.hash(key), key) else {
             self.stats.misses += 1;
             if self.hooks & HOOK_EVENTS != 0 {
                 push_event(
@@ -215,11 +226,11 @@ impl Keys {
         {
             self.stats.misses += 1;
             if self.expiry == Expiry::Delete {
-                // Deleted when the command is settled: nothing may change under the reference we would return.
+                // Deleted when the command is settled: nothing may change under the reference we would return. The
+                // miss is told then, behind the key's end.
                 self.effects.expired.push((self.db, key.into()));
                 self.effects.pending = true;
-            }
-            if self.hooks & HOOK_EVENTS != 0 {
+            } else if self.hooks & HOOK_EVENTS != 0 {
                 push_event(
                     &mut self.effects,
                     self.events_on,
@@ -264,7 +275,7 @@ impl Keys {
     #[inline]
     pub fn write(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
         self.expire_now(self.db, key);
-        let entry = self.dbs[self.db].get_mut(key)?;
+        let entry = self.dbs[self.db].get_mut_hashed(self.ahead.hash(key), key)?;
         if !self.no_touch {
             touch(entry.entry(), self.access, &mut self.rng);
         }
@@ -297,10 +308,7 @@ impl Keys {
             return;
         };
         self.free(entry.into_value(), self.lazy.expire);
-        self.stats.expired += 1;
-        let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
-        self.effects.push_op(db, &[command, key]);
-        self.changed_in(db, key, Event::EXPIRED, 0);
+        self.tell_expired(db, key);
     }
 
     // ---- typed lookups ----------------------------------------------------------------------------------------------
@@ -421,7 +429,7 @@ impl Keys {
     #[inline]
     pub fn list_and_limits(&mut self, key: &[u8]) -> Result<Option<(&mut List, &Limits)>, Error> {
         self.expire_now(self.db, key);
-        let Some(entry) = self.dbs[self.db].get_mut(key) else {
+        let Some(entry) = self.dbs[self.db].get_mut_hashed(self.ahead.hash(key), key) else {
             return Ok(None);
         };
         if !self.no_touch {
@@ -491,7 +499,8 @@ impl Keys {
 
     fn get_or_new(&mut self, key: &[u8], new: impl FnOnce() -> Value) -> (EntryMut<'_>, &Limits) {
         self.expire_now(self.db, key);
-        let (entry, created) = self.dbs[self.db].get_or_insert_with(key, new);
+        let (entry, created) =
+            self.dbs[self.db].get_or_insert_with_hashed(self.ahead.hash(key), key, new);
         if created {
             entry.entry().set_clock(self.access.fresh());
             if self.hooks & HOOK_EVENTS != 0 {
@@ -511,9 +520,16 @@ impl Keys {
         if ttl == Ttl::Keep {
             self.expire_now(self.db, key);
         }
-        match self.dbs[self.db].set_str(key, value, ttl, how) {
-            None => self.announce_new(key),
+        let hash = self.ahead.hash(key);
+        let stamp = self.access.stamp();
+        match self.dbs[self.db].set_str_hashed(hash, key, value, ttl, how, stamp) {
+            None => {
+                if self.hooks & HOOK_EVENTS != 0 {
+                    push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
+                }
+            }
             Some(old) => {
+                self.note_expired(self.db, key, old.expire_at_ms);
                 if let Some(heavy) = old.heavy {
                     self.free(heavy, self.lazy.server_del);
                 }
@@ -535,6 +551,7 @@ impl Keys {
                 }
             }
             Some(old) => {
+                self.note_expired(db, key, old.expire_at_ms);
                 if let Some(heavy) = old.heavy {
                     self.free(heavy, self.lazy.server_del);
                 }
@@ -546,18 +563,23 @@ impl Keys {
         }
     }
 
+    /// A key that was just overwritten had `expire_at_ms`: if that had passed, tells that the old key is gone.
     #[inline]
-    fn announce_new(&mut self, key: &[u8]) {
-        let fresh = self.access.fresh();
-        if let (false, Some(entry)) = (
-            matches!(self.access, AccessClock::Lru(0)),
-            self.dbs[self.db].get(key),
-        ) {
-            entry.set_clock(fresh);
+    fn note_expired(&mut self, db: usize, key: &[u8], expire_at_ms: Option<i64>) {
+        if expire_at_ms.is_some_and(|at| is_past(at, self.now_ms)) && self.expiry == Expiry::Delete
+        {
+            self.tell_expired(db, key);
+            self.notify_in(db, Event::NEW, key);
         }
-        if self.hooks & HOOK_EVENTS != 0 {
-            push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
-        }
+    }
+
+    /// What follows from a key's time having come, besides its removal.
+    #[cold]
+    fn tell_expired(&mut self, db: usize, key: &[u8]) {
+        self.stats.expired += 1;
+        let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
+        self.effects.push_op(db, &[command, key]);
+        self.changed_in(db, key, Event::EXPIRED, 0);
     }
 
     /// Removes a key, freeing its value in the background if that is worth it. Tells nobody: see [`Self::delete`].

@@ -33,6 +33,8 @@ pub struct LinkSide {
     /// A dataset that has been loaded and waits to be swapped in.
     loaded: Option<Loaded>,
     draining: bool,
+    /// The snapshot under way goes straight into the parser.
+    parsing: bool,
 }
 
 impl LinkSide {
@@ -65,6 +67,7 @@ impl LinkSide {
             unapplied: Vec::new(),
             loaded: None,
             draining: false,
+            parsing: false,
         };
         side.configure(config);
         side
@@ -74,6 +77,12 @@ impl LinkSide {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.link.is_up()
+    }
+
+    /// The primary as a client, while there is a stream to run.
+    #[must_use]
+    pub fn client(&self) -> Option<&Client> {
+        self.link.is_up().then_some(&*self.client)
     }
 
     /// Takes over parameters.
@@ -220,6 +229,7 @@ impl Engine {
     /// A snapshot has been loaded, or could not be.
     pub fn link_loaded(&mut self, load: LoadId, result: Result<Loaded, String>) {
         self.set_time();
+        let loaded_well = result.is_ok();
         let outcome = match result {
             Ok(loaded) => {
                 self.core.log(
@@ -241,17 +251,13 @@ impl Engine {
             }
             Err(error) => replica::Loaded::Failed(error),
         };
-        self.core.loading = Loading::No;
+        if !loaded_well {
+            self.core.loading = Loading::No;
+        }
         with_link(&self.keys, &mut self.core, |link, env| {
             link.load_finished(env, load, outcome)
         });
         pump(&mut self.keys, &mut self.core);
-        if let Some(side) = &mut self.core.repl.link
-            && let Some(unused) = side.loaded.take()
-        {
-            // The load was called off meanwhile.
-            self.core.host.free_databases(unused.dbs, false);
-        }
         self.core.refresh_gate();
         dispatch::settle_engine(&mut self.keys, &mut self.core);
     }
@@ -363,7 +369,7 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
         retrying: false,
         waits: false,
     };
-    dispatch::process(&mut x, args);
+    dispatch::process(&mut x, args, None);
     core.repl.link = None;
     if out.as_bytes().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
@@ -404,7 +410,12 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             Action::PauseReading(conn) => core.host.link(LinkCommand::Pause(conn)),
             Action::ResumeReading(conn) => core.host.link(LinkCommand::Resume(conn)),
             Action::BeginPayload(payload) => {
-                if payload.sink == replica::Sink::Parser {
+                let parsing = payload.sink == replica::Sink::Parser;
+                forget_loaded(core);
+                if let Some(side) = &mut core.repl.link {
+                    side.parsing = parsing;
+                }
+                if parsing {
                     begin_loading(keys, core, payload.serve_old, payload.mode, payload.size);
                 }
                 core.host.link(LinkCommand::BeginPayload(payload));
@@ -413,7 +424,7 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
                 core.host.link(LinkCommand::EndPayload { load, mark_bytes })
             }
             Action::Load(load) => {
-                if core.loading == Loading::No {
+                if core.repl.link.as_ref().is_some_and(|side| !side.parsing) {
                     begin_loading(keys, core, false, LoadMode::Disabled, None);
                 }
                 core.host.link(LinkCommand::Load(load));
@@ -421,6 +432,7 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             Action::AbortPayload(load) => {
                 core.loading = Loading::No;
                 core.refresh_gate();
+                forget_loaded(core);
                 core.host.link(LinkCommand::AbortPayload(load));
             }
             Action::DropHistory => {
@@ -431,6 +443,8 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
                 if let Some(loaded) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
                     swap_in(keys, core, loaded);
                 }
+                core.loading = Loading::No;
+                core.refresh_gate();
                 core.repl
                     .with_hub(|hub, env| hub.adopt(env, adoption.replid, adoption.offset));
                 if let (Some(side), Some(db)) = (&mut core.repl.link, adoption.stream_db) {
@@ -476,6 +490,13 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
         }
     }
     crate::repl::pump(keys, core);
+}
+
+/// A dataset that was loaded but is not wanted any more.
+fn forget_loaded(core: &mut Core) {
+    if let Some(unused) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+        core.host.free_databases(unused.dbs, false);
+    }
 }
 
 /// Loading begins: the old data go, unless they are to be served or kept until the new ones are complete.
@@ -620,6 +641,14 @@ fn unblock_for_role(keys: &mut Keys, core: &mut Core) {
             out.error(crate::Error::UNBLOCKED_ROLE.text().as_bytes());
         });
     }
+}
+
+/// Cuts the link (CLIENT KILL): it is then taken up again by itself.
+pub(crate) fn cut(keys: &mut Keys, core: &mut Core) {
+    with_link(keys, core, |link, env| {
+        link.stream_failed(env, "Connection with primary killed.")
+    });
+    pump(keys, core);
 }
 
 /// Periodic work.

@@ -93,10 +93,11 @@ impl Repl {
         call(&mut self.hub, &env)
     }
 
-    /// Appends one command to the stream. On a replica nothing: its stream is its primary's, verbatim.
-    pub fn feed(&mut self, db: u32, command: &[u8]) {
+    /// Appends one command to the stream, after a SELECT if the stream is in another database; `None` for a command
+    /// that has none. On a replica nothing: its stream is its primary's, verbatim.
+    pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
         if self.link.is_none() {
-            self.with_hub(|hub, env| hub.feed(env, Some(db), command));
+            self.with_hub(|hub, env| hub.feed(env, db, command));
         }
     }
 

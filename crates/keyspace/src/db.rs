@@ -37,6 +37,15 @@ pub enum StrHow {
     Raw,
 }
 
+/// The access clock that a string is written with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamp {
+    /// Of a key that is new.
+    pub new: u32,
+    /// Of a key that was there; `None` leaves its clock as it is.
+    pub old: Option<u32>,
+}
+
 /// What was overwritten.
 #[derive(Debug)]
 pub struct Overwritten {
@@ -44,6 +53,8 @@ pub struct Overwritten {
     pub type_: Type,
     /// The old value, if freeing it is better done elsewhere (a big container or string); lighter ones are gone.
     pub heavy: Option<Value>,
+    /// When the key would have expired: whether it already had is the caller's business.
+    pub expire_at_ms: Option<i64>,
 }
 
 /// A database. `Send`: a whole one may be dropped in another thread.
@@ -69,18 +80,44 @@ impl Db {
         ttl: Ttl,
         how: StrHow,
     ) -> Option<Overwritten> {
+        self.set_str_hashed(hash(key), key, value, ttl, how, Stamp::default())
+    }
+
+    /// [`Db::set_str`] with the hash at hand, writing the access clock as well.
+    #[inline]
+    pub fn set_str_hashed(
+        &mut self,
+        h: u64,
+        key: &[u8],
+        value: &[u8],
+        ttl: Ttl,
+        how: StrHow,
+        stamp: Stamp,
+    ) -> Option<Overwritten> {
         self.put(
+            h,
             key,
             ttl,
             value,
-            |value, expire| Entry::new_str(key, expire, value, how),
-            |entry, value| entry.set_str(value, how),
+            |value, expire| {
+                let entry = Entry::new_str(key, expire, value, how);
+                entry.set_clock(stamp.new);
+                entry
+            },
+            |entry, value| {
+                let heavy = entry.set_str(value, how);
+                if let Some(clock) = stamp.old {
+                    entry.set_clock(clock);
+                }
+                heavy
+            },
         )
     }
 
     /// Sets a string by moving `value` in without copying, where it is long; always `raw`.
     pub fn set_raw(&mut self, key: &[u8], value: Vec<u8>, ttl: Ttl) -> Option<Overwritten> {
         self.put(
+            hash(key),
             key,
             ttl,
             value,
@@ -97,6 +134,7 @@ impl Db {
         expire_at_ms: Option<i64>,
     ) -> Option<Overwritten> {
         self.put(
+            hash(key),
             key,
             expire_at_ms.map_or(Ttl::Clear, Ttl::At),
             value,
@@ -127,7 +165,17 @@ impl Db {
         key: &[u8],
         make: impl FnOnce() -> Value,
     ) -> (EntryMut<'_>, bool) {
-        let h = hash(key);
+        self.get_or_insert_with_hashed(hash(key), key, make)
+    }
+
+    /// [`Db::get_or_insert_with`] with the hash at hand.
+    #[inline]
+    pub fn get_or_insert_with_hashed(
+        &mut self,
+        h: u64,
+        key: &[u8],
+        make: impl FnOnce() -> Value,
+    ) -> (EntryMut<'_>, bool) {
         let (slot, created) = self
             .keys
             .find_or_insert_with(h, key, || Entry::new(key, None, make()));
@@ -314,15 +362,15 @@ impl Db {
     #[inline]
     fn put<V>(
         &mut self,
+        h: u64,
         key: &[u8],
         ttl: Ttl,
         value: V,
         make: impl FnOnce(V, Option<i64>) -> Entry,
         change: impl FnOnce(&mut Entry, V) -> Option<Value>,
     ) -> Option<Overwritten> {
-        let h = hash(key);
         if let Some(slot) = self.keys.find_mut(h, key) {
-            let type_ = slot.type_();
+            let (type_, expire_at_ms) = (slot.type_(), slot.expire_at_ms());
             let mut entry = EntryMut {
                 slot,
                 expires: &mut self.expires,
@@ -334,7 +382,11 @@ impl Db {
                 Ttl::Clear => entry.set_expire(None),
                 Ttl::At(at_ms) => entry.set_expire(Some(at_ms)),
             }
-            return Some(Overwritten { type_, heavy });
+            return Some(Overwritten {
+                type_,
+                heavy,
+                expire_at_ms,
+            });
         }
         let expire = if let Ttl::At(at_ms) = ttl {
             Some(at_ms)

@@ -29,7 +29,7 @@ pub mod zset;
 
 pub use packed::Element;
 
-pub use db::{Conflict, Db, EntryMut, Incoming, Overwritten, StrHow, Ttl};
+pub use db::{Conflict, Db, EntryMut, Incoming, Overwritten, Stamp, StrHow, Ttl};
 pub use entry::Entry;
 pub use hash::Hash;
 pub use hashing::{hash, set_hash_seed};

@@ -534,4 +534,21 @@ mod tests {
             Some(Invalid::Duplicate)
         );
     }
+
+    #[test]
+    fn keeping_some_hands_back_the_others_and_shrinks_the_encoding() {
+        let limits = small_limits();
+        let mut rng = TestRng(7);
+        let members: Vec<Vec<u8>> = (0..200).map(|n| format!("m{n}").into_bytes()).collect();
+        let mut set = Set::new();
+        for member in &members {
+            set.add(member, &limits);
+        }
+        let gone = set.keep_random(&mut rng, 3, &limits);
+        assert_eq!((set.len(), gone.len()), (3, 197));
+        assert_eq!(set.encoding(), Encoding::Listpack);
+        for member in &members {
+            assert_ne!(set.contains(member), gone.contains(member));
+        }
+    }
 }

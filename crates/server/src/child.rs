@@ -13,13 +13,13 @@ use engine::host::{
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Weak;
 
 /// Nanoseconds between two reports of the child.
 const REPORT_EVERY_NS: u64 = 250_000_000;
 /// Most bytes given to one connection before the next one has its turn.
-const SOCKET_CHUNK_BYTES: usize = 64 * 1024;
+const SOCKET_CHUNK_BYTES: usize = 16 * 1024;
 /// What the RDB writer is given as its buffer at least, so that a system call pays.
 const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -61,14 +61,14 @@ pub(crate) fn start(
         }
         pid => {
             drop(writer);
-            watch(shared, pid, reader);
+            watch(shared, pid, reader, files.temporary(pid as u32));
             Ok(pid as u32)
         }
     }
 }
 
 /// Follows a child's reports in a thread of its own, then reaps it.
-fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader) {
+fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader, temporary: PathBuf) {
     let follow = move || {
         let mut end = SnapshotEnd::default();
         let mut done = false;
@@ -112,6 +112,10 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader) {
         } else if !done || libc::WEXITSTATUS(status) != 0 {
             end.failed = Some("the child reported an error".into());
         }
+        if end.failed.is_some() {
+            // What a killed child leaves behind; there is nothing when it wrote to sockets or cleaned up itself.
+            let _ = std::fs::remove_file(&temporary);
+        }
         if let Some(shared) = shared.upgrade() {
             shared.engine.lock().snapshot_finished(end);
         }
@@ -149,6 +153,11 @@ impl DumpFile {
         Path::new(&self.dir).join(&self.name)
     }
 
+    /// Where the process of this number writes before it renames.
+    pub(crate) fn temporary(&self, pid: u32) -> PathBuf {
+        Path::new(&self.dir).join(format!("temp-{pid}.rdb"))
+    }
+
     /// Replaces the file: temporary file, sync, rename, sync of the folder. Returns its size.
     ///
     /// # Errors
@@ -157,7 +166,7 @@ impl DumpFile {
         &self,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<u64> {
-        let temporary = Path::new(&self.dir).join(format!("temp-{}.rdb", std::process::id()));
+        let temporary = self.temporary(std::process::id());
         // A leftover of a process that had our number is of no use to anybody.
         let _ = std::fs::remove_file(&temporary);
         let result = self.fill_and_rename(&temporary, fill);

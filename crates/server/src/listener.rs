@@ -250,9 +250,7 @@ pub(crate) fn set_keepalive(socket: &SockRef<'_>, seconds: u64) -> io::Result<()
 }
 
 fn tcp_peer(stream: &TcpStream, from: SocketAddr) -> Peer {
-    let local = stream
-        .local_addr()
-        .map_or_else(|_| String::new(), |addr| plain(addr));
+    let local = stream.local_addr().map_or_else(|_| String::new(), plain);
     Peer {
         addr: plain(from),
         laddr: local,

@@ -125,10 +125,37 @@ fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
     if let Some(rename) = startup.renames.first() {
         return Err(rename.error("rename-command is not available in this build".into()));
     }
-    if let Some(user) = startup.users.first() {
-        return Err(user.error("ACL users are not available in this build".into()));
-    }
-    Ok(())
+    startup
+        .users
+        .iter()
+        .find(|user| !is_plain_default(user, !startup.config.requirepass.as_bytes().is_empty()))
+        .map_or(Ok(()), |user| {
+            Err(user.error(
+                "ACL users besides an unrestricted default one are not available in this build"
+                    .into(),
+            ))
+        })
+}
+
+/// True for the line that the reference's CONFIG REWRITE writes: the default user, on, without restrictions. The digest of
+/// a password is fine only beside `requirepass`: alone it would leave the server open.
+fn is_plain_default(user: &engine::config::Directive, password: bool) -> bool {
+    let mut words = user.words.iter().map(|word| word.as_bytes());
+    words.next() == Some(b"default".as_slice())
+        && words.all(|word| {
+            matches!(
+                word,
+                b"on"
+                    | b"nopass"
+                    | b"sanitize-payload"
+                    | b"~*"
+                    | b"&*"
+                    | b"+@all"
+                    | b"allkeys"
+                    | b"allchannels"
+                    | b"allcommands"
+            ) || (password && word.starts_with(b"#"))
+        })
 }
 
 /// Reads included files and changes the folder while the configuration is read.

@@ -7,6 +7,12 @@
 //! RESP3), and ends with a comparison of all data. The first difference ends the round; differences are reported
 //! together at the end, one per command, each with the requests that lead there.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that runs for a time and prints its seed"
+)]
+
 #[path = "common/mod.rs"]
 mod common;
 #[path = "differential/grammar.rs"]

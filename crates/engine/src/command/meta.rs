@@ -226,6 +226,23 @@ impl Meta {
         }
     }
 
+    /// Where the keys stand among `count` arguments, as far as [`Self::first_key`] and its companions tell: from, to
+    /// (exclusive), distance. Empty for a command without keys or with its keys elsewhere.
+    #[inline]
+    pub(crate) fn key_range(&self, count: usize) -> (usize, usize, usize) {
+        let first = self.first_key.unsigned_abs() as usize;
+        if first == 0 {
+            return (0, 0, 1);
+        }
+        let last = self.last_key.unsigned_abs() as usize;
+        let end = if self.last_key < 0 {
+            (count + 1).saturating_sub(last)
+        } else {
+            count.min(last + 1)
+        };
+        (first, end, (self.step.unsigned_abs() as usize).max(1))
+    }
+
     fn is_named(&self, folded: Folded, name: &[u8]) -> bool {
         self.folded == folded
             && self.name.len() == name.len()

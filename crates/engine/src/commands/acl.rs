@@ -14,7 +14,7 @@ pub(super) static COMMANDS: Family = &[
 ];
 
 /// The words of ACL LIST for the default user, `user` left out.
-pub(crate) fn default_user(config: &Config) -> Vec<u8> {
+fn default_user(config: &Config) -> Vec<u8> {
     use sha2::Digest;
     let password = config.requirepass.as_bytes();
     let login = if password.is_empty() {

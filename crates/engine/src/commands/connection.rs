@@ -1,6 +1,7 @@
 //! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET.
 
 use super::Family;
+use super::server::{REDIS_VERSION, VALKEY_VERSION};
 use crate::client::ClientFlags;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
@@ -170,11 +171,12 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let mode: &[u8] = b"standalone";
     let out = &mut *x.out;
-    out.map(8);
+    let redis = x.core.config.extended_redis_compatibility;
+    out.map(7);
     out.bulk(b"server");
-    out.bulk(b"redis");
+    out.bulk(if redis { b"redis" } else { b"valkey" });
     out.bulk(b"version");
-    out.bulk(crate::commands::server::REDIS_VERSION.as_bytes());
+    out.bulk(if redis { REDIS_VERSION } else { VALKEY_VERSION }.as_bytes());
     out.bulk(b"proto");
     out.int(if out.is_v3() { 3 } else { 2 });
     out.bulk(b"id");
@@ -185,8 +187,6 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     out.bulk(role);
     out.bulk(b"modules");
     out.array(0);
-    out.bulk(b"availability_zone");
-    out.bulk(x.core.config.availability_zone.as_bytes());
     Ok(())
 }
 

@@ -60,16 +60,10 @@ fn refresh_flag(client: &mut Client) {
 /// `SUBSCRIBE channel [channel ...]`, `PSUBSCRIBE pattern ...`, `SSUBSCRIBE shardchannel ...`.
 ///
 /// Reply: one confirmation per name: kind, name, number of subscriptions.
-/// Errors: inside EXEC of a RESP2 client, which could not tell messages from replies.
+/// Errors: none; inside EXEC too.
 /// Propagates: nothing.
 /// Source: Valkey command reference, SUBSCRIBE (since 2.0.0), SSUBSCRIBE (since 7.0.0).
 fn subscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
-    if x.must_not_block() && !x.out.is_v3() {
-        return Err(Error::built(format!(
-            "ERR {} isn't allowed in MULTI",
-            x.meta.name.to_uppercase()
-        )));
-    }
     let word: &[u8] = match kind {
         Kind::Channel => b"subscribe",
         Kind::Pattern => b"psubscribe",
@@ -91,10 +85,13 @@ fn subscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
 /// `UNSUBSCRIBE [channel ...]`, `PUNSUBSCRIBE [pattern ...]`, `SUNSUBSCRIBE [shardchannel ...]`; without names, all.
 ///
 /// Reply: one confirmation per name; one with a null name when there was nothing to give up.
-/// Errors: none.
+/// Errors: NOSUB without any subscription.
 /// Propagates: nothing.
 /// Source: Valkey command reference, UNSUBSCRIBE (since 2.0.0), SUNSUBSCRIBE (since 7.0.0).
 fn unsubscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
+    if !x.client.flags.has(ClientFlags::PUBSUB) && !x.must_not_block() {
+        return Err(Error::not_subscribed(x.meta.name));
+    }
     let word: &[u8] = match kind {
         Kind::Channel => b"unsubscribe",
         Kind::Pattern => b"punsubscribe",

@@ -19,7 +19,7 @@ pub(super) static COMMANDS: Family = &[
 /// `MULTI`: from now on commands are queued.
 ///
 /// Reply: OK.
-/// Errors: none of its own; the dispatcher refuses MULTI inside MULTI.
+/// Errors: MULTI inside MULTI, which the dispatcher refuses already.
 /// Propagates: nothing by itself.
 /// Source: Valkey command reference, MULTI (since 1.2.0).
 fn multi(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
@@ -106,7 +106,7 @@ pub(crate) fn discard(x: &mut Exec<'_>) -> Option<Box<Transaction>> {
 /// `WATCH key [key ...]`: the next EXEC is refused if one of the keys changes before.
 ///
 /// Reply: OK.
-/// Errors: none of its own; the dispatcher refuses WATCH inside MULTI.
+/// Errors: WATCH inside MULTI, which the dispatcher refuses already.
 /// Propagates: nothing.
 /// Source: Valkey command reference, WATCH (since 2.2.0).
 fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {

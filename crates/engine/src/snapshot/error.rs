@@ -49,9 +49,11 @@ impl fmt::Display for LoadError {
             LoadError::GivenUp => return f.write_str("Loading was given up"),
         };
         match error.kind() {
-            ErrorKind::UnexpectedEof => {
-                f.write_str("Short read or OOM loading DB. Unrecoverable error, aborting now.")
-            }
+            ErrorKind::UnexpectedEof => write!(
+                f,
+                "Internal error in RDB reading offset {}, function at load -> Unexpected EOF reading RDB file",
+                error.offset()
+            ),
             ErrorKind::BadMagic => f.write_str("Wrong signature trying to load DB from file"),
             ErrorKind::BadVersion(version) => {
                 write!(f, "Can't handle RDB format version {version}")

@@ -48,6 +48,7 @@ pub struct Hub {
     pub(super) waiting: BTreeMap<ClientId, Waiting>,
     pub(super) running: Option<Running>,
     pub(super) jobs_made: u64,
+    pub(super) joins: u64,
     pub(super) actions: VecDeque<Action>,
     pub(super) stats: Stats,
     /// Replicas whose writer waits for bytes.
@@ -72,6 +73,7 @@ impl Hub {
             waiting: BTreeMap::new(),
             running: None,
             jobs_made: 0,
+            joins: 0,
             actions: VecDeque::new(),
             stats: Stats::default(),
             asleep: Vec::new(),

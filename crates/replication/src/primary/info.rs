@@ -43,11 +43,10 @@ impl Hub {
 
     /// Values of the `slaveN:` rows, in order: `ip=…,port=…,state=…,offset=…,lag=…,type=…`.
     pub fn info_rows(&self, now_ms: u64) -> Vec<String> {
-        let shown = self
-            .sessions
-            .values()
-            .filter(|s| s.shown() != ReplicaState::None);
-        shown
+        let shown = |s: &&Session| s.shown() != ReplicaState::None;
+        let mut rows: Vec<&Session> = self.sessions.values().filter(shown).collect();
+        rows.sort_by_key(|s| s.joined);
+        rows.into_iter()
             .map(|s| {
                 let kind = match (s.requirements.rdb_channel, &s.state) {
                     (true, _) => "rdb-channel",

@@ -182,13 +182,18 @@ impl Hub {
         );
         let rdb_client = self.session(client).rdb_client.take();
         let joined = rdb_client.and_then(|id| Some((id, self.waiting.get(&id)?.job)));
+        self.joins += 1;
+        let place = self.joins;
         let session = self.session(client);
+        session.joined = place;
         session.rdb_job = joined.map(|(_, job)| job);
         session.state = match joined {
             Some(_) => State::BgTransfer { cursor },
             None => State::Online { cursor },
         };
-        session.ack = session.ack.max(from.saturating_sub(1));
+        if joined.is_none() {
+            session.ack = session.ack.max(from.saturating_sub(1));
+        }
         session.ack_ms = env.now_ms;
         let line = match session.capabilities.psync2 {
             true => format!("+CONTINUE {}\r\n", self.history.replid),
@@ -214,7 +219,10 @@ impl Hub {
 
     fn begin_full(&mut self, env: &Env<'_>, client: ClientId) {
         self.stats.full += 1;
+        self.joins += 1;
+        let place = self.joins;
         let session = self.session(client);
+        session.joined = place;
         session.state = State::WaitStart {
             since_ms: env.now_ms,
         };

@@ -115,6 +115,8 @@ pub(super) struct Session {
     /// The snapshot that this main channel's snapshot channel receives.
     pub(super) rdb_job: Option<JobId>,
     pub(super) state: State,
+    /// When it became a replica, as a running number: rows are shown in this order.
+    pub(super) joined: u64,
     /// It used SYNC: no FULLRESYNC line, no ACKs to expect.
     pub(super) pre_psync: bool,
     pub(super) ack: u64,
@@ -132,6 +134,7 @@ impl Session {
             announced_ip: None,
             peer_ip: String::new(),
             port: 0,
+            joined: 0,
             version: 0,
             capabilities: Capabilities::default(),
             requirements: Requirements::default(),

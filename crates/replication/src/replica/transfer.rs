@@ -235,7 +235,18 @@ impl Link {
         }
     }
 
-    fn is_loading(&self) -> bool {
+    /// Whether this payload is the one that is awaited.
+    #[must_use]
+    pub fn is_receiving(&self, load: LoadId) -> bool {
+        self.receiving
+            .as_ref()
+            .is_some_and(|receiving| receiving.payload.load == load)
+    }
+
+    /// Whether the payload is complete and being loaded. Data that are loaded before the payload's end is known are kept
+    /// until it is, and only then adopted.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
         match &self.rdb {
             Some(rdb) => rdb.state == RdbState::Loading,
             None => self.state == Main::Loading,

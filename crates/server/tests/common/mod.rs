@@ -1,5 +1,9 @@
 //! What the tests of the binary share: a process that ends with its test, and a client that reads every kind of reply.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests measure how long they have waited"
+)]
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

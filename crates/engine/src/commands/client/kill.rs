@@ -94,6 +94,11 @@ fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
             closed += 1;
         }
     }
+    let primary = x.core.repl.link.as_ref().and_then(|link| link.client());
+    if primary.is_some_and(|client| filter.takes(client, now_ms)) {
+        crate::link::cut(x.keys, x.core);
+        closed += 1;
+    }
     if !skip_me && filter.takes(x.client, now_ms) {
         x.client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
         closed += 1;

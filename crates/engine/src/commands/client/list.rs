@@ -87,7 +87,9 @@ pub(super) fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         let line = if id == x.client.id {
             row(x.core, x.client, own)
         } else {
-            match x.core.clients.get(id) {
+            let primary = x.core.repl.link.as_ref().and_then(|link| link.client());
+            let found = x.core.clients.get(id);
+            match found.or(primary.filter(|client| client.id == id)) {
                 Some(client) if !is_going(client) => {
                     row(x.core, client, Seen::other(client, own.now_ms))
                 }
@@ -102,7 +104,13 @@ pub(super) fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 fn all(x: &Exec<'_>, wanted: impl Fn(&Client) -> bool) -> Vec<ClientId> {
-    let others = x.core.clients.iter().filter(|client| !is_going(client));
+    let primary = x.core.repl.link.as_ref().and_then(|link| link.client());
+    let others = x
+        .core
+        .clients
+        .iter()
+        .filter(|client| !is_going(client))
+        .chain(primary);
     let mut ids: Vec<ClientId> = others
         .chain(std::iter::once(&*x.client))
         .filter(|client| wanted(client))
@@ -208,7 +216,11 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         memory as u64 + pinned,
         if pending > 0 { "rw" } else { "r" },
         client.last_command.map_or("NULL", |meta| meta.full_name),
-        shown(b"default"),
+        if client.flags.has(ClientFlags::PRIMARY) {
+            "(superuser)".into()
+        } else {
+            shown(b"default")
+        },
         if protocol == Protocol::V3 { 3 } else { 2 },
         String::from_utf8_lossy(&client.lib_name),
         String::from_utf8_lossy(&client.lib_ver),

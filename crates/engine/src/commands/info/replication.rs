@@ -23,8 +23,8 @@ pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("replicas_waiting_psync", repl.hub.replicas_waiting_psync());
     rows.row("master_failover_state", repl.hub.failover_state().as_str());
     let history = repl.hub.history();
-    rows.row("master_replid", &history.replid);
-    rows.row("master_replid2", &history.replid2);
+    rows.row("master_replid", history.replid);
+    rows.row("master_replid2", history.replid2);
     rows.row("master_repl_offset", history.offset);
     match history.second_offset {
         Some(offset) => rows.row("second_repl_offset", offset),

@@ -372,6 +372,16 @@ mod tests {
             ~ UNLINK e
             ~ RENAMENX k e
             ~ EXEC
+            > SET e 1 PX 10
+            < OK
+            ~ SET e 1 PXAT 1000000000060
+            + 50
+            > SET e 2
+            < OK
+            ~ MULTI
+            ~ UNLINK e
+            ~ SET e 2
+            ~ EXEC
             ",
         );
     }

@@ -1,0 +1,173 @@
+//! Looking ahead in a batch of requests.
+//!
+//! A lookup costs two cache misses, one for the bucket and one for the entry, and nothing can be done while they last.
+//! So the keys of several requests are hashed first and all their buckets asked for, then all their entries; when the
+//! requests run, their keys are near and their hashes known.
+
+use crate::command::meta::{self, Meta};
+use keyspace::Db;
+use resp::Batch;
+use std::cell::Cell;
+
+/// Keys looked at in one go: about as many as a core can have on their way from memory, twice over. More of them would
+/// begin to drive each other out of the nearest cache.
+const KEYS_MAX: usize = 48;
+
+/// A key of a request to come.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Where its bytes begin. Only compared: the buffer of the batch does not change while this is remembered.
+    address: usize,
+    len: usize,
+    hash: u64,
+}
+
+impl Known {
+    #[inline]
+    fn is(self, key: &[u8]) -> bool {
+        self.address == key.as_ptr().addr() && self.len == key.len()
+    }
+}
+
+/// What is known of the next requests of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    keys: Vec<Known>,
+    /// Per request: its command, and its first key in `keys`.
+    requests: Vec<(Option<&'static Meta>, u32)>,
+    /// The key expected next.
+    next: Cell<usize>,
+}
+
+impl Ahead {
+    /// Looks at the requests from number `from` on. Returns the number of the first request not looked at.
+    pub(crate) fn look(&mut self, db: &Db, batch: &Batch, buffer: &[u8], from: usize) -> usize {
+        self.forget();
+        let mut at = from;
+        while at < batch.len() && self.keys.len() < KEYS_MAX {
+            let spans = batch.request(at);
+            let command = spans
+                .first()
+                .and_then(|name| meta::find(batch.bytes(buffer, *name)));
+            self.requests.push((command, self.keys.len() as u32));
+            if let Some(command) = command {
+                let (first, last, step) = command.key_range(spans.len());
+                for span in spans.get(first..last).unwrap_or(&[]).iter().step_by(step) {
+                    let key = batch.bytes(buffer, *span);
+                    let hash = Db::hash(key);
+                    db.prefetch(hash);
+                    self.keys.push(Known {
+                        address: key.as_ptr().addr(),
+                        len: key.len(),
+                        hash,
+                    });
+                    if self.keys.len() == KEYS_MAX {
+                        break;
+                    }
+                }
+            }
+            at += 1;
+        }
+        for known in &self.keys {
+            db.prefetch_entry(known.hash);
+        }
+        at
+    }
+
+    /// The next request begins, the `nth` since the last look. Returns its command, if there is one of that name.
+    #[inline]
+    pub(crate) fn begin(&self, nth: usize) -> Option<&'static Meta> {
+        let (command, first) = *self.requests.get(nth)?;
+        self.next.set(first as usize);
+        command
+    }
+
+    /// Forgets everything. To be called before the buffer of the batch changes.
+    pub(crate) fn forget(&mut self) {
+        self.keys.clear();
+        self.requests.clear();
+        self.next.set(0);
+    }
+
+    /// The hash of a key, from memory where it is the one expected, or the one after.
+    #[inline]
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        let next = self.next.get();
+        match self.keys.get(next..) {
+            Some([known, ..]) if known.is(key) => known.hash,
+            Some([_, known, ..]) if known.is(key) => {
+                self.next.set(next + 1);
+                known.hash
+            }
+            _ => Db::hash(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ahead, KEYS_MAX};
+    use keyspace::Db;
+    use resp::{Batch, Decoder};
+
+    fn decode(requests: &[&[&str]]) -> (Batch, Vec<u8>) {
+        let mut buffer = Vec::new();
+        for request in requests {
+            let args: Vec<&[u8]> = request.iter().map(|arg| arg.as_bytes()).collect();
+            crate::effects::encode_command(&mut buffer, &args);
+        }
+        let mut batch = Batch::default();
+        let mut decoder = Decoder::new(1 << 20);
+        decoder.authenticated = true;
+        decoder.decode(&mut buffer, &mut batch, usize::MAX).unwrap();
+        assert_eq!(batch.len(), requests.len());
+        (batch, buffer)
+    }
+
+    #[test]
+    fn every_hash_is_the_keys_own_in_whatever_order_they_are_asked_for() {
+        let many: Vec<String> = (0..60).map(|n| format!("many{n}")).collect();
+        let mut mget = vec!["mget"];
+        mget.extend(many.iter().map(String::as_str));
+        let requests: Vec<&[&str]> = vec![
+            &["set", "a", "1"],
+            &["nonsense", "x"],
+            &["ping"],
+            &["mset", "b", "1", "c", "2", "d"],
+            &["get"],
+            &["get", "a"],
+            &mget,
+            &["get", "z"],
+        ];
+        let (batch, buffer) = decode(&requests);
+        let db = Db::new();
+        let mut ahead = Ahead::default();
+        let mut looked = 0;
+        let mut start = 0;
+        for at in 0..batch.len() {
+            if at == looked {
+                start = at;
+                looked = ahead.look(&db, &batch, &buffer, at);
+                assert!(looked > at && ahead.keys.len() <= KEYS_MAX);
+            }
+            ahead.begin(at - start);
+            for span in batch.request(at) {
+                let arg = batch.bytes(&buffer, *span);
+                assert_eq!(ahead.hash(arg), Db::hash(arg));
+                assert_eq!(ahead.hash(arg), Db::hash(arg));
+            }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_command_are_remembered() {
+        let (batch, buffer) = decode(&[&["mset", "a", "1", "b", "2"], &["get", "c"]]);
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.look(&Db::new(), &batch, &buffer, 0), 2);
+        assert_eq!(ahead.keys.len(), 3);
+        assert_eq!(ahead.begin(1).map(|meta| meta.name), Some("get"));
+        assert_eq!(ahead.next.get(), 2);
+        ahead.forget();
+        assert!(ahead.begin(0).is_none());
+    }
+}

@@ -1,0 +1,149 @@
+# INFO: sections, counters of commands and errors, figures that follow what happens.
+
+start_server {tags {"info external:skip"}} {
+    test {sections are chosen by name, in any case, several at once} {
+        assert_match "# Server*" [r info server]
+        set info [r info CPU sErVeR cpu]
+        assert_equal {{# Server} {# CPU}} [regexp -all -inline {# \w+} $info]
+        assert_equal {} [r info nosuchsection]
+    }
+
+    test {default, all and everything} {
+        set usual [regexp -all -inline {# \w+} [r info]]
+        assert_equal $usual [regexp -all -inline {# \w+} [r info default]]
+        assert_equal {{# Server} {# Clients} {# Memory} {# Persistence} {# Stats} {# Replication} {# CPU} {# Modules} {# Errorstats} {# Cluster} {# Keyspace}} $usual
+        foreach name {all everything} {
+            set all [regexp -all -inline {# \w+} [r info $name]]
+            assert_equal 13 [llength $all]
+            assert {"# Commandstats" in $all && "# Latencystats" in $all}
+        }
+        assert_match "*# Server*# Commandstats*" [r info default commandstats]
+    }
+
+    test {the server section tells the truth} {
+        assert_equal [srv port] [s tcp_port]
+        assert_equal [srv pid] [s process_id]
+        assert_equal standalone [s server_mode]
+        assert_equal 40 [string length [s run_id]]
+        assert_range [expr {[s server_time_usec] / 1000000 - [clock seconds]}] -5 5
+        assert_match {name=tcp,bind=127.0.0.1*port=*} [s listener0]
+    }
+
+    test {calls, failures and refusals are counted per command} {
+        r config resetstat
+        r set k v
+        catch {r incr k}
+        catch {r incr}
+        r config get nothing
+        assert_match {calls=1,usec=*,rejected_calls=0,failed_calls=0} [cmdrstat set r]
+        assert_match {calls=1,usec=*,rejected_calls=1,failed_calls=1} [cmdrstat incr r]
+        assert_match {calls=1,*} [cmdrstat {config\|get} r]
+        assert_equal {} [cmdrstat get r]
+    }
+
+    test {errors are counted by their code} {
+        r config resetstat
+        catch {r nosuchcommand}
+        catch {r incr}
+        r rpush l x
+        catch {r incr l}
+        assert_equal {count=2} [errorrstat ERR r]
+        assert_equal {count=1} [errorrstat WRONGTYPE r]
+        assert_equal 3 [s total_error_replies]
+        r config resetstat
+        assert_equal 0 [s total_error_replies]
+        assert_equal {} [errorrstat ERR r]
+    } {} {needs:config-resetstat}
+
+    test {errors inside of a transaction are counted once each} {
+        r config resetstat
+        r multi
+        r incr l
+        r incr l
+        catch {r exec}
+        assert_equal {count=2} [errorrstat WRONGTYPE r]
+        r multi
+        catch {r nosuchcommand}
+        catch {r exec}
+        assert_equal {count=1} [errorrstat EXECABORT r]
+    }
+
+    test {latency percentiles are those that were chosen} {
+        r config resetstat
+        r get k
+        assert_match {*latency_percentiles_usec_get:p50=*,p99=*,p99.9=*} [r info latencystats]
+        r config set latency-tracking-info-percentiles "0.0 50.0 100.0"
+        assert_match {*latency_percentiles_usec_get:p0=*,p50=*,p100=*} [r info latencystats]
+        r config set latency-tracking no
+        r config resetstat
+        r get k
+        assert_no_match {*usec_get*} [r info latencystats]
+        r config set latency-tracking yes
+    }
+
+    test {LATENCY HISTOGRAM of what ran} {
+        r config resetstat
+        r set k v
+        r get k
+        r get k
+        set histogram [r latency histogram get nosuch]
+        assert_equal get [lindex $histogram 0]
+        assert_equal {calls 2} [lrange [lindex $histogram 1] 0 1]
+        set rows [lindex $histogram 1 3]
+        assert_equal 2 [lindex $rows end]
+        assert_equal {get set} [lsort [dict keys [r latency histogram set get]]]
+        assert_equal {} [r latency histogram nosuch]
+    } {} {needs:latency}
+
+    test {the keyspace section counts keys and expiring keys} {
+        r flushall
+        r set a 1
+        r set b 2 ex 100
+        assert_match {*db9:keys=2,expires=1,avg_ttl=*} [r info keyspace]
+        r flushall
+        assert_equal "# Keyspace" [string trim [r info keyspace]]
+    } {} {singledb:skip}
+
+    test {hits, misses and changes} {
+        r config resetstat
+        set before [s rdb_changes_since_last_save]
+        r set k v
+        r get k
+        r get nosuch
+        assert_equal {1 1} [list [s keyspace_hits] [s keyspace_misses]]
+        assert_equal [expr {$before + 1}] [s rdb_changes_since_last_save]
+    }
+
+    test {clients are counted} {
+        set before [s connected_clients]
+        set c [valkey_client]
+        assert_equal [expr {$before + 1}] [s connected_clients]
+        $c watch a b
+        assert_equal {1 2} [list [s watching_clients] [s total_watched_keys]]
+        $c unwatch
+        $c close
+        set d [valkey_deferring_client]
+        $d blpop a b 0
+        wait_for_blocked_client
+        assert_equal {1 2} [list [s blocked_clients] [s total_blocking_keys]]
+        assert_equal 0 [s clients_in_timeout_table]
+        $d close
+        wait_for_condition 50 100 {[s blocked_clients] == 0} else {fail "still blocked"}
+    }
+
+    test {memory figures hang together} {
+        r set big [string repeat x 1000000]
+        assert_morethan [s used_memory] 1000000
+        assert_morethan_equal [s used_memory_peak] [s used_memory]
+        assert_morethan [s used_memory_dataset] 900000
+        assert_morethan [s used_memory_rss] 0
+        assert_match {*%} [s used_memory_peak_perc]
+        r del big
+    }
+
+    test {a primary without replicas} {
+        assert_equal {master 0 no-failover -1} [list [s role] [s connected_slaves] [s master_failover_state] [s second_repl_offset]]
+        assert_equal 40 [string length [s master_replid]]
+        assert_equal [string repeat 0 40] [s master_replid2]
+    }
+}

@@ -1,0 +1,228 @@
+# CLIENT, CONFIG, MONITOR, LATENCY: looking into the server and changing it while it runs.
+
+start_server {tags {"introspection external:skip"}} {
+    test {CLIENT LIST and INFO have all fields} {
+        set fields {id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver tot-net-in tot-net-out tot-cmds}
+        foreach line [list [string trim [r client list]] [string trim [r client info]]] {
+            set names {}
+            foreach word $line {lappend names [lindex [split $word =] 0]}
+            assert_equal $fields $names
+        }
+        assert_match {*flags=N db=9 *cmd=client|info user=default redir=-1 resp=2 *} [r client info]
+    } {} {singledb:skip}
+
+    test {CLIENT LIST can be filtered by type and by id} {
+        set c [valkey_deferring_client]
+        subscribe $c {ch}
+        assert_match {*flags=P *sub=1 *} [r client list type pubsub]
+        assert_equal 1 [llength [split [string trim [r client list type normal]] \n]]
+        assert_equal {} [r client list type replica]
+        assert_match "id=[r client id] *" [r client list id 999999 [r client id]]
+        assert_error {ERR Unknown client type 'x'} {r client list type x}
+        assert_error {ERR Invalid client ID} {r client list id x}
+        assert_error {ERR syntax error} {r client list id}
+        assert_error {ERR syntax error} {r client list x}
+        $c close
+    }
+
+    test {names and library} {
+        assert_equal {} [r client getname]
+        r client setname me
+        r client setinfo lib-name lib
+        r client setinfo LIB-VER 1.2
+        assert_equal me [r client getname]
+        assert_match {* name=me * lib-name=lib lib-ver=1.2 *} [r client info]
+        assert_error {ERR Client names cannot contain spaces*} {r client setname "a b"}
+        assert_error {ERR lib-name cannot contain spaces*} {r client setinfo lib-name "a b"}
+        assert_error {ERR Unrecognized option 'x'} {r client setinfo x y}
+        r client setname ""
+        assert_match {* name= *} [r client info]
+    }
+
+    test {CLIENT KILL by address, old and new form} {
+        set c [valkey_client]
+        regexp {addr=(\S+) laddr=(\S+)} [$c client info] _ addr laddr
+        assert_equal OK [r client kill $addr]
+        assert_error * {$c ping}
+        assert_error {ERR No such client} {r client kill 1.2.3.4:5}
+        set c [valkey_client]
+        regexp {addr=(\S+) laddr=(\S+)} [$c client info] _ addr laddr
+        assert_equal 0 [r client kill addr $addr laddr 1.2.3.4:5]
+        assert_equal 1 [r client kill addr $addr laddr $laddr user default]
+        assert_error * {$c ping}
+    }
+
+    test {CLIENT KILL by id, type and age spares the caller unless told otherwise} {
+        set c [valkey_client]
+        assert_equal 1 [r client kill id [$c client id]]
+        assert_error * {$c ping}
+        assert_equal 0 [r client kill id [r client id]]
+        assert_equal 0 [r client kill type normal maxage 1000000]
+        set c [valkey_client]
+        assert_equal 1 [$c client kill id [$c client id] skipme no]
+        assert_error * {$c ping}
+        foreach {words error} {
+            {id 0} {ERR client-id should be greater than 0}
+            {type x} {ERR Unknown client type 'x'}
+            {user nobody} {ERR No such user 'nobody'}
+            {maxage 0} {ERR maxage should be greater than 0}
+            {maxage x} {ERR maxage is not an integer or out of range}
+            {skipme maybe} {ERR syntax error}
+            {id 1 type} {ERR syntax error}
+        } {
+            assert_error $error {r client kill {*}$words}
+        }
+    }
+
+    test {CLIENT REPLY OFF, SKIP and ON} {
+        set c [valkey_deferring_client]
+        $c client reply off
+        $c ping one
+        $c client reply on
+        assert_equal OK [$c read]
+        $c client reply skip
+        $c ping two
+        $c ping three
+        assert_equal three [$c read]
+        $c close
+    }
+
+    test {CLIENT UNBLOCK ends a wait as its timeout would, or with an error} {
+        set c [valkey_deferring_client]
+        $c client id
+        set id [$c read]
+        assert_equal 0 [r client unblock $id]
+        $c blpop nokey 0
+        wait_for_blocked_client
+        assert_match {*flags=b *} [r client list id $id]
+        assert_equal 1 [r client unblock $id timeout]
+        assert_equal {} [$c read]
+        $c blpop nokey 0
+        wait_for_blocked_client
+        assert_equal 1 [r client unblock $id error]
+        assert_error {UNBLOCKED client unblocked via CLIENT UNBLOCK} {$c read}
+        assert_error {ERR CLIENT UNBLOCK reason*} {r client unblock $id x}
+        $c close
+    }
+
+    test {CLIENT PAUSE WRITE holds writes back, reads go on} {
+        r client pause 100000 write
+        set c [valkey_deferring_client]
+        $c set paused yes
+        wait_for_blocked_clients_count 1
+        assert_equal {} [r get paused]
+        r client unpause
+        assert_equal OK [$c read]
+        assert_equal yes [r get paused]
+        r client pause 1 all
+        assert_equal PONG [r ping]
+        assert_error {ERR CLIENT PAUSE mode must be WRITE or ALL} {r client pause 1 x}
+        assert_error {ERR timeout is negative} {r client pause -1}
+        $c close
+    }
+
+    test {NO-EVICT, NO-TOUCH and tracking that is off} {
+        r client no-evict on
+        r client no-touch on
+        assert_match {* flags=eT *} [r client info]
+        r client no-evict off
+        r client no-touch off
+        assert_match {* flags=N *} [r client info]
+        assert_equal -1 [r client getredir]
+        assert_equal {flags off redirect -1 prefixes {}} [r client trackinginfo]
+        assert_equal OK [r client capa redirect unknown]
+    }
+
+    test {MONITOR shows commands, but neither secrets nor administration} {
+        set c [valkey_deferring_client]
+        $c monitor
+        assert_equal OK [$c read]
+        r set foo "a\nb"
+        catch {r auth user secret}
+        r config get nothing
+        r multi
+        r ping
+        r exec
+        assert_match {*\[9 127.0.0.1:*\] "set" "foo" "a\\nb"} [$c read]
+        assert_match {*"auth" "(redacted)" "(redacted)"} [$c read]
+        assert_match {*"multi"} [$c read]
+        assert_match {*"ping"} [$c read]
+        assert_match {*"exec"} [$c read]
+        assert_match {*flags=O *} [r client list]
+        $c close
+    } {} {singledb:skip}
+
+    test {CONFIG SET sets all parameters or none} {
+        r config set timeout 10 hz 20
+        assert_equal {hz 20 timeout 10} [lsort -stride 2 [r config get timeout hz]]
+        assert_error {ERR CONFIG SET failed (possibly related to argument 'hz') - *} {r config set timeout 11 hz x}
+        assert_error {ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'} {r config set timeout 11 nosuch 1}
+        assert_error {ERR CONFIG SET failed*duplicate parameter} {r config set timeout 11 timeout 12}
+        assert_error {ERR CONFIG SET failed*can't set immutable config} {r config set databases 3}
+        assert_equal {timeout 10} [r config get timeout]
+        r config set timeout 0 hz 10
+    }
+
+    test {a port that is taken leaves the old one in force} {
+        set taken [socket -server list -myaddr 127.0.0.1 0]
+        set port [lindex [fconfigure $taken -sockname] 2]
+        assert_error {ERR CONFIG SET failed (possibly related to argument 'port')*} {r config set maxmemory 10000001 port $port}
+        close $taken
+        assert_equal {maxmemory 0} [r config get maxmemory]
+        assert_equal [list port [srv port]] [r config get port]
+        set c [valkey_client]
+        assert_equal PONG [$c ping]
+        $c close
+    }
+
+    test {every parameter that can be set can be set to what it is} {
+        foreach {name value} [r config get *] {
+            if {[catch {r config set $name $value} error]} {
+                assert_match {*immutable*} $error "$name: $error"
+            }
+        }
+    }
+
+    test {CONFIG REWRITE keeps what was changed over a restart} {
+        r config set save "100 10" timeout 77
+        r config rewrite
+        restart_server 0 true false
+        assert_equal {timeout 77} [r config get timeout]
+        assert_equal {save {100 10}} [r config get save]
+        r config set save "" timeout 0
+    }
+
+    test {maxclients takes effect at once} {
+        set clients [s connected_clients]
+        r config set maxclients $clients
+        set channel [socket [srv host] [srv port]]
+        fconfigure $channel -translation binary
+        assert_equal {-ERR max number of clients reached} [string trimright [gets $channel] \r]
+        close $channel
+        r config set maxclients 10000
+    }
+
+    test {LATENCY notes slow commands} {
+        r config set latency-monitor-threshold 20
+        r latency reset
+        r debug sleep 0.03
+        set latest [lindex [r latency latest] 0]
+        assert_equal command [lindex $latest 0]
+        assert_range [lindex $latest 3] 30 1000
+        assert_equal 2 [llength [lindex [r latency history command] 0]]
+        assert_match {command - high * ms*} [r latency graph command]
+        assert_match {*1. command: 1 latency spikes*} [r latency doctor]
+        assert_error {ERR No samples available for event 'nosuch'} {r latency graph nosuch}
+        assert_equal 1 [r latency reset command]
+        assert_equal {} [r latency latest]
+    } {} {needs:latency needs:debug}
+
+    test {containers know their subcommands, their number of arguments and how to help} {
+        foreach command {client config latency slowlog} {
+            assert_error "ERR unknown subcommand 'x'. Try [string toupper $command] HELP." {r $command x}
+            assert_match "[string toupper $command] <subcommand>*" [lindex [r $command help] 0]
+        }
+        assert_error {ERR wrong number of arguments for 'client|id' command} {r client id x}
+        assert_match {*ver. *} [r lolwut]
+    }
+}

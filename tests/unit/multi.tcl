@@ -1,0 +1,176 @@
+# MULTI, EXEC, DISCARD, WATCH: queueing, refusals, broken watches, what replicas see.
+
+start_server {tags {"multi"}} {
+    test {commands are queued and run together} {
+        r del l
+        r multi
+        assert_equal QUEUED [r rpush l a b]
+        assert_equal QUEUED [r lrange l 0 -1]
+        assert_equal QUEUED [r ping]
+        assert_equal {2 {a b} PONG} [r exec]
+    }
+
+    test {DISCARD forgets the queue} {
+        r set k v
+        r multi
+        r del k
+        assert_equal OK [r discard]
+        assert_equal v [r get k]
+    }
+
+    test {what has no place is refused} {
+        assert_error {ERR EXEC without MULTI} {r exec}
+        assert_error {ERR DISCARD without MULTI} {r discard}
+        r multi
+        assert_error {ERR Command not allowed inside a transaction} {r multi}
+        assert_error {EXECABORT*} {r exec}
+        r multi
+        assert_error {ERR Command not allowed inside a transaction} {r watch k}
+        assert_error {EXECABORT*} {r exec}
+    }
+
+    test {a command that cannot be queued aborts the transaction} {
+        r multi
+        catch {r nosuchcommand}
+        assert_equal QUEUED [r set k broken]
+        assert_error {EXECABORT*previous errors*} {r exec}
+        r multi
+        catch {r set k}
+        assert_error {EXECABORT*} {r exec}
+        assert_equal v [r get k]
+    }
+
+    test {a command that fails while running does not stop the others} {
+        r del l
+        r rpush l x
+        r multi
+        r set k one
+        r incr l
+        r set k2 two
+        catch {r exec} error
+        assert_match {*WRONGTYPE*} $error
+        assert_equal {one two} [list [r get k] [r get k2]]
+    } {} {cluster:skip}
+
+    test {a watched key that changes breaks the transaction} {
+        set other [valkey_client]
+        r set k 1
+        r watch k
+        $other set k 2
+        r multi
+        r set k 3
+        assert_equal {} [r exec]
+        assert_equal 2 [r get k]
+        # EXEC gave the watch up.
+        $other set k 4
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+        $other close
+    }
+
+    test {UNWATCH and DISCARD give watches up} {
+        r watch k
+        r set k 5
+        r unwatch
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+        r watch k
+        r set k 6
+        r multi
+        r discard
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+    }
+
+    test {a change that changes nothing breaks nothing} {
+        r set k v
+        r watch k
+        r del nosuchkey
+        r expire nosuchkey 10
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+    } {} {cluster:skip}
+
+    test {a watched key that expires breaks the transaction} {
+        r flushall
+        r set k v px 1
+        r watch k
+        wait_for_condition 50 20 {[r dbsize] == 0} else {fail "k never expired"}
+        r multi
+        r ping
+        assert_equal {} [r exec]
+    }
+
+    test {a key that had expired before WATCH breaks nothing} {
+        r debug set-active-expire 0
+        r set k v px 1
+        r debug sleep 0.005
+        r watch k
+        r debug set-active-expire 1
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+    } {} {needs:debug}
+
+    test {FLUSHALL breaks watches of keys that were there} {
+        r set k v
+        r watch k
+        r flushall
+        r multi
+        r ping
+        assert_equal {} [r exec]
+        r watch k
+        r flushall
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+    }
+
+    test {blocking commands do not block inside} {
+        r del l
+        r multi
+        r blpop l 0
+        r ping
+        assert_equal {{} PONG} [r exec]
+    }
+
+    test {counters of a transaction} {
+        r watch k
+        assert_equal 1 [s watching_clients]
+        assert_equal 1 [s total_watched_keys]
+        r unwatch
+        assert_equal 0 [s watching_clients]
+        set c [valkey_client]
+        set id [$c client id]
+        $c multi
+        assert_match {*flags=x * multi=0 *} [r client list id $id]
+        $c ping
+        assert_match {*flags=x * multi=1 *} [r client list id $id]
+        $c close
+    } {} {external:skip}
+
+    test {replicas get the transaction as one, and only if it wrote} {
+        r del k l
+        set repl [attach_to_replication_stream]
+        r multi
+        r set k v
+        r ping
+        r rpush l a
+        r exec
+        r multi
+        r get k
+        r exec
+        r multi
+        r set k w
+        r exec
+        assert_replication_stream $repl {
+            {multi} {select *} {set k v} {rpush l a} {exec}
+            {set k w}
+        }
+        close_replication_stream $repl
+    } {} {needs:repl}
+}

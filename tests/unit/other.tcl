@@ -1,0 +1,211 @@
+# What belongs to no family: OBJECT, MEMORY, TIME, SAVE and BGSAVE, FLUSHALL and the dump file,
+# ROLE and WAIT without replicas, SHUTDOWN.
+
+start_server {tags {"other"}} {
+    test {OBJECT ENCODING, REFCOUNT and their refusals} {
+        r mset int{t} 5 big{t} 123456789 short{t} abc
+        assert_encoding int int{t}
+        assert_encoding embstr short{t}
+        r append short{t} d
+        assert_encoding raw short{t}
+        assert_equal {2147483647 1 1} [list [r object refcount int{t}] [r object refcount big{t}] \
+            [r object refcount short{t}]]
+        foreach sub {encoding refcount idletime freq} {
+            assert_equal {} [r object $sub none{t}]
+            assert_error "ERR wrong number of arguments for 'object|$sub' command" {r object $sub}
+        }
+        assert_error {ERR unknown subcommand 'nonsense'. Try OBJECT HELP.} {r object nonsense x}
+        assert_error {ERR wrong number of arguments for 'object' command} {r object}
+        assert_match {*ENCODING <key>*HELP*} [r object help]
+    }
+
+    test {OBJECT FREQ and IDLETIME depend on the policy} {
+        r set x v
+        assert_range [r object idletime x] 0 1
+        assert_error {ERR An LFU maxmemory policy is not selected*} {r object freq x}
+        r config set maxmemory-policy allkeys-lfu
+        r set x v
+        assert_range [r object freq x] 0 10
+        assert_error {ERR An LFU maxmemory policy is selected*} {r object idletime x}
+        r config set maxmemory-policy noeviction
+    } {OK}
+
+    test {looking at a key is no use of it, TOUCH is} {
+        r set x v
+        eventually 5000 {[r object idletime x] >= 2}
+        r ttl x
+        r exists x
+        r type x
+        assert_morethan_equal [r object idletime x] 2
+        r client no-touch on
+        r get x
+        assert_morethan_equal [r object idletime x] 2
+        r touch x
+        assert_lessthan [r object idletime x] 2
+        r client no-touch off
+    } {OK} {slow}
+
+    test {MEMORY USAGE grows with the value; SAMPLES} {
+        r set small v
+        r set large [string repeat x 10000]
+        assert_range [r memory usage small] 10 200
+        assert_range [r memory usage large] 10000 30000
+        for {set i 0} {$i < 1000} {incr i} {
+            r rpush list [string repeat x 100]
+        }
+        assert_range [r memory usage list samples 0] 100000 300000
+        assert_range [r memory usage list] 50000 300000
+        assert_equal {} [r memory usage none]
+        assert_error {ERR syntax error} {r memory usage list samples}
+        assert_error {ERR syntax error} {r memory usage list samples -1}
+        assert_error {ERR value is not an integer or out of range} {r memory usage list samples x}
+        assert_error {ERR syntax error} {r memory usage list nonsense 1}
+    }
+
+    test {MEMORY STATS is a map with the figures clients look for} {
+        r set x v
+        set stats [r memory stats]
+        foreach name {
+            peak.allocated total.allocated startup.allocated replication.backlog clients.slaves
+            clients.normal cluster.links aof.buffer lua.caches functions.caches
+            overhead.db.hashtable.lut overhead.db.hashtable.rehashing overhead.total
+            db.dict.rehashing.count keys.count keys.bytes-per-key dataset.bytes dataset.percentage
+            peak.percentage allocator.allocated allocator.active allocator.resident allocator.muzzy
+            allocator-fragmentation.ratio allocator-fragmentation.bytes allocator-rss.ratio
+            allocator-rss.bytes rss-overhead.ratio rss-overhead.bytes fragmentation
+            fragmentation.bytes
+        } {
+            assert {[dict exists $stats $name]}
+        }
+        assert_equal [r dbsize] [dict get $stats keys.count]
+        assert {[dict exists $stats db.$::dbnum overhead.hashtable.main]}
+        assert_morethan [dict get $stats total.allocated] 0
+    } {} {external:skip}
+
+    test {MEMORY DOCTOR, PURGE, MALLOC-STATS, HELP} {
+        assert_match {Hi Sam,*} [r memory doctor]
+        assert_equal OK [r memory purge]
+        assert_morethan [string length [r memory malloc-stats]] 0
+        assert_match {*USAGE <key>*} [r memory help]
+        assert_error {ERR unknown subcommand 'nonsense'. Try MEMORY HELP.} {r memory nonsense}
+    }
+
+    test {TIME is now} {
+        lassign [r time] seconds micros
+        assert_range $seconds [expr {[clock seconds] - 5}] [expr {[clock seconds] + 5}]
+        assert_range $micros 0 999999
+    }
+
+    test {ROLE of a primary without replicas} {
+        assert_match {master * {}} [r role]
+    } {} {external:skip}
+
+    test {WAIT and WAITAOF without replicas} {
+        assert_equal 0 [r wait 0 0]
+        assert_equal 0 [r wait -1 0]
+        assert_equal 0 [r wait 1 10]
+        assert_equal {0 0} [r waitaof 0 0 0]
+        assert_equal {0 0} [r waitaof 0 1 10]
+        assert_error {ERR value is not an integer or out of range} {r wait x 10}
+        assert_error {ERR timeout is not an integer or out of range} {r wait 1 x}
+        assert_error {ERR timeout is negative} {r wait 1 -1}
+        assert_error {ERR value is out of range, value must between 0 and 1} {r waitaof 2 0 0}
+        assert_error {ERR value is out of range, must be positive} {r waitaof 0 -1 0}
+        assert_error {ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.} {
+            r waitaof 1 0 0
+        }
+        r multi
+        r wait 5 0
+        r exec
+    } {0} {external:skip}
+
+    test {REPLCONF refuses what it does not know} {
+        assert_equal OK [r replconf]
+        assert_error {ERR syntax error} {r replconf capa}
+        assert_error {ERR Unrecognized REPLCONF option: nonsense} {r replconf nonsense 1}
+        assert_error {ERR value is not an integer or out of range} {r replconf listening-port x}
+    }
+}
+
+start_server {tags {"other needs:repl external:skip"}} {
+    test {WAIT counts the replicas that have acknowledged} {
+        set replica [valkey_deferring_client]
+        $replica psync ? -1
+        # The snapshot and the stream come behind this line; acknowledging needs nothing of them.
+        assert_match {FULLRESYNC *} [$replica read]
+        wait_replica_online [srv 0 client]
+        r set x 1
+        assert_equal 0 [r wait 1 50]
+        set rd [valkey_deferring_client]
+        $rd set x 2
+        $rd read
+        $rd wait 1 0
+        wait_for_blocked_client
+        $replica replconf ack 1000000
+        $replica flush
+        assert_equal 1 [$rd read]
+        assert_match {master * {{127.0.0.1 * *}}} [r role]
+        $rd close
+        $replica close
+    }
+}
+
+start_server {tags {"other needs:save external:skip"} overrides {save ""}} {
+    test {SAVE and BGSAVE write the dump file} {
+        set dump [file join [lindex [r config get dir] 1] [lindex [r config get dbfilename] 1]]
+        r set x v
+        set before [r lastsave]
+        assert_equal OK [r save]
+        assert {[file exists $dump]}
+        assert_equal 0 [s rdb_changes_since_last_save]
+        file delete $dump
+        assert_match {Background saving started} [r bgsave]
+        waitForBgsave r
+        assert {[file exists $dump]}
+        assert_morethan_equal [r lastsave] $before
+        assert_error {ERR syntax error} {r bgsave nonsense}
+    }
+
+    test {BGSAVE while one runs is refused; FLUSHALL stops it} {
+        r config set rdb-key-save-delay 10000000
+        populate 10
+        assert_equal {Background saving started} [r bgsave]
+        assert_equal 1 [s rdb_bgsave_in_progress]
+        assert_error {ERR Background save already in progress} {r bgsave}
+        assert_error {ERR Background save already in progress} {r bgsave schedule}
+        assert_error {ERR Background save already in progress} {r save}
+        r flushall
+        eventually 5000 {[s rdb_bgsave_in_progress] == 0}
+        r config set rdb-key-save-delay 0
+        r dbsize
+    } {0}
+
+    test {FLUSHALL saves the empty dataset where save points are set} {
+        r config set save "900 1"
+        r set x v
+        assert_morethan [s rdb_changes_since_last_save] 0
+        r flushall
+        assert_equal 0 [s rdb_changes_since_last_save]
+        r set x v
+        r flushdb
+        assert_equal 2 [s rdb_changes_since_last_save]
+        r config set save ""
+    } {OK}
+
+    test {BGSAVE in a transaction is scheduled} {
+        r multi
+        r bgsave
+        assert_equal {{Background saving scheduled}} [r exec]
+        eventually 5000 {[s rdb_bgsave_in_progress] == 0}
+    }
+}
+
+start_server {tags {"other external:skip"}} {
+    test {SHUTDOWN refuses what makes no sense} {
+        assert_error {ERR syntax error} {r shutdown nonsense}
+        assert_error {ERR syntax error} {r shutdown save nosave}
+        assert_error {ERR syntax error} {r shutdown abort now}
+        assert_error {ERR No shutdown in progress.} {r shutdown abort}
+        r ping
+    } {PONG}
+}
