@@ -99,14 +99,10 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
     }
     if let Some(meta) = meta {
         x.core.stats.commands[meta.id as usize].rejected += 1;
-        if meta.name == "exec" && x.client.flags.has(ClientFlags::MULTI) {
-            // EXEC itself was refused: the transaction is over.
+        if meta.name == "exec" {
+            // EXEC itself was refused: the transaction, if there is one, is over.
             crate::commands::transactions::discard(x);
-            let text = format!(
-                "EXECABORT Transaction discarded because of: {}",
-                error.text()
-            );
-            write_error(x.core, x.out, &Error::Built(text));
+            write_error(x.core, x.out, &Error::exec_refused(error));
             return Flow::Done;
         }
     }

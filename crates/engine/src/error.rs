@@ -306,6 +306,16 @@ impl Error {
         Error::Raw(text)
     }
 
+    /// EXEC itself was refused, for this reason.
+    #[cold]
+    pub fn exec_refused(reason: &Error) -> Self {
+        let text = reason.text();
+        let reason = text.strip_prefix("ERR ").unwrap_or(&text);
+        Error::Built(format!(
+            "EXECABORT Transaction discarded because of: {reason}"
+        ))
+    }
+
     /// A subcommand nobody knows.
     #[cold]
     pub fn unknown_subcommand(container: &str, subcommand: &[u8]) -> Self {

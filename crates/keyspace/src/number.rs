@@ -69,6 +69,26 @@ impl NumberBuf {
         &self.bytes[..self.len]
     }
 
+    /// The text with 17 significant digits, the way C prints `%.17g`.
+    pub fn format_17(&mut self, value: f64) -> &[u8] {
+        if !value.is_finite() || value == 0.0 {
+            return self.format_shortest(value);
+        }
+        let text = format!("{value:.16e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let exponent: i32 = exponent.parse().unwrap_or(0);
+        let text = if (-4..17).contains(&exponent) {
+            let decimals = usize::try_from(16 - exponent).unwrap_or(0);
+            trimmed(&format!("{value:.decimals$}")).to_owned()
+        } else {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{}e{sign}{:02}", trimmed(digits), exponent.unsigned_abs())
+        };
+        self.len = 0;
+        self.push(text.as_bytes());
+        &self.bytes[..self.len]
+    }
+
     /// Lays out the digits of a finite number other than zero.
     fn format_digits(&mut self, value: f64) {
         let mut digits = [0; DIGITS_MAX + 1];
@@ -118,6 +138,15 @@ impl NumberBuf {
 pub fn parse_score(text: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (!value.is_nan()).then_some(value)
+}
+
+/// Without the zeros behind the point, or the point when there is nothing behind it.
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]

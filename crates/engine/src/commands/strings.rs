@@ -240,13 +240,17 @@ fn getdel(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, GETEX (since 6.2.0).
 fn getex(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
-    let options = SetOptions::parse_getex(&args[2..], x.now_ms())?;
-    let found = x.keys.string(key)?;
-    let exists = found.is_some();
-    reply_string_or_null(x.out, found);
-    if !exists {
-        return Ok(());
+    let options = SetOptions::parse_getex(&args[2..], x.now_ms());
+    if options == Err(Error::SYNTAX) {
+        return Err(Error::SYNTAX);
     }
+    // A number that is none matters only to a key that is there.
+    let Some(found) = x.keys.string(key)? else {
+        x.out.null();
+        return Ok(());
+    };
+    let options = options?;
+    reply_string(x.out, found);
     match options.expire {
         Expire::At { ms, .. } if has_passed(x.keys, ms) => {
             let lazy = x.keys.lazy.expire;

@@ -6,6 +6,7 @@
 //! | token | argument |
 //! | --- | --- |
 //! | `@s @l @h @e @z @k` | a key that mostly holds a string, list, hash, set, sorted set; any key |
+//! | `@y` | a sorted set whose scores are all the same: lexical ranges have no meaning elsewhere |
 //! | `@v @m @f` | a value, a member, a field |
 //! | `@n @c @i` | any whole number, a small count, an index |
 //! | `@d` | a floating-point number, as a score |
@@ -139,6 +140,7 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (2, "SSCAN @e 0 [ MATCH @p ] COUNT 100000"),
     // Sorted sets.
     (7, "ZADD @z { @d @m }"),
+    (4, "ZADD @y { 0 @m }"),
     (
         4,
         "ZADD @z [ ( NX | XX ) ] [ ( GT | LT ) ] [ CH ] { @d @m }",
@@ -148,7 +150,7 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (2, "ZREM @z { @m }"),
     (1, "ZCARD @z"),
     (2, "ZCOUNT @z @b @b"),
-    (2, "ZLEXCOUNT @z @B @B"),
+    (2, "ZLEXCOUNT @y @B @B"),
     (1, "ZSCORE @z @m"),
     (1, "ZMSCORE @z { @m }"),
     (2, "ZRANK @z @m [ WITHSCORE ]"),
@@ -160,23 +162,24 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     ),
     (
         2,
-        "ZRANGE @z @B @B BYLEX [ REV ] [ LIMIT @i @i ] [ WITHSCORES ]",
+        "ZRANGE @y @B @B BYLEX [ REV ] [ LIMIT @i @i ] [ WITHSCORES ]",
     ),
     (
         2,
-        "ZRANGESTORE @z @z ( @i @i | @b @b BYSCORE | @B @B BYLEX ) [ REV ] [ LIMIT @i @i ]",
+        "ZRANGESTORE @z @z ( @i @i | @b @b BYSCORE ) [ REV ] [ LIMIT @i @i ]",
     ),
+    (1, "ZRANGESTORE @z @y @B @B BYLEX [ REV ] [ LIMIT @i @i ]"),
     (1, "ZREVRANGE @z @i @i [ WITHSCORES ]"),
     (2, "ZRANGEBYSCORE @z @b @b [ WITHSCORES ] [ LIMIT @i @i ]"),
     (
         2,
         "ZREVRANGEBYSCORE @z @b @b [ WITHSCORES ] [ LIMIT @i @i ]",
     ),
-    (1, "ZRANGEBYLEX @z @B @B [ LIMIT @i @i ]"),
-    (1, "ZREVRANGEBYLEX @z @B @B [ LIMIT @i @i ]"),
+    (1, "ZRANGEBYLEX @y @B @B [ LIMIT @i @i ]"),
+    (1, "ZREVRANGEBYLEX @y @B @B [ LIMIT @i @i ]"),
     (1, "ZREMRANGEBYRANK @z @i @i"),
     (1, "ZREMRANGEBYSCORE @z @b @b"),
-    (1, "ZREMRANGEBYLEX @z @B @B"),
+    (1, "ZREMRANGEBYLEX @y @B @B"),
     (2, "ZPOPMIN @z [ @c ]"),
     (2, "ZPOPMAX @z [ @c ]"),
     (
@@ -412,6 +415,7 @@ impl Writer<'_> {
         };
         let text = match kind {
             "s" | "l" | "h" | "e" | "z" | "x" => self.key(kind),
+            "y" => format!("y{}", self.rng.random_range(0..3)),
             "k" => self.any_key(),
             "s*" => format!("{}*", self.key("s")),
             "v" | "m" | "f" => return self.value(),
@@ -597,6 +601,7 @@ impl Writer<'_> {
 /// Spoilt, these would wait for ever, or answer what is nobody's business.
 fn may_be_spoilt(words: &Words) -> bool {
     !words[0].starts_with(b"B")
+        && !words.iter().any(|word| matches!(&word[..], [b'y', _]))
         && words[0] != b"XREAD"
         && words[0] != b"CLIENT"
         && words[0] != b"CONFIG"
@@ -612,6 +617,10 @@ fn tame(words: &mut Words) {
             .ok()
             .and_then(|text| text.parse::<i64>().ok());
         let huge = match number {
+            // The reference takes these for places in the list: it cuts them to fewer bits.
+            Some(number) if name == b"LSET" || name == b"LINDEX" => {
+                i32::try_from(number).map_or(true, |number| number == i32::MIN)
+            }
             Some(number) if random => number < -1000,
             Some(number) if bits => (100_000..1 << 32).contains(&number),
             Some(number) if name == b"SETRANGE" => (100_000..1 << 29).contains(&number),
@@ -620,5 +629,15 @@ fn tame(words: &mut Words) {
         if huge {
             *word = b"7".to_vec();
         }
+    }
+    // The reference counts negative offsets from the other end, but only in large sorted sets.
+    let limit = words
+        .iter()
+        .position(|word| word.eq_ignore_ascii_case(b"limit"));
+    if name.starts_with(b"Z")
+        && let Some(offset) = limit.and_then(|limit| words.get_mut(limit + 1))
+        && offset.starts_with(b"-")
+    {
+        *offset = b"1".to_vec();
     }
 }

@@ -9,7 +9,7 @@ use crate::exec::{Args, Exec};
 use crate::glob::{self, Case};
 use crate::keys::Expiry;
 use crate::number;
-use keyspace::{Element, Type};
+use keyspace::{Element, Encoding, Type};
 use packed::IntBuf;
 use resp::{Mark, Reply};
 
@@ -272,13 +272,18 @@ fn zscan(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let mark = x.out.mark();
     let mut shown = 0;
     let mut digits = keyspace::number::NumberBuf::new();
+    let packed = zset.encoding() == Encoding::Listpack;
     let next = step.walk(start, |cursor, seen| {
         zset.scan(cursor, &mut |member, score| {
             *seen += 1;
             if show(x.out, &step, member) {
                 shown += 1;
                 if !step.names_only {
-                    x.out.bulk(digits.format_f64(score));
+                    if packed {
+                        x.out.bulk(digits.format_f64(score));
+                    } else {
+                        x.out.bulk(digits.format_17(score));
+                    }
                     shown += 1;
                 }
             }

@@ -27,7 +27,7 @@ pub(super) enum Expire {
 }
 
 /// The options of one command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SetOptions {
     pub(super) when: When,
     pub(super) expire: Expire,
@@ -78,6 +78,15 @@ impl SetOptions {
         let (Expire::No, Some((value, tail))) = (self.expire, rest.split_first()) else {
             return Err(Error::SYNTAX);
         };
+        // The grammar is judged before the number: with a time already given, any word but these is an error.
+        let is_open = |word: &[u8]| {
+            [&b"nx"[..], b"xx", b"get"]
+                .iter()
+                .any(|known| word.eq_ignore_ascii_case(known))
+        };
+        if !tail.iter().all(|word| command == "set" && is_open(word)) {
+            return Err(Error::SYNTAX);
+        }
         self.expire = match word {
             b"ex" => relative(value, 1000, now_ms, command)?,
             b"px" => relative(value, 1, now_ms, command)?,

@@ -222,9 +222,10 @@ impl<'a> Request<'a> {
                 let mut scores = scores
                     .iter()
                     .zip(&inputs)
-                    .map(|(score, (_, weight))| number_or_zero(score * weight));
-                let first = scores.next().unwrap_or(0.0);
-                // Only the first product is made a number before it is aggregated in the reference; sums make up for it.
+                    .map(|(score, (_, weight))| score * weight);
+                // As in the reference, only the first product is made a number before it is aggregated: infinity times
+                // zero later on makes a sum zero, and is no minimum or maximum.
+                let first = number_or_zero(scores.next().unwrap_or(0.0));
                 result.insert(member.into(), scores.fold(first, |a, b| aggregate.of(a, b)));
                 true
             });

@@ -1,0 +1,105 @@
+//! Runs every fuzz target on mutated seeds, on the stable toolchain.
+//!
+//! `FUZZ_SECONDS` is the time for each target, `FUZZ_SEED` repeats a run, `FUZZ_ONLY` names one target. A failing input
+//! is printed.
+
+#[path = "../../../fuzz/src/targets.rs"]
+#[allow(unreachable_pub, reason = "a library of its own for cargo-fuzz")]
+mod targets;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+use targets::{TARGETS, Target};
+
+/// Longest input, in bytes.
+const INPUT_BYTES_MAX: usize = 2048;
+
+fn setting(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A seed with a few changes, or two seeds with a seam.
+fn mutated(target: &Target, rng: &mut StdRng) -> Vec<u8> {
+    let seed = |rng: &mut StdRng| {
+        target
+            .seeds
+            .choose(rng)
+            .expect("every target has seeds")
+            .to_vec()
+    };
+    let mut input = seed(rng);
+    if rng.random_ratio(1, 3) {
+        let other = seed(rng);
+        let cut = rng.random_range(0..=other.len());
+        input.truncate(rng.random_range(0..=input.len()));
+        input.extend_from_slice(&other[cut..]);
+    }
+    for _ in 0..rng.random_range(0..8) {
+        let at = rng.random_range(0..=input.len());
+        match rng.random_range(0..7) {
+            0 if at < input.len() => input[at] ^= 1 << rng.random_range(0..8),
+            1 if at < input.len() => input[at] = rng.random(),
+            2 if at < input.len() => {
+                input[at] = *[0, 1, 0x7f, 0x80, 0xff, b'\r', b'9', b'-']
+                    .choose(rng)
+                    .expect("some")
+            }
+            3 => input.insert(at, rng.random()),
+            4 => drop(input.drain(at..(at + rng.random_range(0..8)).min(input.len()))),
+            5 => {
+                let end = (at + rng.random_range(0..32)).min(input.len());
+                let copy = input[at..end].to_vec();
+                let to = rng.random_range(0..=input.len());
+                input.splice(to..to, copy);
+            }
+            _ => {
+                let number: i64 = rng.random::<i64>() >> rng.random_range(0..64);
+                input.splice(at..at, number.to_string().into_bytes());
+            }
+        }
+    }
+    input.truncate(INPUT_BYTES_MAX);
+    input
+}
+
+#[test]
+fn no_input_makes_a_target_panic() {
+    let seconds = setting("FUZZ_SECONDS", 2);
+    let seed = setting("FUZZ_SEED", rand::random::<u32>().into());
+    let only = std::env::var("FUZZ_ONLY").unwrap_or_default();
+    println!("FUZZ_SEED={seed} FUZZ_SECONDS={seconds}");
+    let mut failures = Vec::new();
+    for target in TARGETS
+        .iter()
+        .filter(|target| only.is_empty() || target.name == only)
+    {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let start = Instant::now();
+        let (mut runs, mut slowest) = (0u64, Duration::ZERO);
+        let whole = target
+            .seeds
+            .iter()
+            .map(|seed| seed.to_vec())
+            .collect::<Vec<_>>();
+        let mut whole = whole.into_iter();
+        while start.elapsed() < Duration::from_secs(seconds) {
+            let input = whole.next().unwrap_or_else(|| mutated(target, &mut rng));
+            let began = Instant::now();
+            if catch_unwind(AssertUnwindSafe(|| (target.run)(&input))).is_err() {
+                failures.push(format!("{}: b\"{}\"", target.name, input.escape_ascii()));
+                break;
+            }
+            slowest = slowest.max(began.elapsed());
+            runs += 1;
+        }
+        println!("{}: {runs} inputs, slowest {slowest:?}", target.name);
+        if slowest > Duration::from_secs(1) {
+            failures.push(format!("{}: an input took {slowest:?}", target.name));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

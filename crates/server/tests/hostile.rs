@@ -1,0 +1,252 @@
+//! Bytes nobody should send, to a live server: it answers others within a second, panics at nothing, gives memory back.
+//!
+//! `HOSTILE_SEED` repeats a run, `HOSTILE_CONNECTIONS` sets its length.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use common::{Client, OURS, Server, encode, setting, wait_for};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long PING may take while bytes fly.
+const PING_MAX: Duration = Duration::from_secs(1);
+/// What may stay of memory.
+const LEFT_BYTES_MAX: u64 = 64 << 20;
+/// Connections in the smoke run.
+const CONNECTIONS: u64 = 1000;
+/// Connections before login, at once.
+const STRANGERS: usize = 2000;
+
+/// Valid traffic, to be spoilt.
+static TRAFFIC: &[&[&[u8]]] = &[
+    &[b"SET", b"key", b"value"],
+    &[b"GET", b"key"],
+    &[b"MGET", b"a", b"b", b"c"],
+    &[b"LPUSH", b"l", b"1", b"2", b"3"],
+    &[b"MULTI"],
+    &[b"EXEC"],
+    &[b"WATCH", b"key"],
+    &[b"HELLO", b"3"],
+    &[b"SUBSCRIBE", b"ch"],
+    &[b"CLIENT", b"LIST"],
+    &[b"BLPOP", b"nokey", b"0"],
+    &[b"PSYNC", b"?", b"-1"],
+    &[b"REPLCONF", b"listening-port", b"1"],
+    &[b"SETRANGE", b"key", b"1000", b"x"],
+    &[b"ZADD", b"z", b"1", b"m"],
+    &[
+        b"RESTORE",
+        b"r",
+        b"0",
+        b"\x00\x03abc\x0b\x00\x01\x02\x03\x04\x05\x06\x07\x08",
+    ],
+    &[b"COMMAND", b"DOCS", b"get"],
+    &[b"INFO"],
+    &[b"MONITOR"],
+    &[b"QUIT"],
+    &[b"RESET"],
+];
+
+/// Beginnings and pieces that parsers stumble over.
+static PIECES: &[&[u8]] = &[
+    b"*",
+    b"$",
+    b"\r\n",
+    b"*-1\r\n",
+    b"*0\r\n",
+    b"$-1\r\n",
+    b"*1\r\n$0\r\n\r\n",
+    b"*2147483647\r\n",
+    b"*2147483648\r\n",
+    b"$536870912\r\n",
+    b"$536870913\r\n",
+    b"*3\r\n$9223372036854775807\r\n",
+    b"*1\r\n$00\r\n",
+    b"PING\r\n",
+    b"\r",
+    b"\n",
+    b"\"",
+    b"'",
+    b"SET \"a b\" 'c'\r\n",
+    b"\"unbalanced\r\n",
+    b"\x00",
+    b"\xff\xfe",
+    b"GET / HTTP/1.1\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\n",
+    b"*1\r\n$4\r\nQUIT\r\n",
+    b"*1000000\r\n$1\r\na\r\n",
+    b":1\r\n",
+    b"+OK\r\n",
+    b"%1\r\n",
+    b"~1\r\n",
+    b"|1\r\n",
+];
+
+fn bytes(rng: &mut StdRng) -> Vec<u8> {
+    let mut out = Vec::new();
+    for _ in 0..rng.random_range(1..12) {
+        match rng.random_range(0..8) {
+            0 => out.extend_from_slice(PIECES.choose(rng).expect("there is one")),
+            1 => out.extend((0..rng.random_range(0..64)).map(|_| rng.random::<u8>())),
+            _ => encode(&mut out, TRAFFIC.choose(rng).expect("there is one")),
+        }
+    }
+    for _ in 0..rng.random_range(0..3) {
+        let at = rng.random_range(0..out.len().max(1));
+        match rng.random_range(0..4) {
+            0 if at < out.len() => out[at] ^= 1 << rng.random_range(0..8),
+            1 if at < out.len() => drop(out.remove(at)),
+            2 => out.insert(at.min(out.len()), rng.random()),
+            _ => out.truncate(at),
+        }
+    }
+    out
+}
+
+/// One strange connection: its bytes in pieces, then half a goodbye, a whole one, or none.
+fn visit(port: u16, rng: &mut StdRng) {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return;
+    };
+    // The server may have had enough at any point: errors are part of the game.
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(2)));
+    let mut rest = &bytes(rng)[..];
+    while !rest.is_empty() {
+        let (head, tail) = rest.split_at(rng.random_range(1..=rest.len()));
+        if stream.write_all(head).is_err() {
+            return;
+        }
+        rest = tail;
+    }
+    if rng.random() {
+        let _ = stream.shutdown(if rng.random() {
+            Shutdown::Write
+        } else {
+            Shutdown::Read
+        });
+    }
+    if rng.random_ratio(1, 4) {
+        let _ = stream.read(&mut [0; 1 << 12]);
+    }
+}
+
+/// Asks PING again and again on a connection of its own until `done`; returns the longest wait.
+fn watch(server: &Server, done: &AtomicBool, password: Option<&str>) -> Duration {
+    let mut client = server.client();
+    if let Some(password) = password {
+        client.words(&format!("AUTH {password}"));
+    }
+    let mut longest = Duration::ZERO;
+    while !done.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        assert_eq!(client.words("PING").text(), "PONG");
+        longest = longest.max(start.elapsed());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    longest
+}
+
+fn check_afterwards(server: &Server, client: &mut Client, before: (u64, usize)) {
+    wait_for("the guests' leaving", || {
+        client.info("clients", "connected_clients") == "1"
+    });
+    assert_eq!(
+        client.info("stats", "panics_caught"),
+        "0",
+        "{}",
+        server.log()
+    );
+    let (resident, descriptors) = before;
+    wait_for("memory and descriptors coming back", || {
+        client.words("MEMORY PURGE");
+        server.resident_bytes() <= resident + LEFT_BYTES_MAX && server.descriptors() <= descriptors
+    });
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+#[test]
+fn strange_bytes_hurt_nobody_else() {
+    let seed = setting("HOSTILE_SEED", rand::random::<u32>().into());
+    let connections = setting("HOSTILE_CONNECTIONS", CONNECTIONS);
+    println!("HOSTILE_SEED={seed} HOSTILE_CONNECTIONS={connections}");
+    let server = Server::start(OURS, &["--maxmemory", "512mb"]);
+    let mut client = server.client();
+    wait_for("a quiet start", || {
+        client.info("clients", "connected_clients") == "1"
+    });
+    let before = (server.resident_bytes(), server.descriptors());
+    let done = AtomicBool::new(false);
+    let longest = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&server, &done, None));
+        let visitors: Vec<_> = (0..4)
+            .map(|number| {
+                let port = server.port;
+                scope.spawn(move || {
+                    let mut rng = StdRng::seed_from_u64(seed + number);
+                    (0..connections / 4).for_each(|_| visit(port, &mut rng));
+                })
+            })
+            .collect();
+        for visitor in visitors {
+            visitor.join().expect("visitors do not panic");
+        }
+        done.store(true, Ordering::Relaxed);
+        watcher.join().expect("PING is answered")
+    });
+    println!("longest PING: {longest:?}");
+    assert!(longest < PING_MAX);
+    check_afterwards(&server, &mut client, before);
+}
+
+#[test]
+fn strangers_without_a_password_get_nowhere() {
+    let server = Server::start(OURS, &["--requirepass", "secret"]);
+    let mut client = server.client();
+    client.words("AUTH secret");
+    wait_for("a quiet start", || {
+        client.info("clients", "connected_clients") == "1"
+    });
+    let before = (server.resident_bytes(), server.descriptors());
+    let done = AtomicBool::new(false);
+    let longest = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&server, &done, Some("secret")));
+        let mut strangers = Vec::new();
+        for number in 0..STRANGERS {
+            let Ok(mut stream) = TcpStream::connect(("127.0.0.1", server.port)) else {
+                break;
+            };
+            // Promises of much, to be kept by nobody; and errors that pile up unread.
+            let bytes: Vec<u8> = match number % 4 {
+                0 => b"*1000000\r\n$1000000\r\n".to_vec(),
+                1 => b"*2\r\n$3\r\nGET\r\n$16384\r\nxxxxxxx".to_vec(),
+                2 => b"GET a\r\n".repeat(200),
+                _ => vec![b'x'; 60_000],
+            };
+            // The server may close at once.
+            let _ = stream.write_all(&bytes);
+            strangers.push(stream);
+        }
+        println!(
+            "{} strangers, {} bytes more",
+            strangers.len(),
+            server.resident_bytes().saturating_sub(before.0)
+        );
+        assert!(strangers.len() > STRANGERS / 2, "most could connect");
+        assert!(
+            server.resident_bytes() < before.0 + (256 << 20),
+            "strangers cost little"
+        );
+        drop(strangers);
+        done.store(true, Ordering::Relaxed);
+        watcher.join().expect("PING is answered")
+    });
+    println!("longest PING: {longest:?}");
+    assert!(longest < PING_MAX);
+    check_afterwards(&server, &mut client, before);
+}

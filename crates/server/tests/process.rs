@@ -1,0 +1,334 @@
+//! The binary as a process: command line, files, signals, sockets, log, exit codes.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use assert_cmd::Command;
+use common::{Client, OURS, Reply, Server, free_port, wait_for};
+use predicates::prelude::{Predicate, predicate};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Where the reference's packages put the file that everybody starts from.
+const SHIPPED_CONFIG: &str = "/etc/valkey/valkey.conf";
+
+/// The binary, to be run to its end.
+fn binary() -> Command {
+    let mut command = Command::new(OURS);
+    command.timeout(Duration::from_secs(10));
+    command
+}
+
+#[test]
+fn version_has_the_shape_tools_parse() {
+    let shape =
+        "^Valkey server v=8\\.0\\.1 sha=[0-9a-f]{8}:[01] malloc=\\S+ bits=64 build=[0-9a-f]+\n$";
+    for option in ["-v", "--version"] {
+        binary()
+            .arg(option)
+            .assert()
+            .success()
+            .stdout(predicate::str::is_match(shape).expect("a pattern"));
+    }
+}
+
+#[test]
+fn an_unknown_option_is_refused() {
+    binary()
+        .args(["--no-such-option", "1"])
+        .assert()
+        .code(1)
+        .stderr(predicate::eq(
+            "\n*** FATAL CONFIG FILE ERROR (Version 8.0.1) ***\nReading the configuration file, at line 2\n>>> 'no-such-option \"1\"'\nBad directive or wrong number of arguments\n\n",
+        ));
+}
+
+#[test]
+fn a_bad_value_is_refused_with_its_line() {
+    binary()
+        .args(["--port", "70000"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains(
+            "argument must be between 0 and 65535 inclusive",
+        ))
+        .stderr(predicate::str::contains(">>> 'port \"70000\"'"));
+    binary()
+        .args(["--appendonly", "perhaps"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("argument must be 'yes' or 'no'"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    binary()
+        .arg("/nowhere/at/all.conf")
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains(
+            "Fatal error, can't open config file '/nowhere/at/all.conf': No such file or directory",
+        ));
+}
+
+#[test]
+fn a_taken_port_ends_the_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    binary()
+        .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(format!(
+            "Warning: Could not create server TCP listening socket 127.0.0.1:{port}: bind: Address already in use"
+        )))
+        .stdout(predicate::str::contains(format!("Failed listening on port {port} (tcp), aborting.")));
+}
+
+/// Starts with `options` only, the configuration coming from elsewhere, and waits for PING on `port`.
+fn start_with(dir: TempDir, port: u16, options: &[&str], stdin: Option<&str>) -> Server {
+    use std::io::Write;
+    let mut child = std::process::Command::new(OURS)
+        .args(options)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut pipe = child.stdin.take().expect("it was asked for");
+    pipe.write_all(stdin.unwrap_or_default().as_bytes())
+        .expect("the server reads its configuration");
+    drop(pipe);
+    let server = Server { child, port, dir };
+    wait_for("a server that accepts", || Client::connect(port).is_ok());
+    server
+}
+
+#[test]
+fn the_configuration_may_come_from_standard_input() {
+    let (dir, port) = (TempDir::new().expect("a folder"), free_port());
+    let text = format!(
+        "port {port}\nbind 127.0.0.1\nsave \"\"\ndir {}\nmaxclients 77\n",
+        dir.path().display()
+    );
+    let server = start_with(dir, port, &["-"], Some(&text));
+    let reply = server.client().words("CONFIG GET maxclients");
+    assert_eq!(reply.items()[1].text(), "77");
+}
+
+#[test]
+fn included_files_are_read_in_their_place() {
+    let (dir, port) = (TempDir::new().expect("a folder"), free_port());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(path("a.inc"), "hz 33\ntimeout 11\n").expect("a file");
+    let main = format!(
+        "hz 44\ninclude {}\ntimeout 22\nport {port}\nbind 127.0.0.1\nsave \"\"\ndir {}\nlogfile log\n",
+        path("*.inc"),
+        dir.path().display()
+    );
+    std::fs::write(path("main.conf"), main).expect("a file");
+    let main = path("main.conf");
+    let server = start_with(dir, port, &[&main], None);
+    let mut client = server.client();
+    assert_eq!(client.words("CONFIG GET hz").items()[1].text(), "33");
+    assert_eq!(client.words("CONFIG GET timeout").items()[1].text(), "22");
+    assert_eq!(client.info("server", "config_file"), main);
+}
+
+#[test]
+fn the_shipped_configuration_is_accepted() {
+    let Ok(text) = std::fs::read(SHIPPED_CONFIG) else {
+        println!("{SHIPPED_CONFIG} is not here: nothing to try");
+        return;
+    };
+    let (dir, port) = (TempDir::new().expect("a folder"), free_port());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(path("valkey.conf"), text).expect("a file");
+    let options = [
+        path("valkey.conf"),
+        "--port".into(),
+        port.to_string(),
+        "--bind".into(),
+        "127.0.0.1".into(),
+        "--dir".into(),
+        dir.path().display().to_string(),
+        "--pidfile".into(),
+        path("pid"),
+        "--logfile".into(),
+        path("log"),
+        "--daemonize".into(),
+        "no".into(),
+        "--unixsocket".into(),
+        String::new(),
+    ];
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let server = start_with(dir, port, &options, None);
+    assert_eq!(server.client().words("PING").text(), "PONG");
+    assert!(server.log().contains("Configuration loaded"));
+}
+
+#[test]
+fn log_lines_have_the_shape_tools_parse() {
+    let server = Server::start(OURS, &[]);
+    let shape = predicate::str::is_match(format!(
+        "^{}:M \\d\\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \\d{{4}} \\d\\d:\\d\\d:\\d\\d\\.\\d{{3}} [.*#-] .+$",
+        server.child.id()
+    ))
+    .expect("a pattern");
+    wait_for("the server's word that it is ready", || {
+        server.log().contains("Ready to accept connections")
+    });
+    for line in server.log().lines() {
+        assert!(Predicate::eval(&shape, line), "not a log line: {line}");
+    }
+}
+
+#[test]
+fn sigterm_saves_and_exits() {
+    let mut server = Server::start(OURS, &["--save", "3600 1", "--pidfile", "pid"]);
+    assert_eq!(server.client().words("SET k v").text(), "OK");
+    let pid = std::fs::read_to_string(server.dir.path().join("pid")).expect("there is a pid file");
+    assert_eq!(pid, format!("{}\n", server.child.id()));
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert!(server.dir.path().join("dump.rdb").exists());
+    assert!(
+        !server.dir.path().join("pid").exists(),
+        "the pid file is removed"
+    );
+    let log = server.log();
+    assert!(
+        log.contains("Received SIGTERM scheduling shutdown..."),
+        "{log}"
+    );
+    assert!(log.contains("bye bye..."), "{log}");
+    let dir = std::mem::replace(&mut server.dir, TempDir::new().expect("a folder"));
+    let again = Server::start_in(OURS, dir, &[]);
+    assert_eq!(again.client().words("GET k").text(), "v");
+}
+
+#[test]
+fn a_failing_save_refuses_to_exit() {
+    let mut server = Server::start(
+        OURS,
+        &["--save", "3600 1", "--enable-protected-configs", "yes"],
+    );
+    let mut client = server.client();
+    client.words("SET k v");
+    // A folder of that name cannot be replaced by the file.
+    std::fs::create_dir_all(server.dir.path().join("taken/x")).expect("a folder");
+    assert_eq!(client.words("CONFIG SET dbfilename taken").text(), "OK");
+    server.signal("TERM");
+    wait_for("a log line that the exit is off", || {
+        server
+            .log()
+            .contains("Errors trying to shut down the server")
+            || server.log().contains("can't exit")
+    });
+    assert_eq!(client.words("GET k").text(), "v");
+    assert!(server.child.try_wait().expect("it is our child").is_none());
+    assert!(
+        client
+            .words("SHUTDOWN")
+            .text()
+            .starts_with("ERR Errors trying to SHUTDOWN")
+    );
+    client.words("CONFIG SET dbfilename dump.rdb");
+    let _ = client.send(b"SHUTDOWN\r\n");
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn the_unix_socket_has_its_mode_and_is_removed() {
+    let mut server = Server::start(OURS, &["--unixsocket", "sock", "--unixsocketperm", "700"]);
+    let path = server.dir.path().join("sock");
+    let facts = std::fs::metadata(&path).expect("the socket is there");
+    assert_eq!(facts.permissions().mode() & 0o777, 0o700);
+    assert_ne!(facts.mode() & 0o140_000, 0, "it is a socket");
+    UnixStream::connect(&path).expect("it accepts");
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert!(!Path::new(&path).exists());
+}
+
+/// An address of this machine that is not loopback, if it has one. No packet is sent.
+fn outer_address() -> Option<std::net::IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn protected_mode_serves_loopback_only() {
+    use std::io::Read;
+    let Some(address) = outer_address() else {
+        println!("this machine has no address but loopback: nothing to try");
+        return;
+    };
+    let server = Server::start(OURS, &["--bind", "0.0.0.0"]);
+    let mut text = String::new();
+    let mut stranger = std::net::TcpStream::connect((address, server.port)).expect("it accepts");
+    stranger
+        .set_read_timeout(Some(common::PATIENCE))
+        .expect("it can be set");
+    stranger
+        .read_to_string(&mut text)
+        .expect("the server closes");
+    assert!(
+        text.starts_with("-DENIED Running in protected mode because protected mode is enabled"),
+        "{text}"
+    );
+    assert_eq!(
+        server.client().words("CONFIG SET protected-mode no").text(),
+        "OK"
+    );
+    let mut stranger = std::net::TcpStream::connect((address, server.port)).expect("it accepts");
+    std::io::Write::write_all(&mut stranger, b"PING\r\n").expect("it reads");
+    let mut reply = [0; 7];
+    stranger
+        .set_read_timeout(Some(common::PATIENCE))
+        .expect("it can be set");
+    stranger.read_exact(&mut reply).expect("it answers");
+    assert_eq!(&reply, b"+PONG\r\n");
+}
+
+#[test]
+fn maxclients_is_kept() {
+    let server = Server::start(OURS, &["--maxclients", "2"]);
+    let mut first = server.client();
+    // The connection that waited for the start may still be known.
+    wait_for("one client", || {
+        first.info("clients", "connected_clients") == "1"
+    });
+    let mut second = server.client();
+    assert_eq!(second.words("PING").text(), "PONG");
+    let mut third = server.client();
+    let refusal = third.read().expect("a reason");
+    assert_eq!(
+        refusal,
+        Reply::Error(b"ERR max number of clients reached".to_vec())
+    );
+    assert!(third.read().is_err(), "the connection is closed");
+    assert_eq!(first.info("stats", "rejected_connections"), "1");
+    drop(second);
+    wait_for("room again", || {
+        server
+            .client()
+            .call(&[b"PING"])
+            .is_ok_and(|reply| reply.text() == "PONG")
+    });
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written_is_no_reason_to_stop() {
+    let server = Server::start(OURS, &["--pidfile", "/nowhere/at/all.pid"]);
+    assert!(
+        server
+            .log()
+            .contains("Failed to write PID file: No such file or directory")
+    );
+}

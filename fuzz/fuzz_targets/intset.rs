@@ -1,0 +1,4 @@
+//! See `targets::intset`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::targets::intset(data));

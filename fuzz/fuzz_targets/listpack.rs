@@ -1,0 +1,4 @@
+//! See `targets::listpack`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::targets::listpack(data));

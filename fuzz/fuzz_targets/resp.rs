@@ -1,0 +1,4 @@
+//! See `targets::resp`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::targets::resp(data));
