@@ -23,6 +23,9 @@ const SOCKET_CHUNK_BYTES: usize = 64 * 1024;
 /// What the RDB writer is given as its buffer at least, so that a system call pays.
 const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
+/// So many descriptors in a row without a socket mean that there is none behind them.
+const DESCRIPTOR_GAP_MAX: usize = 1024;
+
 /// A message from child to parent: fixed size, so that a pipe write is one piece.
 const REPORT_BYTES: usize = 17;
 const KIND_PROGRESS: u8 = 0;
@@ -202,6 +205,7 @@ impl DumpFile {
 /// The child's whole life; returns its exit code.
 fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe: &OwnedFd) -> i32 {
     quiet_signals();
+    close_listeners();
     logging::set_pid();
     logging::set_role(b'C');
     let mut reporter = Reporter {
@@ -270,6 +274,35 @@ fn quiet_signals() {
     }
     // SAFETY: a broken connection is an error of its write, not the end of the process.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Nobody is to connect to the child: a parent that was killed must be able to start again on its ports.
+fn close_listeners() {
+    let mut misses = 0;
+    let mut fd: RawFd = 3;
+    while misses < DESCRIPTOR_GAP_MAX {
+        let (mut listens, mut len) = (0i32, size_of::<i32>() as libc::socklen_t);
+        // SAFETY: asks into variables of ours; a number that is no socket is an error, not harm.
+        let status = unsafe {
+            libc::getsockopt(
+                fd,
+                libc::SOL_SOCKET,
+                libc::SO_ACCEPTCONN,
+                (&raw mut listens).cast(),
+                &raw mut len,
+            )
+        };
+        if status == 0 {
+            misses = 0;
+            if listens != 0 {
+                // SAFETY: the child's copy of a listener, which nothing in the child uses.
+                unsafe { libc::close(fd) };
+            }
+        } else {
+            misses += 1;
+        }
+        fd += 1;
+    }
 }
 
 /// Tells the parent; it may have gone, which is no reason to stop.
