@@ -2,7 +2,7 @@
 
 # Directives of a server that takes part.
 set dual {save "" dual-channel-replication-enabled yes repl-diskless-sync yes repl-diskless-sync-delay 0
-    loglevel debug repl-ping-replica-period 3600}
+    rdbcompression no loglevel debug repl-ping-replica-period 3600}
 
 # The rows of INFO replication for the replicas, as a list.
 proc replica_rows {client} {
@@ -15,7 +15,7 @@ proc has_row {client pattern} {
 
 # Wait until a synchronisation of CLIENT's replicas has both connections, RDB flowing.
 proc wait_dual_transfer {client} {
-    wait_for_condition 100 20 {
+    wait_for_condition 500 20 {
         [has_row $client *state=wait_bgsave,*type=rdb-channel*]
         && [has_row $client *state=bg_transfer,*type=main-channel*]
     } else { fail "no dual channel transfer: [replica_rows $client]" }

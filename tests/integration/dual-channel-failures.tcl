@@ -276,6 +276,7 @@ foreach victim {primary replica} {
             overrides [concat $dual {repl-timeout 4 repl-ping-replica-period 1}]] {
         start_server [list overrides [concat $dual {repl-timeout 4}]] {
             foreach point {delay transfer buffering loading} {
+                # The reference may die of an assertion when its primary comes back at once.
                 test "kill -9 of the $victim: $point" {
                     expect_crash
                     wait_no_save -1
@@ -310,7 +311,7 @@ foreach victim {primary replica} {
                     r -1 select 9
                     r -1 set after $point
                     assert_dual_done [srv -1 client] [srv client] 40
-                }
+                } undefined [expr {$victim eq "primary" && $point in {transfer buffering} ? "peer:skip" : ""}]
             }
         }
     }

@@ -177,7 +177,7 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
     }
 }
 
-# A server that is to load BYTES and must refuse: it ends and says PATTERN.
+# A server that is to load BYTES and must refuse: it ends and logs what the regexp PATTERN finds.
 proc refuses {bytes pattern} {
     set dir [tmpdir refused]
     set channel [open $dir/dump.rdb wb]
@@ -191,7 +191,7 @@ proc refuses {bytes pattern} {
     assert_not_equal NONE $code
     assert_not_equal 124 [lindex $code 2] "it started"
     set log [logs::from $dir/stdout 0][logs::from $dir/stderr 0]
-    assert_match $pattern $log
+    assert {[regexp -nocase -- $pattern $log]} $log
     file delete -force $dir
 }
 
@@ -206,17 +206,17 @@ start_server {tags {"rdb external:skip corruption needs:save"} overrides {save "
         set size [string length $good]
         # One byte short, cut in half, head alone.
         foreach end [list [expr {$size - 2}] [expr {$size / 2}] 8] {
-            refuses [string range $good 0 $end] {*[Uu]nexpected E[Oo]F*}
+            refuses [string range $good 0 $end] {unexpected EOF|short read}
         }
-        refuses "" *
-        refuses NOTANRDB0011[string range $good 9 end] {*Wrong signature trying to load DB from file*}
-        refuses REDIS9999[string range $good 9 end] {*Can't handle RDB format version 9999*}
+        refuses "" {unexpected EOF|short read}
+        refuses NOTANRDB0011[string range $good 9 end] {wrong signature trying to load DB from file}
+        refuses REDIS9999[string range $good 9 end] {can't handle RDB format version 9999}
         # One bit in a value.
         set at [string first 50505050 $good]
-        refuses [string replace $good $at $at 6] {*Wrong RDB checksum*}
+        refuses [string replace $good $at $at 6] {wrong RDB checksum}
         # A type that does not exist, in place of the first opcode of the keys.
         set at [string first "\xfb" $good]
-        refuses [string replace $good $at $at \xf0] {*}
+        refuses [string replace $good $at $at \xf0] {error|corrupt|invalid|unknown|unexpected|short read}
     }
 
     test {files of old versions and unknown metadata are read} {
