@@ -3,6 +3,12 @@
 //! `FUZZ_SECONDS` is the time for each target, `FUZZ_SEED` repeats a run, `FUZZ_ONLY` names one target. A failing input
 //! is printed.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that measures time and prints its seed"
+)]
+
 #[path = "../../../fuzz/src/targets.rs"]
 #[allow(unreachable_pub, reason = "a library of its own for cargo-fuzz")]
 mod targets;

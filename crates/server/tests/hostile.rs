@@ -2,6 +2,12 @@
 //!
 //! `HOSTILE_SEED` repeats a run, `HOSTILE_CONNECTIONS` sets its length.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that measures time and prints its seed"
+)]
+
 #[path = "common/mod.rs"]
 mod common;
 

@@ -1,5 +1,11 @@
 //! The binary as a process: command line, files, signals, sockets, log, exit codes.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that measures time and prints its seed"
+)]
+
 #[path = "common/mod.rs"]
 mod common;
 

@@ -2,6 +2,12 @@
 //!
 //! A failure names the file and says what to do.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that measures time and prints its seed"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
