@@ -2,6 +2,11 @@
 //!
 //! `FUZZ_SECONDS` is the time for each target, `FUZZ_SEED` repeats a run, `FUZZ_ONLY` names one target. A failing input
 //! is printed.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "seeds and skipped parts are printed, and waiting for another process takes the real clock"
+)]
 
 #![allow(
     clippy::disallowed_methods,
