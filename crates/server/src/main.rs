@@ -114,7 +114,9 @@ async fn run(start: startup::Start) -> u8 {
 /// Calls the engine's periodic work, and wakes it when a waiting client's time is up.
 async fn tick(shared: Arc<Shared>) {
     let mut next = tokio::time::Instant::now();
+    let mut clock_measured = false;
     loop {
+        clock_measured = clock_measured || clock::measure_rate();
         let hz = shared.engine.lock().tick().max(1);
         next += Duration::from_micros(1_000_000 / hz);
         loop {
