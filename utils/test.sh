@@ -24,4 +24,8 @@ step "crate tests" cargo test --workspace --quiet
 step "release build" cargo build --release --quiet
 step "Tcl suite on our server" ./runtest --quiet --clients 4
 step "Tcl suite on the reference" ./runtest --quiet --clients 4 --server-bin "$(command -v valkey-server)"
+step "our primary, the reference as replica" ./runtest --quiet --other-server-bin "$(command -v valkey-server)" \
+    --single integration/replication-pairs
+step "the reference as primary, our replica" ./runtest --quiet --server-bin "$(command -v valkey-server)" \
+    --other-server-bin target/release/valkey-server --single integration/replication-pairs
 exit "$failed"
