@@ -161,14 +161,13 @@ pub fn rdb(data: &[u8]) {
     }
     let mut key = Vec::new();
     while let Ok(event) = reader.next(&mut key) {
-        match event {
-            ::rdb::Event::Key(head) => {
-                if reader.value(head.type_, &mut ::rdb::Discard).is_err() {
-                    return;
-                }
-            }
-            ::rdb::Event::Eof { .. } => return,
-            _ => {}
+        let more = match event {
+            ::rdb::Event::Key(head) => reader.value(head.type_, &mut ::rdb::Discard).is_ok(),
+            ::rdb::Event::Eof { .. } => false,
+            _ => true,
+        };
+        if !more {
+            return;
         }
     }
 }

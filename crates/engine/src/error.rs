@@ -161,6 +161,8 @@ fixed! {
     WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
     /// A number that must be 0 or 1.
     NOT_ZERO_OR_ONE = "ERR value is out of range, value must between 0 and 1";
+    /// A command of cluster mode.
+    CLUSTER_DISABLED = "ERR This instance has cluster support disabled";
     // REPLICAOF
     /// REPLICAOF in the middle of a failover.
     REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";
@@ -319,21 +321,20 @@ impl Error {
     /// A subcommand nobody knows.
     #[cold]
     pub fn unknown_subcommand(container: &str, subcommand: &[u8]) -> Self {
-        Error::Built(format!(
-            "ERR unknown subcommand '{}'. Try {} HELP.",
-            shown(subcommand, 128),
-            container.to_uppercase()
-        ))
+        let after = format!("'. Try {} HELP.", container.to_uppercase());
+        quoting(
+            "ERR unknown subcommand '",
+            start_of(subcommand, 128),
+            &after,
+        )
     }
 
     /// As [`Self::unknown_subcommand`], or the number of arguments does not fit one that is known.
     #[cold]
     pub fn subcommand_syntax(container: &str, subcommand: &[u8]) -> Self {
-        Error::Built(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
-            shown(subcommand, 128),
-            container.to_uppercase()
-        ))
+        let before = "ERR unknown subcommand or wrong number of arguments for '";
+        let after = format!("'. Try {} HELP.", container.to_uppercase());
+        quoting(before, start_of(subcommand, 128), &after)
     }
 
     /// Too few or too many arguments for a command, named as `container|sub` or plain.
@@ -347,19 +348,13 @@ impl Error {
     /// EXPIRE and friends with an option nobody knows.
     #[cold]
     pub fn unsupported_option(option: &[u8]) -> Self {
-        Error::Built(format!(
-            "ERR Unsupported option {}",
-            String::from_utf8_lossy(option)
-        ))
+        quoting("ERR Unsupported option ", option, "")
     }
 
     /// SCAN with a TYPE nobody knows.
     #[cold]
     pub fn unknown_type(name: &[u8]) -> Self {
-        Error::Built(format!(
-            "ERR unknown type name '{}'",
-            String::from_utf8_lossy(name)
-        ))
+        quoting("ERR unknown type name '", name, "'")
     }
 
     /// An expiry time beyond what the clock can tell.
@@ -385,25 +380,25 @@ impl Error {
     /// ACL CAT of a category nobody knows.
     #[cold]
     pub fn unknown_category(name: &[u8]) -> Self {
-        Error::Built(format!("ERR Unknown category '{}'", shown(name, 128)))
+        quoting("ERR Unknown category '", start_of(name, 128), "'")
     }
 
     /// A type of client nobody knows.
     #[cold]
     pub fn client_type(name: &[u8]) -> Self {
-        Error::Built(format!("ERR Unknown client type '{}'", shown(name, 128)))
+        quoting("ERR Unknown client type '", start_of(name, 128), "'")
     }
 
     /// A user nobody knows.
     #[cold]
     pub fn no_such_user(name: &[u8]) -> Self {
-        Error::Built(format!("ERR No such user '{}'", shown(name, 128)))
+        quoting("ERR No such user '", start_of(name, 128), "'")
     }
 
     /// CLIENT SETINFO of an attribute nobody knows.
     #[cold]
     pub fn client_info_option(name: &[u8]) -> Self {
-        Error::Built(format!("ERR Unrecognized option '{}'", shown(name, 128)))
+        quoting("ERR Unrecognized option '", start_of(name, 128), "'")
     }
 
     /// CLIENT SETINFO with bytes that would break CLIENT LIST.
@@ -417,10 +412,11 @@ impl Error {
     /// LATENCY GRAPH of an event that never came.
     #[cold]
     pub fn no_samples(event: &[u8]) -> Self {
-        Error::Built(format!(
-            "ERR No samples available for event '{}'",
-            shown(event, 128)
-        ))
+        quoting(
+            "ERR No samples available for event '",
+            start_of(event, 128),
+            "'",
+        )
     }
 
     /// A text of our own making, starting with its code.
@@ -468,9 +464,10 @@ fn start_of(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
-/// As [`start_of`], as text.
-fn shown(bytes: &[u8], max: usize) -> Cow<'_, str> {
-    String::from_utf8_lossy(start_of(bytes, max))
+/// An error with a client's bytes in it, up to a NUL.
+fn quoting(before: &str, bytes: &[u8], after: &str) -> Error {
+    let bytes = start_of(bytes, bytes.len());
+    Error::Raw([before.as_bytes(), bytes, after.as_bytes()].concat())
 }
 
 impl fmt::Display for Error {

@@ -86,11 +86,11 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     }
     let startup =
         Startup::load(&command_line.text(&file, &stdin), &mut Files).map_err(|error| {
-            complain(&format!("{error}\n"));
+            complain(&format!("{}\n", error.to_string().trim_end()));
             ExitCode::FAILURE
         })?;
     refuse_unsupported(&startup).map_err(|error| {
-        complain(&format!("{error}\n"));
+        complain(&format!("{}\n", error.to_string().trim_end()));
         ExitCode::FAILURE
     })?;
     let mut config = startup.config;

@@ -6,11 +6,10 @@
 //! A run is made of rounds. A round starts with an empty server, sends requests over three connections (one of them
 //! RESP3), and ends with a comparison of all data. The first difference ends the round; differences are reported
 //! together at the end, one per command, each with the requests that lead there.
-
 #![allow(
-    clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "a test that runs for a time and prints its seed"
+    clippy::disallowed_methods,
+    reason = "seeds and skipped parts are printed, and waiting for another process takes the real clock"
 )]
 
 #[path = "common/mod.rs"]

@@ -1,6 +1,16 @@
 //! Bytes nobody should send, to a live server: it answers others within a second, panics at nothing, gives memory back.
 //!
 //! `HOSTILE_SEED` repeats a run, `HOSTILE_CONNECTIONS` sets its length.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "seeds and skipped parts are printed, and waiting for another process takes the real clock"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that measures time and prints its seed"
+)]
 
 #[path = "common/mod.rs"]
 mod common;
