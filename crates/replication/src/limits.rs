@@ -29,3 +29,6 @@ pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;
 
 /// A snapshot whose receivers have all gone is stopped after so long, in milliseconds.
 pub(crate) const UNWANTED_MS_MAX: u64 = 200;
+
+/// Milliseconds after which a keepalive newline has left for its connection, where a snapshot's process may write then.
+pub(crate) const NEWLINE_SETTLE_MS: u64 = 50;

@@ -58,6 +58,8 @@ pub struct Hub {
     pub(super) alone_since_ms: Option<u64>,
     pub(super) failover: Option<Failover>,
     pub(super) cron_ms: u64,
+    /// When newlines were sent last.
+    pub(super) newlines_ms: u64,
     pub(super) ping_ms: u64,
 }
 
@@ -81,6 +83,7 @@ impl Hub {
             alone_since_ms: None,
             failover: None,
             cron_ms: 0,
+            newlines_ms: 0,
             ping_ms: 0,
         }
     }

@@ -31,11 +31,14 @@ impl Hub {
         if self.unwanted_for_ms(env.now_ms) > UNWANTED_MS_MAX {
             self.kill_snapshot(env.config.save_points);
         }
+        // Before the newlines: one that is still on its way when the snapshot's process writes to the same connection would
+        // land between the header and the data.
+        self.schedule_snapshot(env);
         if env.now_ms.saturating_sub(self.cron_ms) >= CRON_MS || self.cron_ms == 0 {
             self.cron_ms = env.now_ms.max(1);
             self.check_output_limits(env);
             self.close_timed_out(env);
-            self.send_newlines();
+            self.send_newlines(env.now_ms);
             if env.now_ms.saturating_sub(self.ping_ms)
                 >= env.config.ping_period_seconds.saturating_mul(1000)
             {
@@ -44,7 +47,6 @@ impl Hub {
             }
             self.expire_backlog(env);
         }
-        self.schedule_snapshot(env);
     }
 
     /// Closes a client on our own account.
@@ -222,7 +224,8 @@ impl Hub {
     }
 
     /// Tells those who wait for a snapshot that we are alive.
-    fn send_newlines(&mut self) {
+    fn send_newlines(&mut self, now_ms: u64) {
+        self.newlines_ms = now_ms;
         for (client, session) in &self.sessions {
             if matches!(
                 session.state,

@@ -3,6 +3,7 @@
 use super::hub::{Hub, Running, Waiting};
 use super::session::{Capabilities, Requirements, State};
 use super::types::*;
+use crate::limits::NEWLINE_SETTLE_MS;
 use crate::{ClientId, LogLevel};
 
 impl Hub {
@@ -60,7 +61,12 @@ impl Hub {
             || enough
             || longest_ms >= config.diskless_delay_seconds.saturating_mul(1000)
         {
-            self.start_snapshot(env, requirements);
+            // A newline still on its way to one of them would land inside the data: the next tick starts it.
+            let settled_ms = self.newlines_ms.saturating_add(NEWLINE_SETTLE_MS);
+            let told = |since_ms: u64| since_ms <= self.newlines_ms && env.now_ms < settled_ms;
+            if self.newlines_ms == 0 || !self.waiters().any(|(.., since_ms)| told(since_ms)) {
+                self.start_snapshot(env, requirements);
+            }
         }
     }
 
