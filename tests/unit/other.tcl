@@ -209,3 +209,12 @@ start_server {tags {"other external:skip"}} {
         r ping
     } {PONG}
 }
+
+start_server {tags {"other external:skip"}} {
+    test {commands of cluster mode say that there is none} {
+        assert_equal {OK OK} [list [r readonly] [r readwrite]]
+        foreach command {asking {cluster info} {cluster slots} {cluster shards} {cluster nodes} {cluster myid} {cluster keyslot x}} {
+            assert_error {ERR This instance has cluster support disabled} {r {*}$command}
+        }
+    }
+}

@@ -161,6 +161,8 @@ fixed! {
     WAITAOF_NO_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
     /// A number that must be 0 or 1.
     NOT_ZERO_OR_ONE = "ERR value is out of range, value must between 0 and 1";
+    /// A command of cluster mode.
+    CLUSTER_DISABLED = "ERR This instance has cluster support disabled";
     // REPLICAOF
     /// REPLICAOF in the middle of a failover.
     REPLICAOF_FAILING_OVER = "ERR REPLICAOF not allowed while failing over.";

@@ -9,6 +9,7 @@ mod slowlog;
 
 pub(crate) mod acl;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod debug;
@@ -33,6 +34,7 @@ pub type Family = &'static [(&'static str, Handler)];
 pub static FAMILIES: &[Family] = &[
     acl::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,

@@ -1,0 +1,71 @@
+//! Commands of cluster mode, which this build does not have: tools ask for them to find that out.
+
+use super::Family;
+use crate::client::ClientFlags;
+use crate::error::{Error, Outcome};
+use crate::exec::{Args, Exec};
+
+pub(super) static COMMANDS: Family = &[
+    ("readonly", readonly),
+    ("readwrite", readwrite),
+    ("asking", disabled),
+    ("cluster|info", disabled),
+    ("cluster|keyslot", disabled),
+    ("cluster|myid", disabled),
+    ("cluster|nodes", disabled),
+    ("cluster|shards", disabled),
+    ("cluster|slots", disabled),
+];
+
+/// `READONLY`: this connection may read from a replica.
+///
+/// Reply: OK.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, READONLY (since 3.0.0).
+fn readonly(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    x.client.flags.set(ClientFlags::READONLY);
+    x.out.ok();
+    Ok(())
+}
+
+/// `READWRITE`: takes READONLY back.
+///
+/// Reply: OK.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, READWRITE (since 3.0.0).
+fn readwrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    x.client.flags.clear(ClientFlags::READONLY);
+    x.out.ok();
+    Ok(())
+}
+
+/// `ASKING`, `CLUSTER ...`: outside of cluster mode refused.
+///
+/// Reply: none.
+/// Errors: always: cluster support is disabled.
+/// Propagates: nothing.
+/// Source: Valkey command reference, ASKING, CLUSTER INFO (since 3.0.0).
+fn disabled(_x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    Err(Error::CLUSTER_DISABLED)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    #[test]
+    fn tools_learn_that_there_is_no_cluster() {
+        check(
+            "
+            > READONLY
+            < OK
+            > READWRITE
+            < OK
+            > CLUSTER SLOTS
+            < (error) ERR This instance has cluster support disabled
+            ",
+        );
+    }
+}
