@@ -29,6 +29,9 @@ SYNC_VALUE_BYTES = 200
 IDLE_CONNECTIONS = 4000
 START_SECONDS_MAX = 60
 SYNC_SECONDS_MAX = 300
+STILL_SECONDS = 4
+STILL_SECONDS_MAX = 40
+STILL_BYTES = 65536
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -153,16 +156,19 @@ class Server:
         return used
 
     def anonymous_bytes(self):
-        """Anonymous resident memory once it stands still (tables may still be moving)."""
-        last = None
-        for _ in range(40):
+        """Anonymous resident memory once it stands still.
+
+        Tables may still be moving, and allocators give freed pages back only after seconds.
+        """
+        samples = []
+        for _ in range(STILL_SECONDS_MAX):
             with open(f"/proc/{self.pid}/smaps_rollup") as file:
-                now = int(re.search(r"^Anonymous:\s+(\d+) kB", file.read(), re.M).group(1)) * 1024
-            if last is not None and abs(now - last) < 65536:
+                samples.append(int(re.search(r"^Anonymous:\s+(\d+) kB", file.read(), re.M).group(1)) * 1024)
+            recent = samples[-STILL_SECONDS:]
+            if len(recent) == STILL_SECONDS and max(recent) - min(recent) < STILL_BYTES:
                 break
-            last = now
-            time.sleep(0.3)
-        return now
+            time.sleep(1)
+        return samples[-1]
 
     def stop(self):
         self.process.kill()
@@ -294,8 +300,6 @@ def measure_memory(binary, name):
         idle = [server.connect() for _ in range(IDLE_CONNECTIONS)]
         for connection in idle:
             connection.call("PING")
-        # Buffers of clients are given back by timers, little by little.
-        time.sleep(4)
         full = server.anonymous_bytes()
         for connection in idle:
             connection.close()
@@ -334,10 +338,11 @@ SYNC_OPTIONS = ["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"
 
 def measure_sync(binary):
     """A full synchronisation of a million keys of 200 bytes while the primary is written to."""
-    value = b"y" * SYNC_VALUE_BYTES
+    # Values that do not compress, each another window on the same random bytes.
+    noise = random.Random(2).randbytes(BIG_KEYS + SYNC_VALUE_BYTES)
     with Server(binary, SYNC_OPTIONS) as primary, Server(binary, SYNC_OPTIONS, core=LOAD_CORE) as replica:
         connection = primary.connect()
-        connection.pour(encode("SET", "key:%012d" % n, value) for n in range(BIG_KEYS))
+        connection.pour(encode("SET", "key:%012d" % n, noise[n:n + SYNC_VALUE_BYTES]) for n in range(BIG_KEYS))
         load = subprocess.Popen(
             ["valkey-benchmark", "-p", str(primary.port), "-t", "set", "-r", str(BIG_KEYS), "-d",
              str(SYNC_VALUE_BYTES), "-c", str(CLIENTS), "-n", "1000000000", "-q"],
@@ -359,6 +364,8 @@ def measure_sync(binary):
             while primary.info("persistence").get("rdb_bgsave_in_progress") == "1":
                 time.sleep(0.005)
             cpu = primary.cpu_us(children=True) - cpu
+            if admin.call("DBSIZE") != BIG_KEYS:
+                raise SystemExit(f"{binary}: the replica has not got all keys")
             commands = int(primary.info("stats")["total_commands_processed"]) - commands
         finally:
             load.kill()

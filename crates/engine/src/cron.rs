@@ -200,7 +200,7 @@ impl Engine {
                 sampled += looked;
                 stale += due.len();
                 let now_ns = (self.core.clock.monotonic_ns)();
-                if now_ns - start_ns > budget_ns {
+                if now_ns.saturating_sub(start_ns) > budget_ns {
                     cycle.timed_out = true;
                     break;
                 }

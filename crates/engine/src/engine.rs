@@ -286,7 +286,8 @@ impl Engine {
                 }
                 args.clear();
                 args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
-                self.keys.now_ms = base_ms + ((self.core.now_ns - base_ns) / 1_000_000) as i64;
+                self.keys.now_ms =
+                    base_ms + (self.core.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
                 match self.run_one(&mut client, &mut out, &args, known) {
                     Flow::Done => done += 1,
                     Flow::Waits => {

@@ -32,6 +32,7 @@ use transfer::Transfers;
 static ALLOCATOR: memory::Counting = memory::Counting;
 
 fn main() -> ExitCode {
+    memory::set_up();
     let start = match startup::read() {
         Ok(start) => start,
         Err(code) => return code,
@@ -64,6 +65,7 @@ async fn run(start: startup::Start) -> u8 {
             return 1;
         }
     };
+    memory::purge_in_background(start.config.jemalloc_bg_thread);
     let mut facts = start.facts;
     facts.listeners = listeners.describe(&start.config);
     let control = Arc::new(Control::new());
@@ -114,7 +116,9 @@ async fn run(start: startup::Start) -> u8 {
 /// Calls the engine's periodic work, and wakes it when a waiting client's time is up.
 async fn tick(shared: Arc<Shared>) {
     let mut next = tokio::time::Instant::now();
+    let mut clock_measured = false;
     loop {
+        clock_measured = clock_measured || clock::measure_rate();
         let hz = shared.engine.lock().tick().max(1);
         next += Duration::from_micros(1_000_000 / hz);
         loop {

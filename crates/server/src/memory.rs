@@ -71,6 +71,28 @@ const fn size_class(size: usize) -> isize {
     }
 }
 
+/// How long freed pages are kept for re-use. The allocator's own ten seconds would let each old array of a table that
+/// grows stay while the next is filled.
+const PAGES_KEPT_MS: isize = 500;
+
+/// Sets the allocator up. To be called before there are threads: it concerns the arenas made afterwards, and the first.
+pub(crate) fn set_up() {
+    for name in [
+        b"arenas.dirty_decay_ms\0".as_slice(),
+        b"arena.0.dirty_decay_ms\0",
+    ] {
+        // SAFETY: both names end in a zero byte and take a signed size. Where they are refused, memory is given back later.
+        let _ = unsafe { tikv_jemalloc_ctl::raw::write(name, PAGES_KEPT_MS) };
+    }
+}
+
+/// Has a thread of the allocator return freed pages to the kernel as they grow old, also while nothing runs
+/// (`jemalloc-bg-thread`).
+pub(crate) fn purge_in_background(on: bool) {
+    // An allocator built without it does so whenever it is called.
+    let _ = tikv_jemalloc_ctl::background_thread::write(on);
+}
+
 /// Jemalloc with counters.
 pub(crate) struct Counting;
 

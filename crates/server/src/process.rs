@@ -270,6 +270,7 @@ impl Host for Process {
                 std::env::set_current_dir(&*config.dir.lossy()).map_err(|error| crate::errno_text(&error))?;
                 self.dump = dump_file(config);
             }
+            Param::JemallocBgThread => crate::memory::purge_in_background(config.jemalloc_bg_thread),
             Param::Dbfilename => self.dump = dump_file(config),
             Param::Port | Param::Bind => {
                 let listeners = crate::listener::Listeners::bind_tcp(config)?;
