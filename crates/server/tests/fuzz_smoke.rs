@@ -7,11 +7,6 @@
     clippy::disallowed_methods,
     reason = "seeds and skipped parts are printed, and waiting for another process takes the real clock"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test that measures time and prints its seed"
-)]
 
 #[path = "../../../fuzz/src/targets.rs"]
 #[allow(unreachable_pub, reason = "a library of its own for cargo-fuzz")]
