@@ -317,8 +317,10 @@ proptest! {
             for entry in before.iter() {
                 let again = db.get(entry.key()).unwrap();
                 prop_assert_eq!(again.expire_at_ms(), entry.expire_at_ms());
-                // Loading makes small what has grown large on a detour.
-                if matches!(entry.encoding(), Encoding::Listpack | Encoding::Intset) {
+                // Loading makes small what has grown large on a detour, and a list is judged by its size as a whole, not
+                // by each push: at the limit it may come back as the other encoding.
+                let compact = matches!(entry.encoding(), Encoding::Listpack | Encoding::Intset);
+                if compact && entry.type_() != keyspace::Type::List {
                     prop_assert_eq!(again.encoding(), entry.encoding());
                 }
             }
