@@ -24,7 +24,7 @@ use shared::Shared;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use transfer::Transfers;
 
@@ -94,10 +94,16 @@ async fn run(start: startup::Start) -> u8 {
         }
     });
     logging::log(Level::Notice, "Server initialized");
+    // Before the first client is served: a signal without a handler would end the process.
+    let signals = Signals::new();
     loading::at_start(&shared);
     let mut accepting = listeners.serve(&shared);
     tokio::spawn(tick(Arc::clone(&shared)));
-    tokio::spawn(signals(Arc::clone(&shared)));
+    if let Some(signals) = signals {
+        tokio::spawn(obey(signals, Arc::clone(&shared)));
+    } else {
+        logging::log(Level::Warning, "Can't listen to signals");
+    }
     loop {
         control.changed.notified().await;
         if let Some(code) = control.exit_code() {
@@ -142,15 +148,25 @@ async fn tick(shared: Arc<Shared>) {
     }
 }
 
+/// The signals that end the process in order.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Starts to catch them.
+    fn new() -> Option<Self> {
+        Some(Signals {
+            term: signal(SignalKind::terminate()).ok()?,
+            int: signal(SignalKind::interrupt()).ok()?,
+        })
+    }
+}
+
 /// SIGTERM and SIGINT mean SHUTDOWN, as configured.
-async fn signals(shared: Arc<Shared>) {
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        logging::log(Level::Warning, "Can't listen to signals");
-        return;
-    };
+async fn obey(signals: Signals, shared: Arc<Shared>) {
+    let Signals { mut term, mut int } = signals;
     let mut asked = false;
     loop {
         let (name, is_int) = tokio::select! {

@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     reason = "seeds and skipped parts are printed, and waiting for another process takes the real clock"
 )]
+
 #[path = "common/mod.rs"]
 mod common;
 

@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     reason = "seeds and skipped parts are printed, and waiting for another process takes the real clock"
 )]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
