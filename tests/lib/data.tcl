@@ -171,7 +171,7 @@ proc findKeyWithType {client type} {
 # OPS random writes over all types. OPTIONS: `useexpire` also sets expiry times,
 # `usetag` puts all keys under one hash tag, `usehexpire` is accepted.
 proc createComplexDataset {client ops {options {}}} {
-    set streams [expr {[llength [lindex [{*}$client command info xadd] 0]] > 0}]
+    set streams [expr {"nostreams" ni $options && [llength [lindex [{*}$client command info xadd] 0]] > 0}]
     for {set op 0} {$op < $ops} {incr op} {
         set key [randomKey]
         set other [randomKey]
