@@ -503,9 +503,6 @@ fn parse(
         let loaded = engine::snapshot::load(source, &options, &mut progress);
         if let Some(shared) = shared.upgrade() {
             let result = loaded.map_err(|error| error.to_string());
-            if let Err(error) = &result {
-                logging::log(Level::Warning, error);
-            }
             shared.engine.lock().link_loaded(load, result);
         }
     };

@@ -262,7 +262,6 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
         "SCAN 0 [ MATCH @p ] COUNT 100000 [ TYPE ( string | list | hash | set | zset | nope ) ]",
     ),
     (3, "OBJECT ENCODING @k"),
-    (1, "OBJECT REFCOUNT @l"),
     (1, "OBJECT FREQ @k"),
     (1, "OBJECT NOPE @k"),
     (2, "DUMP @s"),
