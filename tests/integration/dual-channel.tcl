@@ -64,7 +64,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 [lindex [replica_rows $p] 1]
             assert_match {*flags=S*cmd=sync *} [$p client list]
             assert_match {*flags=S*cmd=psync *} [$p client list]
-            assert_match {slave 127.0.0.1 * sync -1} [$r role]
+            wait_for_condition 50 20 {[string match {slave 127.0.0.1 * sync -1} [$r role]]} else { fail "role: [$r role]" }
             assert_equal {1 down} [list [status $r master_sync_in_progress] [status $r master_link_status]]
             # Not online: not for WAIT, not for FAILOVER, not for ROLE.
             assert_equal {} [lindex [$p role] 2]
