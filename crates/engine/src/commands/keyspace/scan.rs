@@ -116,14 +116,11 @@ fn type_named(name: &[u8]) -> Result<Type, Error> {
         .ok_or_else(|| Error::unknown_type(name))
 }
 
-/// A cursor as `strtoull` reads it: blanks and a sign may stand in front, nothing behind, and nothing at all is 0. What
-/// is plainly a negative number is refused, however.
+/// A cursor as `strtoull` reads it: blanks and a sign may stand in front, nothing behind. What is plainly a negative number
+/// is refused, however, and so is nothing at all.
 fn cursor(text: &[u8]) -> Result<u64, Error> {
     if let Some(number) = resp::parse_i64(text) {
         return u64::try_from(number).map_err(|_| Error::INVALID_CURSOR);
-    }
-    if text.is_empty() {
-        return Ok(0);
     }
     let text = text.trim_ascii_start();
     let (negative, digits) = match text {
@@ -319,7 +316,7 @@ mod tests {
             (" 1", Some(1)),
             ("+7", Some(7)),
             ("01", Some(1)),
-            ("", Some(0)),
+            ("", None),
             ("-1", None),
             ("18446744073709551616", None),
             ("1x", None),
