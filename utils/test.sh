@@ -21,12 +21,22 @@ step() {
 export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-20241122}"
 export DIFF_SEED="${DIFF_SEED:-7}" DIFF_COMMANDS="${DIFF_COMMANDS:-8000}" HOSTILE_SEED="${HOSTILE_SEED:-7}" FUZZ_SEED="${FUZZ_SEED:-7}"
 
-# Runs the Tcl suite. On an overloaded machine a test may wait in vain: what fails is run again, one unit at a time, and
-# only what fails then too is a failure. Both outcomes are printed.
+# Runs the Tcl suite. On an overloaded machine a test may wait in vain: the units in which something failed run again, one
+# at a time, and only what fails then too is a failure. Both outcomes are printed.
 tcl() {
-    ./runtest --quiet --clients 4 "$@" && return
-    printf -- '--- some tests failed: once more, one unit at a time\n'
-    ./runtest --quiet --clients 1 "$@"
+    report=$(mktemp)
+    if ./runtest --quiet --clients 4 "$@" >"$report" 2>&1; then
+        cat "$report"
+        rm -f "$report"
+        return 0
+    fi
+    cat "$report"
+    units=$(sed -n 's/^\*\*\* \[[a-z]*\]: .* in tests\/\(.*\)\.tcl:[0-9]*$/--single \1/p' "$report" | sort -u)
+    rm -f "$report"
+    [ -n "$units" ] || return 1
+    printf -- '--- once more, one at a time: %s\n' "$units"
+    # Unquoted on purpose: options and unit names are words.
+    ./runtest --quiet --clients 1 "$@" $units
 }
 
 utils/install-deps.sh
