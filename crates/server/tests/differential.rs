@@ -313,7 +313,7 @@ fn templates(ours: &mut Side) -> Vec<&'static str> {
     }
     missing.dedup();
     if !missing.is_empty() {
-        println!("not implemented yet, left out: {}", missing.join(" "));
+        println!("absent from this build, left out: {}", missing.join(" "));
     }
     // Whatever the probes did (MULTI, WATCH) ends with its connection.
     ours.connect();
