@@ -522,7 +522,12 @@ impl Keys {
         }
         let hash = self.ahead.hash(key);
         let stamp = self.access.stamp();
-        match self.dbs[self.db].set_str_hashed(hash, key, value, ttl, how, stamp) {
+        let db = &mut self.dbs[self.db];
+        let old = match self.ahead.counted(value) {
+            Some(value) => db.set_raw(key, value, ttl, stamp),
+            None => db.set_str_hashed(hash, key, value, ttl, how, stamp),
+        };
+        match old {
             None => {
                 if self.hooks & HOOK_EVENTS != 0 {
                     push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);

@@ -38,5 +38,5 @@ pub use list::{List, ListLimits};
 pub use rng::Rng;
 pub use set::Set;
 pub use table::Resize;
-pub use value::{Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
+pub use value::{Counted, Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
 pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet};

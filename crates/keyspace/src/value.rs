@@ -1,5 +1,7 @@
 //! Values: what a key may hold, as seen borrowed, mutably borrowed, and owned.
 
+use std::sync::Arc;
+
 use crate::limits::EMBSTR_MAX;
 use crate::{Element, Hash, List, Set, ZSet};
 
@@ -108,6 +110,9 @@ pub enum ValueMut<'a> {
     ZSet(&'a mut ZSet),
 }
 
+/// The bytes of a long string, counted: a request that brought them or a reply under way may hold them as well.
+pub type Counted = Arc<Vec<u8>>;
+
 /// A string value, owned and detached from any key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Str {
@@ -116,7 +121,7 @@ pub enum Str {
     /// Bytes, reported as `embstr` when short enough, else `raw`.
     Bytes(Vec<u8>),
     /// Bytes, reported as `raw` however short.
-    Raw(Vec<u8>),
+    Raw(Counted),
 }
 
 /// A value, owned and detached from any key. It may be sent to another thread to be freed there.
@@ -150,7 +155,8 @@ impl Value {
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Value::Str(Str::Int(n)) => ValueRef::Str(StrRef::Int(*n)),
-            Value::Str(Str::Bytes(b) | Str::Raw(b)) => ValueRef::Str(StrRef::Bytes(b)),
+            Value::Str(Str::Bytes(b)) => ValueRef::Str(StrRef::Bytes(b)),
+            Value::Str(Str::Raw(b)) => ValueRef::Str(StrRef::Bytes(b)),
             Value::List(v) => ValueRef::List(v),
             Value::Set(v) => ValueRef::Set(v),
             Value::Hash(v) => ValueRef::Hash(v),

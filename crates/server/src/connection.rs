@@ -488,6 +488,10 @@ impl Connection {
             let traffic = self.traffic(received);
             received = 0;
             let (done, then) = self.run(batch, 0, input, traffic, output)?;
+            if done == batch.len() {
+                // What was stored belongs to its key alone from here on.
+                batch.release_owned();
+            }
             self.write(cx, output)?;
             self.follow(then)?;
             if self.closing {
