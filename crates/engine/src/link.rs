@@ -387,8 +387,13 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
     }
 }
 
-/// Carries out what the link asks for.
+/// Carries out what the link asks for, and what the hub has to say to that.
 pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
+    pump_link(keys, core);
+    crate::repl::pump(keys, core);
+}
+
+fn pump_link(keys: &mut Keys, core: &mut Core) {
     while let Some(action) = core
         .repl
         .link
@@ -489,7 +494,6 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             Action::Log(level, text) => core.log(crate::repl::level_of(level), &text),
         }
     }
-    crate::repl::pump(keys, core);
 }
 
 /// A dataset that was loaded but is not wanted any more.
@@ -544,6 +548,7 @@ fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
 
 /// Becomes a replica of `host:port`.
 pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, purpose: Purpose) {
+    core.host.set_role(true);
     let from = match &core.repl.link {
         Some(side) => side.link.position(),
         None => {
@@ -562,7 +567,6 @@ pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, pu
         side.client.id = core.clients.next_id();
         core.repl.link = Some(side);
     }
-    core.host.set_role(true);
     if let Some(side) = &mut core.repl.link {
         side.reset_stream();
     }
@@ -605,24 +609,24 @@ pub(crate) fn follow_at_start(
     pump(keys, core);
 }
 
-/// Becomes a primary.
-pub(crate) fn promote(keys: &mut Keys, core: &mut Core, why: &str) {
+/// Becomes a primary, as a client wants it.
+pub(crate) fn promote(keys: &mut Keys, core: &mut Core, by: &Client) {
     stop_link(keys, core);
     core.repl.with_hub(|hub, env| hub.promote(env));
-    core.log(Level::Notice, &format!("PRIMARY MODE enabled ({why})"));
-    unblock_for_role(keys, core);
     crate::repl::pump(keys, core);
+    crate::repl::log_promotion(core, "user request", by);
+    unblock_for_role(keys, core);
 }
 
-/// Ends the link without touching the hub: it knows already.
+/// Ends the link without touching the hub: it knows already, and may be in the middle of saying more.
 pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
+    core.host.set_role(false);
     if let Some(side) = &mut core.repl.link {
         side.link.stop();
     }
-    pump(keys, core);
+    pump_link(keys, core);
     core.repl.link = None;
     core.loading = Loading::No;
-    core.host.set_role(false);
     keys.effects.recording = core.repl.records();
     core.refresh_gate();
 }

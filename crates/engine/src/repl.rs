@@ -10,6 +10,8 @@ use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
 use replication::replica::Purpose;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Both roles.
 pub struct Repl {
@@ -23,6 +25,8 @@ pub struct Repl {
     pub now_ms: u64,
     /// A child that replication did not start.
     pub other_child: OtherChild,
+    /// `key-load-delay`, for loads under way as well.
+    pub key_load_delay_us: Arc<AtomicI64>,
 }
 
 impl Repl {
@@ -34,6 +38,7 @@ impl Repl {
             link: None,
             now_ms: 0,
             other_child: OtherChild::None,
+            key_load_delay_us: Arc::default(),
         };
         repl.configure(config);
         repl
@@ -62,6 +67,8 @@ impl Repl {
             save_points: !config.save.rules().is_empty(),
             append_only: config.appendonly,
         };
+        self.key_load_delay_us
+            .store(i64::from(config.key_load_delay), Ordering::Relaxed);
         self.hub.backlog_resized(&self.hub_config);
         if let Some(link) = &mut self.link {
             link.configure(config);
@@ -206,6 +213,16 @@ fn carry_out(
                 }
             }
         },
+        Action::Keepalive(client) => {
+            if let Some(client) = core.clients.get(client.0) {
+                core.host.write_now(client.peer.fd, b"\n");
+            }
+        }
+        Action::PromotedBy(client) => {
+            if let Some(running) = Running::of(running, client.0) {
+                log_promotion(core, "failover request", running.client);
+            }
+        }
         Action::Release(client) => crate::engine::forget_protected(core, client.0),
         Action::Promote => crate::link::stop_link(keys, core),
         Action::PauseWrites => {
@@ -239,6 +256,15 @@ pub(crate) fn level_of(level: replication::LogLevel) -> Level {
         replication::LogLevel::Notice => Level::Notice,
         replication::LogLevel::Warning => Level::Warning,
     }
+}
+
+/// Logs that a client has made a primary of us.
+pub(crate) fn log_promotion(core: &Core, what: &str, client: &Client) {
+    let who = crate::commands::client::describe(client, core.config.hide_user_data_from_log);
+    core.log(
+        Level::Notice,
+        &format!("PRIMARY MODE enabled ({what} from '{who}')"),
+    );
 }
 
 fn close(core: &mut Core, client: &mut Client, reason: CloseReason) {
@@ -296,7 +322,9 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob, running: O
     let request = SnapshotJob { id, target };
     match crate::saving::fork(keys, core, &request, Some(aux), filter, Some(job.id.0)) {
         Ok(pid) => {
-            core.repl.hub.snapshot_started(job.id, pid);
+            if let Some(line) = core.repl.hub.snapshot_started(job.id, pid) {
+                core.log(Level::Notice, &line);
+            }
             if core.debug.pause_after_fork {
                 core.log(Level::Notice, "Process is about to stop.");
                 core.host.stop_self();

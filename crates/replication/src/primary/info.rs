@@ -53,11 +53,7 @@ impl Hub {
                     (false, State::BgTransfer { .. }) => "main-channel",
                     (false, _) => "replica",
                 };
-                let lag = if s.state.is_online() {
-                    now_ms.saturating_sub(s.ack_ms) / 1000
-                } else {
-                    0
-                };
+                let lag = s.lag_seconds(now_ms);
                 format!(
                     "ip={},port={},state={},offset={},lag={lag},type={kind}",
                     self.shown_ip(s),
@@ -116,13 +112,19 @@ impl Hub {
             && self.good_replicas(env) < config.min_replicas_to_write
     }
 
-    /// Online replicas behind the stream's end, by name with their offsets (shutdown, FAILOVER).
-    pub fn lagging(&self) -> Vec<(String, u64)> {
+    /// Online replicas behind the stream's end (shutdown).
+    pub fn lagging(&self, now_ms: u64) -> Vec<Lagging> {
         let online = self
             .sessions
             .values()
             .filter(|s| s.state.is_online() && s.ack < self.history.offset);
-        online.map(|s| (s.name(), s.ack)).collect()
+        online
+            .map(|s| Lagging {
+                name: s.name(),
+                ack: s.ack,
+                lag_seconds: s.lag_seconds(now_ms),
+            })
+            .collect()
     }
 
     /// Memory figures.

@@ -6,6 +6,9 @@ use super::types::*;
 use crate::LogLevel;
 use crate::text::printable;
 
+/// How a dual-channel sync ends when it fails.
+pub(super) const ABORTING_DUAL: &str = "Aborting dual channel sync";
+
 impl Link {
     /// The line before a snapshot, on whichever connection brings it.
     pub(super) fn header(&mut self, env: &Env<'_>, channel: Channel, line: &[u8]) {
@@ -24,7 +27,7 @@ impl Link {
                 ),
             };
             self.log(LogLevel::Warning, text);
-            return self.fail(env, Retry::Cron);
+            return self.give_up_attempt(env);
         };
         let mode = env.config.load_mode;
         let direct = mode == LoadMode::SwapDb || mode == LoadMode::OnEmptyDb && env.keyspace_empty;
@@ -141,13 +144,18 @@ impl Link {
         );
     }
 
-    fn drop_history(&mut self) {
+    /// What we could have continued from is of no use any more.
+    pub(super) fn forget_position(&mut self) {
         if self.position.take().is_some() {
             self.log(
                 LogLevel::Notice,
                 "Discarding previously cached primary state.".into(),
             );
         }
+    }
+
+    fn drop_history(&mut self) {
+        self.forget_position();
         self.actions.push_back(Action::DropHistory);
     }
 
@@ -229,8 +237,13 @@ impl Link {
             }
         };
         self.log(LogLevel::Notice, text.into());
+        self.give_up_attempt(env);
+    }
+
+    /// Nothing comes of this attempt, of whichever kind it is.
+    pub(super) fn give_up_attempt(&mut self, env: &Env<'_>) {
         match self.rdb {
-            Some(_) => self.abort_dual(env, -1),
+            Some(_) => self.abort_dual(env, None),
             None => self.fail(env, Retry::AtOnce),
         }
     }
@@ -288,7 +301,7 @@ impl Link {
 
     /// The main connection went away while we could do without it: continue from what we have.
     fn lost_meanwhile(&mut self, env: &Env<'_>) {
-        self.log(LogLevel::Notice, "Connection with primary lost.".into());
+        self.log_lost();
         self.fail(env, Retry::AtOnce);
     }
 
@@ -333,7 +346,7 @@ impl Link {
         }
         self.log(
             LogLevel::Notice,
-            "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
+            "Primary <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
         self.log(
             LogLevel::Debug,
@@ -415,24 +428,49 @@ impl Link {
                     LogLevel::Warning,
                     format!("I/O error trying to sync with PRIMARY: {error}"),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
             }
-            _ => {
+            RdbState::AwaitHeader => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("I/O error reading bulk count from PRIMARY: {error}"),
+                );
+                self.abort_dual(env, None);
+            }
+            RdbState::Connecting => {
                 self.log(
                     LogLevel::Warning,
                     format!("Error condition on socket for SYNC: {error}"),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
+            }
+            _ => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("Failed to read response from the server: {error}"),
+                );
+                self.abort_dual(env, None);
             }
         }
     }
 
-    /// Gives a dual-channel sync up: both connections, the snapshot and the buffer go.
-    pub(super) fn abort_dual(&mut self, env: &Env<'_>, psync_result: i32) {
-        self.log(
-            LogLevel::Notice,
-            format!("Aborting dual channel sync. Main channel psync result {psync_result}"),
-        );
-        self.fail(env, Retry::AtOnce);
+    /// Gives a dual-channel sync up: both connections, the snapshot and the buffer go. `psync_result` says what the
+    /// main connection was told, where that is the reason.
+    pub(super) fn abort_dual(&mut self, env: &Env<'_>, psync_result: Option<i32>) {
+        if let Some(result) = psync_result {
+            self.log(
+                LogLevel::Warning,
+                format!("{ABORTING_DUAL}. Main channel psync result {result}"),
+            );
+        }
+        self.log(LogLevel::Notice, ABORTING_DUAL.into());
+        let refused = self.rdb.as_ref().is_some_and(|rdb| {
+            use RdbState as S;
+            matches!(
+                rdb.state,
+                S::Connecting | S::AwaitAuth | S::AwaitReplconf | S::AwaitEndoff
+            )
+        });
+        self.fail(env, if refused { Retry::Cron } else { Retry::AtOnce });
     }
 }
