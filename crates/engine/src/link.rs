@@ -13,6 +13,7 @@ use replication::replica::{self, Action, Conn, Env, Fate, Link, LoadId, LoadMode
 use resp::{Batch, Decoder, Protocol, Reply};
 use smallvec::SmallVec;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What we do towards our primary.
@@ -300,6 +301,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     let mut out = Reply::new(Protocol::V2);
     let mut applied = 0u64;
     let mut getack = false;
+    let mut failed = None;
     side.client.last_interaction_ms = keys.now_ms;
     for index in 0..batch.len() {
         let args: SmallVec<[&[u8]; 8]> = batch
@@ -313,8 +315,9 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
                 getack |= args
                     .get(1)
                     .is_some_and(|word| word.eq_ignore_ascii_case(b"getack"));
-            } else {
-                run(keys, core, &mut side, &mut out, &args);
+            } else if let Err(what) = run(keys, core, &mut side, &mut out, &args) {
+                failed = Some(what);
+                break;
             }
         }
         side.unapplied.extend_from_slice(&buffer[start..end]);
@@ -343,7 +346,13 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     if getack {
         with_link(keys, core, |link, env| link.getack(env));
     }
-    if let Err(error) = decoded {
+    if let Some(what) = failed {
+        core.stats.panics_caught += 1;
+        keys.ahead.forget();
+        let text = format!("A command of the stream failed an assertion: {what}");
+        core.log(Level::Warning, &text);
+        with_link(keys, core, |link, env| link.stream_unusable(env, &text));
+    } else if let Err(error) = decoded {
         let text = format!("Protocol error from the primary: {error}");
         core.log(Level::Warning, &text);
         with_link(keys, core, |link, env| link.stream_failed(env, &text));
@@ -352,11 +361,18 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
 }
 
 /// Runs one command of the stream; its reply goes nowhere.
-fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, args: &[&[u8]]) {
+///
+/// # Errors
+/// The handler failed an assertion, with this text: who knows what it has done to the data.
+fn run(
+    keys: &mut Keys,
+    core: &mut Core,
+    side: &mut LinkSide,
+    out: &mut Reply,
+    args: &[&[u8]],
+) -> Result<(), String> {
     keys.db = side.client.db;
-    // The engine must know that it is a replica while the command runs.
-    let stand_in = LinkSide::new(&core.config, keys.now_ms);
-    core.repl.link = Some(stand_in);
+    core.repl.applying = true;
     core.now_ns = (core.clock.monotonic_ns)();
     out.truncate(0);
     let meta = &crate::command::meta::COMMANDS[0];
@@ -369,8 +385,13 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
         retrying: false,
         waits: false,
     };
-    dispatch::process(&mut x, args, None);
-    core.repl.link = None;
+    let ran = catch_unwind(AssertUnwindSafe(|| dispatch::process(&mut x, args, None)));
+    core.repl.applying = false;
+    if let Err(panic) = ran {
+        let text = panic.downcast_ref::<String>().cloned();
+        let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        return Err(text.or(literal).unwrap_or_else(|| "unknown".into()));
+    }
     if out.as_bytes().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
         let text = String::from_utf8_lossy(out.as_bytes())
@@ -385,6 +406,7 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
             &format!("== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{name}'", text.trim_start_matches('-')),
         );
     }
+    Ok(())
 }
 
 /// Carries out what the link asks for, and what the hub has to say to that.
@@ -523,6 +545,7 @@ fn begin_loading(
     };
     core.refresh_gate();
     if mode != LoadMode::SwapDb {
+        core.expire.own.clear();
         for db in 0..keys.dbs.len() {
             keys.touch_all_watchers(db, None);
         }
@@ -534,6 +557,7 @@ fn begin_loading(
 
 /// The new dataset takes the place of the old one.
 fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
+    core.expire.own.clear();
     for (db, new) in loaded.dbs.iter().enumerate().take(keys.dbs.len()) {
         keys.touch_all_watchers(db, Some(new));
     }
@@ -626,6 +650,7 @@ pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
     }
     pump_link(keys, core);
     core.repl.link = None;
+    core.expire.own.clear();
     core.loading = Loading::No;
     keys.effects.recording = core.repl.records();
     core.refresh_gate();

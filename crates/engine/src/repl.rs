@@ -21,6 +21,8 @@ pub struct Repl {
     pub hub_config: primary::Config,
     /// What we do towards our primary; `None` on a primary.
     pub link: Option<crate::link::LinkSide>,
+    /// A command of our primary's stream is running. `link`, which runs it, is away meanwhile.
+    pub applying: bool,
     /// Monotonic milliseconds as of the running batch.
     pub now_ms: u64,
     /// A child that replication did not start.
@@ -36,6 +38,7 @@ impl Repl {
             hub: Hub::new(entropy),
             hub_config: primary::Config::default(),
             link: None,
+            applying: false,
             now_ms: 0,
             other_child: OtherChild::None,
             key_load_delay_us: Arc::default(),
@@ -79,6 +82,7 @@ impl Repl {
     #[must_use]
     pub fn role(&self) -> Role {
         match &self.link {
+            None if self.applying => Role::ReplicaDown,
             None => Role::Primary,
             Some(link) if link.is_up() => Role::Replica {
                 stream_db: link.stream_db,
@@ -103,7 +107,7 @@ impl Repl {
     /// Appends one command to the stream, after a SELECT if the stream is in another database; `None` for a command
     /// that has none. On a replica nothing: its stream is its primary's, verbatim.
     pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
-        if self.link.is_none() {
+        if !self.is_replica() {
             self.with_hub(|hub, env| hub.feed(env, db, command));
         }
     }
@@ -111,19 +115,19 @@ impl Repl {
     /// True when commands have to be recorded for somebody.
     #[must_use]
     pub fn records(&self) -> bool {
-        self.link.is_none() && (self.hub.backlog().is_some() || self.hub_config.append_only)
+        !self.is_replica() && (self.hub.backlog().is_some() || self.hub_config.append_only)
     }
 
     /// True on a replica, whatever the state of its link.
     #[must_use]
     pub fn is_replica(&self) -> bool {
-        self.link.is_some()
+        self.link.is_some() || self.applying
     }
 
     /// True when the link to our primary is up.
     #[must_use]
     pub fn link_is_up(&self) -> bool {
-        self.link.as_ref().is_some_and(crate::link::LinkSide::is_up)
+        self.applying || self.link.as_ref().is_some_and(crate::link::LinkSide::is_up)
     }
 
     /// True when `min-replicas-to-write` allows writes.

@@ -335,6 +335,12 @@ impl Link {
         }
     }
 
+    /// As [`Self::stream_failed`], and what has been applied of it cannot be trusted: only a full sync will do.
+    pub fn stream_unusable(&mut self, env: &Env<'_>, error: &str) {
+        self.forget_position();
+        self.stream_failed(env, error);
+    }
+
     /// Periodic work; call it about ten times a second.
     pub fn tick(&mut self, env: &Env<'_>) {
         self.check_timeouts(env);
@@ -567,13 +573,7 @@ impl Link {
                 );
                 self.fail(env, Retry::AtOnce);
             }
-            Main::Payload => {
-                self.log(
-                    LogLevel::Warning,
-                    format!("I/O error trying to sync with PRIMARY: {error}"),
-                );
-                self.fail(env, Retry::AtOnce);
-            }
+            Main::Payload => self.payload_lost(env, error),
             Main::Parked | Main::AwaitIdentity | Main::Buffering => {
                 self.log(
                     LogLevel::Verbose,

@@ -240,6 +240,18 @@ impl Link {
         self.give_up_attempt(env);
     }
 
+    /// The connection has ended in the middle of the snapshot.
+    pub(super) fn payload_lost(&mut self, env: &Env<'_>, error: &str) {
+        let text = format!("I/O error trying to sync with PRIMARY: {error}");
+        match self.receiving.as_ref().map(|r| r.payload) {
+            Some(payload) if payload.sink == Sink::Parser => self.load_failed(env, payload, &text),
+            _ => {
+                self.log(LogLevel::Warning, text);
+                self.give_up_attempt(env);
+            }
+        }
+    }
+
     /// Nothing comes of this attempt, of whichever kind it is.
     pub(super) fn give_up_attempt(&mut self, env: &Env<'_>) {
         match self.rdb {
@@ -423,13 +435,7 @@ impl Link {
         rdb.conn = None;
         match rdb.state {
             RdbState::Loading | RdbState::Loaded => {}
-            RdbState::Payload => {
-                self.log(
-                    LogLevel::Warning,
-                    format!("I/O error trying to sync with PRIMARY: {error}"),
-                );
-                self.abort_dual(env, None);
-            }
+            RdbState::Payload => self.payload_lost(env, error),
             RdbState::AwaitHeader => {
                 self.log(
                     LogLevel::Warning,
