@@ -60,6 +60,7 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 $r replicaof {*}[at -1]
                 fail_while_loading $mark
                 $p config set rdb-key-save-delay 0
+                wait_for_log $mark {*Internal error in RDB reading offset *} 10000
                 wait_for_log $mark {*Failed trying to load the PRIMARY synchronization DB from socket, check server logs.*} 10000
                 wait_for_log $mark {*Discarding temporary DB in background*}
                 wait_for_log $mark {*Swapping active DB with loaded DB*} 10000

@@ -223,13 +223,13 @@ impl Link {
         } else {
             "disk"
         };
+        if !error.is_empty() {
+            self.log(LogLevel::Warning, printable(error.as_bytes()));
+        }
         self.log(
             LogLevel::Warning,
             format!("Failed trying to load the PRIMARY synchronization DB from {place}, check server logs."),
         );
-        if !error.is_empty() {
-            self.log(LogLevel::Warning, printable(error.as_bytes()));
-        }
         let text = match payload.mode {
             LoadMode::SwapDb => "PRIMARY <-> REPLICA sync: Discarding temporary DB in background",
             LoadMode::Disabled | LoadMode::OnEmptyDb => {
@@ -242,11 +242,19 @@ impl Link {
 
     /// The connection has ended in the middle of the snapshot.
     pub(super) fn payload_lost(&mut self, env: &Env<'_>, error: &str) {
-        let text = format!("I/O error trying to sync with PRIMARY: {error}");
-        match self.receiving.as_ref().map(|r| r.payload) {
-            Some(payload) if payload.sink == Sink::Parser => self.load_failed(env, payload, &text),
+        match self.receiving.as_ref().map(|r| (r.payload, r.received)) {
+            // For the parser it is a snapshot that ends too early.
+            Some((payload, received)) if payload.sink == Sink::Parser => {
+                let text = format!(
+                    "Internal error in RDB reading offset {received}, function at load -> Unexpected EOF reading RDB file: {error}"
+                );
+                self.load_failed(env, payload, &text);
+            }
             _ => {
-                self.log(LogLevel::Warning, text);
+                self.log(
+                    LogLevel::Warning,
+                    format!("I/O error trying to sync with PRIMARY: {error}"),
+                );
                 self.give_up_attempt(env);
             }
         }
