@@ -45,6 +45,9 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         wire_close $d
         $p set pinned yes
         assert_equal 1 [s replicas_waiting_psync]
+        # Its client stays to be seen, with what it pins.
+        wait_for_condition 50 20 {[regexp "id=$cid .* flags=SA .* omem=(\\d+) tot-mem=\\d+ events= cmd=sync " [$p client list] - omem]} else { fail "not shown: [$p client list]" }
+        assert_morethan $omem 0
         set m [wire_replica {*}[at 0] capa eof capa psync2 capa dual-channel]
         assert_equal +OK [wire_call $m REPLCONF set-rdb-client-id $cid]
         wire_send $m PSYNC $id [expr {$ofs + 1}]

@@ -196,6 +196,7 @@ impl Engine {
             .with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
         self.release_state(&mut client);
         if closed == replication::primary::Closed::Protected {
+            client.flags.clear(ClientFlags::CLOSE_AFTER_REPLY);
             client
                 .flags
                 .set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
