@@ -48,6 +48,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         # Its client stays to be seen, with what it pins.
         wait_for_condition 50 20 {[regexp "id=$cid .* flags=SA .* omem=(\\d+) tot-mem=\\d+ events= cmd=sync " [$p client list] - omem]} else { fail "not shown: [$p client list]" }
         assert_morethan $omem 0
+        assert_equal 1 [s connected_slaves]
         set m [wire_replica {*}[at 0] capa eof capa psync2 capa dual-channel]
         assert_equal +OK [wire_call $m REPLCONF set-rdb-client-id $cid]
         wire_send $m PSYNC $id [expr {$ofs + 1}]
@@ -274,6 +275,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {a hundred synchronisations given up as soon as they have begun leave nothing} {
             wait_no_save -1
             $p config set rdb-key-save-delay 3000
+            $p debug delay-rdb-client-free-seconds 1
             leave $r
             set files {}
             foreach level {0 -1} { lappend files [llength [glob /proc/[srv $level pid]/fd/*]] }
@@ -300,6 +302,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 wait_for_condition 50 50 {[llength [glob /proc/[srv $level pid]/fd/*]] <= $before} else { fail "descriptors: [llength [glob /proc/[srv $level pid]/fd/*]], $before before" }
                 assert_lessthan [s $level used_memory] [expr {$had + 2000000}]
             }
+            $p debug delay-rdb-client-free-seconds 60
             begin_sync
             assert_dual_done $p $r
         } {} {peer:skip}

@@ -28,7 +28,13 @@ impl Hub {
             .map_or(ReplicaState::None, Session::shown)
     }
 
-    /// `connected_slaves`.
+    /// `connected_slaves`: those that are there, and snapshot channels that are kept for the grace period.
+    pub fn listed_replicas(&self) -> usize {
+        let kept = self.waiting.values().filter(|w| w.closed_ms.is_some());
+        self.connected_replicas() + kept.count()
+    }
+
+    /// Replicas that are there.
     pub fn connected_replicas(&self) -> usize {
         self.sessions
             .values()
