@@ -291,6 +291,9 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         delete_expired(x.keys);
     }
+    if x.keys.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
+        remember_own_expiry(x, args);
+    }
     let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
     if x.keys.effects.recording
         && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
@@ -301,6 +304,20 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     x.core.now_ns = ended_ns;
     let nanos = ended_ns.saturating_sub(started_ns);
     account(x, meta, nanos, failed, args);
+}
+
+/// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
+#[cold]
+fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
+    let Ok(keys) = meta::keys(x.meta, args) else {
+        return;
+    };
+    for key in keys.iter().map(|at| args[at.index]) {
+        let entry = x.keys.current().get(key);
+        if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
+            x.core.expire.own.insert((x.keys.db, key.into()));
+        }
+    }
 }
 
 fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args: Args<'_>) {

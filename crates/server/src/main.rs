@@ -5,6 +5,7 @@
 mod child;
 mod clock;
 mod connection;
+mod fanout;
 mod limits;
 mod link_io;
 mod listener;
@@ -199,7 +200,6 @@ async fn obey(signals: Signals, shared: Arc<Shared>) {
         } else {
             engine.core.config.shutdown_on_sigterm
         };
-        logging::log(Level::Notice, "User requested shutdown...");
         engine.shutdown(startup::shutdown_options(wanted));
     }
 }

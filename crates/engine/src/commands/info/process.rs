@@ -68,7 +68,7 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
         watching += usize::from(!client.watching.is_empty());
     }
     let core = &*x.core;
-    let replicas = core.repl.hub.connected_replicas();
+    let replicas = core.repl.hub.listed_replicas();
     rows.row(
         "connected_clients",
         core.clients.len().saturating_sub(replicas),
