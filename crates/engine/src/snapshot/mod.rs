@@ -14,6 +14,7 @@ use std::time::Duration;
 mod error;
 mod load;
 mod save;
+mod stream;
 #[cfg(test)]
 mod tests;
 
