@@ -251,8 +251,7 @@ pub(super) fn xautoclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let mut claimed = 0;
     let mut gone = Vec::new();
     let mut attempts = count.saturating_mul(ATTEMPTS_PER_ENTRY);
-    loop {
-        let Some(first) = next else { break };
+    while let Some(first) = next {
         let pending = claim.group(x)?.pending();
         next = pending.range(first..).next().map(|(id, _)| *id);
         let Some(id) = next else { break };
