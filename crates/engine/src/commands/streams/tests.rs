@@ -1,3 +1,5 @@
+//! The stream commands through the engine: what they reply, and what replicas are told.
+
 use crate::testing::{Driver, check, check_on};
 
 #[test]
