@@ -101,7 +101,9 @@ impl Claim<'_> {
         let count = match &old {
             None if !self.force => return Ok(Claimed::No),
             None => 1,
-            Some(old) if self.min_idle_ms > 0 && now_ms - old.at_ms < self.min_idle_ms => {
+            Some(old)
+                if self.min_idle_ms > 0 && now_ms.saturating_sub(old.at_ms) < self.min_idle_ms =>
+            {
                 return Ok(Claimed::No);
             }
             Some(old) => old.count,
@@ -109,7 +111,9 @@ impl Claim<'_> {
         let delivery = Delivery {
             consumer: ConsumerName::clone(consumer),
             at_ms: self.at_ms,
-            count: self.count.unwrap_or(count + u64::from(!self.just_id)),
+            count: self
+                .count
+                .unwrap_or(count.saturating_add(u64::from(!self.just_id))),
         };
         if self.just_id {
             reply_id(x.out, id);

@@ -200,12 +200,12 @@ pub(super) fn consumers(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         out.bulk(b"pending");
         out.uint(consumer.pending().len());
         out.bulk(b"idle");
-        out.int((now_ms - consumer.seen_ms).max(0));
+        out.int(now_ms.saturating_sub(consumer.seen_ms).max(0));
         out.bulk(b"inactive");
         out.int(
             consumer
                 .active_ms
-                .map_or(-1, |at_ms| (now_ms - at_ms).max(0)),
+                .map_or(-1, |at_ms| now_ms.saturating_sub(at_ms).max(0)),
         );
     }
     Ok(())

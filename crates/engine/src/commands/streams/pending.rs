@@ -120,7 +120,7 @@ fn list(out: &mut Reply, group: &Group, listing: &Listing<'_>, now_ms: i64) {
     let mark = out.mark();
     let mut written = 0;
     let mut show = |id: &StreamId, delivery: &Delivery| {
-        let idle_ms = now_ms - delivery.at_ms;
+        let idle_ms = now_ms.saturating_sub(delivery.at_ms);
         if written < listing.count && idle_ms >= listing.min_idle_ms {
             out.array(4);
             reply_id(out, *id);

@@ -367,7 +367,7 @@ fn read_pending(
         reply_entry(x.out, &entry);
         if let Some(delivery) = group.delivery_mut(id) {
             delivery.at_ms = now_ms;
-            delivery.count += 1;
+            delivery.count = delivery.count.saturating_add(1);
         }
     }
     // A change, though not one that a replica hears of.

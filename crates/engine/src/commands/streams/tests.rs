@@ -1,6 +1,8 @@
 //! The stream commands through the engine: what they reply, and what replicas are told.
 
 use crate::testing::{Driver, check, check_on};
+use keyspace::stream::{Delivery, Group};
+use keyspace::{Stream, StreamId, Value};
 
 #[test]
 fn entries_come_and_go_and_replicas_are_told_what_was_chosen() {
@@ -155,6 +157,53 @@ fn readers_wait_for_streams_and_readers_of_groups_for_their_end() {
         1<    2) 1) 1) \"2-1\"
         1<          2) 1) \"f\"
         1<             2) \"v\"
+        ",
+    );
+}
+
+#[test]
+fn numbers_out_of_a_snapshot_may_be_as_large_as_can_be() {
+    let mut stream = Stream::new();
+    let fields: &[[&[u8]; 2]] = &[[b"f", b"v"]];
+    let limits = keyspace::StreamLimits::default();
+    stream.log.append(StreamId::new(1, 1), fields, &limits);
+    stream
+        .log
+        .set_history(StreamId::MAX, u64::MAX, StreamId::MAX);
+    let mut group = Group::new(StreamId::MIN, Some(i64::MAX as u64));
+    group.add_consumer(b"c", i64::MIN, Some(i64::MAX));
+    let consumer = group.consumer_name(b"c").unwrap();
+    let delivery = Delivery {
+        consumer,
+        at_ms: i64::MIN,
+        count: u64::MAX,
+    };
+    group.deliver(StreamId::new(1, 1), delivery);
+    stream.groups.insert(b"g"[..].into(), group);
+    let mut driver = Driver::new();
+    driver
+        .engine
+        .keys
+        .put(b"s", Value::Stream(Box::new(stream)), None);
+    for request in [
+        "XINFO CONSUMERS s g",
+        "XPENDING s g IDLE 1 - + 1",
+        "XREADGROUP GROUP g c STREAMS s 0",
+        "XCLAIM s g c 1 1-1",
+        "XAUTOCLAIM s g c 1 -",
+        "XREADGROUP GROUP g c STREAMS s >",
+        "XINFO STREAM s FULL",
+        "XINFO GROUPS s",
+    ] {
+        let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        let reply = driver.send(0, &words);
+        assert!(!reply.starts_with(b"-"), "{request}");
+    }
+    check_on(
+        &mut driver,
+        "
+        > XADD s * f v
+        < (error) ERR The stream has exhausted the last possible ID, unable to add more items
         ",
     );
 }
