@@ -310,6 +310,10 @@ start_server {tags {"stream"}} {
             assert_error $error {r xautoclaim s g c {*}$args}
         }
         assert_error {NOGROUP No such key 's' or consumer group 'h'} {r xautoclaim s h c 0 0}
+        # What is wrong with the arguments is told before what is wrong with the key.
+        r set str x
+        assert_error {ERR COUNT must be > 0} {r xautoclaim str g c 0 0 count 0}
+        assert_error {ERR Invalid min-idle-time argument for XAUTOCLAIM} {r xautoclaim nokey g c x 0}
         r xinfo consumers s g
     } {}
 
@@ -329,6 +333,22 @@ start_server {tags {"stream"}} {
         assert_error {NOGROUP No such consumer group 'h' for key name 's'} {r xinfo consumers s h}
         assert_error {ERR no such key} {r xinfo consumers nokey g}
     }
+
+    test {Groups are read, as far as hits and misses are concerned} {
+        fill 2
+        r del n
+        foreach {command counted} {
+            {xreadgroup group g a count 1 streams s >} {2 0} {xreadgroup group g a streams s 0} {2 0}
+            {xread streams s 0} {2 0} {xread streams n +} {0 2} {xack s g 1-1} {1 0} {xack n g 1-1} {0 1}
+            {xclaim s g a 0 1-1} {1 0} {xautoclaim s g a 0 0} {1 0} {xpending s g} {1 0} {xgroup createconsumer s g a} {0 0}
+            {xdel s 1-1} {0 0} {xadd s 9-9 f v} {0 0}
+        } {
+            set before [list [s keyspace_hits] [s keyspace_misses]]
+            r {*}$command
+            set after [list [s keyspace_hits] [s keyspace_misses]]
+            assert_equal $counted [lmap a $after b $before { expr {$a - $b} }] $command
+        }
+    } {} {external:skip}
 
     test {XINFO STREAM FULL tells all of a group} {
         fill 3

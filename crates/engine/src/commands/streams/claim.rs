@@ -43,14 +43,6 @@ enum Claimed {
 }
 
 impl Claim<'_> {
-    /// The stream, if it has the group.
-    fn stream<'x>(&self, x: &'x mut Exec<'_>) -> Result<&'x mut Stream, Error> {
-        let stream = x.keys.stream_mut(self.key)?;
-        stream
-            .filter(|stream| stream.groups.contains_key(self.group))
-            .ok_or_else(|| Error::no_key_or_group(self.key, self.group))
-    }
-
     /// The consumer, which is made if it is new.
     fn meet(&self, x: &mut Exec<'_>) -> Result<ConsumerName, Error> {
         let now_ms = x.now_ms();
@@ -67,9 +59,10 @@ impl Claim<'_> {
     }
 
     fn group<'x>(&self, x: &'x mut Exec<'_>) -> Result<&'x mut Group, Error> {
-        let groups = &mut self.stream(x)?.groups;
-        let group = groups.get_mut(self.group);
-        group.ok_or_else(|| Error::no_key_or_group(self.key, self.group))
+        let stream = x.keys.stream_mut(self.key)?;
+        stream
+            .and_then(|stream| stream.groups.get_mut(self.group))
+            .ok_or_else(|| Error::no_key_or_group(self.key, self.group))
     }
 
     /// Claims one entry and writes it.
@@ -130,6 +123,12 @@ impl Claim<'_> {
     }
 }
 
+/// Whether the stream has such a group. A read as far as hits and misses are concerned.
+fn has_group(x: &mut Exec<'_>, key: &[u8], group: &[u8]) -> Result<bool, Error> {
+    let stream = x.keys.stream(key)?;
+    Ok(stream.is_some_and(|stream| stream.groups.contains_key(group)))
+}
+
 /// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-ms] [RETRYCOUNT count] [FORCE] [JUSTID]
 /// [LASTID last-id]`.
 ///
@@ -149,7 +148,9 @@ pub(super) fn xclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         force: false,
         just_id: false,
     };
-    claim.group(x)?;
+    if !has_group(x, claim.key, claim.group)? {
+        return Err(Error::no_key_or_group(claim.key, claim.group));
+    }
     claim.min_idle_ms = resp::parse_i64(args[4]).ok_or(Error::XCLAIM_MIN_IDLE)?;
     let is_id = |arg: &&&[u8]| id::parse(arg, Missing::First).is_ok();
     let ids = args[5..].iter().take_while(is_id).count();
@@ -218,6 +219,9 @@ pub(super) fn xclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: an `XCLAIM` for each entry that was claimed or is gone.
 /// Source: Valkey command reference, XAUTOCLAIM (since 6.2.0).
 pub(super) fn xautoclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let (key, group) = (args[1], args[2]);
+    // Looked up first, and complained about last.
+    let has_group = has_group(x, key, group);
     let min_idle_ms = resp::parse_i64(args[4]).ok_or(Error::XAUTOCLAIM_MIN_IDLE)?;
     let mut next = Some(id::parse_start(args[5])?);
     let (mut count, mut just_id) = (COUNT, false);
@@ -238,9 +242,12 @@ pub(super) fn xautoclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             return Err(Error::SYNTAX);
         }
     }
+    if !has_group? {
+        return Err(Error::no_key_or_group(key, group));
+    }
     let claim = Claim {
-        key: args[1],
-        group: args[2],
+        key,
+        group,
         consumer: args[3],
         min_idle_ms,
         at_ms: x.now_ms(),
@@ -248,7 +255,6 @@ pub(super) fn xautoclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         force: false,
         just_id,
     };
-    claim.group(x)?;
     x.propagate_nothing();
     let consumer = claim.meet(x)?;
     let start = x.out.mark();

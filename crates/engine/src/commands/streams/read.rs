@@ -101,26 +101,19 @@ fn parse<'a>(x: &Exec<'_>, args: Args<'a>, for_group: bool) -> Result<Request<'a
 fn resolve(x: &mut Exec<'_>, request: &Request<'_>) -> Result<SmallVec<[From; 4]>, Error> {
     let mut from = SmallVec::new();
     for (key, id) in request.keys.iter().zip(request.ids) {
-        if let Some(reader) = request.reader {
-            let stream = x.keys.stream(key)?;
-            if !stream.is_some_and(|s| s.groups.contains_key(reader.group)) {
-                return Err(Error::no_key_or_group_to_read(key, reader.group));
-            }
-        }
+        let stream = x.keys.stream(key)?;
         let for_group = request.reader.is_some();
+        if let Some(reader) = request.reader
+            && !stream.is_some_and(|stream| stream.groups.contains_key(reader.group))
+        {
+            return Err(Error::no_key_or_group_to_read(key, reader.group));
+        }
         from.push(match *id {
             b"$" if for_group => return Err(Error::XREADGROUP_DOLLAR),
             b"+" if for_group => return Err(Error::XREADGROUP_PLUS),
             b">" if !for_group => return Err(Error::XREAD_GREATER),
-            b"$" => From::Behind(
-                x.keys
-                    .stream(key)?
-                    .map_or(StreamId::MIN, |s| s.log.last_id()),
-            ),
-            b"+" => From::Behind(match x.keys.stream(key)? {
-                Some(stream) => before_last(stream)?,
-                None => StreamId::MIN,
-            }),
+            b"$" => From::Behind(stream.map_or(StreamId::MIN, |s| s.log.last_id())),
+            b"+" => From::Behind(stream.map_or(Ok(StreamId::MIN), before_last)?),
             b">" => From::Unread,
             id => match id::parse(id, Missing::First)? {
                 // As in the reference: the last id of all is what it writes for `>`.
@@ -259,6 +252,8 @@ fn finish(
 /// The consumer hears from its client.
 fn meet(x: &mut Exec<'_>, key: &[u8], reader: Reader<'_>) -> Result<(), Error> {
     let now_ms = x.now_ms();
+    // What follows is a read as far as hits and misses are concerned.
+    x.keys.stream(key)?;
     let Some(Stream { groups, .. }) = x.keys.stream_mut(key)? else {
         return Ok(());
     };
