@@ -24,7 +24,7 @@ struct Reader<'a> {
 
 /// From where a stream is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Start {
     /// Behind this id; for a group what its consumer has pending there.
     Behind(StreamId),
     /// What the group has not read.
@@ -98,7 +98,7 @@ fn parse<'a>(x: &Exec<'_>, args: Args<'a>, for_group: bool) -> Result<Request<'a
 }
 
 /// From where each stream is read. Nothing has been read or changed before all of this is known.
-fn resolve(x: &mut Exec<'_>, request: &Request<'_>) -> Result<SmallVec<[From; 4]>, Error> {
+fn resolve(x: &mut Exec<'_>, request: &Request<'_>) -> Result<SmallVec<[Start; 4]>, Error> {
     let mut from = SmallVec::new();
     for (key, id) in request.keys.iter().zip(request.ids) {
         let stream = x.keys.stream(key)?;
@@ -112,13 +112,13 @@ fn resolve(x: &mut Exec<'_>, request: &Request<'_>) -> Result<SmallVec<[From; 4]
             b"$" if for_group => return Err(Error::XREADGROUP_DOLLAR),
             b"+" if for_group => return Err(Error::XREADGROUP_PLUS),
             b">" if !for_group => return Err(Error::XREAD_GREATER),
-            b"$" => From::Behind(stream.map_or(StreamId::MIN, |s| s.log.last_id())),
-            b"+" => From::Behind(stream.map_or(Ok(StreamId::MIN), before_last)?),
-            b">" => From::Unread,
+            b"$" => Start::Behind(stream.map_or(StreamId::MIN, |s| s.log.last_id())),
+            b"+" => Start::Behind(stream.map_or(Ok(StreamId::MIN), before_last)?),
+            b">" => Start::Unread,
             id => match id::parse(id, Missing::First)? {
                 // As in the reference: the last id of all is what it writes for `>`.
-                StreamId::MAX if for_group => From::Unread,
-                id => From::Behind(id),
+                StreamId::MAX if for_group => Start::Unread,
+                id => Start::Behind(id),
             },
         });
     }
@@ -143,7 +143,7 @@ pub(super) fn xread(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let mark = x.out.mark();
     let mut served = 0;
     for (key, from) in request.keys.iter().zip(&from) {
-        let From::Behind(id) = *from else { continue };
+        let Start::Behind(id) = *from else { continue };
         if let Some(Stream { log, .. }) = x.keys.stream(key)?
             && let Some(entries) = behind(log, id)
         {
@@ -171,8 +171,8 @@ pub(super) fn xreadgroup(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let mut served = 0;
     for (key, from) in request.keys.iter().zip(&from) {
         let read = match from {
-            From::Unread => read_new(x, key, reader, request.count)?,
-            From::Behind(id) => read_pending(x, key, reader, *id, request.count)?,
+            Start::Unread => read_new(x, key, reader, request.count)?,
+            Start::Behind(id) => read_pending(x, key, reader, *id, request.count)?,
         };
         served += usize::from(read);
     }
@@ -202,7 +202,7 @@ fn finish(
     x: &mut Exec<'_>,
     args: Args<'_>,
     request: &Request<'_>,
-    from: &[From],
+    from: &[Start],
     mark: resp::Mark,
     served: usize,
 ) -> Outcome {
@@ -224,8 +224,8 @@ fn finish(
     let ids: SmallVec<[_; 4]> = from
         .iter()
         .map(|from| match from {
-            From::Behind(id) => Some(id.text()),
-            From::Unread => None,
+            Start::Behind(id) => Some(id.text()),
+            Start::Unread => None,
         })
         .collect();
     let mut again: SmallVec<[&[u8]; 16]> = args.into();
