@@ -502,9 +502,10 @@ impl Writer<'_> {
                 ],
                 40,
             ),
+            // No `*`: two servers do not tell the same time.
             "I" => self.one_of(
                 &[
-                    "*",
+                    "3-*",
                     "0-1",
                     "1-1",
                     "1-2",
