@@ -35,7 +35,7 @@ foreach {primary replica} $pairs {
                     $p flushdb
                     $p config resetstat
                     populate 300 key: 100 -1
-                    createComplexDataset $p 200 {useexpire nostreams}
+                    createComplexDataset $p 200 useexpire
                     $p config set rdb-key-save-delay 500
                     set writes [start_write_load {*}[at -1] 30]
                     set one [start_one_key_write_load {*}[at -1] 30 one]

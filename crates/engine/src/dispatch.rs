@@ -7,6 +7,7 @@ use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
 use crate::exec::{Args, Exec, Handler};
 use crate::keys::{Expiry, Keys};
+use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
 
@@ -524,7 +525,7 @@ fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: 
 // ---- blocked clients --------------------------------------------------------------------------------------------------
 
 fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    use crate::blocking::WaitFor;
+    use crate::blocking::{WaitFor, Wake};
     let id = client.id;
     let Some(blocked) = client.blocked.as_deref() else {
         return;
@@ -538,6 +539,9 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
                     .entry(key.clone())
                     .or_default()
                     .push_back(id);
+                if blocked.wake == Wake::Always {
+                    *core.blocking.until_gone.entry(key.clone()).or_default() += 1;
+                }
                 keys.add_blocked_key(key);
             }
         }
@@ -553,7 +557,7 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
 
 /// Takes a client out of all queues; it no longer waits.
 pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    use crate::blocking::WaitFor;
+    use crate::blocking::{WaitFor, Wake};
     let Some(blocked) = client.blocked.take() else {
         return;
     };
@@ -569,6 +573,14 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
                     }
                 }
                 keys.drop_blocked_key(&key);
+                if blocked.wake == Wake::Always
+                    && let Some(count) = core.blocking.until_gone.get_mut(&key)
+                {
+                    *count -= 1;
+                    if *count == 0 {
+                        core.blocking.until_gone.remove(&key);
+                    }
+                }
             }
         }
         WaitFor::Replicas { .. } => core
@@ -594,16 +606,16 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
         return;
     };
     for id in waiting {
-        if keys.peek_in(key.0, &key.1).is_none() {
-            break;
-        }
         let Some(slot) = core.clients.slot(id) else {
             continue;
         };
         let Some(mut client) = core.clients.take(slot) else {
             continue;
         };
-        retry(keys, core, &mut client);
+        let holds = keys.peek_in(key.0, &key.1).map(Entry::type_);
+        if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
+            retry(keys, core, &mut client);
+        }
         core.clients.put_back(slot, client);
     }
 }

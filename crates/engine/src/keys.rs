@@ -15,6 +15,8 @@ use keyspace::{
     ValueMut, ValueRef, ZSet,
 };
 
+mod streams;
+
 /// What an expired key means to the running command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
@@ -614,7 +616,8 @@ impl Keys {
             Some(ValueRef::Set(set)) => set.is_empty(),
             Some(ValueRef::Hash(hash)) => hash.is_empty(),
             Some(ValueRef::ZSet(zset)) => zset.is_empty(),
-            Some(ValueRef::Str(_)) | None => false,
+            // Streams stay when they are empty.
+            Some(ValueRef::Str(_) | ValueRef::Stream(_)) | None => false,
         };
         if empty {
             self.remove(key, false);
@@ -772,12 +775,12 @@ impl Keys {
         self.blocked_on.len()
     }
 
-    /// Has every blocked key of `db` that exists looked at (SWAPDB, a new dataset).
+    /// Has every blocked key of `db` looked at, be it there or gone (FLUSHDB, SWAPDB, a new dataset).
     pub(crate) fn signal_all_ready(&mut self, db: usize) {
         let ready: Vec<DbKey> = self
             .blocked_on
             .keys()
-            .filter(|(blocked_db, key)| *blocked_db == db && self.dbs[db].contains(key))
+            .filter(|(blocked_db, _)| *blocked_db == db)
             .cloned()
             .collect();
         self.effects.pending |= !ready.is_empty();

@@ -72,6 +72,7 @@ enum Kind {
     Set = 5,
     Hash = 6,
     ZSet = 7,
+    Stream = 8,
 }
 
 impl Kind {
@@ -85,7 +86,8 @@ impl Kind {
             4 => Kind::List,
             5 => Kind::Set,
             6 => Kind::Hash,
-            _ => Kind::ZSet,
+            7 => Kind::ZSet,
+            _ => Kind::Stream,
         }
     }
 }
@@ -150,6 +152,7 @@ impl Entry {
             Value::Set(set) => Entry::new_boxed(key, expire, Kind::Set, set),
             Value::Hash(hash) => Entry::new_boxed(key, expire, Kind::Hash, hash),
             Value::ZSet(zset) => Entry::new_boxed(key, expire, Kind::ZSet, zset),
+            Value::Stream(stream) => Entry::new_boxed(key, expire, Kind::Stream, stream),
         }
     }
 
@@ -219,6 +222,7 @@ impl Entry {
             Value::Set(set) => self.set_boxed(Kind::Set, set),
             Value::Hash(hash) => self.set_boxed(Kind::Hash, hash),
             Value::ZSet(zset) => self.set_boxed(Kind::ZSet, zset),
+            Value::Stream(stream) => self.set_boxed(Kind::Stream, stream),
         }
         old
     }
@@ -292,6 +296,7 @@ impl Entry {
                 Kind::Set => ValueMut::Set(self.boxed_mut()),
                 Kind::Hash => ValueMut::Hash(self.boxed_mut()),
                 Kind::ZSet => ValueMut::ZSet(self.boxed_mut()),
+                Kind::Stream => ValueMut::Stream(self.boxed_mut()),
             }
         }
     }
@@ -311,6 +316,7 @@ impl Entry {
                 Kind::Set => Value::Set(self.boxed()),
                 Kind::Hash => Value::Hash(self.boxed()),
                 Kind::ZSet => Value::ZSet(self.boxed()),
+                Kind::Stream => Value::Stream(self.boxed()),
             }
         };
         self.set_kind(Kind::Int);
@@ -359,6 +365,7 @@ impl Entry {
                 Kind::Set => ValueRef::Set(self.boxed_ref()),
                 Kind::Hash => ValueRef::Hash(self.boxed_ref()),
                 Kind::ZSet => ValueRef::ZSet(self.boxed_ref()),
+                Kind::Stream => ValueRef::Stream(self.boxed_ref()),
             }
         }
     }
@@ -372,6 +379,7 @@ impl Entry {
             Kind::Set => Type::Set,
             Kind::Hash => Type::Hash,
             Kind::ZSet => Type::ZSet,
+            Kind::Stream => Type::Stream,
         }
     }
 
@@ -381,7 +389,9 @@ impl Entry {
             Kind::Int => Encoding::Int,
             Kind::Embedded if self.byte(VALUE_LEN) as usize <= EMBSTR_MAX => Encoding::Embstr,
             Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => Encoding::Raw,
-            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet => self.value().encoding(),
+            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => {
+                self.value().encoding()
+            }
         }
     }
 
@@ -394,7 +404,7 @@ impl Entry {
                 StrRef::Int(n) => Some(n),
                 StrRef::Bytes(bytes) => packed::parse_i64(bytes),
             },
-            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet => None,
+            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => None,
         }
     }
 

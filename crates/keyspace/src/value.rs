@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::limits::EMBSTR_MAX;
-use crate::{Element, Hash, List, Set, ZSet};
+use crate::{Element, Hash, List, Set, Stream, ZSet};
 
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Type {
     Hash,
     /// `zset`
     ZSet,
+    /// `stream`
+    Stream,
 }
 
 impl Type {
@@ -29,6 +31,7 @@ impl Type {
             Type::Set => "set",
             Type::Hash => "hash",
             Type::ZSet => "zset",
+            Type::Stream => "stream",
         }
     }
 }
@@ -52,6 +55,8 @@ pub enum Encoding {
     Hashtable,
     /// A large sorted set. (The name is the protocol's; ours is a B+ tree.)
     Skiplist,
+    /// A stream.
+    Stream,
 }
 
 impl Encoding {
@@ -66,6 +71,7 @@ impl Encoding {
             Encoding::Intset => "intset",
             Encoding::Hashtable => "hashtable",
             Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
         }
     }
 }
@@ -92,6 +98,8 @@ pub enum ValueRef<'a> {
     Hash(&'a Hash),
     /// A sorted set.
     ZSet(&'a ZSet),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 /// A value, borrowed to be changed. Strings are changed through [`crate::EntryMut`], because a string may
@@ -108,6 +116,8 @@ pub enum ValueMut<'a> {
     Hash(&'a mut Hash),
     /// A sorted set.
     ZSet(&'a mut ZSet),
+    /// A stream.
+    Stream(&'a mut Stream),
 }
 
 /// The bytes of a long string, counted: a request that brought them or a reply under way may hold them as well.
@@ -137,6 +147,8 @@ pub enum Value {
     Hash(Box<Hash>),
     /// A sorted set.
     ZSet(Box<ZSet>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -148,6 +160,7 @@ impl Value {
             Value::Set(_) => Type::Set,
             Value::Hash(_) => Type::Hash,
             Value::ZSet(_) => Type::ZSet,
+            Value::Stream(_) => Type::Stream,
         }
     }
 
@@ -161,6 +174,7 @@ impl Value {
             Value::Set(v) => ValueRef::Set(v),
             Value::Hash(v) => ValueRef::Hash(v),
             Value::ZSet(v) => ValueRef::ZSet(v),
+            Value::Stream(v) => ValueRef::Stream(v),
         }
     }
 
@@ -194,6 +208,7 @@ impl ValueRef<'_> {
             ValueRef::Set(_) => Type::Set,
             ValueRef::Hash(_) => Type::Hash,
             ValueRef::ZSet(_) => Type::ZSet,
+            ValueRef::Stream(_) => Type::Stream,
         }
     }
 
@@ -206,6 +221,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => Value::Set(Box::new((*set).clone())),
             ValueRef::Hash(hash) => Value::Hash(Box::new((*hash).clone())),
             ValueRef::ZSet(zset) => Value::ZSet(Box::new((*zset).clone())),
+            ValueRef::Stream(stream) => Value::Stream(Box::new((*stream).clone())),
         }
     }
 
@@ -219,6 +235,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
             ValueRef::ZSet(zset) => zset.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -230,6 +247,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.free_effort(),
             ValueRef::Hash(hash) => hash.free_effort(),
             ValueRef::ZSet(zset) => zset.free_effort(),
+            ValueRef::Stream(stream) => stream.free_effort(),
         }
     }
 
@@ -242,6 +260,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.memory_bytes(samples),
             ValueRef::Hash(hash) => hash.memory_bytes(samples),
             ValueRef::ZSet(zset) => zset.memory_bytes(samples),
+            ValueRef::Stream(stream) => stream.memory_bytes(samples),
         }
     }
 }
@@ -276,6 +295,8 @@ pub enum Invalid {
     Unpaired,
     /// A score that is no number.
     Score,
-    /// Members that are not in order.
+    /// Members, or entries of a stream, that are not in order.
     Unsorted,
+    /// Something else than the entries of a stream.
+    Node,
 }

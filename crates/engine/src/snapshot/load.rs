@@ -1,6 +1,8 @@
 //! Making a dataset from a snapshot.
 
-use super::{LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key};
+use super::{
+    LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key, stream,
+};
 use crate::host::Level;
 use crate::keys::{AccessClock, is_past};
 use keyspace::list::OwnedNode;
@@ -280,7 +282,7 @@ fn clock(access: AccessClock, head: &KeyHead) -> u32 {
     }
 }
 
-/// Reads a value of any type but a stream's; `None` for a container without elements.
+/// Reads a value of any type but a module's; `None` for a container without elements.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -289,6 +291,10 @@ pub fn read_value<R: Read>(
     type_: ValueType,
     limits: &Limits,
 ) -> rdb::Result<Option<Value>> {
+    if type_.is_stream() {
+        let stream = stream::read(reader, type_)?;
+        return Ok(Some(Value::Stream(Box::new(stream))));
+    }
     let mut builder = Builder {
         limits,
         partial: Partial::None,

@@ -17,6 +17,7 @@ use std::time::Duration;
 mod error;
 mod load;
 mod save;
+mod stream;
 #[cfg(test)]
 mod tests;
 

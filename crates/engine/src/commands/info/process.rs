@@ -87,7 +87,10 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("clients_in_timeout_table", core.blocking.deadlines.len());
     rows.row("total_watched_keys", x.keys.watched_len());
     rows.row("total_blocking_keys", x.keys.blocked_keys_len());
-    rows.row("total_blocking_keys_on_nokey", 0);
+    rows.row(
+        "total_blocking_keys_on_nokey",
+        x.core.blocking.until_gone.len(),
+    );
 }
 
 /// A share, in percent.
