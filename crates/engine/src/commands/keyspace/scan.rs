@@ -116,13 +116,14 @@ fn type_named(name: &[u8]) -> Result<Type, Error> {
         .ok_or_else(|| Error::unknown_type(name))
 }
 
-/// A cursor as `strtoull` reads it: blanks and a sign may stand in front, nothing behind. What is plainly a negative number
-/// is refused, however, and so is nothing at all.
+/// A cursor as `strtoull` reads it: blanks and a sign may stand in front, nothing behind but what a zero byte hides. What
+/// is plainly a negative number is refused, however, and so is nothing at all.
 fn cursor(text: &[u8]) -> Result<u64, Error> {
     if let Some(number) = resp::parse_i64(text) {
         return u64::try_from(number).map_err(|_| Error::INVALID_CURSOR);
     }
-    let text = text.trim_ascii_start();
+    let end = text.iter().position(|byte| *byte == 0);
+    let text = text[..end.unwrap_or(text.len())].trim_ascii_start();
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
