@@ -2,6 +2,7 @@
 
 use crate::client::{Client, ClientFlags, ClientId, Queued};
 use crate::command::meta::{self, Flags, Meta};
+use crate::commands::transactions;
 use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
@@ -101,7 +102,7 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
         x.core.stats.commands[meta.id as usize].rejected += 1;
         if meta.name == "exec" {
             // EXEC itself was refused: the transaction, if there is one, is over.
-            crate::commands::transactions::discard(x);
+            transactions::discard(x);
             write_error(x.core, x.out, &Error::exec_refused(error));
             return Flow::Done;
         }
@@ -418,7 +419,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
     crate::repl::pump_running(x);
     x.client.write_offset = x.core.repl.offset();
     if std::mem::take(&mut x.keys.effects.broken_running).contains(&x.client.id) {
-        x.client.flags.set(ClientFlags::WATCH_BROKEN);
+        transactions::break_watches(x.keys, x.client);
     }
     let id = x.client.id;
     let mut kept = Vec::new();
@@ -447,7 +448,7 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
         let mut unknown = Vec::new();
         for id in std::mem::take(&mut keys.effects.broken_watches) {
             match core.clients.get_mut(id) {
-                Some(client) => client.flags.set(ClientFlags::WATCH_BROKEN),
+                Some(client) => transactions::break_watches(keys, client),
                 None => unknown.push(id),
             }
         }
