@@ -116,6 +116,39 @@ start_server {tags {"multi"}} {
         assert_equal PONG [r exec]
     } {} {needs:debug}
 
+    test {deleting a key that had expired before WATCH breaks nothing either} {
+        r debug set-active-expire 0
+        foreach command {{get k} {del k} {swapdb 9 10}} {
+            r set k v px 1
+            r debug sleep 0.005
+            r watch k
+            r {*}$command
+            r multi
+            r ping
+            assert_equal PONG [r exec] $command
+        }
+        # But making it anew does.
+        r set k v px 1
+        r debug sleep 0.005
+        r watch k
+        r set k w
+        r debug set-active-expire 1
+        r multi
+        r ping
+        r exec
+    } {} {needs:debug singledb:skip}
+
+    test {a broken watch watches nothing any more} {
+        r watch k
+        assert_equal 1 [s watching_clients]
+        r set k v
+        assert_equal 0 [s watching_clients]
+        assert_equal 0 [s total_watched_keys]
+        r multi
+        r ping
+        r exec
+    } {}
+
     test {FLUSHALL breaks watches of keys that were there} {
         r set k v
         r watch k

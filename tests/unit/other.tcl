@@ -19,6 +19,23 @@ start_server {tags {"other"}} {
         assert_match {*ENCODING <key>*HELP*} [r object help]
     }
 
+    test {DEBUG ERROR is no error for the statistics} {
+        r config resetstat
+        assert_error "FOO \xff bar" {r debug error "FOO \xff bar"}
+        assert_equal {} [errorrstat FOO r]
+        assert_match {calls=1,*,failed_calls=0} [cmdrstat debug r]
+    } {} {needs:debug needs:config-resetstat}
+
+    test {DEBUG OBJECT tells how often a key was used, after decay} {
+        r set x v
+        r config set lfu-decay-time 0
+        assert [regexp { lru:(\d+) } [r debug object x] -> clock]
+        assert_match "*lfu_freq:[expr {$clock & 255}] *" [r debug object x]
+        r config set lfu-decay-time 1
+        set minutes [expr {([clock seconds] / 60 - ($clock >> 8)) & 0xffff}]
+        assert_match "*lfu_freq:[expr {max(0, ($clock & 255) - $minutes)}] *" [r debug object x]
+    } {} {needs:debug}
+
     test {OBJECT FREQ and IDLETIME depend on the policy} {
         r set x v
         assert_range [r object idletime x] 0 1

@@ -70,6 +70,8 @@ start_server {tags {"scan"}} {
         assert_error {ERR NOVALUES option can only be used in HSCAN} {r scan 0 novalues}
         assert_error {ERR NOSCORES option can only be used in ZSCAN} {r scan 0 noscores}
         assert_equal 0 [lindex [r scan 18446744073709551615] 0]
+        # What stands behind a zero byte is not seen.
+        assert_equal {0 {}} [r sscan none "1\x00"]
     }
 
     test {a missing key is empty, options unread; the wrong type is refused} {

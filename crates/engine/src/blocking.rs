@@ -8,6 +8,7 @@ use crate::client::ClientId;
 use crate::command::meta::Meta;
 use crate::effects::DbKey;
 use crate::error::Error;
+use crate::longdouble::LongDouble;
 use hashbrown::HashMap;
 use keyspace::Type;
 use std::collections::{BTreeSet, VecDeque};
@@ -80,8 +81,8 @@ pub struct Blocked {
     pub meta: &'static Meta,
     /// Its arguments.
     pub args: Vec<Box<[u8]>>,
-    /// Microseconds the command has taken so far.
-    pub usec: u64,
+    /// Nanoseconds the command has taken so far.
+    pub nanos: u64,
 }
 
 /// Queues of waiting clients.
@@ -104,20 +105,11 @@ pub(crate) struct Blocking {
 /// # Errors
 /// Not a number, negative, or too far away.
 pub fn deadline_from_seconds(text: &[u8], now_ms: i64) -> Result<i64, Error> {
-    let seconds = crate::number::parse_f64(text).ok_or(Error::TIMEOUT_NOT_A_FLOAT)?;
-    if seconds < 0.0 {
-        return Err(Error::TIMEOUT_NEGATIVE);
-    }
-    if seconds == 0.0 {
-        return Ok(0);
-    }
-    let ms = (seconds * 1000.0).ceil();
-    if ms >= i64::MAX as f64 {
-        return Err(Error::TIMEOUT_OUT_OF_RANGE);
-    }
-    now_ms
-        .checked_add(ms as i64)
-        .ok_or(Error::TIMEOUT_OUT_OF_RANGE)
+    // Just below zero is zero when rounded up to milliseconds, and zero is never.
+    let ms = LongDouble::parse(text)
+        .ok_or(Error::TIMEOUT_NOT_A_FLOAT)?
+        .thousandfold_ceil();
+    deadline_after(ms, now_ms)
 }
 
 /// Parses a timeout given in milliseconds, as WAIT takes it; returns the deadline, 0 for never.
@@ -126,6 +118,10 @@ pub fn deadline_from_seconds(text: &[u8], now_ms: i64) -> Result<i64, Error> {
 /// Not a number, negative, or too far away.
 pub fn deadline_from_ms(text: &[u8], now_ms: i64) -> Result<i64, Error> {
     let ms = resp::parse_i64(text).ok_or(Error::TIMEOUT_NOT_AN_INTEGER)?;
+    deadline_after(ms, now_ms)
+}
+
+fn deadline_after(ms: i64, now_ms: i64) -> Result<i64, Error> {
     if ms < 0 {
         return Err(Error::TIMEOUT_NEGATIVE);
     }

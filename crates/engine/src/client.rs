@@ -163,8 +163,8 @@ pub struct Client {
     pub query_bytes: usize,
     /// MULTI.
     pub transaction: Option<Box<Transaction>>,
-    /// WATCH: the keys, and whether each had already expired.
-    pub watching: Vec<(DbKey, bool)>,
+    /// WATCH: the keys.
+    pub watching: Vec<DbKey>,
     /// SUBSCRIBE and friends.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// What it waits for.

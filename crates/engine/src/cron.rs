@@ -303,14 +303,19 @@ pub(crate) fn unpause(core: &mut Core) {
 pub(crate) fn refresh_access_clock(keys: &mut Keys, core: &Core) {
     let seconds = keys.now_ms / 1000;
     keys.access = if is_lfu(core.config.maxmemory_policy) {
-        AccessClock::Lfu {
-            minutes: ((seconds / 60) & 0xffff) as u32,
-            log_factor: core.config.lfu_log_factor.unsigned_abs(),
-            decay_minutes: core.config.lfu_decay_time.unsigned_abs(),
-        }
+        use_counting_clock(keys, core)
     } else {
         AccessClock::Lru((seconds & 0xff_ffff) as u32)
     };
+}
+
+/// The access clock as the policies want it that count uses.
+pub(crate) fn use_counting_clock(keys: &Keys, core: &Core) -> AccessClock {
+    AccessClock::Lfu {
+        minutes: ((keys.now_ms / 60_000) & 0xffff) as u32,
+        log_factor: core.config.lfu_log_factor.unsigned_abs(),
+        decay_minutes: core.config.lfu_decay_time.unsigned_abs(),
+    }
 }
 
 /// True for the policies that count how often a key is used.

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, ClientFlags, ClientId, Queued};
 use crate::command::meta::{self, Flags, Meta};
+use crate::commands::transactions;
 use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
@@ -102,7 +103,7 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
         x.core.stats.commands[meta.id as usize].rejected += 1;
         if meta.name == "exec" {
             // EXEC itself was refused: the transaction, if there is one, is over.
-            crate::commands::transactions::discard(x);
+            transactions::discard(x);
             write_error(x.core, x.out, &Error::exec_refused(error));
             return Flow::Done;
         }
@@ -277,15 +278,12 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     let out_mark = x.out.len();
     let dirty_before = x.keys.dirty;
     let outer_mode = std::mem::take(&mut x.keys.effects.mode);
-    let result = handler(x, args);
-    let failed = match result {
-        Ok(()) => false,
-        Err(error) => {
-            x.out.truncate(out_mark);
-            write_error(x.core, x.out, &error);
-            true
-        }
-    };
+    x.core.stats.charge_errors();
+    if let Err(error) = handler(x, args) {
+        x.out.truncate(out_mark);
+        write_error(x.core, x.out, &error);
+    }
+    let failed = x.core.stats.charge_errors();
     if !x.core.monitors.is_empty() {
         crate::commands::monitor::feed(x, args);
     }
@@ -303,8 +301,17 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     }
     let ended_ns = (x.core.clock.monotonic_ns)();
     x.core.now_ns = ended_ns;
-    let nanos = ended_ns.saturating_sub(started_ns);
-    account(x, meta, nanos, failed, args);
+    let mut nanos = ended_ns.saturating_sub(started_ns);
+    if let Some(blocked) = x.client.blocked.as_deref_mut() {
+        blocked.nanos += nanos;
+        if x.waits {
+            // It counts when it ends.
+            return;
+        }
+        nanos = blocked.nanos;
+    }
+    count(x.core, x.client, meta, nanos, failed);
+    look_for_slowness(x, meta, nanos, args);
 }
 
 /// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
@@ -321,26 +328,30 @@ fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
     }
 }
 
-fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args: Args<'_>) {
-    let stats = &mut x.core.stats;
+/// Counts a command that has come to its end.
+fn count(core: &mut Core, client: &mut Client, meta: &Meta, nanos: u64, failed: bool) {
+    let stats = &mut core.stats;
     let counters = &mut stats.commands[meta.id as usize];
     counters.calls += 1;
     counters.nanos += nanos;
     counters.failed += u64::from(failed);
     stats.processed += 1;
-    if x.core.config.latency_tracking {
+    if core.config.latency_tracking {
         stats.latency[meta.id as usize]
             .get_or_insert_default()
             .record(nanos);
     }
-    x.client.commands += 1;
+    client.commands += 1;
+}
+
+fn look_for_slowness(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, args: Args<'_>) {
     let usec = (nanos / 1000) as i64;
     let threshold = x.core.config.slowlog_log_slower_than;
-    if threshold >= 0 && usec >= threshold && !x.waits {
+    if threshold >= 0 && usec >= threshold {
         slow(x, meta, usec, args);
     }
     let threshold_ms = x.core.config.latency_monitor_threshold;
-    if threshold_ms > 0 && usec / 1000 >= threshold_ms && !x.waits {
+    if threshold_ms > 0 && usec / 1000 >= threshold_ms {
         let event = if meta.flags.intersects(Flags::FAST) {
             "fast-command"
         } else {
@@ -426,7 +437,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
     crate::repl::pump_running(x);
     x.client.write_offset = x.core.repl.offset();
     if std::mem::take(&mut x.keys.effects.broken_running).contains(&x.client.id) {
-        x.client.flags.set(ClientFlags::WATCH_BROKEN);
+        transactions::break_watches(x.keys, x.client);
     }
     let id = x.client.id;
     let mut kept = Vec::new();
@@ -455,7 +466,7 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
         let mut unknown = Vec::new();
         for id in std::mem::take(&mut keys.effects.broken_watches) {
             match core.clients.get_mut(id) {
-                Some(client) => client.flags.set(ClientFlags::WATCH_BROKEN),
+                Some(client) => transactions::break_watches(keys, client),
                 None => unknown.push(id),
             }
         }
@@ -668,10 +679,13 @@ pub(crate) fn unblock_with(
     let Some(mut client) = core.clients.take(slot) else {
         return;
     };
-    if client.blocked.is_some() {
+    if let Some((meta, nanos)) = client.blocked.as_deref().map(|b| (b.meta, b.nanos)) {
         let mut out = std::mem::take(&mut client.out);
+        let errors = core.stats.error_replies;
         reply(core, &client, &mut out);
         client.out = out;
+        let failed = core.stats.error_replies != errors;
+        count(core, &mut client, meta, nanos, failed);
         unregister_blocked(keys, core, &mut client);
     }
     core.clients.put_back(slot, client);

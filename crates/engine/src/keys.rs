@@ -4,7 +4,6 @@
 //! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
 
 use crate::ahead::Ahead;
-use crate::client::ClientId;
 use crate::effects::{DbKey, Effects};
 use crate::error::Error;
 use crate::notify::{Classes, Event};
@@ -16,6 +15,9 @@ use keyspace::{
 };
 
 mod streams;
+mod watch;
+
+use watch::Watch;
 
 /// What an expired key means to the running command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ pub struct Keys {
     pub lazy: LazyFree,
     pub(crate) effects: Effects,
     pub(crate) ahead: Ahead,
-    watched: HashMap<DbKey, Vec<ClientId>>,
+    watched: HashMap<DbKey, Vec<Watch>>,
     /// Keys some client is blocked on, with how many clients are.
     blocked_on: HashMap<DbKey, usize>,
 }
@@ -671,16 +673,6 @@ impl Keys {
         }
     }
 
-    /// Breaks the WATCH of everybody who watches the key.
-    pub fn touch_watchers(&mut self, db: usize, key: &[u8]) {
-        if self.hooks & HOOK_WATCH != 0
-            && let Some(clients) = self.watched.get(&(db, key) as &dyn DbKeyRef)
-        {
-            self.effects.broken_watches.extend_from_slice(clients);
-            self.effects.pending = true;
-        }
-    }
-
     /// Has the clients blocked on the key looked at once the command is done.
     pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
         if self.hooks & HOOK_BLOCKED != 0
@@ -711,46 +703,7 @@ impl Keys {
         };
     }
 
-    // ---- watching and blocking ----------------------------------------------------------------------------------------
-
-    /// `client` wants to know when the key changes.
-    pub(crate) fn watch(&mut self, db: usize, key: &[u8], client: ClientId) {
-        self.watched
-            .entry((db, key.into()))
-            .or_default()
-            .push(client);
-        self.arm(HOOK_WATCH, true);
-    }
-
-    /// `client` no longer watches the key.
-    pub(crate) fn unwatch(&mut self, key: &DbKey, client: ClientId) {
-        if let Some(clients) = self.watched.get_mut(key) {
-            clients.retain(|id| *id != client);
-            if clients.is_empty() {
-                self.watched.remove(key);
-            }
-        }
-        self.arm(HOOK_WATCH, !self.watched.is_empty());
-    }
-
-    /// Number of keys somebody watches.
-    #[must_use]
-    pub fn watched_len(&self) -> usize {
-        self.watched.len()
-    }
-
-    /// Breaks every WATCH on keys of `db` that exist now or would exist in `replacement` (FLUSHDB, SWAPDB, a new dataset).
-    pub(crate) fn touch_all_watchers(&mut self, db: usize, replacement: Option<&Db>) {
-        for ((watched_db, key), clients) in &self.watched {
-            let concerned = *watched_db == db
-                && (self.dbs[db].contains(key)
-                    || replacement.is_some_and(|other| other.contains(key)));
-            if concerned {
-                self.effects.broken_watches.extend_from_slice(clients);
-                self.effects.pending = true;
-            }
-        }
-    }
+    // ---- blocking -----------------------------------------------------------------------------------------------------
 
     /// One more client is blocked on the key.
     pub(crate) fn add_blocked_key(&mut self, key: DbKey) {

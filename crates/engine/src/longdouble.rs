@@ -121,6 +121,29 @@ impl LongDouble {
         (!sum.infinite).then_some(sum)
     }
 
+    /// A thousand times the number, rounded to nearest even, and that rounded up to a whole number; beyond the range of
+    /// whole numbers the last of them.
+    #[must_use]
+    pub fn thousandfold_ceil(self) -> i64 {
+        let exact = Exact {
+            bits: u128::from(self.mantissa) * 1000,
+            exponent: self.exponent,
+            sticky: false,
+        };
+        let product = Self::round(self.negative, exact);
+        let shift = u32::try_from(product.exponent.unsigned_abs().min(64)).unwrap_or(64);
+        if self.infinite || product.infinite || product.exponent >= 0 {
+            return if self.negative { i64::MIN } else { i64::MAX };
+        }
+        let whole = product.mantissa.checked_shr(shift).unwrap_or(0);
+        let has_rest = whole.checked_shl(shift).unwrap_or(0) != product.mantissa;
+        if self.negative {
+            i64::try_from(whole).map_or(i64::MIN, |whole| -whole)
+        } else {
+            i64::try_from(whole + u64::from(has_rest)).unwrap_or(i64::MAX)
+        }
+    }
+
     /// Appends the decimal text: 17 digits behind the point, trailing zeros removed, never `-0`.
     ///
     /// An infinity is `inf` or `-inf`.
@@ -431,6 +454,31 @@ mod tests {
             lines += 1;
         }
         assert!(lines > 3000, "the file has {lines} lines");
+    }
+
+    #[test]
+    fn a_thousandfold_is_rounded_up() {
+        for (text, expected) in [
+            ("0", 0),
+            ("-0", 0),
+            ("0.001", 1),
+            ("0.0010001", 2),
+            ("1e-9", 1),
+            ("1e-4900", 1),
+            ("-0.0009", 0),
+            ("-0.001", 0),
+            ("-0.0011", -1),
+            ("-1", -1000),
+            ("1.5", 1500),
+            ("9223372036854775.807", i64::MAX),
+            ("1e400", i64::MAX),
+            ("-1e400", i64::MIN),
+            ("inf", i64::MAX),
+            ("-inf", i64::MIN),
+        ] {
+            let number = LongDouble::parse(text.as_bytes()).expect("a number");
+            assert_eq!(number.thousandfold_ceil(), expected, "{text}");
+        }
     }
 
     #[test]

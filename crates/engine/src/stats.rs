@@ -30,6 +30,8 @@ pub struct Stats {
     pub errors: BTreeMap<String, u64>,
     /// Error replies.
     pub error_replies: u64,
+    /// Those of them that have been charged to a command.
+    pub charged_errors: u64,
     /// Error replies that a primary or replica should never have seen.
     pub unexpected_error_replies: u64,
     /// Connections accepted.
@@ -87,6 +89,7 @@ impl Default for Stats {
             latency: (0..meta::COUNT).map(|_| None).collect(),
             errors: BTreeMap::new(),
             error_replies: 0,
+            charged_errors: 0,
             unexpected_error_replies: 0,
             connections: 0,
             rejected_connections: 0,
@@ -125,6 +128,12 @@ impl Stats {
         } else if self.errors.len() < ERROR_CODES_MAX {
             self.errors.insert(code.to_owned(), 1);
         }
+    }
+
+    /// True when there were error replies since the last call.
+    pub fn charge_errors(&mut self) -> bool {
+        let charged = std::mem::replace(&mut self.charged_errors, self.error_replies);
+        charged != self.error_replies
     }
 
     /// CONFIG RESETSTAT.

@@ -126,6 +126,9 @@ start_server {tags {"list"}} {
                 -1 {ERR timeout is negative}
                 -0.5 {ERR timeout is negative}
                 9223372036854775807 {ERR timeout is out of range}
+                1e400 {ERR timeout is out of range}
+                1e5000 {ERR timeout is not a float or out of range}
+                -0.0011 {ERR timeout is negative}
             } {
                 assert_error $message {r $name {*}[regsub {\m0\M} $arguments $timeout]}
             }
@@ -376,6 +379,36 @@ start_server {tags {"list"}} {
         $events close
         r config set notify-keyspace-events ""
     } {OK}
+
+    test {a timeout a hair below zero waits for ever} {
+        r del l
+        set rd [blocked_on blpop l -0.0009]
+        assert_equal 0 [s clients_in_timeout_table]
+        r rpush l x
+        assert_equal {l x} [$rd read]
+        $rd close
+    }
+
+    test {a waiting command counts once, when it ends} {
+        r del l
+        r config resetstat
+        set rd [blocked_on blpop l]
+        assert_equal {} [cmdrstat blpop r]
+        r rpush l x
+        assert_equal {l x} [$rd read]
+        assert_match {calls=1,*,rejected_calls=0,failed_calls=0} [cmdrstat blpop r]
+        $rd blpop l 0.01
+        assert_equal {} [$rd read]
+        assert_match {calls=2,*,failed_calls=0} [cmdrstat blpop r]
+        $rd client id
+        set id [$rd read]
+        $rd blpop l 0
+        wait_for_blocked_client
+        r client unblock $id error
+        assert_error UNBLOCKED* {$rd read}
+        assert_match {calls=3,*,failed_calls=1} [cmdrstat blpop r]
+        $rd close
+    } {} {needs:config-resetstat}
 
     test {a served client breaks the WATCH of another} {
         r del l

@@ -81,6 +81,15 @@ start_server {tags {"string"}} {
             assert_error {ERR invalid expire time in 'set' command} {r set k v {*}$options} $options
         }
         assert_error {ERR value is not an integer or out of range} {r set k v ex x}
+        # The words are judged before the numbers, and of several times the last one counts.
+        assert_error {ERR syntax error} {r set k v nx ex 0 xx}
+        assert_error {ERR syntax error} {r set k v ex x px 10}
+        assert_error {ERR invalid expire time in 'set' command} {r set k v ex 10 ex 0}
+        r del k
+        r set k v nx ex 0 get ex 1000 nx
+        assert_range [r ttl k] 900 1000
+        r set k w keepttl keepttl
+        assert_range [r ttl k] 900 1000
     }
 
     test {SETNX, SETEX, PSETEX, GETSET} {
@@ -107,6 +116,11 @@ start_server {tags {"string"}} {
         assert_range [r pttl k] 90000 100000
         assert_equal {} [r getex none ex 10]
         assert_error {ERR syntax error} {r getex k ex 10 persist}
+        assert_error {ERR syntax error} {r getex k ex 10 px 10}
+        assert_equal v [r getex k ex 0 ex 1000]
+        assert_range [r ttl k] 900 1000
+        assert_equal v [r getex k persist persist]
+        assert_equal -1 [r ttl k]
         assert_error {ERR wrong number of arguments*} {r getex}
         # A moment in the past deletes the key.
         assert_equal v [r getex k exat 1]
@@ -223,6 +237,9 @@ start_server {tags {"string"}} {
         r getex k persist
         r set n 1 nx
         r set n 1 nx
+        r set k w get
+        r set k x xx GET keepttl
+        r set k w get nx
         r incrbyfloat n 0.5
         r getdel n
         r set last 1
@@ -232,6 +249,8 @@ start_server {tags {"string"}} {
             {set k v PXAT *}
             {persist k}
             {set n 1 nx}
+            {set k w}
+            {set k x xx keepttl}
             {set n 1.5 KEEPTTL}
             {del n}
             {set last 1}

@@ -87,7 +87,7 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 ///
 /// Reply: OK; null when NX or XX forbade it; with GET the old string or null.
 /// Errors: syntax, invalid expire time; with GET also WRONGTYPE.
-/// Propagates: `SET key value [PXAT ms]`, relative times made absolute; a time that has passed as DEL or UNLINK.
+/// Propagates: `SET key value [PXAT ms]`, relative times made absolute, without GET; a time that has passed as DEL or UNLINK.
 /// Source: Valkey command reference, SET (since 1.0.0).
 fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let (key, value) = (args[1], args[2]);
@@ -131,6 +131,15 @@ fn set_with(
         x.keys.changed(key, SET, 1);
         if !options.get {
             x.out.ok();
+        } else if x.keys.effects.recording {
+            // Nobody wants the old value there.
+            let words: Vec<&[u8]> = args
+                .iter()
+                .enumerate()
+                .filter(|(at, word)| *at < 3 || !word.eq_ignore_ascii_case(b"get"))
+                .map(|(_, word)| *word)
+                .collect();
+            x.propagate_as(&words);
         }
         return Ok(());
     };
@@ -569,7 +578,7 @@ mod tests {
             < (nil)
             > SET k 17 XX GET
             < \"v\"
-            ~ SET k 17 XX GET
+            ~ SET k 17 XX
             > SET k w XX NX
             < (error) ERR syntax error
             > SET k w EX 0

@@ -3,9 +3,10 @@
 use super::Family;
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::dispatch;
+use crate::effects::DbKey;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
-use crate::keys::{Keys, is_past};
+use crate::keys::Keys;
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[
@@ -39,15 +40,11 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     if !x.client.flags.has(ClientFlags::MULTI) {
         return Err(Error::EXEC_WITHOUT_MULTI);
     }
-    let now_ms = x.keys.now_ms;
     let broken = x.client.flags.has(ClientFlags::WATCH_BROKEN)
-        || x.client.watching.iter().any(|((db, key), was_expired)| {
-            !was_expired
-                && x.keys.dbs[*db]
-                    .get(key)
-                    .and_then(|entry| entry.expire_at_ms())
-                    .is_some_and(|at| is_past(at, now_ms))
-        });
+        || x.client
+            .watching
+            .iter()
+            .any(|key| x.keys.watched_key_expired(key, x.client.id));
     let refused = x.client.flags.has(ClientFlags::EXEC_REFUSED);
     let transaction = discard(x);
     if refused {
@@ -113,23 +110,11 @@ fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     // Once broken, more watches change nothing.
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {
-            let db = x.keys.db;
-            if x.client
-                .watching
-                .iter()
-                .any(|((known_db, known), _)| *known_db == db && &**known == *key)
-            {
-                continue;
+            let key: DbKey = (x.keys.db, (*key).into());
+            if !x.client.watching.contains(&key) {
+                x.keys.watch(key.0, &key.1, x.client.id);
+                x.client.watching.push(key);
             }
-            let now_ms = x.keys.now_ms;
-            let expired = x
-                .keys
-                .current()
-                .get(key)
-                .and_then(|entry| entry.expire_at_ms())
-                .is_some_and(|at| is_past(at, now_ms));
-            x.keys.watch(db, key, x.client.id);
-            x.client.watching.push(((db, (*key).into()), expired));
         }
     }
     x.out.ok();
@@ -149,9 +134,15 @@ fn unwatch(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     Ok(())
 }
 
+/// A key the client watches has changed: EXEC will give null, and there is nothing left to watch for.
+pub(crate) fn break_watches(keys: &mut Keys, client: &mut Client) {
+    client.flags.set(ClientFlags::WATCH_BROKEN);
+    unwatch_all(keys, client);
+}
+
 /// Takes the client's watches back.
 pub(crate) fn unwatch_all(keys: &mut Keys, client: &mut Client) {
-    for (key, _) in std::mem::take(&mut client.watching) {
+    for key in std::mem::take(&mut client.watching) {
         keys.unwatch(&key, client.id);
     }
 }

@@ -28,10 +28,11 @@ pub(super) fn digest_value(x: &mut Exec<'_>, keys: &[&[u8]]) {
 
 /// POPULATE: makes keys `prefix:0` and so on, those that are there already stay as they are.
 pub(super) fn populate(x: &mut Exec<'_>, count: &[u8], rest: &[&[u8]]) -> Outcome {
-    let count = number::positive(count)?;
+    let positive = |text| number::positive(text).map_err(|_| Error::OUT_OF_RANGE_POSITIVE);
+    let count = positive(count)?;
     let prefix = rest.first().copied().unwrap_or(b"key");
     let size = match rest.get(1) {
-        Some(size) => usize::try_from(number::positive(size)?).unwrap_or(usize::MAX),
+        Some(size) => usize::try_from(positive(size)?).unwrap_or(usize::MAX),
         None => 0,
     };
     super::super::strings::check_length(x, size as u64)?;

@@ -50,7 +50,7 @@ pub(super) fn object(x: &mut Exec<'_>, key: &[u8], detail: Detail) -> Outcome {
         format_args!(
             " lru:{clock} lru_seconds_idle:{} lfu_freq:{} lfu_access_time_minutes:{}",
             idle_seconds(x.keys.access, clock),
-            clock & 0xff,
+            crate::cron::use_counting_clock(x.keys, x.core).decayed(clock),
             clock >> 8
         ),
     );

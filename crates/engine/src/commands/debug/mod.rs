@@ -52,14 +52,19 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         (b"sdslen", [key]) => return inspect::sdslen(x, key),
         (b"listpack", [key]) => return inspect::listpack(x, key),
         (b"quicklist", [key] | [key, _]) => return inspect::quicklist(x, key),
-        (b"htstats", [db] | [db, _]) => return inspect::htstats(x, db, is_full(args)),
-        (b"htstats-key", [key] | [key, _]) => {
+        (b"htstats", [db, ..]) => return inspect::htstats(x, db, is_full(args)),
+        (b"htstats-key", [key, ..]) => {
             return inspect::htstats_key(x, key, is_full(args));
         }
         (b"structsize", []) => x.out.bulk(inspect::STRUCT_SIZES.as_bytes()),
 
         (b"protocol", [kind]) => return protocol::reply(x, kind),
-        (b"error", [text]) => return Err(Error::built(String::from_utf8_lossy(text))),
+        // What the statistics see is no error.
+        (b"error", [text]) => x.out.error(text),
+        (b"leak", [text]) => {
+            Box::leak(Box::<[u8]>::from(*text));
+            x.out.ok();
+        }
 
         (b"sleep", [seconds]) => {
             let seconds = number::parse_f64(seconds).unwrap_or(0.0).max(0.0);
@@ -144,9 +149,10 @@ fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> 
             x.keys.limits.list.packed_threshold = bytes as usize;
         }
         // They concern what we do not have: an AOF buffer, a cluster bus.
-        b"aof-flush-sleep"
-        | b"drop-cluster-packet-filter"
-        | b"close-cluster-link-on-packet-drop" => {}
+        b"aof-flush-sleep" | b"close-cluster-link-on-packet-drop" => {}
+        b"drop-cluster-packet-filter" => {
+            number::int(value)?;
+        }
         _ => return Ok(false),
     }
     Ok(true)

@@ -90,6 +90,12 @@ fn knobs_take_one_argument() {
         < OK
         > DEBUG ERROR "LOADING x"
         < (error) LOADING x
+        > DEBUG POPULATE x
+        < (error) ERR value is out of range, must be positive
+        > DEBUG DROP-CLUSTER-PACKET-FILTER x
+        < (error) ERR value is not an integer or out of range
+        > DEBUG LEAK x
+        < OK
         > DEBUG REPLICATE SET x y
         < OK
         ~ SET x y

@@ -123,9 +123,10 @@ fn type_named(name: &[u8]) -> Result<Type, Error> {
         .ok_or_else(|| Error::unknown_type(name))
 }
 
-/// A cursor.
+/// A cursor: a number as `strtoull` reads it, which a zero byte ends.
 fn cursor(text: &[u8]) -> Result<u64, Error> {
-    number::unsigned(text).ok_or(Error::INVALID_CURSOR)
+    let end = text.iter().position(|byte| *byte == 0);
+    number::unsigned(&text[..end.unwrap_or(text.len())]).ok_or(Error::INVALID_CURSOR)
 }
 
 /// Puts the frame around the elements written since `mark`.

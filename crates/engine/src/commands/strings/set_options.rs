@@ -26,6 +26,15 @@ pub(super) enum Expire {
     },
 }
 
+/// What the number behind EX, PX, EXAT, PXAT is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    Millis,
+    UnixSeconds,
+    UnixMillis,
+}
+
 /// The options of one command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SetOptions {
@@ -38,6 +47,7 @@ impl SetOptions {
     /// Options behind the value of SET.
     pub(super) fn parse_set(words: &[&[u8]], now_ms: i64, command: &str) -> Result<Self, Error> {
         let mut options = SetOptions::default();
+        let mut time = None;
         let mut rest = words;
         while let Some((word, tail)) = rest.split_first() {
             rest = tail;
@@ -45,56 +55,68 @@ impl SetOptions {
                 b"nx" if options.when != When::IfPresent => options.when = When::IfAbsent,
                 b"xx" if options.when != When::IfAbsent => options.when = When::IfPresent,
                 b"get" => options.get = true,
-                b"keepttl" if matches!(options.expire, Expire::No | Expire::Keep) => {
-                    options.expire = Expire::Keep
-                }
-                other => rest = options.expire_option(other, rest, now_ms, command)?,
+                b"keepttl" if time.is_none() => options.expire = Expire::Keep,
+                other => rest = options.take_time(other, rest, &mut time)?,
             }
         }
-        Ok(options)
+        options.set_time(time, now_ms, command)
     }
 
     /// Options of GETEX.
     pub(super) fn parse_getex(words: &[&[u8]], now_ms: i64) -> Result<Self, Error> {
         let mut options = SetOptions::default();
+        let mut time = None;
         let mut rest = words;
         while let Some((word, tail)) = rest.split_first() {
             rest = tail;
             match word.to_ascii_lowercase().as_slice() {
-                b"persist" if options.expire == Expire::No => options.expire = Expire::Persist,
-                other => rest = options.expire_option(other, rest, now_ms, "getex")?,
+                b"persist" if time.is_none() => options.expire = Expire::Persist,
+                other => rest = options.take_time(other, rest, &mut time)?,
             }
         }
-        Ok(options)
+        options.set_time(time, now_ms, "getex")
     }
 
-    fn expire_option<'a>(
-        &mut self,
+    /// Takes an option that has a time, and returns the words behind. The same one may come again: the last time counts.
+    fn take_time<'a>(
+        &self,
         word: &[u8],
         rest: &'a [&'a [u8]],
-        now_ms: i64,
-        command: &str,
+        time: &mut Option<(Unit, &'a [u8])>,
     ) -> Result<&'a [&'a [u8]], Error> {
-        let (Expire::No, Some((value, tail))) = (self.expire, rest.split_first()) else {
-            return Err(Error::SYNTAX);
-        };
-        // The grammar is judged before the number: with a time already given, any word but these is an error.
-        let is_open = |word: &[u8]| {
-            [&b"nx"[..], b"xx", b"get"]
-                .iter()
-                .any(|known| word.eq_ignore_ascii_case(known))
-        };
-        if !tail.iter().all(|word| command == "set" && is_open(word)) {
-            return Err(Error::SYNTAX);
-        }
-        self.expire = match word {
-            b"ex" => relative(value, 1000, now_ms, command)?,
-            b"px" => relative(value, 1, now_ms, command)?,
-            b"exat" => absolute(value, 1000, command)?,
-            b"pxat" => absolute(value, 1, command)?,
+        let unit = match word {
+            b"ex" => Unit::Seconds,
+            b"px" => Unit::Millis,
+            b"exat" => Unit::UnixSeconds,
+            b"pxat" => Unit::UnixMillis,
             _ => return Err(Error::SYNTAX),
         };
-        Ok(tail)
+        let another = self.expire != Expire::No || time.is_some_and(|(known, _)| known != unit);
+        match rest.split_first() {
+            Some((value, tail)) if !another => {
+                *time = Some((unit, value));
+                Ok(tail)
+            }
+            _ => Err(Error::SYNTAX),
+        }
+    }
+
+    /// Reads the number, which is judged only when all words make sense.
+    fn set_time(
+        mut self,
+        time: Option<(Unit, &[u8])>,
+        now_ms: i64,
+        command: &str,
+    ) -> Result<Self, Error> {
+        if let Some((unit, value)) = time {
+            self.expire = match unit {
+                Unit::Seconds => relative(value, 1000, now_ms, command)?,
+                Unit::Millis => relative(value, 1, now_ms, command)?,
+                Unit::UnixSeconds => absolute(value, 1000, command)?,
+                Unit::UnixMillis => absolute(value, 1, command)?,
+            };
+        }
+        Ok(self)
     }
 
     /// Sends the command with its expiry made absolute.
