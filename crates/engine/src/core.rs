@@ -142,6 +142,8 @@ pub struct Core {
     pub(crate) blocking: Blocking,
     /// Slow commands.
     pub slowlog: SlowLog,
+    /// Refused logins.
+    pub acl_log: crate::acl_log::AclLog,
     /// Latency spikes by event.
     pub latency: LatencyLog,
     /// MONITOR clients, in order.

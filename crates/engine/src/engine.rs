@@ -94,6 +94,7 @@ impl Engine {
                 pubsub: Default::default(),
                 blocking: Default::default(),
                 slowlog: Default::default(),
+                acl_log: Default::default(),
                 latency: Default::default(),
                 monitors: Vec::new(),
                 repl,

@@ -4,6 +4,7 @@
 //! the engine needs of the process comes through [`host::Host`].
 #![forbid(unsafe_code)]
 
+pub mod acl_log;
 mod ahead;
 pub mod blocking;
 pub mod client;
