@@ -55,8 +55,8 @@ pub struct Blocked {
     pub meta: &'static Meta,
     /// Its arguments.
     pub args: Vec<Box<[u8]>>,
-    /// Microseconds the command has taken so far.
-    pub usec: u64,
+    /// Nanoseconds the command has taken so far.
+    pub nanos: u64,
 }
 
 /// Queues of waiting clients.

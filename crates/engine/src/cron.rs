@@ -61,6 +61,8 @@ impl Engine {
         crate::link::tick(&mut self.keys, &mut self.core);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
         crate::repl::pump(&mut self.keys, &mut self.core);
+        let took_ns = (self.core.clock.monotonic_ns)().saturating_sub(self.core.now_ns);
+        self.core.stats.cron_us += took_ns / 1000;
         self.core.config.hz.unsigned_abs().into()
     }
 

@@ -299,12 +299,28 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     }
     let ended_ns = (x.core.clock.monotonic_ns)();
     x.core.now_ns = ended_ns;
-    let nanos = ended_ns.saturating_sub(started_ns);
-    account(x, meta, nanos, failed, args);
+    let mut nanos = ended_ns.saturating_sub(started_ns);
+    if let Some(blocked) = x.client.blocked.as_deref_mut() {
+        blocked.nanos += nanos;
+        nanos = blocked.nanos;
+        if x.waits {
+            // It counts when it is answered.
+            return;
+        }
+    }
+    account(x.core, x.client, meta, nanos, failed, args);
 }
 
-fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args: Args<'_>) {
-    let stats = &mut x.core.stats;
+/// Counts a command that has been answered.
+fn account(
+    core: &mut Core,
+    client: &mut Client,
+    meta: &'static Meta,
+    nanos: u64,
+    failed: bool,
+    args: Args<'_>,
+) {
+    let stats = &mut core.stats;
     let counters = &mut stats.commands[meta.id as usize];
     counters.calls += 1;
     counters.nanos += nanos;
@@ -315,39 +331,38 @@ fn account(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, failed: bool, args
             .get_or_insert_default()
             .record(nanos);
     }
-    x.client.commands += 1;
+    client.commands += 1;
     let usec = (nanos / 1000) as i64;
-    let threshold = x.core.config.slowlog_log_slower_than;
-    if threshold >= 0 && usec >= threshold && !x.waits {
-        slow(x, meta, usec, args);
+    let threshold = core.config.slowlog_log_slower_than;
+    if threshold >= 0 && usec >= threshold {
+        slow(core, client, meta, usec, args);
     }
-    let threshold_ms = x.core.config.latency_monitor_threshold;
-    if threshold_ms > 0 && usec / 1000 >= threshold_ms && !x.waits {
+    let threshold_ms = core.config.latency_monitor_threshold;
+    if threshold_ms > 0 && usec / 1000 >= threshold_ms {
         let event = if meta.flags.intersects(Flags::FAST) {
             "fast-command"
         } else {
             "command"
         };
-        x.core.latency.add(event, x.keys.now_ms / 1000, usec / 1000);
+        let now = unix_seconds(core);
+        core.latency.add(event, now, usec / 1000);
     }
 }
 
+fn unix_seconds(core: &Core) -> i64 {
+    ((core.clock.unix_us)() / 1_000_000) as i64
+}
+
 #[cold]
-fn slow(x: &mut Exec<'_>, meta: &Meta, usec: i64, args: Args<'_>) {
-    if meta.flags.intersects(Flags::SKIP_SLOWLOG) || x.core.config.slowlog_max_len == 0 {
+fn slow(core: &mut Core, client: &Client, meta: &Meta, usec: i64, args: Args<'_>) {
+    if meta.flags.intersects(Flags::SKIP_SLOWLOG) || core.config.slowlog_max_len == 0 {
         return;
     }
     let redacted = redact(meta, args);
-    let max = usize::try_from(x.core.config.slowlog_max_len).unwrap_or(usize::MAX);
-    let now = x.keys.now_ms / 1000;
-    x.core.slowlog.push(
-        now,
-        usec,
-        &redacted,
-        &x.client.peer.addr,
-        &x.client.name,
-        max,
-    );
+    let max = usize::try_from(core.config.slowlog_max_len).unwrap_or(usize::MAX);
+    let now = unix_seconds(core);
+    core.slowlog
+        .push(now, usec, &redacted, &client.peer.addr, &client.name, max);
 }
 
 /// The arguments as logs may show them: secrets replaced.
@@ -641,8 +656,15 @@ pub(crate) fn unblock_with(
     };
     if client.blocked.is_some() {
         let mut out = std::mem::take(&mut client.out);
+        let errors = core.stats.error_replies;
         reply(core, &client, &mut out);
+        let failed = core.stats.error_replies > errors;
         client.out = out;
+        if let Some(blocked) = client.blocked.as_deref() {
+            let (meta, nanos, args) = (blocked.meta, blocked.nanos, blocked.args.clone());
+            let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+            account(core, &mut client, meta, nanos, failed, &args);
+        }
         unregister_blocked(keys, core, &mut client);
     }
     core.clients.put_back(slot, client);

@@ -246,6 +246,7 @@ impl Engine {
         client.in_flight = io.unsent;
         client.last_interaction_ms = self.keys.now_ms;
         client.query_bytes = io.held;
+        let processed = self.core.stats.processed;
         let base_ns = self.core.now_ns;
         let base_ms = self.keys.now_ms;
         let mut out = Reply::with_buffer(std::mem::take(scratch), client.out.protocol);

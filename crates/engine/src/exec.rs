@@ -111,7 +111,7 @@ impl Exec<'_> {
             on_timeout,
             meta: self.meta,
             args: args.iter().map(|arg| (*arg).into()).collect(),
-            usec: 0,
+            nanos: 0,
         }));
     }
 

@@ -78,6 +78,12 @@ pub struct Stats {
     pub loop_us: u64,
     /// See `loop_cycles`.
     pub loop_command_us: u64,
+    /// The longest turn.
+    pub loop_us_max: u64,
+    /// Most commands in one turn.
+    pub loop_commands_max: u64,
+    /// Time of the timer's turns, in microseconds.
+    pub cron_us: u64,
 }
 
 impl Default for Stats {
@@ -111,6 +117,9 @@ impl Default for Stats {
             loop_cycles: 0,
             loop_us: 0,
             loop_command_us: 0,
+            loop_us_max: 0,
+            loop_commands_max: 0,
+            cron_us: 0,
         }
     }
 }

@@ -166,3 +166,11 @@ pub(super) fn latencies(x: &mut Exec<'_>, rows: &mut Rows) {
         );
     }
 }
+
+pub(super) fn debug(x: &mut Exec<'_>, rows: &mut Rows) {
+    let stats = &x.core.stats;
+    rows.row("eventloop_duration_aof_sum", 0);
+    rows.row("eventloop_duration_cron_sum", stats.cron_us);
+    rows.row("eventloop_duration_max", stats.loop_us_max);
+    rows.row("eventloop_cmd_per_cycle_max", stats.loop_commands_max);
+}
