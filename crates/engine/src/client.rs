@@ -57,6 +57,8 @@ impl ClientFlags {
     pub const PROTECTED: u32 = 1 << 19;
     /// CLIENT CAPA REDIRECT: follows redirections without cluster mode.
     pub const CAN_REDIRECT: u32 = 1 << 20;
+    /// CLIENT TRACKING ON: see [`Client::tracking`].
+    pub const TRACKING: u32 = 1 << 21;
 
     /// True when any of `bits` is set.
     #[inline]
@@ -167,6 +169,8 @@ pub struct Client {
     pub watching: Vec<(DbKey, bool)>,
     /// SUBSCRIBE and friends.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// CLIENT TRACKING.
+    pub tracking: Option<Box<crate::tracking::Tracking>>,
     /// What it waits for.
     pub blocked: Option<Box<Blocked>>,
     /// Unix milliseconds when it connected.
@@ -215,6 +219,7 @@ impl Client {
             transaction: None,
             watching: Vec::new(),
             subscriptions: None,
+            tracking: None,
             blocked: None,
             created_ms: now_ms,
             last_interaction_ms: now_ms,

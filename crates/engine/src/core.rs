@@ -139,6 +139,10 @@ pub struct Core {
     pub stats: Stats,
     /// Subscriptions.
     pub pubsub: PubSub,
+    /// Memory of the clients that `maxmemory-clients` speaks of, in bytes; counted while it is set.
+    pub(crate) client_bytes: usize,
+    /// Client-side caching.
+    pub tracking: crate::tracking::Table,
     pub(crate) blocking: Blocking,
     /// Slow commands.
     pub slowlog: SlowLog,

@@ -291,6 +291,9 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         delete_expired(x.keys);
     }
+    if x.client.flags.has(ClientFlags::TRACKING) {
+        crate::tracking::remember(x, meta, args);
+    }
     let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
     if x.keys.effects.recording
         && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
@@ -326,7 +329,7 @@ fn account(
     counters.nanos += nanos;
     counters.failed += u64::from(failed);
     stats.processed += 1;
-    if x.core.config.latency_tracking {
+    if core.config.latency_tracking {
         stats.latency[meta.id as usize]
             .get_or_insert_default()
             .record(nanos);
@@ -437,6 +440,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
         }
     }
     x.core.pubsub.deferred = kept;
+    crate::tracking::tell(x.core, Vec::new(), Some((&mut *x.client, &mut *x.out)));
 }
 
 /// As [`settle`], when no client is running: after timers and loads.
@@ -461,6 +465,10 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
             let garbage = std::mem::take(&mut keys.effects.garbage);
             keys.stats.lazy_freed += garbage.len() as u64;
             core.host.free(garbage);
+        }
+        if !keys.effects.stale.is_empty() {
+            let stale = std::mem::take(&mut keys.effects.stale);
+            crate::tracking::tell(core, stale, None);
         }
         let ready = std::mem::take(&mut keys.effects.ready);
         if ready.is_empty() {
@@ -621,6 +629,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
     let mut out = std::mem::take(&mut client.out);
     let outer_db = std::mem::replace(&mut keys.db, db);
+    let outer_author = std::mem::replace(&mut keys.author, client.id);
     let mut x = Exec {
         keys,
         core,
@@ -633,6 +642,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     call(&mut x, handler, &args);
     let waits = x.waits;
     keys.db = outer_db;
+    keys.author = outer_author;
     client.out = out;
     if !waits {
         unregister_blocked(keys, core, client);

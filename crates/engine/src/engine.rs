@@ -92,6 +92,8 @@ impl Engine {
                 clients: Default::default(),
                 stats: Default::default(),
                 pubsub: Default::default(),
+                client_bytes: 0,
+                tracking: Default::default(),
                 blocking: Default::default(),
                 slowlog: Default::default(),
                 acl_log: Default::default(),
@@ -147,6 +149,7 @@ impl Engine {
     }
 
     pub(crate) fn set_time(&mut self) {
+        self.keys.author = 0;
         self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
@@ -211,6 +214,7 @@ impl Engine {
     fn release_state(&mut self, client: &mut Client) {
         dispatch::unregister_blocked(&mut self.keys, &mut self.core, client);
         crate::commands::pubsub::forget(&mut self.core, client);
+        crate::tracking::disable(&mut self.keys, &mut self.core.tracking, client);
         crate::commands::transactions::unwatch_all(&mut self.keys, client);
         let id = client.id;
         self.core.monitors.retain(|monitor| *monitor != id);
@@ -321,6 +325,7 @@ impl Engine {
             then = Then::Close;
         }
         self.keys.ahead.forget();
+        crate::tracking::turn_done(&mut self.core, Some((&mut *client, &mut out)));
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
         self.hand_over(&mut client, scratch.len(), &mut then);
@@ -348,6 +353,7 @@ impl Engine {
         known: Option<&'static Meta>,
     ) -> Flow {
         self.keys.db = client.db;
+        self.keys.author = client.id;
         self.keys.no_touch =
             client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
         let quiet = client
@@ -382,6 +388,9 @@ impl Engine {
         {
             out.truncate(mark);
             client.flags.clear(ClientFlags::REPLY_SKIP);
+        }
+        if client.flags.has(ClientFlags::TRACKING) {
+            crate::tracking::command_done(client, args);
         }
         flow
     }

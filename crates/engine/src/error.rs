@@ -427,6 +427,18 @@ impl Error {
         quoting("ERR No such user '", start_of(name, 128), "'")
     }
 
+    /// CLIENT TRACKING with prefixes that overlap; `which` tells where the other one comes from.
+    #[cold]
+    pub fn prefix_overlap(prefix: &[u8], which: &str, other: &[u8]) -> Self {
+        let mut text = quoting("ERR Prefix '", prefix, "' overlaps with ")
+            .text()
+            .into_owned();
+        text.push_str(which);
+        let end = "'. Prefixes for a single client must not overlap.";
+        text.push_str(&quoting(" prefix '", other, end).text());
+        Error::built(text)
+    }
+
     /// CLIENT SETINFO of an attribute nobody knows.
     #[cold]
     pub fn client_info_option(name: &[u8]) -> Self {

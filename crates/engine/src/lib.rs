@@ -38,6 +38,7 @@ pub mod snapshot;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+pub mod tracking;
 
 pub use client::{Client, ClientFlags, ClientId};
 pub use engine::{Engine, Ran, Then, Traffic};

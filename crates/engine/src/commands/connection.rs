@@ -234,6 +234,7 @@ fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.core.monitors.retain(|monitor| *monitor != id);
     super::transactions::discard(x);
     super::pubsub::forget(x.core, x.client);
+    crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
     x.client.flags.clear(
         ClientFlags::MONITOR
             | ClientFlags::READONLY

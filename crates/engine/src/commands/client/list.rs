@@ -196,7 +196,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={subs} psub={psubs} ssub={ssubs} \
          multi={queued} watch={} qbuf={} qbuf-free=0 argv-mem={arg_bytes} multi-mem={multi_bytes} rbs={} rbp={} \
-         obl={} oll=0 omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         obl={} oll=0 omem={} tot-mem={} events={} cmd={} user={} redir={} resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.peer.addr,
@@ -221,6 +221,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         } else {
             shown(b"default")
         },
+        super::tracking::redirection(client.tracking.as_deref()),
         if protocol == Protocol::V3 { 3 } else { 2 },
         String::from_utf8_lossy(&client.lib_name),
         String::from_utf8_lossy(&client.lib_ver),
@@ -244,25 +245,29 @@ pub(crate) fn memory_of(client: &Client) -> usize {
 
 /// One letter per fact, in the reference's order; `N` for none.
 fn flags(client: &Client) -> String {
-    const LETTERS: [(u32, char); 13] = [
-        (ClientFlags::MONITOR, 'O'),
-        (ClientFlags::REPLICA, 'S'),
-        (ClientFlags::PRIMARY, 'M'),
-        (ClientFlags::PUBSUB, 'P'),
-        (ClientFlags::MULTI, 'x'),
-        (ClientFlags::BLOCKED | ClientFlags::PAUSED, 'b'),
-        (ClientFlags::WATCH_BROKEN, 'd'),
-        (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
-        (ClientFlags::CLOSE_NOW, 'A'),
-        (ClientFlags::UNIX, 'U'),
-        (ClientFlags::READONLY, 'r'),
-        (ClientFlags::NO_EVICT, 'e'),
-        (ClientFlags::NO_TOUCH, 'T'),
+    let flag = |bits| client.flags.has(bits);
+    let tracking = client.tracking.as_deref();
+    let letters = [
+        (flag(ClientFlags::MONITOR), 'O'),
+        (flag(ClientFlags::REPLICA), 'S'),
+        (flag(ClientFlags::PRIMARY), 'M'),
+        (flag(ClientFlags::PUBSUB), 'P'),
+        (flag(ClientFlags::MULTI), 'x'),
+        (flag(ClientFlags::BLOCKED | ClientFlags::PAUSED), 'b'),
+        (tracking.is_some(), 't'),
+        (tracking.is_some_and(|t| t.broken_redirect), 'R'),
+        (tracking.is_some_and(|t| t.broadcast), 'B'),
+        (flag(ClientFlags::WATCH_BROKEN), 'd'),
+        (flag(ClientFlags::CLOSE_AFTER_REPLY), 'c'),
+        (flag(ClientFlags::CLOSE_NOW), 'A'),
+        (flag(ClientFlags::UNIX), 'U'),
+        (flag(ClientFlags::READONLY), 'r'),
+        (flag(ClientFlags::NO_EVICT), 'e'),
+        (flag(ClientFlags::NO_TOUCH), 'T'),
     ];
-    let text: String = LETTERS
+    let text: String = letters
         .iter()
-        .filter(|(bits, _)| client.flags.has(*bits))
-        .map(|(_, letter)| *letter)
+        .filter_map(|(holds, letter)| holds.then_some(*letter))
         .collect();
     if text.is_empty() { "N".into() } else { text }
 }

@@ -66,12 +66,12 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
         "active_defrag_key_misses",
         "total_active_defrag_time",
         "current_active_defrag_time",
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
     ] {
         rows.row(name, 0);
     }
+    rows.row("tracking_total_keys", core.tracking.keys());
+    rows.row("tracking_total_items", core.tracking.items());
+    rows.row("tracking_total_prefixes", core.tracking.prefixes());
     rows.row("unexpected_error_replies", stats.unexpected_error_replies);
     rows.row("total_error_replies", stats.error_replies);
     rows.row("dump_payload_sanitizations", 0);

@@ -81,7 +81,7 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
         "blocked_clients",
         core.blocking.count + core.paused_clients.len(),
     );
-    rows.row("tracking_clients", 0);
+    rows.row("tracking_clients", core.tracking.clients());
     rows.row("pubsub_clients", pubsub);
     rows.row("watching_clients", watching);
     rows.row("clients_in_timeout_table", core.blocking.deadlines.len());
