@@ -163,6 +163,8 @@ pub struct Client {
     pub over_soft_since_ms: Option<i64>,
     /// Bytes in the query buffer as of the last batch.
     pub query_bytes: usize,
+    /// Bytes that [`crate::core::Core::client_bytes`] holds for it.
+    pub(crate) weight: usize,
     /// MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// WATCH: the keys, and whether each had already expired.
@@ -216,6 +218,7 @@ impl Client {
             in_flight: 0,
             over_soft_since_ms: None,
             query_bytes: 0,
+            weight: 0,
             transaction: None,
             watching: Vec::new(),
             subscriptions: None,
@@ -238,6 +241,12 @@ impl Client {
         self.subscriptions
             .as_ref()
             .map_or(0, |subs| subs.channels.len() + subs.patterns.len())
+    }
+
+    /// Its share of what `maxmemory-clients` limits, in bytes: 0 while that is off, and for those it does not concern.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Bytes of output held for the client.

@@ -52,6 +52,8 @@ impl Engine {
         if !self.core.debug.pause_cron {
             self.close_idle();
             self.check_all_outputs();
+            self.core.weigh_all();
+            self.core.evict_clients();
             self.expire_slice();
             self.rehash_slice();
             crate::saving::tick(&mut self.keys, &mut self.core);

@@ -199,6 +199,7 @@ impl Engine {
             .repl
             .with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
         self.release_state(&mut client);
+        self.core.forget_weight(&mut client);
         if closed == replication::primary::Closed::Protected {
             client
                 .flags
@@ -329,9 +330,16 @@ impl Engine {
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
         self.hand_over(&mut client, scratch.len(), &mut then);
-        self.core.loop_turn(base_ns);
-        self.core.clients.put_back(slot, client);
+        self.core.loop_turn(base_ns, processed);
+        self.put_back(slot, client);
         Ran { done, then }
+    }
+
+    /// Puts a client back whose buffers may have changed.
+    fn put_back(&mut self, slot: u32, mut client: Box<Client>) {
+        self.core.weigh(&mut client);
+        self.core.clients.put_back(slot, client);
+        self.core.evict_clients();
     }
 
     /// Counts output as written and checks the client's limits.
@@ -465,7 +473,7 @@ impl Engine {
             }
             self.hand_over(&mut client, scratch.len(), &mut then);
         }
-        self.core.clients.put_back(slot, client);
+        self.put_back(slot, client);
         then
     }
 
@@ -473,7 +481,7 @@ impl Engine {
     pub fn unsent(&mut self, slot: u32, unsent: usize) {
         if let Some(mut client) = self.core.clients.take(slot) {
             client.in_flight = unsent;
-            self.core.clients.put_back(slot, client);
+            self.put_back(slot, client);
         }
     }
 
@@ -504,7 +512,7 @@ impl Engine {
             self.core.log(Level::Warning, &line);
             then = Then::Close;
         }
-        self.core.clients.put_back(slot, client);
+        self.put_back(slot, client);
         then
     }
 

@@ -8,6 +8,7 @@ pub mod acl_log;
 mod ahead;
 pub mod blocking;
 pub mod client;
+mod client_eviction;
 pub mod command;
 pub mod commands;
 pub mod config;

@@ -54,6 +54,8 @@ pub struct Stats {
     pub query_buffer_disconnections: u64,
     /// Clients closed because their output buffer grew too large.
     pub output_buffer_disconnections: u64,
+    /// Clients closed for `maxmemory-clients`.
+    pub evicted_clients: u64,
     /// Children started.
     pub forks: u64,
     /// Microseconds the last fork took.
@@ -105,6 +107,7 @@ impl Default for Stats {
             writes: 0,
             query_buffer_disconnections: 0,
             output_buffer_disconnections: 0,
+            evicted_clients: 0,
             forks: 0,
             last_fork_us: 0,
             expire_cap_reached: 0,

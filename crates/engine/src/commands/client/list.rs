@@ -241,6 +241,25 @@ pub(crate) fn memory_of(client: &Client) -> usize {
         + client.transaction.as_ref().map_or(0, |t| t.bytes)
         + client.name.len()
         + client.peer.addr.len()
+        + names_of(client)
+}
+
+/// Memory of what a client watches, listens to and tracks, in bytes: the names, and a table's entry for each.
+fn names_of(client: &Client) -> usize {
+    const ENTRY_BYTES: usize = 2 * std::mem::size_of::<Box<[u8]>>();
+    let bytes = |name: &[u8]| name.len() + ENTRY_BYTES;
+    let watched = client.watching.iter().map(|((_, key), _)| bytes(key));
+    let subscriptions = client.subscriptions.iter().flat_map(|subs| {
+        let names = subs.channels.iter().chain(&subs.patterns);
+        names.chain(&subs.shard_channels).map(|name| bytes(name))
+    });
+    let tracking = client
+        .tracking
+        .iter()
+        .flat_map(|tracking| &tracking.prefixes);
+    watched.sum::<usize>()
+        + subscriptions.sum::<usize>()
+        + tracking.map(|name| bytes(name)).sum::<usize>()
 }
 
 /// One letter per fact, in the reference's order; `N` for none.

@@ -41,8 +41,8 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
         stats.expire_cycle_ns / 1_000_000,
     );
     rows.row("evicted_keys", keys.evicted);
+    rows.row("evicted_clients", stats.evicted_clients);
     for name in [
-        "evicted_clients",
         "evicted_scripts",
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",
