@@ -154,6 +154,8 @@ pub struct Core {
     pub monitors: Vec<ClientId>,
     /// Both roles of replication.
     pub repl: Repl,
+    /// Unix seconds of the last log line about requests of HTTP.
+    pub(crate) http_logged_at: i64,
     /// CLIENT PAUSE.
     pub pause: Option<Pause>,
     /// Clients held back by it.

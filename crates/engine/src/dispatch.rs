@@ -28,6 +28,7 @@ const READY_ROUNDS_MAX: usize = 10_000;
 pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
     let (meta, handler) = match find(x.core, args, known) {
         Ok(found) => found,
+        Err(_) if is_http(args) => return abort_http(x),
         Err(error) => return reject(x, None, &error),
     };
     if !meta.accepts(args.len()) {
@@ -90,6 +91,33 @@ fn find(
         None if core.registry.knows(command) => Err(Error::arity(command.name)),
         None => Err(unknown()),
     }
+}
+
+/// Seconds between two log lines about requests of HTTP.
+const HTTP_LOGGED_EVERY: i64 = 60;
+
+/// True for the words with which a browser that was sent here speaks.
+#[cold]
+fn is_http(args: Args<'_>) -> bool {
+    let name = args.first().copied().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// Somebody has a browser send commands: the connection ends at once, whatever it has asked before.
+#[cold]
+fn abort_http(x: &mut Exec<'_>) -> Flow {
+    let now = unix_seconds(x.core);
+    if now - x.core.http_logged_at > HTTP_LOGGED_EVERY {
+        x.core.http_logged_at = now;
+        let line = format!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from {} aborted.",
+            x.client.peer.addr
+        );
+        x.core.log(crate::host::Level::Warning, &line);
+    }
+    x.out.truncate(0);
+    x.client.flags.set(ClientFlags::CLOSE_NOW);
+    Flow::Done
 }
 
 #[cold]

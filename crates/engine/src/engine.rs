@@ -100,6 +100,7 @@ impl Engine {
                 latency: Default::default(),
                 monitors: Vec::new(),
                 repl,
+                http_logged_at: 0,
                 pause: None,
                 paused_clients: Vec::new(),
                 loading: Loading::No,
