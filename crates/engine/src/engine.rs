@@ -32,6 +32,8 @@ pub enum Then {
     Wait,
     /// Write what there is, then close.
     Close,
+    /// Close at once: what is not written is dropped, since the peer may never read it.
+    Drop,
 }
 
 /// What a connection reports with each call.
@@ -320,17 +322,16 @@ impl Engine {
         } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
             then = Then::Wait;
         }
-        if client
-            .flags
-            .has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
-        {
+        if client.flags.has(ClientFlags::CLOSE_NOW) {
+            then = Then::Drop;
+        } else if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
             then = Then::Close;
         }
         self.keys.ahead.forget();
         crate::tracking::turn_done(&mut self.core, Some((&mut *client, &mut out)));
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
-        self.hand_over(&mut client, scratch.len(), &mut then);
+        self.hand_over(&mut client, scratch, &mut then);
         self.core.loop_turn(base_ns, processed);
         self.put_back(slot, client);
         Ran { done, then }
@@ -344,13 +345,19 @@ impl Engine {
     }
 
     /// Counts output as written and checks the client's limits.
-    fn hand_over(&mut self, client: &mut Client, bytes: usize, then: &mut Then) {
-        if bytes > 0 {
-            self.core.stats.writes += 1;
-            self.core.stats.net_out += bytes as u64;
-            client.net_out += bytes as u64;
-            self.check_output(client, bytes, then);
+    fn hand_over(&mut self, client: &mut Client, output: &mut Vec<u8>, then: &mut Then) {
+        let bytes = output.len();
+        if bytes == 0 {
+            return;
         }
+        if self.check_output(client, bytes, then) {
+            // Nothing of it goes out: half a reply would be no use.
+            output.clear();
+            return;
+        }
+        self.core.stats.writes += 1;
+        self.core.stats.net_out += bytes as u64;
+        client.net_out += bytes as u64;
     }
 
     #[inline]
@@ -463,7 +470,7 @@ impl Engine {
         let mut then = Then::Continue;
         client.in_flight = io.unsent;
         if client.flags.has(ClientFlags::CLOSE_NOW) {
-            then = Then::Close;
+            then = Then::Drop;
         } else {
             scratch.clear();
             std::mem::swap(scratch, client.out.buffer_mut());
@@ -472,7 +479,7 @@ impl Engine {
             } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
                 then = Then::Wait;
             }
-            self.hand_over(&mut client, scratch.len(), &mut then);
+            self.hand_over(&mut client, scratch, &mut then);
         }
         self.put_back(slot, client);
         then
@@ -681,11 +688,11 @@ impl Engine {
         crate::shutdown::begin(&mut self.keys, &mut self.core, options);
     }
 
-    /// Closes a client whose output has grown past its limits.
-    fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) {
+    /// Closes a client whose output has grown past its limits; true when it did.
+    fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) -> bool {
         let bytes = client.output_bytes() + fresh;
         if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
-            return;
+            return false;
         }
         let limits = &self.core.config.client_output_buffer_limit;
         let limit = if client.flags.has(ClientFlags::PUBSUB) {
@@ -710,8 +717,9 @@ impl Engine {
             );
             self.core.log(Level::Warning, &line);
             client.flags.set(ClientFlags::CLOSE_NOW);
-            *then = Then::Close;
+            *then = Then::Drop;
         }
+        over
     }
 
     /// As the periodic check: closes clients whose output has been too large for too long.
@@ -727,7 +735,7 @@ impl Engine {
             if let Some(mut client) = self.core.clients.take(slot) {
                 let mut then = Then::Continue;
                 self.check_output(&mut client, 0, &mut then);
-                if then == Then::Close {
+                if then == Then::Drop {
                     client.attention.raise();
                 }
                 self.core.clients.put_back(slot, client);
