@@ -126,6 +126,8 @@ fn bounds_fit_the_fields() {
             Unit::Plain => max.min(i64::MAX.into()),
             _ => max,
         };
+        // TLS is not there, so its port is refused.
+        let max = if row.param == Param::TlsPort { 0 } else { max };
         for value in [min, max] {
             let text = match row.param {
                 Param::Unixsocketperm => format!("{value:o}"),
