@@ -43,6 +43,9 @@ impl Listeners {
             })?;
             listeners.unix = Some(bound);
         }
+        if listeners.tcp.is_empty() && listeners.unix.is_none() {
+            return Err("Configured to not listen anywhere, exiting.".to_owned());
+        }
         Ok(listeners)
     }
 
@@ -65,25 +68,22 @@ impl Listeners {
             match bind_one(text, port, config.tcp_backlog) {
                 Ok(mut bound) => tcp.append(&mut bound),
                 Err(error) => {
-                    let absent = matches!(
-                        error.raw_os_error(),
-                        Some(
-                            libc::EADDRNOTAVAIL
-                                | libc::EAFNOSUPPORT
-                                | libc::EPROTONOSUPPORT
-                                | libc::ENOPROTOOPT
-                        )
-                    );
-                    if optional && absent {
-                        continue;
-                    }
                     logging::log(
                         Level::Warning,
                         &format!(
-                            "Warning: Could not create server TCP listening socket {text}:{port}: bind: {}",
-                            crate::errno_text(&error)
+                            "Warning: Could not create server TCP listening socket {text}:{port}: {}",
+                            bind_problem(&error)
                         ),
                     );
+                    let number = error.raw_os_error();
+                    let absent = number == Some(libc::EADDRNOTAVAIL);
+                    let unsupported = matches!(
+                        number,
+                        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT)
+                    );
+                    if (optional && absent) || unsupported {
+                        continue;
+                    }
                     return Err("Unable to listen on this port".to_owned());
                 }
             }
@@ -130,6 +130,15 @@ impl Listeners {
             }
         }
         tasks
+    }
+}
+
+/// What went wrong: when the address could be found, it was binding to it.
+fn bind_problem(error: &io::Error) -> String {
+    let text = crate::errno_text(error);
+    match text.strip_prefix("failed to lookup address information: ") {
+        Some(reason) => reason.to_owned(),
+        None => format!("bind: {text}"),
     }
 }
 

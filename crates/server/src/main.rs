@@ -5,15 +5,18 @@
 mod child;
 mod clock;
 mod connection;
+mod crash;
 mod limits;
 mod link_io;
 mod listener;
 mod loading;
 mod logging;
 mod memory;
+mod oom;
 mod process;
 mod shared;
 mod startup;
+mod supervise;
 mod transfer;
 
 use engine::Engine;
@@ -77,6 +80,7 @@ async fn run(start: startup::Start) -> u8 {
         seed
     });
     let config = start.config;
+    let supervised = supervise::resolve(config.supervised);
     let shared = Arc::new_cyclic(|weak| {
         let process = Process::new(
             &config,
@@ -98,6 +102,7 @@ async fn run(start: startup::Start) -> u8 {
     let signals = Signals::new();
     loading::at_start(&shared);
     let mut accepting = listeners.serve(&shared);
+    supervise::ready(supervised);
     tokio::spawn(tick(Arc::clone(&shared)));
     if let Some(signals) = signals {
         tokio::spawn(obey(signals, Arc::clone(&shared)));
@@ -180,10 +185,7 @@ async fn obey(signals: Signals, shared: Arc<Shared>) {
             std::process::exit(1);
         }
         asked = true;
-        logging::log(
-            Level::Warning,
-            &format!("Received {name} scheduling shutdown..."),
-        );
+        logging::signal(&format!("Received {name} scheduling shutdown..."));
         let mut engine = shared.engine.lock();
         let wanted = if is_int {
             engine.core.config.shutdown_on_sigint
