@@ -656,6 +656,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     };
     let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
     let mut out = std::mem::take(&mut client.out);
+    let mark = out.len();
     let outer_db = std::mem::replace(&mut keys.db, db);
     let outer_author = std::mem::replace(&mut keys.author, client.id);
     let mut x = Exec {
@@ -671,12 +672,33 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let waits = x.waits;
     keys.db = outer_db;
     keys.author = outer_author;
+    if !waits {
+        keep_quiet(client, &mut out, mark);
+    }
     client.out = out;
     if !waits {
         unregister_blocked(keys, core, client);
         feed_stream(keys, core);
         client.write_offset = core.repl.offset();
     }
+}
+
+/// Takes back what was written behind `mark` for a client that wants no replies (CLIENT REPLY OFF and SKIP). What
+/// (un)subscribing says is no reply to it, but a push.
+pub(crate) fn keep_quiet(client: &mut Client, out: &mut Reply, mark: usize) {
+    if !client
+        .flags
+        .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP)
+    {
+        return;
+    }
+    let pushes = client
+        .last_command
+        .is_some_and(|meta| meta.name.ends_with("subscribe"));
+    if !pushes {
+        out.truncate(mark);
+    }
+    client.flags.clear(ClientFlags::REPLY_SKIP);
 }
 
 /// Unblocks a client with a reply of the caller's choice.
@@ -695,7 +717,9 @@ pub(crate) fn unblock_with(
     if client.blocked.is_some() {
         let mut out = std::mem::take(&mut client.out);
         let errors = core.stats.error_replies;
+        let mark = out.len();
         reply(core, &client, &mut out);
+        keep_quiet(&mut client, &mut out, mark);
         let failed = core.stats.error_replies > errors;
         client.out = out;
         if let Some(blocked) = client.blocked.as_deref() {

@@ -397,13 +397,8 @@ impl Engine {
             self.drop_talking_replica(client, args);
             out.truncate(mark);
         }
-        if quiet
-            && client
-                .flags
-                .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP)
-        {
-            out.truncate(mark);
-            client.flags.clear(ClientFlags::REPLY_SKIP);
+        if quiet && flow != Flow::Waits {
+            dispatch::keep_quiet(client, out, mark);
         }
         if client.flags.has(ClientFlags::TRACKING) {
             crate::tracking::command_done(client, args);

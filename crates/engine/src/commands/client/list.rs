@@ -138,9 +138,10 @@ struct Seen {
 impl Seen {
     /// Somebody else's line.
     fn other(client: &Client, now_ms: i64) -> Self {
+        let waiting = client.blocked.iter().flat_map(|blocked| &blocked.args);
         Seen {
             now_ms,
-            arg_bytes: 0,
+            arg_bytes: waiting.map(|arg| arg.len()).sum(),
             protocol: client.out.protocol,
         }
     }
