@@ -57,6 +57,7 @@ pub(crate) fn start(
         0 => {
             drop(reader);
             oom.enter_child();
+            crate::title::show_child("valkey-rdb-bgsave");
             let code = run_child(job, files, write, &writer.into());
             // SAFETY: ends the process without running destructors or handlers of the parent's.
             unsafe { libc::_exit(code) }

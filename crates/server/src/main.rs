@@ -17,6 +17,7 @@ mod process;
 mod shared;
 mod startup;
 mod supervise;
+mod title;
 mod transfer;
 
 use engine::Engine;

@@ -283,9 +283,11 @@ impl Host for Process {
                 })?;
                 self.facts.listeners = listeners.describe(config);
                 self.facts.port = u16::try_from(config.port).unwrap_or(0);
+                crate::title::show(config);
                 *self.control.listeners.lock() = Some(listeners);
                 self.control.changed.notify_one();
             }
+            Param::ProcTitleTemplate => crate::title::show(config),
             Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
             Param::LocaleCollate => check_locale(&config.locale_collate.lossy())?,
             Param::Maxclients => crate::limits::raise_open_files(config.maxclients).map_err(|possible| {
@@ -363,8 +365,9 @@ impl Host for Process {
     fn restart(&mut self, delay_ms: u64) {
         use std::os::unix::process::CommandExt;
         std::thread::sleep(std::time::Duration::from_millis(delay_ms));
-        let mut arguments = std::env::args_os();
-        let Some(_) = arguments.next() else { return };
+        let Some((_, arguments)) = crate::title::arguments().split_first() else {
+            return;
+        };
         close_all_descriptors();
         let error = std::process::Command::new(&self.facts.executable)
             .args(arguments)

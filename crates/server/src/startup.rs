@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// A process ready to serve.
 pub(crate) struct Start {
@@ -20,6 +20,14 @@ pub(crate) struct Start {
 
 /// Files to remove at the end, with what the log calls them.
 static LEFTOVERS: Mutex<Vec<(&str, String)>> = Mutex::new(Vec::new());
+
+/// The configuration file, if there is one.
+static CONFIG_FILE: OnceLock<String> = OnceLock::new();
+
+/// The configuration file as the process title shows it.
+pub(crate) fn config_file() -> String {
+    CONFIG_FILE.get().map_or("-", String::as_str).to_owned()
+}
 
 /// Removes the process's own files: pid file and unix socket.
 pub(crate) fn clean_up() {
@@ -38,7 +46,9 @@ pub(crate) fn clean_up() {
 /// The exit code when there is nothing to serve: an error has been printed, or what was asked for.
 pub(crate) fn read() -> Result<Start, ExitCode> {
     logging::set_pid();
-    let arguments: Vec<Vec<u8>> = std::env::args_os()
+    crate::title::set_up();
+    let arguments: Vec<Vec<u8>> = crate::title::arguments()
+        .iter()
         .skip(1)
         .map(|arg| arg.as_bytes().to_vec())
         .collect();
@@ -84,6 +94,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
             ExitCode::FAILURE
         })?;
         path = absolute(&name);
+        let _ = CONFIG_FILE.set(path.clone());
     }
     let mut stdin = Vec::new();
     if command_line.stdin {
@@ -135,6 +146,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     logging::log(Level::Notice, "monotonic clock: POSIX clock_gettime");
     write_pid_file(&config);
     banner(&config);
+    crate::title::show(&config);
     let facts = facts(&config, path);
     if !config.unixsocket.as_bytes().is_empty()
         && let Ok(mut leftovers) = LEFTOVERS.lock()
