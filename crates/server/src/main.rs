@@ -73,6 +73,7 @@ async fn run(start: startup::Start) -> u8 {
     let mut facts = start.facts;
     facts.listeners = listeners.describe(&start.config);
     let control = Arc::new(Control::new());
+    *control.listening.lock() = listeners.handles();
     let transfers = Arc::new(Transfers::default());
     keyspace::set_hash_seed({
         let random = process::random_bytes();

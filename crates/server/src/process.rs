@@ -28,6 +28,8 @@ pub(crate) struct Control {
     exit_code: AtomicI32,
     /// New listening sockets to serve, made while their parameters were being set.
     pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
+    /// Handles to the sockets that are being served.
+    pub(crate) listening: Mutex<Vec<std::net::TcpListener>>,
 }
 
 impl Control {
@@ -36,6 +38,7 @@ impl Control {
             changed: Notify::new(),
             exit_code: AtomicI32::new(RUNNING),
             listeners: Mutex::new(None),
+            listening: Mutex::new(Vec::new()),
         }
     }
 
@@ -275,12 +278,13 @@ impl Host for Process {
             Param::JemallocBgThread => crate::memory::purge_in_background(config.jemalloc_bg_thread),
             Param::Dbfilename => self.dump = dump_file(config),
             Param::Port | Param::Bind => {
-                let listeners = crate::listener::Listeners::bind_tcp(config).map_err(|text| {
-                    match parameter {
+                let mut listening = self.control.listening.lock();
+                let listeners = crate::listener::Listeners::rebind_tcp(config, &listening)
+                    .map_err(|text| match parameter {
                         Param::Bind => "Failed to bind to specified addresses.".to_owned(),
                         _ => text,
-                    }
-                })?;
+                    })?;
+                *listening = listeners.handles();
                 self.facts.listeners = listeners.describe(config);
                 self.facts.port = u16::try_from(config.port).unwrap_or(0);
                 crate::title::show(config);
