@@ -83,3 +83,68 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
         $c close
     }
 }
+
+start_server {tags {"auth acl external:skip"} overrides {requirepass foobar}} {
+    r auth foobar
+
+    test {ACL LOG keeps refused logins, those of one kind together} {
+        set c [valkey [srv 0 host] [srv 0 port]]
+        foreach password {a b} {assert_error {WRONGPASS*} {$c auth $password}}
+        assert_error {WRONGPASS*} {$c auth somebody a}
+        assert_error {WRONGPASS*} {$c hello 2 auth default a}
+        set log [r acl log]
+        assert_equal 3 [llength $log]
+        lassign $log hello other grouped
+        foreach {entry count object user} [list $hello 1 hello default $other 1 auth somebody $grouped 2 auth default] {
+            assert_equal $count [dict get $entry count]
+            assert_equal auth [dict get $entry reason]
+            assert_equal toplevel [dict get $entry context]
+            assert_equal $object [dict get $entry object]
+            assert_equal $user [dict get $entry username]
+            assert_match {id=* cmd=* user=default *} [dict get $entry client-info]
+            assert_range [dict get $entry age-seconds] 0 60
+        }
+        assert_morethan [dict get $hello entry-id] [dict get $other entry-id]
+        assert_equal [list $hello] [lmap entry [r acl log 1] {dict replace $entry age-seconds [dict get $hello age-seconds]}]
+        $c close
+    }
+
+    test {ACL LOG can be limited and emptied} {
+        r config set acllog-max-len 1
+        assert_error {WRONGPASS*} {r auth third x}
+        assert_equal 1 [llength [r acl log]]
+        assert_equal third [dict get [lindex [r acl log] 0] username]
+        r config set acllog-max-len 128
+        assert_equal OK [r acl log reset]
+        assert_equal {} [r acl log]
+        assert_error {ERR value is not an integer*} {r acl log x}
+    }
+
+    test {ACL GETUSER, LIST and DRYRUN of the default user} {
+        set user [r acl getuser default]
+        assert_equal {on sanitize-payload} [dict get $user flags]
+        assert_equal {c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2} [dict get $user passwords]
+        assert_equal {+@all ~* &* {}} [list {*}[lmap field {commands keys channels selectors} {dict get $user $field}]]
+        assert_equal {} [r acl getuser nobody]
+        assert_equal OK [r acl dryrun default config get x]
+        assert_error {ERR Command 'nothing' not found} {r acl dryrun default nothing}
+        assert_error {ERR User 'nobody' not found} {r acl dryrun nobody get x}
+        assert_error {ERR wrong number of arguments for 'get' command} {r acl dryrun default get}
+        r config set requirepass ""
+        assert_equal {on nopass sanitize-payload} [dict get [r acl getuser default] flags]
+        assert_equal {} [dict get [r acl getuser default] passwords]
+    }
+
+    test {ACL CAT knows subcommands, GENPASS makes passwords} {
+        assert {"config|set" in [r acl cat dangerous]}
+        assert {"object|freq" in [r acl cat read]}
+        assert {"config" ni [r acl cat dangerous]}
+        assert_equal 64 [string length [r acl genpass]]
+        assert_equal 2 [string length [r acl genpass 5]]
+        assert_equal 1024 [string length [r acl genpass 4096]]
+        assert_not_equal [r acl genpass] [r acl genpass]
+        assert_error {ERR ACL GENPASS argument must be*} {r acl genpass 4097}
+        assert_error {ERR This instance is not configured to use an ACL file*} {r acl save}
+        assert_error {ERR This instance is not configured to use an ACL file*} {r acl load}
+    }
+}

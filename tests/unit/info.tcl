@@ -147,3 +147,60 @@ start_server {tags {"info external:skip"}} {
         assert_equal [string repeat 0 40] [s master_replid2]
     }
 }
+
+start_server {tags {"info external:skip"} overrides {slowlog-log-slower-than 0}} {
+    # Calls and failures of a command.
+    proc counted {command} {
+        regexp {calls=(\d+),.*failed_calls=(\d+)} [cmdrstat $command r] _ calls failed
+        return [list $calls $failed]
+    }
+
+    test {a command that waits counts once, when it is answered} {
+        set c [valkey_deferring_client]
+        $c client id
+        set id [$c read]
+        $c blpop key 0.01
+        $c read
+        assert_equal {1 0} [counted blpop]
+        $c blpop key 0
+        wait_for_blocked_client
+        assert_equal {1 0} [counted blpop]
+        r rpush key x
+        $c read
+        assert_equal {2 0} [counted blpop]
+        foreach {how failed} {timeout 0 error 1} {
+            $c blpop key 0
+            wait_for_blocked_client
+            r client unblock $id $how
+            catch {$c read}
+        }
+        assert_equal {4 1} [counted blpop]
+        assert_equal count=1 [getInfoProperty [r info errorstats] errorstat_UNBLOCKED]
+        $c close
+    }
+
+    test {it is slow by what it has run, not by how long it waited} {
+        r slowlog reset
+        r config set latency-tracking yes
+        set c [valkey_deferring_client]
+        $c blpop key 0.05
+        $c read
+        set entry [lsearch -inline -index 3 [r slowlog get -1] {blpop key 0.05}]
+        assert_range [lindex $entry 2] 0 40000
+        $c close
+    }
+}
+
+start_server {tags {"info external:skip"}} {
+    test {the section Debug is shown to those who name it} {
+        assert_no_match {*# Debug*} [r info everything]
+        r set a b
+        set text [r info debug]
+        assert_match "# Debug\r\n*" $text
+        foreach field {eventloop_duration_aof_sum eventloop_duration_cron_sum eventloop_duration_max} {
+            assert_range [getInfoProperty $text $field] 0 100000000
+        }
+        assert_morethan_equal [getInfoProperty $text eventloop_cmd_per_cycle_max] 1
+        assert_match "*# Cluster*# Debug*" [r info cluster debug]
+    }
+}

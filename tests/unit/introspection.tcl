@@ -226,3 +226,33 @@ start_server {tags {"introspection external:skip"}} {
         assert_match {*ver. *} [r lolwut]
     }
 }
+
+start_server {tags {"introspection external:skip"}} {
+    test {CLIENT REPLY OFF and SKIP also hold for commands that wait, but not for pushes} {
+        set c [valkey_deferring_client]
+        $c client reply off
+        $c blpop key 0.01
+        $c client reply on
+        assert_equal OK [$c read]
+        $c client reply skip
+        $c blpop key 0
+        wait_for_blocked_client
+        r rpush key x
+        $c ping
+        assert_equal PONG [$c read]
+        $c client reply off
+        $c subscribe channel
+        assert_equal {subscribe channel 1} [$c read]
+        r publish channel hello
+        assert_equal {message channel hello} [$c read]
+        $c close
+    }
+
+    test {a waiting client's row shows its arguments} {
+        set c [valkey_deferring_client]
+        $c blpop key 0
+        wait_for_blocked_client
+        assert_match {*flags=b *argv-mem=9 *cmd=blpop *} [r client list]
+        $c close
+    }
+}

@@ -235,3 +235,70 @@ start_server {tags {"other external:skip"}} {
         }
     }
 }
+
+# What `ps` shows of a process.
+proc process_title {pid} {
+    set file [open /proc/$pid/cmdline rb]
+    set title [string trimright [read $file] ".\0"]
+    close $file
+    return $title
+}
+
+start_server {tags {"other external:skip needs:linux"} overrides {save ""}} {
+    test {the process title names address and port, and follows them} {
+        set port [srv 0 port]
+        assert_match "*valkey-server 127.0.0.1:$port" [process_title [srv 0 pid]]
+        r config set proc-title-template "TEST {title} {listen-addr} {port} {tls-port} \{\{x\}"
+        assert_match "TEST *valkey-server 127.0.0.1:$port $port 0 {x}" [process_title [srv 0 pid]]
+        assert_error {*template format is invalid*} {r config set proc-title-template "{nothing}"}
+        r config set proc-title-template "{title} {listen-addr} {server-mode}"
+        r config set bind "* -::*"
+        assert_match "*valkey-server \\*:$port" [process_title [srv 0 pid]]
+        r config set bind 127.0.0.1
+    }
+
+    test {a snapshot child has a title of its own} {
+        r set key value
+        r config set rdb-key-save-delay 100000000
+        r bgsave
+        set child [get_child_pid 0]
+        wait_for_condition 50 20 {[process_title $child] eq "valkey-rdb-bgsave 127.0.0.1:[srv 0 port]"} else {
+            fail "its title is [process_title $child]"
+        }
+        r config set rdb-key-save-delay 0
+        exec kill -9 $child
+        waitForBgsave r
+    } {} {needs:save}
+}
+
+start_server {tags {"other external:skip needs:linux"} overrides {set-proc-title no}} {
+    test {the command line stays where a title is not wanted} {
+        assert_match "*[srv 0 config_file]*" [process_title [srv 0 pid]]
+    }
+}
+
+start_server {tags {"other network external:skip"} overrides {save ""}} {
+    test {other addresses on the same port, and another port: old clients and the unix socket stay} {
+        set port [srv 0 port]
+        r config set bind "* -::*"
+        set c [valkey 127.0.0.1 $port]
+        assert_equal PONG [$c ping]
+        r config set bind 127.0.0.1
+        assert_equal {bind 127.0.0.1} [r config get bind]
+        assert_error {*Failed to bind to specified addresses*} {r config set bind "192.0.2.1"}
+        assert_equal {bind 127.0.0.1} [r config get bind]
+        set again [valkey 127.0.0.1 $port]
+        assert_equal PONG [$again ping]
+        set fresh [find_available_port]
+        r config set port $fresh
+        set other [valkey 127.0.0.1 $fresh]
+        assert_equal PONG [$other ping]
+        wait_for_condition 50 20 {[catch {close [socket 127.0.0.1 $port]}]} else {
+            fail "the old port is still served"
+        }
+        assert_equal PONG [$c ping]
+        assert_equal PONG [exec {*}[valkeycli_unixsocket [srv 0 unixsocket]] ping]
+        r config set port $port
+        foreach client [list $c $again $other] {$client close}
+    }
+}

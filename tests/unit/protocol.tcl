@@ -178,3 +178,15 @@ start_server {tags {"protocol external:skip"}} {
         r config set requirepass ""
     } {OK}
 }
+
+start_server {tags {"protocol network external:skip"}} {
+    test {requests of HTTP end the connection, whatever came before} {
+        foreach request {"POST / HTTP/1.1\r\n" "Host: somewhere\r\n" "*1\r\n\$4\r\npost\r\n" "PING\r\nPOST /\r\nPING\r\n"} {
+            set c [wire_open [srv 0 host] [srv 0 port]]
+            wire_raw $c $request
+            assert {[wire_closed $c]}
+        }
+        assert_equal 1 [count_log_message 0 "Possible SECURITY ATTACK detected"]
+        assert_equal PONG [r ping]
+    }
+}

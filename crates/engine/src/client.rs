@@ -57,6 +57,8 @@ impl ClientFlags {
     pub const PROTECTED: u32 = 1 << 19;
     /// CLIENT CAPA REDIRECT: follows redirections without cluster mode.
     pub const CAN_REDIRECT: u32 = 1 << 20;
+    /// CLIENT TRACKING ON: see [`Client::tracking`].
+    pub const TRACKING: u32 = 1 << 21;
 
     /// True when any of `bits` is set.
     #[inline]
@@ -161,12 +163,16 @@ pub struct Client {
     pub over_soft_since_ms: Option<i64>,
     /// Bytes in the query buffer as of the last batch.
     pub query_bytes: usize,
+    /// Bytes that [`crate::core::Core::client_bytes`] holds for it.
+    pub(crate) weight: usize,
     /// MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// WATCH: the keys.
     pub watching: Vec<DbKey>,
     /// SUBSCRIBE and friends.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// CLIENT TRACKING.
+    pub tracking: Option<Box<crate::tracking::Tracking>>,
     /// What it waits for.
     pub blocked: Option<Box<Blocked>>,
     /// Unix milliseconds when it connected.
@@ -212,9 +218,11 @@ impl Client {
             in_flight: 0,
             over_soft_since_ms: None,
             query_bytes: 0,
+            weight: 0,
             transaction: None,
             watching: Vec::new(),
             subscriptions: None,
+            tracking: None,
             blocked: None,
             created_ms: now_ms,
             last_interaction_ms: now_ms,
@@ -233,6 +241,12 @@ impl Client {
         self.subscriptions
             .as_ref()
             .map_or(0, |subs| subs.channels.len() + subs.patterns.len())
+    }
+
+    /// Its share of what `maxmemory-clients` limits, in bytes: 0 while that is off, and for those it does not concern.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Bytes of output held for the client.

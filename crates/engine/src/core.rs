@@ -139,15 +139,23 @@ pub struct Core {
     pub stats: Stats,
     /// Subscriptions.
     pub pubsub: PubSub,
+    /// Memory of the clients that `maxmemory-clients` speaks of, in bytes; counted while it is set.
+    pub(crate) client_bytes: usize,
+    /// Client-side caching.
+    pub tracking: crate::tracking::Table,
     pub(crate) blocking: Blocking,
     /// Slow commands.
     pub slowlog: SlowLog,
+    /// Refused logins.
+    pub acl_log: crate::acl_log::AclLog,
     /// Latency spikes by event.
     pub latency: LatencyLog,
     /// MONITOR clients, in order.
     pub monitors: Vec<ClientId>,
     /// Both roles of replication.
     pub repl: Repl,
+    /// Unix seconds of the last log line about requests of HTTP.
+    pub(crate) http_logged_at: i64,
     /// CLIENT PAUSE.
     pub pause: Option<Pause>,
     /// Clients held back by it.
@@ -208,10 +216,15 @@ impl Core {
             && !self.config.save.rules().is_empty()
     }
 
-    /// Counts one turn of a connection that started at `start_ns`.
-    pub(crate) fn loop_turn(&mut self, start_ns: u64) {
-        self.stats.loop_cycles += 1;
-        self.stats.loop_us += self.now_ns.saturating_sub(start_ns) / 1000;
+    /// Counts one turn of a connection that started at `start_ns`, when `processed_before` commands had been run.
+    pub(crate) fn loop_turn(&mut self, start_ns: u64, processed_before: u64) {
+        let us = self.now_ns.saturating_sub(start_ns) / 1000;
+        let stats = &mut self.stats;
+        stats.loop_cycles += 1;
+        stats.loop_us += us;
+        stats.loop_us_max = stats.loop_us_max.max(us);
+        let commands = stats.processed.saturating_sub(processed_before);
+        stats.loop_commands_max = stats.loop_commands_max.max(commands);
     }
 
     /// A number for a new snapshot job.

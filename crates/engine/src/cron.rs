@@ -47,6 +47,7 @@ impl Engine {
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
         self.keys.db = 0;
+        self.keys.author = 0;
         self.keys.expiry = if self.core.repl.is_replica() {
             Expiry::Hide
         } else {
@@ -61,6 +62,8 @@ impl Engine {
         if !self.core.debug.pause_cron {
             self.close_idle();
             self.check_all_outputs();
+            self.core.weigh_all();
+            self.core.evict_clients();
             self.expire_slice();
             self.expire_own();
             self.rehash_slice();
@@ -71,7 +74,10 @@ impl Engine {
         crate::repl::pump(&mut self.keys, &mut self.core);
         crate::link::tick(&mut self.keys, &mut self.core);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::tracking::turn_done(&mut self.core, None);
         crate::repl::pump(&mut self.keys, &mut self.core);
+        let took_ns = (self.core.clock.monotonic_ns)().saturating_sub(self.core.now_ns);
+        self.core.stats.cron_us += took_ns / 1000;
         self.core.config.hz.unsigned_abs().into()
     }
 

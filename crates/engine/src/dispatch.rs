@@ -30,6 +30,7 @@ const READY_ROUNDS_MAX: usize = 10_000;
 pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
     let (meta, handler) = match find(x.core, args, known) {
         Ok(found) => found,
+        Err(_) if is_http(args) => return abort_http(x),
         Err(error) => return reject(x, None, &error),
     };
     if !meta.accepts(args.len()) {
@@ -92,6 +93,33 @@ fn find(
         None if core.registry.knows(command) => Err(Error::arity(command.name)),
         None => Err(unknown()),
     }
+}
+
+/// Seconds between two log lines about requests of HTTP.
+const HTTP_LOGGED_EVERY: i64 = 60;
+
+/// True for the words with which a browser that was sent here speaks.
+#[cold]
+fn is_http(args: Args<'_>) -> bool {
+    let name = args.first().copied().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// Somebody has a browser send commands: the connection ends at once, whatever it has asked before.
+#[cold]
+fn abort_http(x: &mut Exec<'_>) -> Flow {
+    let now = unix_seconds(x.core);
+    if now - x.core.http_logged_at > HTTP_LOGGED_EVERY {
+        x.core.http_logged_at = now;
+        let line = format!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from {} aborted.",
+            x.client.peer.addr
+        );
+        x.core.log(crate::host::Level::Warning, &line);
+    }
+    x.out.truncate(0);
+    x.client.flags.set(ClientFlags::CLOSE_NOW);
+    Flow::Done
 }
 
 #[cold]
@@ -293,6 +321,9 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if x.keys.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
         remember_own_expiry(x, args);
     }
+    if x.client.flags.has(ClientFlags::TRACKING) {
+        crate::tracking::remember(x, meta, args);
+    }
     let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
     if x.keys.effects.recording
         && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
@@ -304,14 +335,13 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     let mut nanos = ended_ns.saturating_sub(started_ns);
     if let Some(blocked) = x.client.blocked.as_deref_mut() {
         blocked.nanos += nanos;
+        nanos = blocked.nanos;
         if x.waits {
-            // It counts when it ends.
+            // It counts when it is answered.
             return;
         }
-        nanos = blocked.nanos;
     }
-    count(x.core, x.client, meta, nanos, failed);
-    look_for_slowness(x, meta, nanos, args);
+    account(x.core, x.client, meta, nanos, failed, args);
 }
 
 /// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
@@ -328,8 +358,15 @@ fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
     }
 }
 
-/// Counts a command that has come to its end.
-fn count(core: &mut Core, client: &mut Client, meta: &Meta, nanos: u64, failed: bool) {
+/// Counts a command that has been answered.
+fn account(
+    core: &mut Core,
+    client: &mut Client,
+    meta: &'static Meta,
+    nanos: u64,
+    failed: bool,
+    args: Args<'_>,
+) {
     let stats = &mut core.stats;
     let counters = &mut stats.commands[meta.id as usize];
     counters.calls += 1;
@@ -342,41 +379,37 @@ fn count(core: &mut Core, client: &mut Client, meta: &Meta, nanos: u64, failed: 
             .record(nanos);
     }
     client.commands += 1;
-}
-
-fn look_for_slowness(x: &mut Exec<'_>, meta: &'static Meta, nanos: u64, args: Args<'_>) {
     let usec = (nanos / 1000) as i64;
-    let threshold = x.core.config.slowlog_log_slower_than;
+    let threshold = core.config.slowlog_log_slower_than;
     if threshold >= 0 && usec >= threshold {
-        slow(x, meta, usec, args);
+        slow(core, client, meta, usec, args);
     }
-    let threshold_ms = x.core.config.latency_monitor_threshold;
+    let threshold_ms = core.config.latency_monitor_threshold;
     if threshold_ms > 0 && usec / 1000 >= threshold_ms {
         let event = if meta.flags.intersects(Flags::FAST) {
             "fast-command"
         } else {
             "command"
         };
-        x.core.latency.add(event, x.keys.now_ms / 1000, usec / 1000);
+        let now = unix_seconds(core);
+        core.latency.add(event, now, usec / 1000);
     }
 }
 
+fn unix_seconds(core: &Core) -> i64 {
+    ((core.clock.unix_us)() / 1_000_000) as i64
+}
+
 #[cold]
-fn slow(x: &mut Exec<'_>, meta: &Meta, usec: i64, args: Args<'_>) {
-    if meta.flags.intersects(Flags::SKIP_SLOWLOG) || x.core.config.slowlog_max_len == 0 {
+fn slow(core: &mut Core, client: &Client, meta: &Meta, usec: i64, args: Args<'_>) {
+    if meta.flags.intersects(Flags::SKIP_SLOWLOG) || core.config.slowlog_max_len == 0 {
         return;
     }
     let redacted = redact(meta, args);
-    let max = usize::try_from(x.core.config.slowlog_max_len).unwrap_or(usize::MAX);
-    let now = x.keys.now_ms / 1000;
-    x.core.slowlog.push(
-        now,
-        usec,
-        &redacted,
-        &x.client.peer.addr,
-        &x.client.name,
-        max,
-    );
+    let max = usize::try_from(core.config.slowlog_max_len).unwrap_or(usize::MAX);
+    let now = unix_seconds(core);
+    core.slowlog
+        .push(now, usec, &redacted, &client.peer.addr, &client.name, max);
 }
 
 /// The arguments as logs may show them: secrets replaced.
@@ -451,6 +484,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
         }
     }
     x.core.pubsub.deferred = kept;
+    crate::tracking::tell(x.core, Vec::new(), Some((&mut *x.client, &mut *x.out)));
 }
 
 /// As [`settle`], when no client is running: after timers and loads.
@@ -475,6 +509,10 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
             let garbage = std::mem::take(&mut keys.effects.garbage);
             keys.stats.lazy_freed += garbage.len() as u64;
             core.host.free(garbage);
+        }
+        if !keys.effects.stale.is_empty() {
+            let stale = std::mem::take(&mut keys.effects.stale);
+            crate::tracking::tell(core, stale, None);
         }
         let ready = std::mem::take(&mut keys.effects.ready);
         if ready.is_empty() {
@@ -645,7 +683,9 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     };
     let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
     let mut out = std::mem::take(&mut client.out);
+    let mark = out.len();
     let outer_db = std::mem::replace(&mut keys.db, db);
+    let outer_author = std::mem::replace(&mut keys.author, client.id);
     let mut x = Exec {
         keys,
         core,
@@ -658,12 +698,34 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     call(&mut x, handler, &args);
     let waits = x.waits;
     keys.db = outer_db;
+    keys.author = outer_author;
+    if !waits {
+        keep_quiet(client, &mut out, mark);
+    }
     client.out = out;
     if !waits {
         unregister_blocked(keys, core, client);
         feed_stream(keys, core);
         client.write_offset = core.repl.offset();
     }
+}
+
+/// Takes back what was written behind `mark` for a client that wants no replies (CLIENT REPLY OFF and SKIP). What
+/// (un)subscribing says is no reply to it, but a push.
+pub(crate) fn keep_quiet(client: &mut Client, out: &mut Reply, mark: usize) {
+    if !client
+        .flags
+        .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP)
+    {
+        return;
+    }
+    let pushes = client
+        .last_command
+        .is_some_and(|meta| meta.name.ends_with("subscribe"));
+    if !pushes {
+        out.truncate(mark);
+    }
+    client.flags.clear(ClientFlags::REPLY_SKIP);
 }
 
 /// Unblocks a client with a reply of the caller's choice.
@@ -679,13 +741,19 @@ pub(crate) fn unblock_with(
     let Some(mut client) = core.clients.take(slot) else {
         return;
     };
-    if let Some((meta, nanos)) = client.blocked.as_deref().map(|b| (b.meta, b.nanos)) {
+    if client.blocked.is_some() {
         let mut out = std::mem::take(&mut client.out);
         let errors = core.stats.error_replies;
+        let mark = out.len();
         reply(core, &client, &mut out);
+        keep_quiet(&mut client, &mut out, mark);
+        let failed = core.stats.error_replies > errors;
         client.out = out;
-        let failed = core.stats.error_replies != errors;
-        count(core, &mut client, meta, nanos, failed);
+        if let Some(blocked) = client.blocked.as_deref() {
+            let (meta, nanos, args) = (blocked.meta, blocked.nanos, blocked.args.clone());
+            let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+            account(core, &mut client, meta, nanos, failed, &args);
+        }
         unregister_blocked(keys, core, &mut client);
     }
     core.clients.put_back(slot, client);

@@ -44,6 +44,8 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<(Event, DbKey)>,
     /// Keys that may serve a blocked client.
     pub(crate) ready: Vec<DbKey>,
+    /// What tracking clients have to hear of.
+    pub(crate) stale: Vec<crate::tracking::Change>,
     /// Clients whose WATCH has been broken.
     pub(crate) broken_watches: Vec<ClientId>,
     /// Those of them that were running just then.

@@ -32,6 +32,8 @@ pub enum Then {
     Wait,
     /// Write what there is, then close.
     Close,
+    /// Close at once: what is not written is dropped, since the peer may never read it.
+    Drop,
 }
 
 /// What a connection reports with each call.
@@ -92,11 +94,15 @@ impl Engine {
                 clients: Default::default(),
                 stats: Default::default(),
                 pubsub: Default::default(),
+                client_bytes: 0,
+                tracking: Default::default(),
                 blocking: Default::default(),
                 slowlog: Default::default(),
+                acl_log: Default::default(),
                 latency: Default::default(),
                 monitors: Vec::new(),
                 repl,
+                http_logged_at: 0,
                 pause: None,
                 paused_clients: Vec::new(),
                 loading: Loading::No,
@@ -146,6 +152,7 @@ impl Engine {
     }
 
     pub(crate) fn set_time(&mut self) {
+        self.keys.author = 0;
         self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
@@ -195,6 +202,7 @@ impl Engine {
             .repl
             .with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
         self.release_state(&mut client);
+        self.core.forget_weight(&mut client);
         if closed == replication::primary::Closed::Protected {
             client.flags.clear(ClientFlags::CLOSE_AFTER_REPLY);
             client
@@ -211,6 +219,7 @@ impl Engine {
     fn release_state(&mut self, client: &mut Client) {
         dispatch::unregister_blocked(&mut self.keys, &mut self.core, client);
         crate::commands::pubsub::forget(&mut self.core, client);
+        crate::tracking::disable(&mut self.keys, &mut self.core.tracking, client);
         crate::commands::transactions::unwatch_all(&mut self.keys, client);
         let id = client.id;
         self.core.monitors.retain(|monitor| *monitor != id);
@@ -246,6 +255,7 @@ impl Engine {
         client.in_flight = io.unsent;
         client.last_interaction_ms = self.keys.now_ms;
         client.query_bytes = io.held;
+        let processed = self.core.stats.processed;
         let base_ns = self.core.now_ns;
         let base_ms = self.keys.now_ms;
         let mut out = Reply::with_buffer(std::mem::take(scratch), client.out.protocol);
@@ -313,29 +323,42 @@ impl Engine {
         } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
             then = Then::Wait;
         }
-        if client
-            .flags
-            .has(ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY)
-        {
+        if client.flags.has(ClientFlags::CLOSE_NOW) {
+            then = Then::Drop;
+        } else if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
             then = Then::Close;
         }
         self.keys.ahead.forget();
+        crate::tracking::turn_done(&mut self.core, Some((&mut *client, &mut out)));
         client.out.protocol = out.protocol;
         *scratch = out.into_bytes();
-        self.hand_over(&mut client, scratch.len(), &mut then);
-        self.core.loop_turn(base_ns);
-        self.core.clients.put_back(slot, client);
+        self.hand_over(&mut client, scratch, &mut then);
+        self.core.loop_turn(base_ns, processed);
+        self.put_back(slot, client);
         Ran { done, then }
     }
 
+    /// Puts a client back whose buffers may have changed.
+    fn put_back(&mut self, slot: u32, mut client: Box<Client>) {
+        self.core.weigh(&mut client);
+        self.core.clients.put_back(slot, client);
+        self.core.evict_clients();
+    }
+
     /// Counts output as written and checks the client's limits.
-    fn hand_over(&mut self, client: &mut Client, bytes: usize, then: &mut Then) {
-        if bytes > 0 {
-            self.core.stats.writes += 1;
-            self.core.stats.net_out += bytes as u64;
-            client.net_out += bytes as u64;
-            self.check_output(client, bytes, then);
+    fn hand_over(&mut self, client: &mut Client, output: &mut Vec<u8>, then: &mut Then) {
+        let bytes = output.len();
+        if bytes == 0 {
+            return;
         }
+        if self.check_output(client, bytes, then) {
+            // Nothing of it goes out: half a reply would be no use.
+            output.clear();
+            return;
+        }
+        self.core.stats.writes += 1;
+        self.core.stats.net_out += bytes as u64;
+        client.net_out += bytes as u64;
     }
 
     #[inline]
@@ -347,6 +370,7 @@ impl Engine {
         known: Option<&'static Meta>,
     ) -> Flow {
         self.keys.db = client.db;
+        self.keys.author = client.id;
         self.keys.no_touch =
             client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
         let quiet = client
@@ -374,13 +398,11 @@ impl Engine {
             self.drop_talking_replica(client, args);
             out.truncate(mark);
         }
-        if quiet
-            && client
-                .flags
-                .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP)
-        {
-            out.truncate(mark);
-            client.flags.clear(ClientFlags::REPLY_SKIP);
+        if quiet && flow != Flow::Waits {
+            dispatch::keep_quiet(client, out, mark);
+        }
+        if client.flags.has(ClientFlags::TRACKING) {
+            crate::tracking::command_done(client, args);
         }
         flow
     }
@@ -444,7 +466,7 @@ impl Engine {
         let mut then = Then::Continue;
         client.in_flight = io.unsent;
         if client.flags.has(ClientFlags::CLOSE_NOW) {
-            then = Then::Close;
+            then = Then::Drop;
         } else {
             scratch.clear();
             std::mem::swap(scratch, client.out.buffer_mut());
@@ -453,9 +475,9 @@ impl Engine {
             } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
                 then = Then::Wait;
             }
-            self.hand_over(&mut client, scratch.len(), &mut then);
+            self.hand_over(&mut client, scratch, &mut then);
         }
-        self.core.clients.put_back(slot, client);
+        self.put_back(slot, client);
         then
     }
 
@@ -463,7 +485,7 @@ impl Engine {
     pub fn unsent(&mut self, slot: u32, unsent: usize) {
         if let Some(mut client) = self.core.clients.take(slot) {
             client.in_flight = unsent;
-            self.core.clients.put_back(slot, client);
+            self.put_back(slot, client);
         }
     }
 
@@ -494,7 +516,7 @@ impl Engine {
             self.core.log(Level::Warning, &line);
             then = Then::Close;
         }
-        self.core.clients.put_back(slot, client);
+        self.put_back(slot, client);
         then
     }
 
@@ -674,11 +696,11 @@ impl Engine {
         crate::shutdown::begin(&mut self.keys, &mut self.core, options, None);
     }
 
-    /// Closes a client whose output has grown past its limits.
-    fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) {
+    /// Closes a client whose output has grown past its limits; true when it did.
+    fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) -> bool {
         let bytes = client.output_bytes() + fresh;
         if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
-            return;
+            return false;
         }
         let limits = &self.core.config.client_output_buffer_limit;
         let limit = if client.flags.has(ClientFlags::PUBSUB) {
@@ -703,8 +725,9 @@ impl Engine {
             );
             self.core.log(Level::Warning, &line);
             client.flags.set(ClientFlags::CLOSE_NOW);
-            *then = Then::Close;
+            *then = Then::Drop;
         }
+        over
     }
 
     /// As the periodic check: closes clients whose output has been too large for too long.
@@ -720,7 +743,7 @@ impl Engine {
             if let Some(mut client) = self.core.clients.take(slot) {
                 let mut then = Then::Continue;
                 self.check_output(&mut client, 0, &mut then);
-                if then == Then::Close {
+                if then == Then::Drop {
                     client.attention.raise();
                 }
                 self.core.clients.put_back(slot, client);

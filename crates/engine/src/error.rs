@@ -213,8 +213,28 @@ fixed! {
     UNBLOCK_REASON = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
     /// CLIENT CACHING without CLIENT TRACKING.
     CACHING = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
-    /// CLIENT TRACKING ON is yet to come.
-    NO_TRACKING = "ERR Client tracking is not supported by this server";
+    /// CLIENT CACHING YES of a client that is remembered anyway.
+    CACHING_YES = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.";
+    /// CLIENT CACHING NO of a client that is not remembered anyway.
+    CACHING_NO = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.";
+    /// CLIENT TRACKING with REDIRECT twice.
+    TRACKING_ONE_REDIRECT = "ERR A client can only redirect to a single other client";
+    /// CLIENT TRACKING REDIRECT to nobody.
+    TRACKING_NO_SUCH_CLIENT = "ERR The client ID you want redirect to does not exist";
+    /// CLIENT TRACKING PREFIX without BCAST.
+    TRACKING_PREFIX_MODE = "ERR PREFIX option requires BCAST mode to be enabled";
+    /// CLIENT TRACKING with another mode than the one that is on.
+    TRACKING_BROADCAST_SWITCH = "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.";
+    /// CLIENT TRACKING BCAST with OPTIN or OPTOUT.
+    TRACKING_BROADCAST_CHOICE = "ERR OPTIN and OPTOUT are not compatible with BCAST";
+    /// CLIENT TRACKING OPTIN OPTOUT.
+    TRACKING_BOTH_CHOICES = "ERR You can't specify both OPTIN mode and OPTOUT mode";
+    /// CLIENT TRACKING with OPTIN where OPTOUT is on, or the other way round.
+    TRACKING_CHOICE_SWITCH = "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.";
+    /// ACL GENPASS of too many bits, or none.
+    GENPASS_BITS = "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096";
+    /// ACL SAVE and ACL LOAD without `aclfile`.
+    NO_ACL_FILE = "ERR This instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a configuration file set) in order to store users in the configuration.";
     /// SLOWLOG GET of less than all.
     SLOWLOG_COUNT = "ERR count should be greater than or equal to -1";
     /// MONITOR where nothing may block.
@@ -504,10 +524,34 @@ impl Error {
         quoting("ERR Unknown client type '", start_of(name, 128), "'")
     }
 
+    /// ACL DRYRUN of a user nobody knows.
+    #[cold]
+    pub fn user_not_found(name: &[u8]) -> Self {
+        quoting("ERR User '", start_of(name, 128), "' not found")
+    }
+
+    /// ACL DRYRUN of a command nobody knows.
+    #[cold]
+    pub fn command_not_found(name: &[u8]) -> Self {
+        quoting("ERR Command '", start_of(name, 128), "' not found")
+    }
+
     /// A user nobody knows.
     #[cold]
     pub fn no_such_user(name: &[u8]) -> Self {
         quoting("ERR No such user '", start_of(name, 128), "'")
+    }
+
+    /// CLIENT TRACKING with prefixes that overlap; `which` tells where the other one comes from.
+    #[cold]
+    pub fn prefix_overlap(prefix: &[u8], which: &str, other: &[u8]) -> Self {
+        let mut text = quoting("ERR Prefix '", prefix, "' overlaps with ")
+            .text()
+            .into_owned();
+        text.push_str(which);
+        let end = "'. Prefixes for a single client must not overlap.";
+        text.push_str(&quoting(" prefix '", other, end).text());
+        Error::built(text)
     }
 
     /// CLIENT SETINFO of an attribute nobody knows.

@@ -117,5 +117,5 @@ fn evict(x: &mut Exec<'_>, candidate: &Candidate) {
         .effects
         .push_op(candidate.db, &[command, &candidate.key]);
     x.keys
-        .changed_in(candidate.db, &candidate.key, Event::EVICTED, 0);
+        .went_away(candidate.db, &candidate.key, Event::EVICTED);
 }

@@ -73,6 +73,8 @@ pub struct ProcessFacts {
     pub executable: String,
     /// Path of the configuration file, empty without one.
     pub config_file: String,
+    /// Who supervises the process: `systemd`, `upstart` or `no`.
+    pub supervised: String,
     /// Listening addresses: kind, address list and port, as INFO shows them.
     pub listeners: Vec<String>,
     /// The port in use.
@@ -251,8 +253,10 @@ pub trait Host: Send {
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
     /// Does something for the link to our primary; must not block.
     fn link(&mut self, command: LinkCommand);
-    /// The server has become a replica, or a primary: log lines tell.
+    /// The server has become a replica, or a primary: log lines tell, and the out-of-memory score may change.
     fn set_role(&mut self, replica: bool);
+    /// The process is about to end: its pid file and socket go.
+    fn remove_files(&mut self) {}
     /// The process is to end now, with this exit code.
     fn exit(&mut self, code: i32);
     /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).
@@ -315,8 +319,10 @@ pub enum LinkCommand {
 /// Ways to crash on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// As by a failed assertion.
+    /// As by a state that cannot be.
     Panic,
+    /// As by a failed assertion.
+    Assertion,
     /// As by a wild pointer.
     Segfault,
 }

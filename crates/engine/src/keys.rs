@@ -4,6 +4,7 @@
 //! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
 
 use crate::ahead::Ahead;
+use crate::client::ClientId;
 use crate::effects::{DbKey, Effects};
 use crate::error::Error;
 use crate::notify::{Classes, Event};
@@ -50,6 +51,7 @@ pub struct KeyStats {
 const HOOK_EVENTS: u8 = 1;
 const HOOK_WATCH: u8 = 2;
 const HOOK_BLOCKED: u8 = 4;
+const HOOK_TRACKING: u8 = 8;
 
 /// The databases, the selected one, the time, and what has to happen when a key changes.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct Keys {
     pub stats: KeyStats,
     /// What an expired key means now.
     pub expiry: Expiry,
+    /// Whose command makes the changes; 0 when they happen by themselves.
+    pub author: ClientId,
     /// The random source of handlers.
     pub rng: Random,
     /// `notify-keyspace-events`.
@@ -165,6 +169,7 @@ impl Keys {
             dirty: 0,
             stats: KeyStats::default(),
             expiry: Expiry::Delete,
+            author: 0,
             rng: Random::new(seed),
             events_on: Classes::default(),
             hooks: 0,
@@ -588,7 +593,14 @@ impl Keys {
         self.stats.expired += 1;
         let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
         self.effects.push_op(db, &[command, key]);
-        self.changed_in(db, key, Event::EXPIRED, 0);
+        self.went_away(db, key, Event::EXPIRED);
+    }
+
+    /// As [`Self::changed_in`], for a key that went by itself: that is news to every client, whoever runs.
+    pub(crate) fn went_away(&mut self, db: usize, key: &[u8], event: Event) {
+        let author = std::mem::take(&mut self.author);
+        self.changed_in(db, key, event, 0);
+        self.author = author;
     }
 
     /// Removes a key, freeing its value in the background if that is worth it. Tells nobody: see [`Self::delete`].
@@ -681,6 +693,19 @@ impl Keys {
             self.effects.ready.push((db, key.into()));
             self.effects.pending = true;
         }
+    }
+
+    /// All keys have changed, or may have: tracking clients are told.
+    pub(crate) fn all_stale(&mut self) {
+        if self.hooks & HOOK_TRACKING != 0 {
+            self.effects.stale.push((self.author, None));
+            self.effects.pending = true;
+        }
+    }
+
+    /// Whether somebody tracks.
+    pub(crate) fn track_changes(&mut self, on: bool) {
+        self.arm(HOOK_TRACKING, on);
     }
 
     /// Chooses the events to publish.

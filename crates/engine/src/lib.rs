@@ -4,9 +4,11 @@
 //! the engine needs of the process comes through [`host::Host`].
 #![forbid(unsafe_code)]
 
+pub mod acl_log;
 mod ahead;
 pub mod blocking;
 pub mod client;
+mod client_eviction;
 pub mod command;
 pub mod commands;
 pub mod config;
@@ -37,6 +39,7 @@ pub mod snapshot;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+pub mod tracking;
 
 pub use client::{Client, ClientFlags, ClientId};
 pub use engine::{Engine, Ran, Then, Traffic};

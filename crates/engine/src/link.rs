@@ -343,6 +343,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     keys.expiry = outer_expiry;
     keys.db = outer_db;
     dispatch::settle_engine(keys, core);
+    crate::tracking::turn_done(core, None);
     if getack {
         with_link(keys, core, |link, env| link.getack(env));
     }
@@ -552,6 +553,7 @@ fn begin_loading(
         let old = keys.dbs.iter_mut().map(|db| db.clear()).collect();
         let wait = !core.config.replica_lazy_flush;
         core.host.free_databases(old, wait);
+        keys.all_stale();
     }
 }
 
@@ -566,6 +568,7 @@ fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);
     }
+    keys.all_stale();
     let wait = !core.config.replica_lazy_flush;
     core.host.free_databases(old, wait);
 }

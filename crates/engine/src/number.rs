@@ -82,9 +82,10 @@ pub fn float(text: &[u8]) -> Result<f64, Error> {
 /// An integer argument that must not be negative.
 ///
 /// # Errors
-/// [`Error::OUT_OF_RANGE_POSITIVE`] for negative ones, [`Error::NOT_AN_INTEGER`] for anything else.
+/// [`Error::OUT_OF_RANGE_POSITIVE`] for negative ones and for what is no integer at all.
 pub fn positive(text: &[u8]) -> Result<u64, Error> {
-    u64::try_from(int(text)?).map_err(|_| Error::OUT_OF_RANGE_POSITIVE)
+    let value = int(text).map_err(|_| Error::OUT_OF_RANGE_POSITIVE)?;
+    u64::try_from(value).map_err(|_| Error::OUT_OF_RANGE_POSITIVE)
 }
 
 /// An unsigned integer as `strtoull` reads it: blanks and a sign may stand in front, nothing behind. What is plainly a
@@ -114,7 +115,20 @@ pub fn unsigned(text: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_bound, parse_f64};
+    use super::{parse_bound, parse_f64, positive};
+    use crate::error::Error;
+
+    #[test]
+    fn whatever_is_not_positive_has_one_error() {
+        assert_eq!(positive(b"7"), Ok(7));
+        for bad in ["-1", "x", "99999999999999999999", ""] {
+            assert_eq!(
+                positive(bad.as_bytes()),
+                Err(Error::OUT_OF_RANGE_POSITIVE),
+                "{bad}"
+            );
+        }
+    }
 
     #[test]
     fn floats_are_those_of_the_reference() {

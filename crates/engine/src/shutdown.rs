@@ -166,6 +166,7 @@ fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> 
             );
         }
     }
+    core.host.remove_files();
     core.log(Level::Warning, "Valkey is now ready to exit, bye bye...");
     core.host.exit(0);
     true

@@ -56,6 +56,8 @@ pub struct Stats {
     pub query_buffer_disconnections: u64,
     /// Clients closed because their output buffer grew too large.
     pub output_buffer_disconnections: u64,
+    /// Clients closed for `maxmemory-clients`.
+    pub evicted_clients: u64,
     /// Children started.
     pub forks: u64,
     /// Microseconds the last fork took.
@@ -80,6 +82,12 @@ pub struct Stats {
     pub loop_us: u64,
     /// See `loop_cycles`.
     pub loop_command_us: u64,
+    /// The longest turn.
+    pub loop_us_max: u64,
+    /// Most commands in one turn.
+    pub loop_commands_max: u64,
+    /// Time of the timer's turns, in microseconds.
+    pub cron_us: u64,
 }
 
 impl Default for Stats {
@@ -102,6 +110,7 @@ impl Default for Stats {
             writes: 0,
             query_buffer_disconnections: 0,
             output_buffer_disconnections: 0,
+            evicted_clients: 0,
             forks: 0,
             last_fork_us: 0,
             expire_cap_reached: 0,
@@ -114,6 +123,9 @@ impl Default for Stats {
             loop_cycles: 0,
             loop_us: 0,
             loop_command_us: 0,
+            loop_us_max: 0,
+            loop_commands_max: 0,
+            cron_us: 0,
         }
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn start(
     shared: Weak<Shared>,
     job: &SnapshotJob,
     files: &DumpFile,
+    oom: crate::oom::Oom,
     write: WriteSnapshot<'_>,
 ) -> io::Result<u32> {
     let (reader, writer) = io::pipe()?;
@@ -54,6 +55,8 @@ pub(crate) fn start(
         -1 => Err(io::Error::last_os_error()),
         0 => {
             drop(reader);
+            oom.enter_child();
+            crate::title::show_child("valkey-rdb-bgsave");
             let code = run_child(job, files, write, &writer.into());
             // SAFETY: ends the process without running destructors or handlers of the parent's.
             unsafe { libc::_exit(code) }

@@ -277,6 +277,9 @@ impl Connection {
         if self.waits {
             self.shared.deadlines.notify_one();
         }
+        if then == Then::Drop {
+            return Err(End::Closed);
+        }
         if then == Then::Close {
             self.closing = true;
             if self.kept.output.is_empty() {

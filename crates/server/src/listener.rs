@@ -43,6 +43,9 @@ impl Listeners {
             })?;
             listeners.unix = Some(bound);
         }
+        if listeners.tcp.is_empty() && listeners.unix.is_none() {
+            return Err("Configured to not listen anywhere, exiting.".to_owned());
+        }
         Ok(listeners)
     }
 
@@ -51,6 +54,10 @@ impl Listeners {
     /// # Errors
     /// A text for the client that asked.
     pub(crate) fn bind_tcp(config: &Config) -> Result<Self, String> {
+        Self::bind_sharing(config, false)
+    }
+
+    fn bind_sharing(config: &Config, share: bool) -> Result<Self, String> {
         let mut tcp = Vec::new();
         let port = u16::try_from(config.port).unwrap_or(0);
         if port == 0 {
@@ -62,33 +69,58 @@ impl Listeners {
                 Some(rest) => (rest, true),
                 None => (&*text, false),
             };
-            match bind_one(text, port, config.tcp_backlog) {
+            match bind_one(text, port, config.tcp_backlog, share) {
                 Ok(mut bound) => tcp.append(&mut bound),
                 Err(error) => {
-                    let absent = matches!(
-                        error.raw_os_error(),
-                        Some(
-                            libc::EADDRNOTAVAIL
-                                | libc::EAFNOSUPPORT
-                                | libc::EPROTONOSUPPORT
-                                | libc::ENOPROTOOPT
-                        )
-                    );
-                    if optional && absent {
-                        continue;
-                    }
                     logging::log(
                         Level::Warning,
                         &format!(
-                            "Warning: Could not create server TCP listening socket {text}:{port}: bind: {}",
-                            crate::errno_text(&error)
+                            "Warning: Could not create server TCP listening socket {text}:{port}: {}",
+                            bind_problem(&error)
                         ),
                     );
+                    let number = error.raw_os_error();
+                    let absent = number == Some(libc::EADDRNOTAVAIL);
+                    let unsupported = matches!(
+                        number,
+                        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT)
+                    );
+                    if (optional && absent) || unsupported {
+                        continue;
+                    }
                     return Err("Unable to listen on this port".to_owned());
                 }
             }
         }
         Ok(Listeners { tcp, unix: None })
+    }
+
+    /// As [`Self::bind_tcp`], while `current` are still being served: new addresses may overlap with theirs.
+    ///
+    /// # Errors
+    /// A text for the client that asked.
+    pub(crate) fn rebind_tcp(config: &Config, current: &[StdTcpListener]) -> Result<Self, String> {
+        // Sockets may share a port as long as all of them allow it. They allow it for this moment only: another process
+        // must not be able to take a share.
+        let share = |listeners: &[StdTcpListener], on: bool| {
+            for listener in listeners {
+                // Failing means that binding fails as well, and tells.
+                let _ = SockRef::from(listener).set_reuse_port(on);
+            }
+        };
+        share(current, true);
+        let bound = Self::bind_sharing(config, true);
+        share(current, false);
+        if let Ok(listeners) = &bound {
+            share(&listeners.tcp, false);
+        }
+        bound
+    }
+
+    /// Handles to the sockets, for [`Self::rebind_tcp`].
+    pub(crate) fn handles(&self) -> Vec<StdTcpListener> {
+        let handles = self.tcp.iter().map(StdTcpListener::try_clone);
+        handles.filter_map(Result::ok).collect()
     }
 
     /// The `listenerN` rows of INFO.
@@ -108,7 +140,7 @@ impl Listeners {
         rows
     }
 
-    /// Serves the sockets. The tasks end when they are aborted.
+    /// Serves the sockets. The tasks are those of TCP, and end when they are aborted.
     pub(crate) fn serve(self, shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         let mut tasks = Vec::new();
         for listener in self.tcp {
@@ -122,7 +154,8 @@ impl Listeners {
         }
         if let Some(listener) = self.unix {
             match UnixListener::from_std(listener) {
-                Ok(listener) => tasks.push(tokio::spawn(accept_unix(Arc::clone(shared), listener))),
+                // Not among the tasks: it stays when the port changes.
+                Ok(listener) => drop(tokio::spawn(accept_unix(Arc::clone(shared), listener))),
                 Err(error) => logging::log(
                     Level::Warning,
                     &format!("Can't serve a listening socket: {error}"),
@@ -133,7 +166,21 @@ impl Listeners {
     }
 }
 
-fn bind_one(address: &str, port: u16, backlog: i32) -> io::Result<Vec<StdTcpListener>> {
+/// What went wrong: when the address could be found, it was binding to it.
+fn bind_problem(error: &io::Error) -> String {
+    let text = crate::errno_text(error);
+    match text.strip_prefix("failed to lookup address information: ") {
+        Some(reason) => reason.to_owned(),
+        None => format!("bind: {text}"),
+    }
+}
+
+fn bind_one(
+    address: &str,
+    port: u16,
+    backlog: i32,
+    share: bool,
+) -> io::Result<Vec<StdTcpListener>> {
     let addresses: Vec<SocketAddr> = match address {
         "*" => vec![SocketAddr::from(([0, 0, 0, 0], port))],
         "::*" => vec![SocketAddr::from(([0u16; 8], port))],
@@ -146,6 +193,7 @@ fn bind_one(address: &str, port: u16, backlog: i32) -> io::Result<Vec<StdTcpList
             socket.set_only_v6(true)?;
         }
         socket.set_reuse_address(true)?;
+        socket.set_reuse_port(share)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(backlog)?;

@@ -8,7 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 static PID: AtomicU32 = AtomicU32::new(0);
-static ROLE: AtomicU8 = AtomicU8::new(b'M');
+/// Until it serves, the process is nobody's primary.
+static ROLE: AtomicU8 = AtomicU8::new(b'C');
 static THRESHOLD: AtomicU8 = AtomicU8::new(2);
 static FILE: Mutex<String> = Mutex::new(String::new());
 
@@ -57,6 +58,13 @@ fn write(level: Level, text: &str) {
         timestamp()
     );
     raw(line.as_bytes());
+}
+
+/// Writes a line about a signal that has come.
+pub(crate) fn signal(text: &str) {
+    let seconds = crate::clock::unix_us() / 1_000_000;
+    let pid = PID.load(Ordering::Relaxed);
+    raw(format!("{pid}:signal-handler ({seconds}) {text}\n").as_bytes());
 }
 
 /// Writes text as it is: the banner.

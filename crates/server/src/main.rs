@@ -5,6 +5,7 @@
 mod child;
 mod clock;
 mod connection;
+mod crash;
 mod fanout;
 mod limits;
 mod link_io;
@@ -12,9 +13,12 @@ mod listener;
 mod loading;
 mod logging;
 mod memory;
+mod oom;
 mod process;
 mod shared;
 mod startup;
+mod supervise;
+mod title;
 mod transfer;
 
 use engine::Engine;
@@ -79,6 +83,7 @@ async fn run(start: startup::Start) -> u8 {
     let mut facts = start.facts;
     facts.listeners = listeners.describe(&start.config);
     let control = Arc::new(Control::new());
+    *control.listening.lock() = listeners.handles();
     let transfers = Arc::new(Transfers::default());
     keyspace::set_hash_seed({
         let random = process::random_bytes();
@@ -87,6 +92,7 @@ async fn run(start: startup::Start) -> u8 {
         seed
     });
     let config = start.config;
+    let supervised = supervise::resolve(config.supervised);
     let shared = Arc::new_cyclic(|weak| {
         let process = Process::new(
             &config,
@@ -108,6 +114,7 @@ async fn run(start: startup::Start) -> u8 {
     let signals = Signals::new();
     loading::at_start(&shared);
     let mut accepting = listeners.serve(&shared);
+    supervise::ready(supervised);
     tokio::spawn(tick(Arc::clone(&shared)));
     if let Some(signals) = signals {
         tokio::spawn(obey(signals, Arc::clone(&shared)));
@@ -190,10 +197,7 @@ async fn obey(signals: Signals, shared: Arc<Shared>) {
             std::process::exit(1);
         }
         asked = true;
-        logging::log(
-            Level::Warning,
-            &format!("Received {name} scheduling shutdown..."),
-        );
+        logging::signal(&format!("Received {name} scheduling shutdown..."));
         let mut engine = shared.engine.lock();
         let wanted = if is_int {
             engine.core.config.shutdown_on_sigint

@@ -4,7 +4,7 @@
 use crate::child::{self, DumpFile};
 use crate::shared::Shared;
 use crate::transfer::{Transfer, Transfers};
-use crate::{logging, memory};
+use crate::{crash, logging, memory};
 use engine::client::ClientId;
 use engine::config::{Config, LogLevel, Param};
 use engine::host::{
@@ -28,6 +28,8 @@ pub(crate) struct Control {
     exit_code: AtomicI32,
     /// New listening sockets to serve, made while their parameters were being set.
     pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
+    /// Handles to the sockets that are being served.
+    pub(crate) listening: Mutex<Vec<std::net::TcpListener>>,
 }
 
 impl Control {
@@ -36,6 +38,7 @@ impl Control {
             changed: Notify::new(),
             exit_code: AtomicI32::new(RUNNING),
             listeners: Mutex::new(None),
+            listening: Mutex::new(Vec::new()),
         }
     }
 
@@ -65,6 +68,7 @@ pub(crate) struct Process {
     transfers: Arc<Transfers>,
     facts: ProcessFacts,
     dump: DumpFile,
+    oom: crate::oom::Oom,
     child_pid: AtomicU32,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
@@ -111,6 +115,7 @@ impl Process {
             transfers,
             facts,
             dump: dump_file(config),
+            oom: crate::oom::Oom::new(config),
             child_pid: AtomicU32::new(0),
             garbage,
             pending_frees,
@@ -217,7 +222,7 @@ impl Host for Process {
         job: &SnapshotJob,
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
-        let pid = child::start(self.shared.clone(), job, &self.dump, write)
+        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
             .map_err(|error| error.to_string())?;
         self.child_pid.store(pid, Ordering::Relaxed);
         Ok(pid)
@@ -278,12 +283,22 @@ impl Host for Process {
             Param::JemallocBgThread => crate::memory::purge_in_background(config.jemalloc_bg_thread),
             Param::Dbfilename => self.dump = dump_file(config),
             Param::Port | Param::Bind => {
-                let listeners = crate::listener::Listeners::bind_tcp(config)?;
+                let mut listening = self.control.listening.lock();
+                let listeners = crate::listener::Listeners::rebind_tcp(config, &listening)
+                    .map_err(|text| match parameter {
+                        Param::Bind => "Failed to bind to specified addresses.".to_owned(),
+                        _ => text,
+                    })?;
+                *listening = listeners.handles();
                 self.facts.listeners = listeners.describe(config);
                 self.facts.port = u16::try_from(config.port).unwrap_or(0);
+                crate::title::show(config);
                 *self.control.listeners.lock() = Some(listeners);
                 self.control.changed.notify_one();
             }
+            Param::ProcTitleTemplate => crate::title::show(config),
+            Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
+            Param::LocaleCollate => check_locale(&config.locale_collate.lossy())?,
             Param::Maxclients => crate::limits::raise_open_files(config.maxclients).map_err(|possible| {
                 format!(
                     "The operating system is not able to handle the specified number of clients, try with {possible}"
@@ -316,6 +331,11 @@ impl Host for Process {
 
     fn set_role(&mut self, replica: bool) {
         logging::set_role(if replica { b'S' } else { b'M' });
+        self.oom.set_role(replica);
+    }
+
+    fn remove_files(&mut self) {
+        crate::startup::clean_up();
     }
 
     fn exit(&mut self, code: i32) {
@@ -332,23 +352,18 @@ impl Host for Process {
     }
 
     fn crash(&mut self, how: Crash) {
+        const RULE: &str = "------------------------------------------------";
         match how {
-            Crash::Panic => {
-                logging::log(
-                    Level::Warning,
-                    "------------------------------------------------",
-                );
-                logging::log(
-                    Level::Warning,
-                    "!!! Software Failure. Press left mouse button to continue",
-                );
-                logging::log(Level::Warning, "Guru Meditation: called by DEBUG PANIC");
-                logging::log(
-                    Level::Warning,
-                    "------------------------------------------------",
-                );
-                std::process::abort();
-            }
+            Crash::Panic => crash::fail(&[
+                RULE,
+                "!!! Software Failure. Press left mouse button to continue",
+                "Guru Meditation: DEBUG PANIC called",
+                RULE,
+            ]),
+            Crash::Assertion => crash::fail(&[
+                "=== ASSERTION FAILED ===",
+                "==> DEBUG ASSERT '1 == 2' is not true",
+            ]),
             // SAFETY: ends this process by the signal a wild pointer would cause, as asked for.
             Crash::Segfault => unsafe {
                 libc::raise(libc::SIGSEGV);
@@ -359,8 +374,9 @@ impl Host for Process {
     fn restart(&mut self, delay_ms: u64) {
         use std::os::unix::process::CommandExt;
         std::thread::sleep(std::time::Duration::from_millis(delay_ms));
-        let mut arguments = std::env::args_os();
-        let Some(_) = arguments.next() else { return };
+        let Some((_, arguments)) = crate::title::arguments().split_first() else {
+            return;
+        };
         close_all_descriptors();
         let error = std::process::Command::new(&self.facts.executable)
             .args(arguments)
@@ -383,6 +399,21 @@ pub(crate) fn random_bytes() -> [u8; 32] {
         "the kernel gives 32 random bytes at once"
     );
     bytes
+}
+
+/// Refuses the name of a locale that this machine does not have.
+fn check_locale(name: &str) -> Result<(), String> {
+    let invalid = || "Invalid locale name".to_owned();
+    let name = std::ffi::CString::new(name).map_err(|_| invalid())?;
+    // SAFETY: makes a locale by a terminated name and frees it; no thread uses it.
+    unsafe {
+        let locale = libc::newlocale(libc::LC_COLLATE_MASK, name.as_ptr(), std::ptr::null_mut());
+        if locale.is_null() {
+            return Err(invalid());
+        }
+        libc::freelocale(locale);
+    }
+    Ok(())
 }
 
 /// Marks everything but standard input and output to be closed by the next program.

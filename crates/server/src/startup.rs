@@ -4,10 +4,11 @@
 use crate::{limits, logging, process};
 use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
 use engine::host::{Level, ProcessFacts};
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// A process ready to serve.
 pub(crate) struct Start {
@@ -17,13 +18,22 @@ pub(crate) struct Start {
     pub(crate) facts: ProcessFacts,
 }
 
-/// Files to remove at the end.
-static LEFTOVERS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Files to remove at the end, with what the log calls them.
+static LEFTOVERS: Mutex<Vec<(&str, String)>> = Mutex::new(Vec::new());
+
+/// The configuration file, if there is one.
+static CONFIG_FILE: OnceLock<String> = OnceLock::new();
+
+/// The configuration file as the process title shows it.
+pub(crate) fn config_file() -> String {
+    CONFIG_FILE.get().map_or("-", String::as_str).to_owned()
+}
 
 /// Removes the process's own files: pid file and unix socket.
 pub(crate) fn clean_up() {
     if let Ok(mut leftovers) = LEFTOVERS.lock() {
-        for path in leftovers.drain(..) {
+        for (name, path) in leftovers.drain(..) {
+            logging::log(Level::Notice, &format!("Removing the {name} file."));
             // It may have been removed by somebody else.
             let _ = std::fs::remove_file(path);
         }
@@ -35,7 +45,10 @@ pub(crate) fn clean_up() {
 /// # Errors
 /// The exit code when there is nothing to serve: an error has been printed, or what was asked for.
 pub(crate) fn read() -> Result<Start, ExitCode> {
-    let arguments: Vec<Vec<u8>> = std::env::args_os()
+    logging::set_pid();
+    crate::title::set_up();
+    let arguments: Vec<Vec<u8>> = crate::title::arguments()
+        .iter()
         .skip(1)
         .map(|arg| arg.as_bytes().to_vec())
         .collect();
@@ -70,17 +83,23 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     if let Some(name) = &command_line.file {
         let name = name.lossy().into_owned();
         file = std::fs::read(&name).map_err(|error| {
-            complain(&format!(
-                "{} # Fatal error, can't open config file '{}': {}\n",
-                std::process::id(),
-                absolute(&name),
-                crate::errno_text(&error)
-            ));
+            logging::log(
+                Level::Warning,
+                &format!(
+                    "Fatal error, can't open config file '{}': {}",
+                    absolute(&name),
+                    crate::errno_text(&error)
+                ),
+            );
             ExitCode::FAILURE
         })?;
         path = absolute(&name);
+        let _ = CONFIG_FILE.set(path.clone());
     }
     let mut stdin = Vec::new();
+    if command_line.stdin {
+        logging::log(Level::Notice, "Reading config from stdin");
+    }
     if command_line.stdin && std::io::stdin().read_to_end(&mut stdin).is_err() {
         complain("Can't read the configuration from standard input\n");
         return Err(ExitCode::FAILURE);
@@ -104,16 +123,35 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
             ExitCode::FAILURE
         })?;
     }
-    logging::configure(&config.logfile.lossy(), process::threshold(config.loglevel));
+    let log_file = config.logfile.lossy().into_owned();
+    if !log_file.is_empty()
+        && let Err(error) = OpenOptions::new().append(true).create(true).open(&log_file)
+    {
+        complain(&format!(
+            "\n*** FATAL CONFIG FILE ERROR (Version {}) ***\nCan't open the log file: {}\n",
+            engine::commands::server::VALKEY_VERSION,
+            crate::errno_text(&error)
+        ));
+        return Err(ExitCode::FAILURE);
+    }
+    logging::configure(&log_file, process::threshold(config.loglevel));
+    crate::crash::set_up(&log_file, config.crash_log_enabled);
     announce(given);
-    write_pid_file(&config);
+    logging::set_role(if config.replicaof.is_some() {
+        b'S'
+    } else {
+        b'M'
+    });
     raise_open_files(&mut config);
+    logging::log(Level::Notice, "monotonic clock: POSIX clock_gettime");
+    write_pid_file(&config);
     banner(&config);
+    crate::title::show(&config);
     let facts = facts(&config, path);
     if !config.unixsocket.as_bytes().is_empty()
         && let Ok(mut leftovers) = LEFTOVERS.lock()
     {
-        leftovers.push(config.unixsocket.lossy().into_owned());
+        leftovers.push(("unix socket", config.unixsocket.lossy().into_owned()));
     }
     Ok(Start { config, facts })
 }
@@ -253,7 +291,6 @@ fn announce(given: bool) {
 }
 
 fn banner(config: &Config) {
-    logging::log(Level::Notice, "monotonic clock: POSIX clock_gettime");
     let port = config.port;
     let terminal = config.logfile.as_bytes().is_empty()
         && std::io::IsTerminal::is_terminal(&std::io::stdout());
@@ -294,7 +331,7 @@ fn write_pid_file(config: &Config) {
     match std::fs::write(&path, format!("{}\n", std::process::id())) {
         Ok(()) => {
             if let Ok(mut leftovers) = LEFTOVERS.lock() {
-                leftovers.push(absolute(&path));
+                leftovers.push(("pid", absolute(&path)));
             }
         }
         Err(error) => {
@@ -348,12 +385,14 @@ fn facts(config: &Config, config_file: String) -> ProcessFacts {
         .take(20)
         .map(|byte| format!("{byte:02x}"))
         .collect();
+    let supervised = crate::supervise::resolve(config.supervised);
     ProcessFacts {
         pid: std::process::id(),
         os: system_name(),
         executable: std::env::current_exe()
             .map_or_else(|_| String::new(), |path| path.display().to_string()),
         config_file,
+        supervised: supervised.name().to_owned(),
         listeners: Vec::new(),
         port: u16::try_from(config.port).unwrap_or(0),
         run_id,

@@ -75,9 +75,115 @@ fn a_missing_file_is_named() {
         .arg("/nowhere/at/all.conf")
         .assert()
         .code(1)
-        .stderr(predicate::str::contains(
+        .stdout(predicate::str::contains(
             "Fatal error, can't open config file '/nowhere/at/all.conf': No such file or directory",
         ));
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_ends_the_start() {
+    binary()
+        .args(["--port", &free_port().to_string(), "--logfile", "/nowhere/at/all.log"])
+        .assert()
+        .code(1)
+        .stderr(predicate::eq(
+            "\n*** FATAL CONFIG FILE ERROR (Version 8.0.1) ***\nCan't open the log file: No such file or directory\n",
+        ));
+}
+
+#[test]
+fn a_server_that_listens_nowhere_ends() {
+    binary()
+        .args(["--port", "0"])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(
+            "Configured to not listen anywhere, exiting.",
+        ));
+}
+
+#[test]
+fn tls_is_refused_rather_than_left_out() {
+    for option in [
+        ["--tls-port", "7"],
+        ["--tls-replication", "yes"],
+        ["--tls-cluster", "yes"],
+    ] {
+        binary()
+            .args(option)
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(
+                "Unable to update TLS configuration",
+            ));
+    }
+}
+
+#[test]
+fn an_optional_address_may_be_missing() {
+    let server = Server::start(OURS, &["--bind", "127.0.0.1", "-192.0.2.1"]);
+    assert_eq!(server.client().words("PING").text(), "PONG");
+    let told = format!(
+        "Warning: Could not create server TCP listening socket 192.0.2.1:{}: bind: Cannot assign requested address",
+        server.port
+    );
+    assert!(server.log().contains(&told), "{}", server.log());
+}
+
+#[test]
+fn log_lines_carry_a_letter_for_what_the_process_is() {
+    let shape = |letter: &str, text: &str| {
+        predicate::str::is_match(format!(
+            "(?m)^\\d+:{letter} \\d\\d \\w+ \\d{{4}} [0-9:.]+ . {text}"
+        ))
+        .expect("a pattern")
+    };
+    let server = Server::start(OURS, &[]);
+    let log = server.log();
+    assert!(shape("C", "Configuration loaded").eval(&log), "{log}");
+    assert!(shape("M", "Server initialized").eval(&log), "{log}");
+    let replica = Server::start(OURS, &["--replicaof", "127.0.0.1 1"]);
+    let log = replica.log();
+    assert!(shape("S", "Server initialized").eval(&log), "{log}");
+}
+
+#[test]
+fn systemd_is_told_when_the_server_is_ready() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket
+        .set_read_timeout(Some(common::PATIENCE))
+        .expect("it can be set");
+    let port = free_port();
+    let child = std::process::Command::new(OURS)
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ])
+        .args(["--supervised", "auto", "--dir"])
+        .arg(folder.path())
+        .env("NOTIFY_SOCKET", &path)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let server = Server {
+        child,
+        port,
+        dir: folder,
+    };
+    let mut message = [0; 200];
+    let length = socket.recv(&mut message).expect("a message");
+    let text = String::from_utf8_lossy(&message[..length]).into_owned();
+    assert!(text.contains("READY=1\n"), "{text}");
+    assert_eq!(
+        server.client().info("server", "process_supervised"),
+        "systemd"
+    );
 }
 
 #[test]
@@ -179,7 +285,7 @@ fn the_shipped_configuration_is_accepted() {
 fn log_lines_have_the_shape_tools_parse() {
     let server = Server::start(OURS, &[]);
     let shape = predicate::str::is_match(format!(
-        "^{}:M \\d\\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \\d{{4}} \\d\\d:\\d\\d:\\d\\d\\.\\d{{3}} [.*#-] .+$",
+        "^{}:[CM] \\d\\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \\d{{4}} \\d\\d:\\d\\d:\\d\\d\\.\\d{{3}} [.*#-] .+$",
         server.child.id()
     ))
     .expect("a pattern");

@@ -2,6 +2,7 @@
 
 mod kill;
 mod list;
+mod tracking;
 
 pub use list::describe;
 pub(crate) use list::memory_of;
@@ -27,10 +28,10 @@ pub(super) static COMMANDS: Family = &[
     ("client|unblock", unblock),
     ("client|no-evict", no_evict),
     ("client|no-touch", no_touch),
-    ("client|getredir", get_redir),
-    ("client|trackinginfo", tracking_info),
-    ("client|tracking", tracking),
-    ("client|caching", caching),
+    ("client|getredir", tracking::get_redir),
+    ("client|trackinginfo", tracking::info),
+    ("client|tracking", tracking::tracking),
+    ("client|caching", tracking::caching),
     ("client|capa", capa),
     ("client|help", help),
 ];
@@ -243,59 +244,6 @@ fn no_touch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     x.client.flags.put(ClientFlags::NO_TOUCH, on);
     x.out.ok();
     Ok(())
-}
-
-/// `CLIENT GETREDIR`.
-///
-/// Reply: -1, as long as nobody can track.
-/// Errors: none.
-/// Propagates: nothing.
-/// Source: Valkey command reference, CLIENT GETREDIR (since 6.0.0).
-fn get_redir(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.out.int(-1);
-    Ok(())
-}
-
-/// `CLIENT TRACKINGINFO`.
-///
-/// Reply: a map: flags, the client redirected to, prefixes.
-/// Errors: none.
-/// Propagates: nothing.
-/// Source: Valkey command reference, CLIENT TRACKINGINFO (since 6.2.0).
-fn tracking_info(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.out.map(3);
-    x.out.bulk(b"flags");
-    x.out.set(1);
-    x.out.bulk(b"off");
-    x.out.bulk(b"redirect");
-    x.out.int(-1);
-    x.out.bulk(b"prefixes");
-    x.out.set(0);
-    Ok(())
-}
-
-/// `CLIENT TRACKING ON|OFF ...`: only OFF, so far.
-///
-/// Reply: OK.
-/// Errors: ON is refused; syntax.
-/// Propagates: nothing.
-/// Source: Valkey command reference, CLIENT TRACKING (since 6.0.0).
-fn tracking(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    if switch(args[2])? {
-        return Err(Error::NO_TRACKING);
-    }
-    x.out.ok();
-    Ok(())
-}
-
-/// `CLIENT CACHING YES|NO`: only with tracking.
-///
-/// Reply: none, so far.
-/// Errors: the client does not track.
-/// Propagates: nothing.
-/// Source: Valkey command reference, CLIENT CACHING (since 6.0.0).
-fn caching(_x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    Err(Error::CACHING)
 }
 
 /// `CLIENT CAPA capability [capability ...]`: what the client can deal with; unknown words are ignored.

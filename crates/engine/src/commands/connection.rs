@@ -75,6 +75,29 @@ fn may_enter(x: &Exec<'_>, user: &[u8], password: &[u8]) -> bool {
     user == b"default" && (wanted.is_empty() || equal_in_constant_time(wanted, password))
 }
 
+/// Logs the client in, or notes in the ACL log that it was refused.
+fn enter(x: &mut Exec<'_>, command: &[u8], user: &[u8], password: &[u8]) -> Outcome {
+    if may_enter(x, user, password) {
+        x.client.authenticated = true;
+        return Ok(());
+    }
+    x.core.stats.denied_auth += 1;
+    let in_exec = x.client.flags.has(ClientFlags::NO_BLOCK);
+    let refusal = crate::acl_log::Entry {
+        id: 0,
+        count: 1,
+        context: if in_exec { "multi" } else { "toplevel" },
+        command: command.to_vec(),
+        user: user.to_vec(),
+        client: super::client::describe(x.client, false),
+        first_ms: x.now_ms(),
+        last_ms: x.now_ms(),
+    };
+    let max = usize::try_from(x.core.config.acllog_max_len).unwrap_or(usize::MAX);
+    x.core.acl_log.push(refusal, max);
+    Err(Error::WRONG_PASS)
+}
+
 /// Compares digests, so that the time taken tells nothing about how much of the password was right.
 fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     use sha2::Digest;
@@ -101,11 +124,7 @@ fn auth(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         [_, user, password] => (user, password),
         _ => return Err(Error::SYNTAX),
     };
-    if !may_enter(x, user, password) {
-        x.core.stats.denied_auth += 1;
-        return Err(Error::WRONG_PASS);
-    }
-    x.client.authenticated = true;
+    enter(x, args[0], user, password)?;
     x.out.ok();
     Ok(())
 }
@@ -148,11 +167,7 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         };
     }
     if let Some((user, password)) = credentials {
-        if !may_enter(x, user, password) {
-            x.core.stats.denied_auth += 1;
-            return Err(Error::WRONG_PASS);
-        }
-        x.client.authenticated = true;
+        enter(x, args[0], user, password)?;
     }
     if !x.client.authenticated {
         return Err(Error::HELLO_NO_AUTH);
@@ -219,6 +234,7 @@ fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.core.monitors.retain(|monitor| *monitor != id);
     super::transactions::discard(x);
     super::pubsub::forget(x.core, x.client);
+    crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
     x.client.flags.clear(
         ClientFlags::MONITOR
             | ClientFlags::READONLY

@@ -17,40 +17,51 @@ pub(super) static COMMANDS: Family = &[("info", info)];
 /// One section: its title, and what writes its rows.
 struct Section {
     title: &'static str,
-    /// Part of plain INFO.
-    default: bool,
+    /// Which of the words that stand for several sections name it.
+    shown: Shown,
     write: fn(&mut Exec<'_>, &mut Rows),
+}
+
+/// When a section is shown that is not asked for by name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// Part of plain INFO.
+    Usually,
+    /// Part of `all` and `everything`.
+    WithAll,
+    Never,
 }
 
 const fn section(
     title: &'static str,
-    default: bool,
+    shown: Shown,
     write: fn(&mut Exec<'_>, &mut Rows),
 ) -> Section {
     Section {
         title,
-        default,
+        shown,
         write,
     }
 }
 
 /// All sections, in the order in which they are shown.
-static SECTIONS: [Section; 13] = [
-    section("Server", true, process::server),
-    section("Clients", true, process::clients),
-    section("Memory", true, process::memory),
-    section("Persistence", true, persistence::persistence),
-    section("Stats", true, counters::stats),
-    section("Replication", true, replication::replication),
-    section("CPU", true, process::cpu),
-    section("Modules", true, |_, _| {}),
-    section("Commandstats", false, counters::commands),
-    section("Errorstats", true, counters::errors),
-    section("Latencystats", false, counters::latencies),
-    section("Cluster", true, |x, rows| {
+static SECTIONS: [Section; 14] = [
+    section("Server", Shown::Usually, process::server),
+    section("Clients", Shown::Usually, process::clients),
+    section("Memory", Shown::Usually, process::memory),
+    section("Persistence", Shown::Usually, persistence::persistence),
+    section("Stats", Shown::Usually, counters::stats),
+    section("Replication", Shown::Usually, replication::replication),
+    section("CPU", Shown::Usually, process::cpu),
+    section("Modules", Shown::Usually, |_, _| {}),
+    section("Commandstats", Shown::WithAll, counters::commands),
+    section("Errorstats", Shown::Usually, counters::errors),
+    section("Latencystats", Shown::WithAll, counters::latencies),
+    section("Cluster", Shown::Usually, |x, rows| {
         rows.row("cluster_enabled", u8::from(x.core.config.cluster_enabled));
     }),
-    section("Keyspace", true, process::keyspace),
+    section("Keyspace", Shown::Usually, process::keyspace),
+    section("Debug", Shown::Never, counters::debug),
 ];
 
 /// The text being written.
@@ -107,7 +118,11 @@ fn info(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let usual = asked.is_empty() || names("default");
     let mut rows = Rows(String::with_capacity(8192));
     for section in &SECTIONS {
-        let wanted = every || (usual && section.default) || names(section.title);
+        let wanted = match section.shown {
+            Shown::Usually => every || usual || names(section.title),
+            Shown::WithAll => every || names(section.title),
+            Shown::Never => names(section.title),
+        };
         if wanted {
             if !rows.0.is_empty() {
                 rows.0.push_str("\r\n");
@@ -190,6 +205,10 @@ mod tests {
             "Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace"
         );
         assert_eq!(ask(&mut driver, &[b"INFO", b"nothing"]), "");
+        assert_eq!(
+            titles(&ask(&mut driver, &[b"INFO", b"debug", b"cluster"])),
+            "Cluster Debug"
+        );
     }
 
     #[test]

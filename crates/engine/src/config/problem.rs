@@ -69,6 +69,8 @@ pub enum Problem {
     NodeName,
     /// Defragmentation is not available.
     ActiveDefrag,
+    /// TLS is not available.
+    Tls,
     /// No such parameter or directive.
     BadDirective,
     /// A name with a dot, which belongs to a module, and no value.
@@ -146,6 +148,7 @@ impl fmt::Display for Problem {
             }
             Self::HostnameLength => "Hostnames must be less than 256 characters",
             Self::NodeName => "Announced human node name contained invalid character",
+            Self::Tls => "Unable to update TLS configuration. Check server logs.",
             Self::ActiveDefrag => {
                 "Active defragmentation cannot be enabled: it requires a server compiled with a modified Jemalloc \
                  like the one shipped by default with the source distribution"

@@ -122,8 +122,8 @@ pub(super) fn integer(word: &[u8]) -> Option<i128> {
     }
     let value: i128 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     let value = if negative { -value } else { value };
-    // 64 bits are what the reference parses into, so more digits are no integer to its users either.
-    (value >= i128::from(i64::MIN) && value <= i128::from(u64::MAX)).then_some(value)
+    // Signed 64 bits are what the reference parses into, so more is no integer to its users either.
+    (value >= i128::from(i64::MIN) && value <= i128::from(i64::MAX)).then_some(value)
 }
 
 /// A size: digits, then `b`, `k` (1000), `kb` (1024) and so on up to `g` and `gb`, in either case.
@@ -174,7 +174,8 @@ mod tests {
         let read = |text: &str| integer(text.as_bytes());
         assert_eq!(read("0"), Some(0));
         assert_eq!(read("-12"), Some(-12));
-        assert_eq!(read("18446744073709551615"), Some(i128::from(u64::MAX)));
+        assert_eq!(read("9223372036854775807"), Some(i128::from(i64::MAX)));
+        assert_eq!(read("9223372036854775808"), None);
         for bad in [
             "",
             "-",

@@ -3,7 +3,7 @@
 //! A key that has expired is no key, whether or not it has been deleted yet. So a watch remembers that its key had expired:
 //! deleting such a key changes nothing, and leaving it in place neither.
 
-use super::{DbKeyRef, HOOK_WATCH, Keys, is_past};
+use super::{DbKeyRef, HOOK_TRACKING, HOOK_WATCH, Keys, is_past};
 use crate::client::ClientId;
 use crate::effects::DbKey;
 use keyspace::{Db, Entry};
@@ -54,8 +54,12 @@ impl Keys {
         self.watched.len()
     }
 
-    /// Breaks the WATCH of everybody who watches the key, which has been changed or deleted.
+    /// Breaks the WATCH of everybody who watches the key, which has been changed or deleted, and has those told who track it.
     pub fn touch_watchers(&mut self, db: usize, key: &[u8]) {
+        if self.hooks & HOOK_TRACKING != 0 {
+            self.effects.stale.push((self.author, Some(key.into())));
+            self.effects.pending = true;
+        }
         if self.hooks & HOOK_WATCH == 0 {
             return;
         }

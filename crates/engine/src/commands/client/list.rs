@@ -138,9 +138,10 @@ struct Seen {
 impl Seen {
     /// Somebody else's line.
     fn other(client: &Client, now_ms: i64) -> Self {
+        let waiting = client.blocked.iter().flat_map(|blocked| &blocked.args);
         Seen {
             now_ms,
-            arg_bytes: 0,
+            arg_bytes: waiting.map(|arg| arg.len()).sum(),
             protocol: client.out.protocol,
         }
     }
@@ -203,7 +204,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={subs} psub={psubs} ssub={ssubs} \
          multi={queued} watch={} qbuf={} qbuf-free=0 argv-mem={arg_bytes} multi-mem={multi_bytes} rbs={} rbp={} \
-         obl={} oll=0 omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         obl={} oll=0 omem={} tot-mem={} events={} cmd={} user={} redir={} resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.peer.addr,
@@ -228,6 +229,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         } else {
             shown(b"default")
         },
+        super::tracking::redirection(client.tracking.as_deref()),
         if protocol == Protocol::V3 { 3 } else { 2 },
         String::from_utf8_lossy(&client.lib_name),
         String::from_utf8_lossy(&client.lib_ver),
@@ -247,29 +249,52 @@ pub(crate) fn memory_of(client: &Client) -> usize {
         + client.transaction.as_ref().map_or(0, |t| t.bytes)
         + client.name.len()
         + client.peer.addr.len()
+        + names_of(client)
+}
+
+/// Memory of what a client watches, listens to and tracks, in bytes: the names, and a table's entry for each.
+fn names_of(client: &Client) -> usize {
+    const ENTRY_BYTES: usize = 2 * std::mem::size_of::<Box<[u8]>>();
+    let bytes = |name: &[u8]| name.len() + ENTRY_BYTES;
+    let watched = client.watching.iter().map(|(_, key)| bytes(key));
+    let subscriptions = client.subscriptions.iter().flat_map(|subs| {
+        let names = subs.channels.iter().chain(&subs.patterns);
+        names.chain(&subs.shard_channels).map(|name| bytes(name))
+    });
+    let tracking = client
+        .tracking
+        .iter()
+        .flat_map(|tracking| &tracking.prefixes);
+    watched.sum::<usize>()
+        + subscriptions.sum::<usize>()
+        + tracking.map(|name| bytes(name)).sum::<usize>()
 }
 
 /// One letter per fact, in the reference's order; `N` for none.
 fn flags(client: &Client) -> String {
-    const LETTERS: [(u32, char); 13] = [
-        (ClientFlags::MONITOR, 'O'),
-        (ClientFlags::REPLICA, 'S'),
-        (ClientFlags::PRIMARY, 'M'),
-        (ClientFlags::PUBSUB, 'P'),
-        (ClientFlags::MULTI, 'x'),
-        (ClientFlags::BLOCKED | ClientFlags::PAUSED, 'b'),
-        (ClientFlags::WATCH_BROKEN, 'd'),
-        (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
-        (ClientFlags::CLOSE_NOW, 'A'),
-        (ClientFlags::UNIX, 'U'),
-        (ClientFlags::READONLY, 'r'),
-        (ClientFlags::NO_EVICT, 'e'),
-        (ClientFlags::NO_TOUCH, 'T'),
+    let flag = |bits| client.flags.has(bits);
+    let tracking = client.tracking.as_deref();
+    let letters = [
+        (flag(ClientFlags::MONITOR), 'O'),
+        (flag(ClientFlags::REPLICA), 'S'),
+        (flag(ClientFlags::PRIMARY), 'M'),
+        (flag(ClientFlags::PUBSUB), 'P'),
+        (flag(ClientFlags::MULTI), 'x'),
+        (flag(ClientFlags::BLOCKED | ClientFlags::PAUSED), 'b'),
+        (tracking.is_some(), 't'),
+        (tracking.is_some_and(|t| t.broken_redirect), 'R'),
+        (tracking.is_some_and(|t| t.broadcast), 'B'),
+        (flag(ClientFlags::WATCH_BROKEN), 'd'),
+        (flag(ClientFlags::CLOSE_AFTER_REPLY), 'c'),
+        (flag(ClientFlags::CLOSE_NOW), 'A'),
+        (flag(ClientFlags::UNIX), 'U'),
+        (flag(ClientFlags::READONLY), 'r'),
+        (flag(ClientFlags::NO_EVICT), 'e'),
+        (flag(ClientFlags::NO_TOUCH), 'T'),
     ];
-    let text: String = LETTERS
+    let text: String = letters
         .iter()
-        .filter(|(bits, _)| client.flags.has(*bits))
-        .map(|(_, letter)| *letter)
+        .filter_map(|(holds, letter)| holds.then_some(*letter))
         .collect();
     if text.is_empty() { "N".into() } else { text }
 }

@@ -93,9 +93,10 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         }
         (b"config-rewrite-force-all", []) => return Err(Error::DEBUG_REWRITE),
         (b"clusterlink", [_, _, _]) => return Err(Error::DEBUG_CLUSTER_ONLY),
-        (b"client-eviction", []) => return Err(Error::DEBUG_CLIENT_EVICTION),
+        (b"client-eviction", []) => client_eviction(x)?,
 
-        (b"panic" | b"oom" | b"assert", _) => x.core.host.crash(Crash::Panic),
+        (b"panic" | b"oom", _) => x.core.host.crash(Crash::Panic),
+        (b"assert", _) => x.core.host.crash(Crash::Assertion),
         (b"segfault", _) => x.core.host.crash(Crash::Segfault),
         (b"restart", delay @ ([] | [_])) => return restart(x, delay, Saving::First),
         (b"crash-and-recover", delay @ ([] | [_])) => return restart(x, delay, Saving::Never),
@@ -208,6 +209,43 @@ fn stringmatch(x: &mut Exec<'_>) {
     }
     x.out
         .simple(b"Apparently the server did not crash: test passed");
+}
+
+/// How much memory clients take, by classes of size: each twice as wide as the one before.
+fn client_eviction(x: &mut Exec<'_>) -> Outcome {
+    const FIRST: usize = 1 << 15;
+    const LAST: usize = 1 << 32;
+    if x.core.config.maxmemory_clients == 0 {
+        return Err(Error::DEBUG_CLIENT_EVICTION);
+    }
+    x.core.weigh(x.client);
+    let others = x.core.clients.iter().map(crate::Client::weight);
+    let weights: Vec<usize> = others
+        .chain(std::iter::once(x.client.weight()))
+        .filter(|weight| *weight > 0)
+        .collect();
+    let mut text = String::new();
+    let mut from = 0;
+    while from <= LAST {
+        let until = if from == 0 { FIRST } else { from * 2 };
+        let is_last = from == LAST;
+        let inside = weights
+            .iter()
+            .filter(|weight| **weight >= from && (is_last || **weight < until));
+        let name = if is_last {
+            format!("{:<23}", format!("{from}+"))
+        } else {
+            format!("{from:>10} - {:>10}", until - 1)
+        };
+        text.push_str(&format!(
+            "bucket {name}: tot-mem: {:>10}, clients: {}\n",
+            inside.clone().sum::<usize>(),
+            inside.count()
+        ));
+        from = until;
+    }
+    x.out.verbatim(*b"txt", text.as_bytes());
+    Ok(())
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
         stats.expire_cycle_ns / 1_000_000,
     );
     rows.row("evicted_keys", keys.evicted);
+    rows.row("evicted_clients", stats.evicted_clients);
     for name in [
-        "evicted_clients",
         "evicted_scripts",
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",
@@ -66,12 +66,12 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
         "active_defrag_key_misses",
         "total_active_defrag_time",
         "current_active_defrag_time",
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
     ] {
         rows.row(name, 0);
     }
+    rows.row("tracking_total_keys", core.tracking.keys());
+    rows.row("tracking_total_items", core.tracking.items());
+    rows.row("tracking_total_prefixes", core.tracking.prefixes());
     rows.row("unexpected_error_replies", stats.unexpected_error_replies);
     rows.row("total_error_replies", stats.error_replies);
     rows.row("dump_payload_sanitizations", 0);
@@ -165,4 +165,12 @@ pub(super) fn latencies(x: &mut Exec<'_>, rows: &mut Rows) {
             shown.join(","),
         );
     }
+}
+
+pub(super) fn debug(x: &mut Exec<'_>, rows: &mut Rows) {
+    let stats = &x.core.stats;
+    rows.row("eventloop_duration_aof_sum", 0);
+    rows.row("eventloop_duration_cron_sum", stats.cron_us);
+    rows.row("eventloop_duration_max", stats.loop_us_max);
+    rows.row("eventloop_cmd_per_cycle_max", stats.loop_commands_max);
 }

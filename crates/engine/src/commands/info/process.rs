@@ -14,7 +14,6 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     let now_us = (x.core.clock.unix_us)();
     let now = (now_us / 1_000_000) as i64;
     let uptime = (now - facts.started_at).max(0);
-    let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
     rows.row("redis_version", REDIS_VERSION);
     rows.row("server_name", "valkey");
     rows.row("valkey_version", VALKEY_VERSION);
@@ -33,10 +32,7 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("multiplexing_api", "epoll");
     rows.row("gcc_version", "0.0.0");
     rows.row("process_id", facts.pid);
-    rows.row(
-        "process_supervised",
-        text(config.print(crate::config::Param::Supervised)),
-    );
+    rows.row("process_supervised", &facts.supervised);
     rows.row("run_id", &facts.run_id);
     rows.row("tcp_port", facts.port);
     rows.row("server_time_usec", now_us);
@@ -81,7 +77,7 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
         "blocked_clients",
         core.blocking.count + core.paused_clients.len(),
     );
-    rows.row("tracking_clients", 0);
+    rows.row("tracking_clients", core.tracking.clients());
     rows.row("pubsub_clients", pubsub);
     rows.row("watching_clients", watching);
     rows.row("clients_in_timeout_table", core.blocking.deadlines.len());

@@ -233,7 +233,7 @@ fn keys_of(knows: Knows<'_>, line: &[&[u8]]) -> Result<meta::Keys, Error> {
 }
 
 /// The command that a command line would run; a container when it stands alone.
-fn lookup(line: &[&[u8]]) -> Option<&'static Meta> {
+pub(in crate::commands) fn lookup(line: &[&[u8]]) -> Option<&'static Meta> {
     let meta = find(line.first()?)?;
     match line.get(1) {
         Some(name) if meta.is_container() => meta.subcommand(name),

@@ -3,4 +3,4 @@
 mod command;
 mod describe;
 
-pub(super) use command::COMMANDS;
+pub(super) use command::{COMMANDS, lookup};

@@ -76,6 +76,7 @@ fn flushall(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 
 /// Empties databases; every key is one change.
 fn empty(x: &mut Exec<'_>, range: std::ops::Range<usize>, free: Free) {
+    x.keys.all_stale();
     let mut emptied: Vec<Db> = Vec::new();
     for index in range {
         if x.keys.dbs[index].is_empty() {

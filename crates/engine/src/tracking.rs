@@ -1,0 +1,406 @@
+//! Client-side caching: who has been told which keys, and how they learn that what they hold is stale.
+//!
+//! By default the server remembers the keys that a tracking client reads and tells it once when one of them changes. In
+//! broadcasting mode it remembers nothing but prefixes, and tells of every change below them. Keys count by name, whatever
+//! their database. Source: the Valkey documentation on client-side caching.
+
+use crate::client::{Client, ClientFlags, ClientId, Clients};
+use crate::command::meta::{self, Flags, Meta};
+use crate::core::Core;
+use crate::exec::{Args, Exec};
+use hashbrown::HashMap;
+use resp::Reply;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The channel that RESP2 connections listen to on behalf of a tracking client.
+const CHANNEL: &[u8] = b"__redis__:invalidate";
+/// When the table is full, one key in this many goes: each key that is read would cost a pass over the table otherwise.
+const EVICTED_SHARE: usize = 128;
+
+/// What CLIENT TRACKING ON asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Tracking {
+    /// Who gets the messages instead.
+    pub redirect: Option<ClientId>,
+    /// Told of all changes below `prefixes`.
+    pub broadcast: bool,
+    /// Only reads behind CLIENT CACHING YES are remembered.
+    pub opt_in: bool,
+    /// Reads behind CLIENT CACHING NO are not remembered.
+    pub opt_out: bool,
+    /// Not told of its own changes.
+    pub no_loop: bool,
+    /// CLIENT CACHING was said: holds for the next command or transaction.
+    pub caching: bool,
+    /// A message could not be delivered: `redirect` is gone.
+    pub broken_redirect: bool,
+    /// What it is told of in broadcasting mode; the empty prefix is everything.
+    pub prefixes: BTreeSet<Box<[u8]>>,
+}
+
+/// A key that is stale, or all keys.
+type Stale = Option<Box<[u8]>>;
+
+/// A change to tell tracking clients of: who made it (0: nobody's command) and what is stale.
+pub(crate) type Change = (ClientId, Stale);
+
+/// Those who listen to a prefix, and the keys below it that have changed since they were told, with who changed them.
+#[derive(Debug, Default)]
+struct Prefix {
+    clients: Vec<ClientId>,
+    changed: BTreeMap<Box<[u8]>, ClientId>,
+}
+
+/// What the server remembers of its tracking clients.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Clients that track.
+    clients: Vec<ClientId>,
+    /// Who may hold a key. Clients that no longer track are left here until the key changes.
+    keys: HashMap<Box<[u8]>, Vec<ClientId>>,
+    /// Length of all lists in `keys`.
+    items: usize,
+    prefixes: BTreeMap<Box<[u8]>, Prefix>,
+    /// Messages on their way: to whom, made by whom, what is stale.
+    pending: Vec<(ClientId, Change)>,
+}
+
+impl Table {
+    /// Clients that track.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Keys that somebody holds.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Pairs of key and client.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Prefixes that somebody listens to.
+    #[must_use]
+    pub fn prefixes(&self) -> usize {
+        self.prefixes.len()
+    }
+
+    fn remember(&mut self, key: &[u8], client: ClientId) {
+        let holders = self.keys.entry(key.into()).or_default();
+        if !holders.contains(&client) {
+            holders.push(client);
+            self.items += 1;
+        }
+    }
+
+    fn forget_key(&mut self, key: &[u8]) -> Vec<ClientId> {
+        let holders = self.keys.remove(key).unwrap_or_default();
+        self.items -= holders.len();
+        holders
+    }
+
+    /// Queues the messages that a change causes, but for those of broadcasting mode, which are only noted.
+    fn note(&mut self, (author, stale): Change) {
+        let Some(key) = stale else {
+            self.keys.clear();
+            self.items = 0;
+            let told = self.clients.iter().map(|id| (*id, (author, None)));
+            self.pending.extend(told);
+            return;
+        };
+        for (prefix, listeners) in &mut self.prefixes {
+            if key.starts_with(prefix) {
+                listeners.changed.insert(key.clone(), author);
+            }
+        }
+        for id in self.forget_key(&key) {
+            self.pending.push((id, (author, Some(key.clone()))));
+        }
+    }
+
+    /// Lets go of some keys when there are more than `keys_max`; their holders are told.
+    fn shrink(&mut self, keys_max: usize) {
+        if self.keys.len() <= keys_max {
+            return;
+        }
+        let mut excess = self.keys.len() - keys_max + keys_max / EVICTED_SHARE;
+        let gone = self.keys.extract_if(|_, _| {
+            let goes = excess > 0;
+            excess -= usize::from(goes);
+            goes
+        });
+        for (key, holders) in gone {
+            self.items -= holders.len();
+            let told = holders.iter().map(|id| (*id, (0, Some(key.clone()))));
+            self.pending.extend(told);
+        }
+    }
+}
+
+/// Starts tracking for `x.client`, or changes how it tracks. `wish.prefixes` are added to those it has.
+pub(crate) fn enable(x: &mut Exec<'_>, mut wish: Tracking) {
+    let id = x.client.id;
+    let table = &mut x.core.tracking;
+    match x.client.tracking.take() {
+        Some(mut old) => {
+            wish.prefixes.append(&mut old.prefixes);
+            wish.caching = old.caching;
+        }
+        None => table.clients.push(id),
+    }
+    if wish.broadcast && wish.prefixes.is_empty() {
+        wish.prefixes.insert(Box::default());
+    }
+    for prefix in &wish.prefixes {
+        let clients = &mut table.prefixes.entry(prefix.clone()).or_default().clients;
+        if !clients.contains(&id) {
+            clients.push(id);
+        }
+    }
+    x.client.tracking = Some(Box::new(wish));
+    x.client.flags.set(ClientFlags::TRACKING);
+    x.keys.track_changes(true);
+}
+
+/// Ends tracking for a client, if it tracks.
+pub(crate) fn disable(keys: &mut crate::keys::Keys, table: &mut Table, client: &mut Client) {
+    let Some(tracking) = client.tracking.take() else {
+        return;
+    };
+    client.flags.clear(ClientFlags::TRACKING);
+    let others = |id: &ClientId| *id != client.id;
+    table.clients.retain(others);
+    for prefix in &tracking.prefixes {
+        if let Some(listeners) = table.prefixes.get_mut(prefix) {
+            listeners.clients.retain(others);
+            if listeners.clients.is_empty() {
+                table.prefixes.remove(prefix);
+            }
+        }
+    }
+    if table.clients.is_empty() {
+        table.keys.clear();
+        table.items = 0;
+        keys.track_changes(false);
+    }
+}
+
+/// Remembers the keys that a tracking client has read with the command.
+#[cold]
+pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
+    let Some(tracking) = x.client.tracking.as_deref() else {
+        return;
+    };
+    let chosen = if tracking.opt_in {
+        tracking.caching
+    } else {
+        !(tracking.opt_out && tracking.caching)
+    };
+    if tracking.broadcast
+        || !chosen
+        || !meta.flags.intersects(Flags::READONLY)
+        || !meta.takes_keys()
+    {
+        return;
+    }
+    // What has changed up to now is no news to somebody who has just read it.
+    let stale = std::mem::take(&mut x.keys.effects.stale);
+    tell(x.core, stale, None);
+    for key in meta::keys(meta, args).unwrap_or_default() {
+        x.core.tracking.remember(args[key.index], x.client.id);
+    }
+}
+
+/// CLIENT CACHING holds for one command: the one behind it, or all of a transaction.
+#[cold]
+pub(crate) fn command_done(client: &mut Client, args: Args<'_>) {
+    let says_caching = args
+        .first()
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"client"));
+    if !says_caching
+        && !client.flags.has(ClientFlags::MULTI)
+        && let Some(tracking) = client.tracking.as_deref_mut()
+    {
+        tracking.caching = false;
+    }
+}
+
+/// The client whose requests run, who is not among the others meanwhile, with its reply.
+pub(crate) type Running<'a> = Option<(&'a mut Client, &'a mut Reply)>;
+
+/// Tells of changes. What concerns a client that runs and is not given as `running` is kept for later.
+pub(crate) fn tell(core: &mut Core, changes: Vec<Change>, mut running: Running<'_>) {
+    for change in changes {
+        core.tracking.note(change);
+    }
+    if core.tracking.pending.is_empty() {
+        return;
+    }
+    let mut pending = std::mem::take(&mut core.tracking.pending);
+    pending.retain(|(to, (author, stale))| {
+        let news = match stale {
+            None => News::Everything,
+            Some(key) => News::Key(key, *author),
+        };
+        !send(&mut core.clients, &mut running, *to, &news)
+    });
+    core.tracking.pending = pending;
+}
+
+/// What is left to do when the requests at hand have run: the news of broadcasting mode, one message for each prefix,
+/// and keeping the table within `keys_max` keys (0: no limit).
+pub(crate) fn turn_done(core: &mut Core, mut running: Running<'_>) {
+    if core.tracking.clients.is_empty() {
+        return;
+    }
+    let mut prefixes = std::mem::take(&mut core.tracking.prefixes);
+    for listeners in prefixes.values_mut() {
+        if listeners.changed.is_empty() {
+            continue;
+        }
+        let news = News::Below(std::mem::take(&mut listeners.changed));
+        for id in &listeners.clients {
+            // Nobody else runs now: there is no one to wait for.
+            send(&mut core.clients, &mut running, *id, &news);
+        }
+    }
+    core.tracking.prefixes = prefixes;
+    let keys_max = usize::try_from(core.config.tracking_table_max_keys).unwrap_or(usize::MAX);
+    if keys_max > 0 {
+        core.tracking.shrink(keys_max);
+        tell(core, Vec::new(), running);
+    }
+}
+
+/// What a message says.
+enum News<'a> {
+    /// All keys are stale.
+    Everything,
+    /// The key was changed by this client.
+    Key(&'a [u8], ClientId),
+    /// Keys below a prefix were changed by these clients.
+    Below(BTreeMap<Box<[u8]>, ClientId>),
+}
+
+impl News<'_> {
+    /// The keys that a client is to hear of: none at all to mean every key; `None` when this is no news to it.
+    fn keys_for(&self, client: ClientId, tracking: &Tracking) -> Option<Vec<&[u8]>> {
+        let is_new = |author: &ClientId| !(tracking.no_loop && *author == client);
+        let keys: Vec<&[u8]> = match self {
+            News::Everything => return Some(Vec::new()),
+            // It may have changed to broadcasting mode since it read the key.
+            News::Key(key, author) if !tracking.broadcast && is_new(author) => vec![key],
+            News::Key(..) => return None,
+            News::Below(changed) => changed
+                .iter()
+                .filter(|(_, author)| is_new(author))
+                .map(|(key, _)| &**key)
+                .collect(),
+        };
+        (!keys.is_empty()).then_some(keys)
+    }
+}
+
+/// A client that was looked for.
+enum Reached<T> {
+    Here(T),
+    /// It runs just now, and not on the caller's behalf.
+    Busy,
+    Gone,
+}
+
+fn reach<T>(
+    clients: &mut Clients,
+    running: &mut Running<'_>,
+    id: ClientId,
+    act: impl FnOnce(&mut Client, &mut Reply) -> T,
+) -> Reached<T> {
+    if let Some((client, out)) = running
+        && client.id == id
+    {
+        return Reached::Here(act(client, out));
+    }
+    if clients.slot(id).is_none() {
+        return Reached::Gone;
+    }
+    let Some(client) = clients.get_mut(id) else {
+        return Reached::Busy;
+    };
+    let mut out = std::mem::take(&mut client.out);
+    let before = out.len();
+    let result = act(client, &mut out);
+    if out.len() > before {
+        client.attention.raise();
+    }
+    client.out = out;
+    Reached::Here(result)
+}
+
+/// Sends news to a tracking client, or where it wants them. False when that has to wait.
+fn send(clients: &mut Clients, running: &mut Running<'_>, to: ClientId, news: &News<'_>) -> bool {
+    let direct = reach(clients, running, to, |client, out| {
+        let tracking = client.tracking.as_deref()?;
+        let keys = news.keys_for(to, tracking)?;
+        let redirect = tracking.redirect;
+        // There is no way to tell a RESP2 client in the midst of its replies.
+        if redirect.is_none() && out.is_v3() {
+            write_push(out, &keys);
+        }
+        Some((redirect?, keys))
+    });
+    let (redirect, keys) = match direct {
+        Reached::Here(Some(redirected)) => redirected,
+        Reached::Here(None) | Reached::Gone => return true,
+        Reached::Busy => return false,
+    };
+    let indirect = reach(clients, running, redirect, |client, out| {
+        if out.is_v3() {
+            write_push(out, &keys);
+        } else if client.flags.has(ClientFlags::PUBSUB) {
+            out.array(3);
+            out.bulk(b"message");
+            out.bulk(CHANNEL);
+            write_keys(out, &keys);
+        }
+    });
+    match indirect {
+        Reached::Here(()) => true,
+        Reached::Busy => false,
+        Reached::Gone => {
+            reach(clients, running, to, |client, out| {
+                if let Some(tracking) = client.tracking.as_deref_mut() {
+                    tracking.broken_redirect = true;
+                }
+                if out.is_v3() {
+                    out.push(2);
+                    out.bulk(b"tracking-redir-broken");
+                    out.int(redirect as i64);
+                }
+            });
+            true
+        }
+    }
+}
+
+fn write_push(out: &mut Reply, keys: &[&[u8]]) {
+    out.push(2);
+    out.bulk(b"invalidate");
+    write_keys(out, keys);
+}
+
+/// The stale keys, null for all.
+fn write_keys(out: &mut Reply, keys: &[&[u8]]) {
+    if keys.is_empty() {
+        out.null();
+        return;
+    }
+    out.array(keys.len());
+    for key in keys {
+        out.bulk(key);
+    }
+}

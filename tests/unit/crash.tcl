@@ -1,0 +1,56 @@
+# Signals and crashes: what ends the process, what does not, and the report that is left in the log.
+
+proc server_log {} {
+    set file [open [srv 0 stdout]]
+    set text [read $file]
+    close $file
+    return $text
+}
+
+# Waits until the log holds the glob; returns the log.
+proc wait_log {glob} {
+    wait_for_condition 100 50 {[string match $glob [server_log]]} else {
+        fail "no '$glob' in: [server_log]"
+    }
+    return [server_log]
+}
+
+foreach {what how pattern} {
+    "DEBUG SEGFAULT"  {catch {r debug segfault}}            {*crashed by signal: 11*}
+    "DEBUG PANIC"     {catch {r debug panic}}               {*Software Failure*Guru Meditation*}
+    "DEBUG ASSERT"    {catch {r debug assert}}              {*ASSERTION FAILED*==>*is not true*}
+    "a signal SEGV"   {exec kill -SEGV [srv 0 pid]}         {*crashed by signal: 11*Killed by PID: *}
+    "a signal ABRT"   {exec kill -ABRT [srv 0 pid]}         {*crashed by signal: 6*Killed by PID: *}
+} {
+    start_server {tags {"logging external:skip needs:debug"} overrides {crash-memcheck-enabled no}} {
+        test "a report is left of $what" {
+            expect_crash
+            uplevel #0 $how
+            set text [wait_log {*=== VALKEY BUG REPORT END.*}]
+            assert_match {*=== VALKEY BUG REPORT START: *------ STACK TRACE ------*} $text
+            assert_match $pattern $text
+            wait_for_condition 50 50 {![process_is_alive [srv 0 pid]]} else {
+                fail "it lives on"
+            }
+        }
+    }
+}
+
+start_server {tags {"logging external:skip"}} {
+    test {SIGHUP and SIGPIPE are ignored, SIGALRM shows where the process is} {
+        exec kill -HUP [srv 0 pid]
+        exec kill -PIPE [srv 0 pid]
+        exec kill -ALRM [srv 0 pid]
+        wait_log {*Received SIGALRM*STACK TRACE*}
+        assert_equal PONG [r ping]
+    }
+
+    test {SIGTERM is told, the files go, and the last line says so} {
+        exec kill -TERM [srv 0 pid]
+        wait_log {*:signal-handler (*) Received SIGTERM scheduling shutdown...*User requested shutdown...*Removing the unix socket file.*ready to exit, bye bye...*}
+        wait_for_condition 50 50 {![process_is_alive [srv 0 pid]]} else {
+            fail "it lives on"
+        }
+        assert {![file exists [srv 0 unixsocket]]}
+    }
+}

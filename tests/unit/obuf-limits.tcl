@@ -1,0 +1,83 @@
+# client-output-buffer-limit: clients whose output grows too large, and what becomes of it.
+
+# Number of connections the server has open, its own files left out.
+proc connections {} {
+    return [s connected_clients]
+}
+
+proc disconnections {} {
+    return [s client_output_buffer_limit_disconnections]
+}
+
+start_server {tags {"obuf-limits external:skip"} overrides {save ""}} {
+    r set big [string repeat x 3000000]
+
+    test {a reply beyond the hard limit is not sent at all} {
+        r config set client-output-buffer-limit "normal 1000000 0 0"
+        set before [disconnections]
+        set c [valkey_client]
+        assert_error {I/O error reading reply} {$c get big}
+        $c close
+        assert_equal [expr {$before + 1}] [disconnections]
+        r config set client-output-buffer-limit "normal 0 0 0"
+    }
+
+    test {the commands of a transaction are all carried out, whatever becomes of the reply} {
+        r config set client-output-buffer-limit "normal 1000000 0 0"
+        r del key
+        set c [valkey_client]
+        $c multi
+        $c get big
+        $c set key value
+        assert_error {I/O error reading reply} {$c exec}
+        assert_equal value [r get key]
+        $c close
+        r config set client-output-buffer-limit "normal 0 0 0"
+    }
+
+    test {a subscriber that does not read is closed at the limit of its class} {
+        r config set client-output-buffer-limit "pubsub 1000000 0 0"
+        set before [disconnections]
+        set c [valkey_deferring_client]
+        subscribe $c channel
+        set message [string repeat m 100000]
+        wait_for_condition 2000 1 {[r publish channel $message] == 0} else {
+            fail "it goes on: [r client list]"
+        }
+        assert_equal [expr {$before + 1}] [disconnections]
+        $c close
+        r config set client-output-buffer-limit "pubsub 32mb 8mb 60"
+    }
+
+    test {a soft limit holds only after its time} {
+        r config set client-output-buffer-limit "pubsub 0 100000 2"
+        set c [valkey_deferring_client]
+        subscribe $c channel
+        set message [string repeat m 100000]
+        set started [clock milliseconds]
+        for {set i 0} {$i < 100} {incr i} {r publish channel $message}
+        assert_equal 1 [lindex [r pubsub numsub channel] 1]
+        wait_for_condition 100 100 {[lindex [r pubsub numsub channel] 1] == 0} else {
+            fail "it goes on: [r client list]"
+        }
+        assert_range [expr {[clock milliseconds] - $started}] 1500 9000
+        $c close
+        r config set client-output-buffer-limit "pubsub 32mb 8mb 60"
+    }
+
+    test {a killed client that does not read is gone, with all it has not read} {
+        set before [connections]
+        set c [valkey_deferring_client]
+        $c client id
+        set id [$c read]
+        for {set i 0} {$i < 20} {incr i} {$c get big}
+        wait_for_condition 100 20 {[regexp { omem=[1-9]\d+ } [r client list id $id]]} else {
+            fail "all of it was taken: [r client list id $id]"
+        }
+        assert_equal 1 [r client kill id $id]
+        wait_for_condition 100 20 {[connections] == $before} else {
+            fail "its connection stays"
+        }
+        $c close
+    }
+}
