@@ -4,10 +4,45 @@
 
 namespace eval external {}
 
+# The words of AUTH behind the command's name, for the external server only; empty
+# when no user and no password were given.
+proc external::credentials {host port} {
+    if {!$::external || ($::user eq "" && $::pass eq "") || $host ne $::host || $port != $::port} {
+        return {}
+    }
+    concat [expr {$::user eq "" ? {} : [list $::user]}] [list $::pass]
+}
+
+# A plain connection, logged in like the clients are, for bytes of the test's own.
+proc raw_socket {host port} {
+    set channel [socket $host $port]
+    set words [external::credentials $host $port]
+    if {[llength $words]} {
+        fconfigure $channel -translation binary -buffering none -blocking 1
+        puts -nonewline $channel [resp::encode [concat AUTH $words]]
+        gets $channel line
+        if {![string match +OK* $line]} {
+            error "[string range [string trimright $line] 1 end] (see --user and --pass)"
+        }
+    }
+    return $channel
+}
+
+# Log CLIENT in again, where that is needed: RESET has logged it out.
+proc authenticate {client} {
+    set words [external::credentials $::host $::port]
+    if {[llength $words]} {
+        {*}$client auth {*}$words
+    }
+}
+
 proc external::run {settings code level} {
     set client [servers::open_client $::host $::port]
     $client flushall
-    $client function flush
+    # A server without scripting has no functions to flush.
+    if {[catch {$client function flush} message options] && ![string match "ERR unknown command*" $message]} {
+        return -options $options $message
+    }
     set before [$client config get *]
     set failed [catch {configure $client [dict get $settings overrides]} value failure]
     if {!$failed && $code eq "undefined"} {
@@ -46,7 +81,8 @@ proc external::configure {client overrides} {
     }
 }
 
-# On a connection of its own: the test's may be in any state.
+# On a connection of its own: the test's may be in any state. What DEBUG switches is
+# no parameter; where DEBUG is refused no test has switched it.
 proc external::restore {before} {
     if {[catch {valkey $::host $::port} client]
             || [catch {$client config get *} after]} {
@@ -59,5 +95,6 @@ proc external::restore {before} {
             channel::send warn "cannot restore $key of the external server: $message"
         }
     }
+    catch {$client debug set-active-expire 1}
     $client close
 }

@@ -41,9 +41,9 @@ proc resp::connect {id} {
     set fd [socket $state($id,host) $state($id,port)]
     fconfigure $fd -translation binary -buffering full -buffersize 65536
     set state($id,fd) $fd
-    if {$::external && $::pass ne "" && $state($id,host) eq $::host && $state($id,port) == $::port} {
-        set words [list AUTH {*}[expr {$::user eq "" ? {} : [list $::user]}] $::pass]
-        puts -nonewline $fd [encode $words]
+    set words [external::credentials $state($id,host) $state($id,port)]
+    if {[llength $words]} {
+        puts -nonewline $fd [encode [concat AUTH $words]]
         flush $fd
         set raw $state($id,readraw)
         set state($id,readraw) 0

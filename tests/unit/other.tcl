@@ -100,7 +100,8 @@ start_server {tags {"other"}} {
     } {} {external:skip}
 
     test {MEMORY DOCTOR, PURGE, MALLOC-STATS, HELP} {
-        assert_match {Hi Sam,*} [r memory doctor]
+        # A server that has been at work may be told of issues: "Sam, I detected ...".
+        assert_match {*Sam, *} [r memory doctor]
         assert_equal OK [r memory purge]
         assert_morethan [string length [r memory malloc-stats]] 0
         assert_match {*USAGE <key>*} [r memory help]
