@@ -18,8 +18,9 @@ use std::sync::{Arc, Weak};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
-use tokio::task::block_in_place;
+use tokio::task;
 
 /// Bytes read from a connection at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -84,6 +85,7 @@ pub(crate) async fn run(shared: Weak<Shared>, mut commands: mpsc::UnboundedRecei
         commands,
         events,
         lines: HashMap::new(),
+        connecting: HashMap::new(),
         receiving: None,
         files: HashMap::new(),
         called_off: HashMap::new(),
@@ -111,6 +113,8 @@ struct LinkIo {
     commands: mpsc::UnboundedReceiver<LinkCommand>,
     events: mpsc::UnboundedSender<Event>,
     lines: HashMap<Channel, Line>,
+    /// The connections asked for and not yet there. One that was closed meanwhile must not take the place of its successor.
+    connecting: HashMap<Channel, Conn>,
     receiving: Option<Receiving>,
     /// Complete files waiting to be loaded.
     files: HashMap<LoadId, PathBuf>,
@@ -121,8 +125,10 @@ struct LinkIo {
 impl LinkIo {
     fn handle(&mut self, shared: &Arc<Shared>, event: Event) {
         match event {
+            Event::Connected(conn, _) if self.connecting.get(&conn.channel) != Some(&conn) => {}
             Event::Connected(conn, Ok(stream)) => self.connected(shared, conn, stream),
             Event::Connected(conn, Err(error)) => {
+                self.connecting.remove(&conn.channel);
                 shared
                     .engine
                     .lock()
@@ -147,6 +153,7 @@ impl LinkIo {
                 port,
                 source,
             } => {
+                self.connecting.insert(conn.channel, conn);
                 let events = self.events.clone();
                 tokio::spawn(async move {
                     let connected = connect(&host, port, &source).await;
@@ -163,6 +170,9 @@ impl LinkIo {
             LinkCommand::Close(conn) => {
                 if self.line(conn).is_some() {
                     self.lines.remove(&conn.channel);
+                }
+                if self.connecting.get(&conn.channel) == Some(&conn) {
+                    self.connecting.remove(&conn.channel);
                 }
             }
             LinkCommand::Pause(conn) => {
@@ -199,6 +209,7 @@ impl LinkIo {
     }
 
     fn connected(&mut self, shared: &Arc<Shared>, conn: Conn, stream: TcpStream) {
+        self.connecting.remove(&conn.channel);
         // Options that cannot be set make a connection slower, not wrong.
         let _ = stream.set_nodelay(true);
         let address = |result: io::Result<std::net::SocketAddr>| {
@@ -365,7 +376,7 @@ impl LinkIo {
                 if *total - *synced > SYNC_EVERY_BYTES {
                     *synced = *total;
                     // The disk may take its time: other connections are served meanwhile.
-                    result = result.and_then(|()| block_in_place(|| file.sync_data()));
+                    result = result.and_then(|()| waiting_for_disk(|| file.sync_data()));
                 }
                 if let Err(error) = result {
                     let load = *load;
@@ -401,7 +412,7 @@ impl LinkIo {
                     folder.join(&*engine.core.config.dbfilename.lossy())
                 };
                 let folder = dump.parent().unwrap_or(std::path::Path::new("."));
-                let done = block_in_place(|| {
+                let done = waiting_for_disk(|| {
                     file.set_len(bytes.saturating_sub(mark_bytes))?;
                     file.sync_all()?;
                     std::fs::rename(&path, &dump)?;
@@ -483,6 +494,15 @@ impl Line {
     fn go_on(&self) {
         // Full means that it has been told already; closed, that the connection has ended.
         let _ = self.go_on.try_send(());
+    }
+}
+
+/// Runs what waits for the disk. Where there are several threads the others go on with the tasks of this one; the runtime
+/// of a single thread has nobody to take them, and panics when asked to.
+fn waiting_for_disk<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => task::block_in_place(work),
     }
 }
 
