@@ -4,38 +4,6 @@
 
 namespace eval external {}
 
-# The words of AUTH behind the command's name, for the external server only; empty
-# when no user and no password were given.
-proc external::credentials {host port} {
-    if {!$::external || ($::user eq "" && $::pass eq "") || $host ne $::host || $port != $::port} {
-        return {}
-    }
-    concat [expr {$::user eq "" ? {} : [list $::user]}] [list $::pass]
-}
-
-# A plain connection, logged in like the clients are, for bytes of the test's own.
-proc raw_socket {host port} {
-    set channel [socket $host $port]
-    set words [external::credentials $host $port]
-    if {[llength $words]} {
-        fconfigure $channel -translation binary -buffering none -blocking 1
-        puts -nonewline $channel [resp::encode [concat AUTH $words]]
-        gets $channel line
-        if {![string match +OK* $line]} {
-            error "[string range [string trimright $line] 1 end] (see --user and --pass)"
-        }
-    }
-    return $channel
-}
-
-# Log CLIENT in again, where that is needed: RESET has logged it out.
-proc authenticate {client} {
-    set words [external::credentials $::host $::port]
-    if {[llength $words]} {
-        {*}$client auth {*}$words
-    }
-}
-
 proc external::run {settings code level} {
     set client [servers::open_client $::host $::port]
     $client flushall
