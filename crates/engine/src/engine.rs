@@ -125,6 +125,7 @@ impl Engine {
                 },
                 shutdown: None,
                 gate: false,
+                evicting: false,
                 now_ns: (clock.monotonic_ns)(),
                 clock,
                 startup_memory,
