@@ -8,6 +8,8 @@ use keyspace::{Entry, Rng};
 
 /// Keys removed between two looks at the clock.
 const CHECK_EVERY: usize = 16;
+/// Microseconds between two looks at the memory while another thread frees some.
+const FREES_LOOK_US: u64 = 50;
 /// `maxmemory-eviction-tenacity` up to which the time allowed grows by [`TENACITY_STEP_NS`], and beyond which by 15 percent.
 const TENACITY_LINEAR: i32 = 10;
 /// See [`TENACITY_LINEAR`].
@@ -61,12 +63,7 @@ fn remove_keys(keys: &mut Keys, core: &mut Core, started_ns: u64) -> Room {
     let limit_ns = time_limit_ns(core.config.maxmemory_eviction_tenacity);
     for evicted in 1.. {
         let Some(candidate) = choose(keys, core, policy) else {
-            // What has been removed may not have been freed yet.
-            return if core.host.pending_frees() > 0 {
-                Room::Coming
-            } else {
-                Room::None
-            };
+            return wait_for_frees(core, started_ns, limit_ns);
         };
         evict(keys, core, &candidate);
         if over_limit(core) == 0 {
@@ -78,6 +75,20 @@ fn remove_keys(keys: &mut Keys, core: &mut Core, started_ns: u64) -> Room {
         }
     }
     Room::Enough
+}
+
+/// Nothing is left to remove, but what has been may not have been freed yet: gives the other thread a moment.
+fn wait_for_frees(core: &mut Core, started_ns: u64, limit_ns: u64) -> Room {
+    loop {
+        let pending = core.host.pending_frees() > 0;
+        if over_limit(core) == 0 {
+            return Room::Enough;
+        }
+        if !pending || (core.clock.monotonic_ns)().saturating_sub(started_ns) > limit_ns {
+            return Room::None;
+        }
+        core.host.sleep_us(FREES_LOOK_US);
+    }
 }
 
 /// Up to 10 the time is proportional, from there on it grows by 15 percent a step: 500 us at 10, 2.0 ms at 20, 2.3 min at
