@@ -6,11 +6,13 @@
 
 use engine::Engine;
 use engine::config::{Config, Param, Startup, Surroundings};
+use engine::digest::Digest;
 use engine::glob::Case;
 use engine::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures,
     ProcessFacts, SnapshotJob, WriteSnapshot,
 };
+use engine::snapshot::{self, Filter, LoadOptions, SaveInfo};
 use packed::{Intset, Listpack};
 use replication::replica;
 use resp::{Batch, Decoder};
@@ -46,6 +48,15 @@ pub static TARGETS: &[Target] = &[
             b"REDIS0009\x05\x01z\x01\x01m\x00\x00\x00\x00\x00\x00\xf0\x3f\x04\x01h\x01\x01f\x01v\xff\x00\x00\x00\x00\x00\x00\x00\x00",
             b"REDIS0011\x10\x01h\x0d\x0d\x00\x00\x00\x02\x00\x81f\x02\x81v\x02\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00",
             b"REDIS0011\x00\x01k\xc3\x0b\x1e\x01aa\xe0\x13\x00\x01aa\xff\x00\x00\x00\x00\x00\x00\x00\x00",
+        ],
+    },
+    Target {
+        name: "snapshot",
+        run: snapshot,
+        seeds: &[
+            include_bytes!("../../crates/rdb/tests/fixtures/streams-valkey-server.rdb"),
+            include_bytes!("../../crates/rdb/tests/fixtures/streams-redis-server.rdb"),
+            include_bytes!("../../crates/rdb/tests/fixtures/stream.rdb"),
         ],
     },
     Target {
@@ -170,6 +181,38 @@ pub fn rdb(data: &[u8]) {
             return;
         }
     }
+}
+
+/// A dataset: what is accepted can be looked through, written, and read again.
+pub fn snapshot(data: &[u8]) {
+    let load = |data: &[u8]| {
+        let options = LoadOptions {
+            checksum: false,
+            total_bytes: Some(data.len() as u64),
+            string_bytes_max: 1 << 20,
+            keep_expired: true,
+            ..LoadOptions::new(2, 0)
+        };
+        snapshot::load(data, &options, &mut |_| true)
+    };
+    let Ok(loaded) = load(data) else { return };
+    let info = SaveInfo {
+        used_memory: 0,
+        unix_seconds: 0,
+        compress: true,
+        checksum: false,
+        key_save_delay_us: 0,
+        replication: None,
+        access: None,
+        filter: Filter::ALL,
+    };
+    let mut bytes = Vec::new();
+    snapshot::write(&loaded.dbs, &info, &mut bytes, &mut |_| ()).expect("memory takes all bytes");
+    let again = load(&bytes).expect("what we write we read");
+    assert_eq!(
+        Digest::of_dataset(&again.dbs),
+        Digest::of_dataset(&loaded.dbs)
+    );
 }
 
 /// A listpack: what is accepted can be walked both ways.
@@ -333,6 +376,7 @@ impl Host for Deaf {
         Ok(None)
     }
     fn send_dump(&mut self, _: u64, _: Vec<u8>) {}
+    fn write_now(&mut self, _: i32, _: &[u8]) {}
     fn remove_dump(&mut self) {}
     fn apply(&mut self, _: &Config, _: Param) -> Result<(), String> {
         Ok(())

@@ -1,5 +1,5 @@
 # Dual channel synchronisation when things go wrong: limits, missing peers, killed
-# connections and processes. Holds the acceptance items 40-45 and 48-50.
+# connections and processes. Holds the acceptance items 40-46, 48-51 and 54.
 
 source tests/helpers/dual-channel.tcl
 
@@ -45,6 +45,10 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         wire_close $d
         $p set pinned yes
         assert_equal 1 [s replicas_waiting_psync]
+        # Its client stays to be seen, with what it pins.
+        wait_for_condition 50 20 {[regexp "id=$cid .* flags=SA .* omem=(\\d+) tot-mem=\\d+ events= cmd=sync " [$p client list] - omem]} else { fail "not shown: [$p client list]" }
+        assert_morethan $omem 0
+        assert_equal 1 [s connected_slaves]
         set m [wire_replica {*}[at 0] capa eof capa psync2 capa dual-channel]
         assert_equal +OK [wire_call $m REPLCONF set-rdb-client-id $cid]
         wire_send $m PSYNC $id [expr {$ofs + 1}]
@@ -190,8 +194,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 }
                 wait_for_log $own {*Aborting dual channel sync*} 10000
                 # The child notices when it writes, or is ended.
+                wait_for_log $mark $pattern 20000
                 if {$kind eq "child"} {
-                    wait_for_log $mark $pattern
                     wait_for_log $mark {*SYNC failed. BGSAVE child returned an error*}
                 }
                 assert_dual_done $p $r
@@ -267,6 +271,72 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             assert_equal {} [temp_files -1]
             assert_equal 1 [regexp -all {flags=S} [$p client list]]
         } {} {peer:skip}
+
+        test {a hundred synchronisations given up as soon as they have begun leave nothing} {
+            wait_no_save -1
+            $p config set rdb-key-save-delay 3000
+            $p debug delay-rdb-client-free-seconds 1
+            leave $r
+            set files {}
+            foreach level {0 -1} { lappend files [llength [glob /proc/[srv $level pid]/fd/*]] }
+            set memory [list [s used_memory] [s -1 used_memory]]
+            for {set i 0} {$i < 100} {incr i} {
+                r replicaof {*}[at -1]
+                # Each ends at another point.
+                switch [expr {$i % 4}] {
+                    1 { wait_for_condition 200 10 {[channel_id $p psync] ne "" || [channel_id $p sync] ne ""} else { fail "no attempt" } }
+                    2 { wait_for_condition 200 10 {[s -1 rdb_bgsave_in_progress] == 1} else { fail "no snapshot" } }
+                    3 { wait_for_condition 200 10 {[s master_sync_in_progress] == 1} else { fail "no transfer" } }
+                }
+                set start [clock milliseconds]
+                assert_equal OK [r replicaof no one]
+                assert_equal PONG [$p ping]
+                assert_lessthan [expr {[clock milliseconds] - $start}] [expr {200 * [waits::stretch]}]
+            }
+            wait_no_save -1
+            $p config set rdb-key-save-delay 0
+            wait_for_condition 100 50 {[s -1 connected_slaves] == 0 && ![regexp {cmd=(psync|sync|replconf) } [$p client list]]} else { fail "connections: [$p client list]" }
+            assert_equal {{} {}} [list [temp_files 0] [temp_files -1]]
+            assert_equal "" [exec sh -c "pgrep -P [srv -1 pid] || true"]
+            foreach level {0 -1} before $files had $memory {
+                wait_for_condition 50 50 {[llength [glob /proc/[srv $level pid]/fd/*]] <= $before} else { fail "descriptors: [llength [glob /proc/[srv $level pid]/fd/*]], $before before" }
+                assert_lessthan [s $level used_memory] [expr {$had + 2000000}]
+            }
+            $p debug delay-rdb-client-free-seconds 60
+            begin_sync
+            assert_dual_done $p $r
+        } {} {peer:skip}
+
+        # The reference shows the address of the socket.
+        test {the row of the snapshot's connection shows the announced address} {
+            slow_snapshot -1 300 2000
+            $r config set replica-announce-ip 10.1.2.3 replica-announce-port 4567
+            begin_sync
+            wait_for_condition 500 20 {[llength [replica_rows $p]] == 2} else { fail "no transfer: [replica_rows $p]" }
+            foreach row [replica_rows $p] {
+                assert_match *ip=10.1.2.3,port=4567,* $row
+            }
+            $r config set replica-announce-ip "" replica-announce-port 0
+            $p config set rdb-key-save-delay 0
+            assert_dual_done $p $r
+        } {} {peer:skip}
+
+        # The reference keeps both connections until its own link is up.
+        test {a primary that becomes a replica in the middle: both connections end, and all ends well} {
+            slow_snapshot -1 300 3000
+            begin_sync
+            wait_dual_transfer $p
+            set mark [log_mark]
+            # Of nobody.
+            $p replicaof 127.0.0.1 1
+            wait_for_log $mark {*Aborting dual channel sync*} 10000
+            wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows $p]" }
+            wait_for_log $mark {*Primary is currently unable to PSYNC but should be in the future: -NOMASTERLINK Can't SYNC while not connected with my master*} 10000
+            $p replicaof no one
+            $p config set rdb-key-save-delay 0
+            assert_dual_done $p $r
+            wait_no_save -1
+        } undefined {peer:skip}
     }
 }
 
@@ -275,7 +345,7 @@ foreach victim {primary replica} {
     start_server [list tags {"repl dual-channel-replication external:skip needs:debug"} \
             overrides [concat $dual {repl-timeout 4 repl-ping-replica-period 1}]] {
         start_server [list overrides [concat $dual {repl-timeout 4}]] {
-            foreach point {delay transfer buffering loading} {
+            foreach point {delay announced transfer buffering loading} {
                 # The reference may die of an assertion when its primary comes back at once.
                 test "kill -9 of the $victim: $point" {
                     expect_crash
@@ -285,11 +355,15 @@ foreach victim {primary replica} {
                     r -1 config set repl-diskless-sync-delay [expr {$point eq "delay" ? 10 : 0}]
                     r config set key-load-delay [expr {$point eq "loading" ? 3000 : 0}] loading-process-events-interval-bytes 1024
                     set mark [log_mark]
+                    r -1 debug delay-rdb-client-free-seconds 1
                     r -1 set at $point
                     r -1 save
+                    # The replica knows the snapshot's offset, and has not joined yet.
+                    if {$point eq "announced"} { r debug pause-after-fork 1 }
                     r replicaof {*}[at -1]
                     switch $point {
                         delay { wait_for_condition 100 20 {[has_row [srv -1 client] *wait_bgsave*]} else { fail "not waiting" } }
+                        announced { wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" } }
                         loading { wait_for_log $mark {*Loading DB in memory*} 10000 }
                         default { wait_dual_transfer [srv -1 client] }
                     }
@@ -301,6 +375,10 @@ foreach victim {primary replica} {
                     set pid [srv $level pid]
                     exec kill -9 $pid
                     wait_for_condition 100 20 {![process_is_alive $pid]} else { fail "alive" }
+                    if {$point eq "announced" && $victim eq "primary"} {
+                        resume_process [srv pid]
+                        r debug pause-after-fork 0
+                    }
                     restart_server $level true false
                     r config set key-load-delay 0
                     r -1 config set repl-diskless-sync-delay 0 rdb-key-save-delay 0

@@ -35,7 +35,7 @@ foreach {primary replica} $pairs {
                     $p flushdb
                     $p config resetstat
                     populate 300 key: 100 -1
-                    createComplexDataset $p 200 {useexpire nostreams}
+                    createComplexDataset $p 200 useexpire
                     $p config set rdb-key-save-delay 500
                     set writes [start_write_load {*}[at -1] 30]
                     set one [start_one_key_write_load {*}[at -1] 30 one]
@@ -62,6 +62,53 @@ foreach {primary replica} $pairs {
                     assert_dual_done $p $r
                     assert_equal 0 [status $p sync_full]
                 }
+            }
+
+            # The reference as a replica may fail an assertion when its primary comes back at once.
+            foreach {victim point} {replica transfer replica buffering primary transfer primary buffering primary announced} {
+                if {$victim eq "primary" && $replica eq "other"} continue
+                test "$pair: kill -9 of the $victim: $point" {
+                    expect_crash
+                    leave [srv client]
+                    set p [srv -1 client]
+                    r -1 debug delay-rdb-client-free-seconds 1
+                    foreach level {0 -1} {
+                        r $level config set repl-diskless-sync yes dual-channel-replication-enabled yes repl-timeout 10
+                    }
+                    r config set repl-diskless-load disabled
+                    r -1 flushall
+                    populate 300 key: 100 -1
+                    wait_for_condition 200 50 {[s -1 rdb_bgsave_in_progress] == 0} else { fail "a snapshot goes on" }
+                    r -1 save
+                    r -1 config set rdb-key-save-delay 3000
+                    if {$point eq "announced"} { r debug pause-after-fork 1 }
+                    r replicaof {*}[at -1]
+                    switch $point {
+                        announced { wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" } }
+                        default { wait_dual_transfer $p }
+                    }
+                    if {$point eq "buffering"} {
+                        r -1 set buffered 1
+                        wait_for_condition 100 20 {[s replicas_repl_buffer_size] > 0} else { fail "nothing is buffered" }
+                    }
+                    set level [expr {$victim eq "primary" ? -1 : 0}]
+                    exec kill -9 [srv $level pid]
+                    wait_for_condition 100 20 {![process_is_alive [srv $level pid]]} else { fail "alive" }
+                    if {$point eq "announced"} {
+                        resume_process [srv pid]
+                        r debug pause-after-fork 0
+                    }
+                    restart_server $level true false
+                    r -1 config set rdb-key-save-delay 0
+                    if {$victim eq "replica"} {
+                        wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows [srv -1 client]]" }
+                        r replicaof {*}[at -1]
+                    }
+                    r -1 set after $point
+                    assert_dual_done [srv -1 client] [srv client] 40
+                    set p [srv -1 client]
+                    set r [srv client]
+                } undefined [expr {$victim eq "primary" ? "peer:skip" : ""}]
             }
 
             foreach third [lsort -unique [list $primary $replica]] {

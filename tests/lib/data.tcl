@@ -250,8 +250,15 @@ proc createComplexDataset {client ops {options {}}} {
             }
             stream {
                 {*}$client xadd $key * $member $value
-                if {rand() < 0.2} {
+                randpath {
                     {*}$client xtrim $key maxlen [randomInt 20]
+                } {
+                    {*}$client xdel $key [lindex [{*}$client xrange $key - + count 1] 0 0]
+                } {
+                    catch {{*}$client xgroup create $key readers 0}
+                    {*}$client xreadgroup group readers [randpath {concat alice} {concat bob}] count 2 streams $key >
+                } {
+                    {*}$client xadd $key maxlen ~ 50 * $member $value $value $member
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! requests run, their keys are near and their hashes known.
 
 use crate::command::meta::{self, Meta};
-use keyspace::Db;
+use keyspace::{Counted, Db};
 use resp::Batch;
 use std::cell::Cell;
 
@@ -37,12 +37,15 @@ pub(crate) struct Ahead {
     requests: Vec<(Option<&'static Meta>, u32)>,
     /// The key expected next.
     next: Cell<usize>,
+    /// Big arguments of the batch, which can be stored as they are.
+    big: Vec<Counted>,
 }
 
 impl Ahead {
     /// Looks at the requests from number `from` on. Returns the number of the first request not looked at.
     pub(crate) fn look(&mut self, db: &Db, batch: &Batch, buffer: &[u8], from: usize) -> usize {
         self.forget();
+        self.big.extend(batch.big_args().cloned());
         let mut at = from;
         while at < batch.len() && self.keys.len() < KEYS_MAX {
             let spans = batch.request(at);
@@ -87,6 +90,13 @@ impl Ahead {
         self.keys.clear();
         self.requests.clear();
         self.next.set(0);
+        self.big.clear();
+    }
+
+    /// The argument as it came, when it is a big one: storing it takes no copy.
+    pub(crate) fn counted(&self, arg: &[u8]) -> Option<Counted> {
+        let is = |big: &&Counted| std::ptr::eq(big.as_slice(), arg);
+        self.big.iter().find(is).cloned()
     }
 
     /// The hash of a key, from memory where it is the one expected, or the one after.
@@ -169,5 +179,35 @@ mod tests {
         assert_eq!(ahead.next.get(), 2);
         ahead.forget();
         assert!(ahead.begin(0).is_none());
+    }
+
+    #[test]
+    fn a_big_argument_is_stored_as_it_came() {
+        let value = vec![b'v'; 3 * resp::limits::BIG_ARG_BYTES];
+        let mut encoded = Vec::new();
+        crate::effects::encode_command(&mut encoded, &[b"set", b"k", &value]);
+        let (start, rest) = encoded.split_at(100);
+        let mut buffer = start.to_vec();
+        let mut batch = Batch::default();
+        let mut decoder = Decoder::new(1 << 20);
+        decoder.authenticated = true;
+        let used = decoder.decode(&mut buffer, &mut batch, 1).unwrap();
+        let (big, missing) = decoder.big_arg().expect("the value is collected apart");
+        assert_eq!(missing, rest.len());
+        big.extend_from_slice(rest);
+        buffer.drain(..used);
+        decoder.decode(&mut buffer, &mut batch, 1).unwrap();
+
+        let mut keys = crate::Keys::new(1, 1);
+        let arg = batch.bytes(&buffer, batch.request(0)[2]);
+        keys.ahead.look(&Db::new(), &batch, &buffer, 0);
+        keys.set_string(b"k", arg, keyspace::Ttl::Clear, keyspace::StrHow::Detect);
+        keys.ahead.forget();
+        match keys.string(b"k") {
+            Ok(Some(keyspace::StrRef::Bytes(stored))) => {
+                assert!(std::ptr::eq(stored, arg) && stored == value);
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::effects::DbKey;
 use crate::error::Error;
 use crate::longdouble::LongDouble;
 use hashbrown::HashMap;
+use keyspace::Type;
 use std::collections::{BTreeSet, VecDeque};
 
 /// What is replied when the time is up.
@@ -21,6 +22,28 @@ pub enum OnTimeout {
     Null,
     /// Whatever WAIT and WAITAOF have counted by then.
     Acknowledged,
+}
+
+/// Which news of its keys a waiting client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A key is there, whatever it holds.
+    Existing,
+    /// A key holds a stream.
+    Stream,
+    /// Everything, even that a key is gone: what was waited for may be gone with it.
+    Always,
+}
+
+impl Wake {
+    /// Whether a key that now holds this, or nothing, is news.
+    pub(crate) fn on(self, holds: Option<Type>) -> bool {
+        match self {
+            Wake::Existing => holds.is_some(),
+            Wake::Stream => holds == Some(Type::Stream),
+            Wake::Always => true,
+        }
+    }
 }
 
 /// What a client waits for.
@@ -46,6 +69,8 @@ pub enum WaitFor {
 pub struct Blocked {
     /// What it waits for.
     pub wait: WaitFor,
+    /// What is news to it, if it waits for keys.
+    pub wake: Wake,
     /// The database it waits in.
     pub db: usize,
     /// Unix milliseconds when it gives up; 0 for never.
@@ -67,6 +92,8 @@ pub(crate) struct Blocking {
     pub(crate) queues: HashMap<DbKey, VecDeque<ClientId>>,
     /// (deadline, client), soonest first.
     pub(crate) deadlines: BTreeSet<(i64, ClientId)>,
+    /// Keys of which somebody wants to know that they are gone, with how many clients do.
+    pub(crate) until_gone: HashMap<DbKey, usize>,
     /// Clients waiting for replicas.
     pub(crate) waiting_replicas: Vec<ClientId>,
     /// Number of blocked clients.

@@ -5,15 +5,23 @@ use crate::client::{Client, ClientFlags};
 use crate::config::MaxmemoryPolicy;
 use crate::core::Core;
 use crate::dispatch;
+use crate::effects::DbKey;
 use crate::engine::Engine;
 use crate::host::Level;
 use crate::keys::{AccessClock, Expiry, Keys};
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 /// State of the active expire cycle between its slices.
 #[derive(Clone, Debug, Default)]
 pub struct ExpireCycle {
     db: usize,
     cursors: Vec<u64>,
+    /// On a writable replica: keys with a time to live that its own clients wrote, by database. Nobody else will delete
+    /// them.
+    pub(crate) own: BTreeSet<DbKey>,
+    /// The last of them that was looked at.
+    own_looked_at: Option<DbKey>,
     /// The last slice ran out of time: the next fast one is worth it.
     pub timed_out: bool,
 }
@@ -24,6 +32,8 @@ const EXPIRE_CPU_PERCENT: u64 = 25;
 const EXPIRE_CHECK_EVERY: usize = 16;
 /// A database with fewer expired keys among those sampled than this share, in percent, is left for the next turn.
 const EXPIRE_STALE_PERCENT: usize = 10;
+/// Keys of a writable replica's own clients looked at per turn of the timer.
+const OWN_KEYS_PER_TURN: usize = 512;
 /// Buckets moved between two looks at the clock while rehashing in the background.
 const REHASH_BUCKETS: usize = 128;
 /// Time for background rehashing per turn of the timer, in nanoseconds.
@@ -52,6 +62,7 @@ impl Engine {
             self.close_idle();
             self.check_all_outputs();
             self.expire_slice();
+            self.expire_own();
             self.rehash_slice();
             self.evict_slice();
             crate::saving::tick(&mut self.keys, &mut self.core);
@@ -240,6 +251,34 @@ impl Engine {
         }
         self.core.stats.expire_cycle_ns += (self.core.clock.monotonic_ns)() - start_ns;
         self.core.expire = cycle;
+    }
+
+    /// On a replica: deletes what its own clients wrote and whose time has come.
+    fn expire_own(&mut self) {
+        if self.core.expire.own.is_empty() || !self.core.repl.is_replica() {
+            return;
+        }
+        let cycle = &mut self.core.expire;
+        let start = match cycle.own_looked_at.take() {
+            Some(place) => Bound::Excluded(place),
+            None => Bound::Unbounded,
+        };
+        let rest = cycle.own.range((start, Bound::Unbounded));
+        let looked: Vec<_> = rest.take(OWN_KEYS_PER_TURN).cloned().collect();
+        if looked.len() == OWN_KEYS_PER_TURN {
+            cycle.own_looked_at = looked.last().cloned();
+        }
+        let now_ms = self.keys.now_ms;
+        for place in looked {
+            let (db, key) = &place;
+            let entry = self.keys.dbs.get(*db).and_then(|db| db.get(key));
+            match entry.and_then(keyspace::Entry::expire_at_ms) {
+                Some(at) if !crate::keys::is_past(at, now_ms) => continue,
+                Some(_) => self.keys.delete_expired(*db, key),
+                None => {}
+            }
+            self.core.expire.own.remove(&place);
+        }
     }
 
     fn rehash_slice(&mut self) {

@@ -10,12 +10,13 @@
 //!           string, list   mix each element
 //!           set            add each member
 //!           hash, zset     add, for each element, a digest of its own that mixes field and value
+//!           stream         mix each entry's id, written with a dot, and its fields and values; not the groups
 //! ```
 //!
 //! Source: DEBUG DIGEST and DEBUG DIGEST-VALUE of Valkey 8.0.1, found and checked by experiment.
 
 use keyspace::number::NumberBuf;
-use keyspace::{Db, Element, Entry, StrRef, ValueRef};
+use keyspace::{Db, Element, Entry, StrRef, StreamId, ValueRef};
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 
@@ -86,6 +87,16 @@ impl Digest {
                     pair.mix_element(field);
                     pair.mix_element(value);
                     self.add(&pair.0);
+                }
+            }
+            ValueRef::Stream(stream) => {
+                self.mix_number(6);
+                for entry in stream.log.range(StreamId::MIN..=StreamId::MAX) {
+                    self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                    for (name, value) in entry.fields() {
+                        self.mix_element(name);
+                        self.mix_element(value);
+                    }
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec, Handler};
 use crate::keys::{Expiry, Keys};
+use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
 
@@ -293,6 +294,9 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         delete_expired(x.keys);
     }
+    if x.keys.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
+        remember_own_expiry(x, args);
+    }
     let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
     if x.keys.effects.recording
         && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
@@ -312,6 +316,20 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     }
     count(x.core, x.client, meta, nanos, failed);
     look_for_slowness(x, meta, nanos, args);
+}
+
+/// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
+#[cold]
+fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
+    let Ok(keys) = meta::keys(x.meta, args) else {
+        return;
+    };
+    for key in keys.iter().map(|at| args[at.index]) {
+        let entry = x.keys.current().get(key);
+        if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
+            x.core.expire.own.insert((x.keys.db, key.into()));
+        }
+    }
 }
 
 /// Counts a command that has come to its end.
@@ -522,7 +540,7 @@ fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: 
 // ---- blocked clients --------------------------------------------------------------------------------------------------
 
 fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    use crate::blocking::WaitFor;
+    use crate::blocking::{WaitFor, Wake};
     let id = client.id;
     let Some(blocked) = client.blocked.as_deref() else {
         return;
@@ -536,6 +554,9 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
                     .entry(key.clone())
                     .or_default()
                     .push_back(id);
+                if blocked.wake == Wake::Always {
+                    *core.blocking.until_gone.entry(key.clone()).or_default() += 1;
+                }
                 keys.add_blocked_key(key);
             }
         }
@@ -551,7 +572,7 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
 
 /// Takes a client out of all queues; it no longer waits.
 pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    use crate::blocking::WaitFor;
+    use crate::blocking::{WaitFor, Wake};
     let Some(blocked) = client.blocked.take() else {
         return;
     };
@@ -567,6 +588,14 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
                     }
                 }
                 keys.drop_blocked_key(&key);
+                if blocked.wake == Wake::Always
+                    && let Some(count) = core.blocking.until_gone.get_mut(&key)
+                {
+                    *count -= 1;
+                    if *count == 0 {
+                        core.blocking.until_gone.remove(&key);
+                    }
+                }
             }
         }
         WaitFor::Replicas { .. } => core
@@ -592,16 +621,16 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
         return;
     };
     for id in waiting {
-        if keys.peek_in(key.0, &key.1).is_none() {
-            break;
-        }
         let Some(slot) = core.clients.slot(id) else {
             continue;
         };
         let Some(mut client) = core.clients.take(slot) else {
             continue;
         };
-        retry(keys, core, &mut client);
+        let holds = keys.peek_in(key.0, &key.1).map(Entry::type_);
+        if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
+            retry(keys, core, &mut client);
+        }
         core.clients.put_back(slot, client);
     }
 }

@@ -197,6 +197,7 @@ impl Engine {
             .with_hub(|hub, env| hub.client_closed(env, replication::ClientId(client.id)));
         self.release_state(&mut client);
         if closed == replication::primary::Closed::Protected {
+            client.flags.clear(ClientFlags::CLOSE_AFTER_REPLY);
             client
                 .flags
                 .set(ClientFlags::PROTECTED | ClientFlags::CLOSE_NOW);
@@ -554,6 +555,18 @@ impl Engine {
         crate::repl::pump(&mut self.keys, &mut self.core);
     }
 
+    /// The snapshot child has given up one of the connections it writes to; the others go on.
+    pub fn snapshot_receiver_failed(&mut self, id: ClientId, timed_out: bool) {
+        self.set_time();
+        if let Some(job) = self.core.saving.child.as_ref().and_then(|c| c.replication) {
+            let (job, client) = (replication::primary::JobId(job), replication::ClientId(id));
+            self.core
+                .repl
+                .with_hub(|hub, env| hub.snapshot_target_failed(env, job, client, timed_out));
+            crate::repl::pump(&mut self.keys, &mut self.core);
+        }
+    }
+
     /// The snapshot child tells how far it is.
     pub fn snapshot_progress(&mut self, report: crate::host::ChildReport) {
         self.set_time();
@@ -601,7 +614,7 @@ impl Engine {
         crate::snapshot::LoadOptions {
             limits: self.keys.limits.clone(),
             keep_expired,
-            key_load_delay_us: i64::from(self.core.config.key_load_delay),
+            key_load_delay_us: Arc::clone(&self.core.repl.key_load_delay_us),
             checksum: self.core.config.rdbchecksum,
             string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
             access: self.keys.access,
@@ -659,7 +672,7 @@ impl Engine {
     /// SIGTERM or SIGINT has come.
     pub fn shutdown(&mut self, options: crate::shutdown::Options) {
         self.set_time();
-        crate::shutdown::begin(&mut self.keys, &mut self.core, options);
+        crate::shutdown::begin(&mut self.keys, &mut self.core, options, None);
     }
 
     /// Closes a client whose output has grown past its limits.

@@ -154,7 +154,7 @@ fixed! {
     /// OBJECT IDLETIME with an LFU policy.
     NO_LRU = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
     /// WAIT on a replica.
-    WAIT_ON_REPLICA = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.";
+    WAIT_ON_REPLICA = "ERR WAIT cannot be used with replica instances. Please also note that if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.";
     /// WAITAOF on a replica.
     WAITAOF_ON_REPLICA = "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.";
     /// WAITAOF for a local sync without an AOF.
@@ -280,7 +280,122 @@ fixed! {
     WEIGHT_NOT_A_FLOAT = "ERR weight value is not a float";
 }
 
+// Streams.
+fixed! {
+    /// An id that is none.
+    STREAM_ID = "ERR Invalid stream ID specified as stream command argument";
+    /// A range from behind the last id.
+    STREAM_START = "ERR invalid start ID for the interval";
+    /// A range to before the first id.
+    STREAM_END = "ERR invalid end ID for the interval";
+    /// XADD with the id that no entry can have.
+    XADD_ZERO = "ERR The ID specified in XADD must be greater than 0-0";
+    /// XADD with an id that is not above the last one.
+    XADD_SMALLER = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
+    /// XADD to a stream that has had the last id there is.
+    XADD_EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items";
+    /// XADD of more than a node can hold.
+    XADD_TOO_LARGE = "ERR Elements are too large to be stored";
+    /// XADD and XTRIM with two ways to trim.
+    TRIM_TWICE = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible";
+    /// XADD with a limit of nothing.
+    TRIM_LIMIT_ALONE = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy";
+    /// XADD and XTRIM with a limit of exact trimming.
+    TRIM_LIMIT_EXACT = "ERR syntax error, LIMIT cannot be used without the special ~ option";
+    /// XADD and XTRIM with a negative length.
+    TRIM_MAXLEN = "ERR The MAXLEN argument must be >= 0.";
+    /// XADD and XTRIM with a negative limit.
+    TRIM_LIMIT = "ERR The LIMIT argument must be >= 0.";
+    /// XSETID with a negative number of entries.
+    XSETID_ADDED = "ERR entries_added must be positive";
+    /// XSETID below the largest id that it says was deleted.
+    XSETID_BELOW_GIVEN = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id";
+    /// XSETID below the largest id that was deleted.
+    XSETID_BELOW_DELETED = "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id";
+    /// XSETID below the last entry.
+    XSETID_BELOW_LAST = "ERR The ID specified in XSETID is smaller than the target stream top item";
+    /// XSETID to fewer entries added than there are.
+    XSETID_TOO_FEW = "ERR The entries_added specified in XSETID is smaller than the target stream length";
+    /// XGROUP CREATE of a group there is.
+    BUSY_GROUP = "BUSYGROUP Consumer Group name already exists";
+    /// XGROUP on a key there is not.
+    XGROUP_NO_KEY = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.";
+    /// XGROUP with a number of entries read that cannot be.
+    ENTRIES_READ = "ERR value for ENTRIESREAD must be positive or -1";
+    /// XREADGROUP without a group.
+    XREADGROUP_NO_GROUP = "ERR Missing GROUP option for XREADGROUP";
+    /// XREADGROUP of what is to come.
+    XREADGROUP_DOLLAR = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.";
+    /// XREADGROUP of the last entry.
+    XREADGROUP_PLUS = "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.";
+    /// XREAD of what a group has not read.
+    XREAD_GREATER = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.";
+    /// XREAD of the last entry of a stream that never had one.
+    XREAD_PLUS = "ERR the stream last element ID is 0-0";
+    /// XREAD with a group.
+    XREAD_GROUP = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.";
+    /// XREAD with an option of XREADGROUP.
+    XREAD_NOACK = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.";
+    /// XCLAIM of entries idle for a time that is none.
+    XCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XCLAIM";
+    /// XCLAIM with an idle time that is none.
+    XCLAIM_IDLE = "ERR Invalid IDLE option argument for XCLAIM";
+    /// XCLAIM with a time that is none.
+    XCLAIM_TIME = "ERR Invalid TIME option argument for XCLAIM";
+    /// XCLAIM with a count that is none.
+    XCLAIM_RETRYCOUNT = "ERR Invalid RETRYCOUNT option argument for XCLAIM";
+    /// XAUTOCLAIM of entries idle for a time that is none.
+    XAUTOCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
+    /// XAUTOCLAIM of no entries, or of more than an array can hold.
+    XAUTOCLAIM_COUNT = "ERR COUNT must be > 0";
+}
+
 impl Error {
+    /// XREAD and XREADGROUP with an odd number of keys and ids.
+    #[cold]
+    pub fn unbalanced(command: &str, new: char) -> Self {
+        Error::Built(format!(
+            "ERR Unbalanced '{command}' list of streams: for each stream key an ID or '{new}' must be specified."
+        ))
+    }
+
+    /// XGROUP and XINFO with a group nobody knows.
+    #[cold]
+    pub fn no_group(key: &[u8], group: &[u8]) -> Self {
+        no_group(&[
+            b"No such consumer group '",
+            group,
+            b"' for key name '",
+            key,
+            b"'",
+        ])
+    }
+
+    /// XPENDING, XCLAIM and XAUTOCLAIM with a key or a group nobody knows.
+    #[cold]
+    pub fn no_key_or_group(key: &[u8], group: &[u8]) -> Self {
+        no_group(&[b"No such key '", key, b"' or consumer group '", group, b"'"])
+    }
+
+    /// XREADGROUP with a key or a group nobody knows.
+    #[cold]
+    pub fn no_key_or_group_to_read(key: &[u8], group: &[u8]) -> Self {
+        let after = b"' in XREADGROUP with GROUP option";
+        no_group(&[
+            b"No such key '",
+            key,
+            b"' or consumer group '",
+            group,
+            after,
+        ])
+    }
+
+    /// XCLAIM with an option nobody knows.
+    #[cold]
+    pub fn xclaim_option(option: &[u8]) -> Self {
+        quoting("ERR Unrecognized XCLAIM option '", option, "'")
+    }
+
     /// ZUNION and friends without keys.
     #[cold]
     pub fn no_input_keys(command: &str) -> Self {
@@ -451,6 +566,7 @@ impl Error {
             Error::Fixed(text) => text,
             Error::Built(text) => text.as_str(),
             // Made here, and their first word is ours.
+            Error::Raw(bytes) if bytes.starts_with(NO_GROUP) => "NOGROUP",
             Error::Raw(_) => "ERR",
         };
         text.split(' ').next().unwrap_or("ERR")
@@ -462,6 +578,18 @@ fn start_of(bytes: &[u8], max: usize) -> &[u8] {
     let bytes = bytes.get(..max).unwrap_or(bytes);
     let end = bytes.iter().position(|byte| *byte == 0);
     &bytes[..end.unwrap_or(bytes.len())]
+}
+
+/// The first word of errors about groups.
+const NO_GROUP: &[u8] = b"NOGROUP ";
+
+/// An error about a group, of parts that are a client's bytes up to a NUL, or ours.
+fn no_group(parts: &[&[u8]]) -> Error {
+    let mut text = NO_GROUP.to_vec();
+    for part in parts {
+        text.extend_from_slice(start_of(part, part.len()));
+    }
+    Error::Raw(text)
 }
 
 /// An error with a client's bytes in it, up to a NUL.

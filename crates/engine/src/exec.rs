@@ -1,6 +1,6 @@
 //! What a handler works with: the keys, the rest of the engine, the client and its reply.
 
-use crate::blocking::{Blocked, OnTimeout, WaitFor};
+use crate::blocking::{Blocked, OnTimeout, WaitFor, Wake};
 use crate::client::{Client, ClientFlags};
 use crate::command::meta::Meta;
 use crate::core::Core;
@@ -75,6 +75,18 @@ impl Exec<'_> {
         deadline_ms: i64,
         on_timeout: OnTimeout,
     ) {
+        self.block_on_keys_until(keys, Wake::Existing, args, deadline_ms, on_timeout);
+    }
+
+    /// As [`Self::block_on_keys`], with a choice of what is news.
+    pub fn block_on_keys_until(
+        &mut self,
+        keys: &[&[u8]],
+        wake: Wake,
+        args: Args<'_>,
+        deadline_ms: i64,
+        on_timeout: OnTimeout,
+    ) {
         let mut unique: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
         for key in keys {
             if !unique.iter().any(|known| &**known == *key) {
@@ -82,6 +94,9 @@ impl Exec<'_> {
             }
         }
         self.block(WaitFor::Keys(unique), args, deadline_ms, on_timeout);
+        if let Some(blocked) = &mut self.client.blocked {
+            blocked.wake = wake;
+        }
     }
 
     /// Waits for something.
@@ -106,6 +121,7 @@ impl Exec<'_> {
         }
         self.client.blocked = Some(Box::new(Blocked {
             wait,
+            wake: Wake::Existing,
             db: self.keys.db,
             deadline_ms,
             on_timeout,

@@ -225,6 +225,9 @@ pub trait Host: Send {
     /// Writes `header` and then the dump file to a replica's connection; reports
     /// [`crate::Engine::dump_sent`] when all of it has been written.
     fn send_dump(&mut self, client: crate::client::ClientId, header: Vec<u8>);
+    /// Writes a few bytes to a connection now, past its task: all of them or nothing. For a connection that has nothing
+    /// else to write and that somebody else is about to write to.
+    fn write_now(&mut self, fd: i32, bytes: &[u8]);
     /// Removes the dump file (`rdb-del-sync-files`).
     fn remove_dump(&mut self);
     /// A parameter has been set: act on it (listeners, limits of the process, log).

@@ -14,6 +14,7 @@ use keyspace::{
     ValueMut, ValueRef, ZSet,
 };
 
+mod streams;
 mod watch;
 
 use watch::Watch;
@@ -525,7 +526,12 @@ impl Keys {
         }
         let hash = self.ahead.hash(key);
         let stamp = self.access.stamp();
-        match self.dbs[self.db].set_str_hashed(hash, key, value, ttl, how, stamp) {
+        let db = &mut self.dbs[self.db];
+        let old = match self.ahead.counted(value) {
+            Some(value) => db.set_raw(key, value, ttl, stamp),
+            None => db.set_str_hashed(hash, key, value, ttl, how, stamp),
+        };
+        match old {
             None => {
                 if self.hooks & HOOK_EVENTS != 0 {
                     push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
@@ -612,7 +618,8 @@ impl Keys {
             Some(ValueRef::Set(set)) => set.is_empty(),
             Some(ValueRef::Hash(hash)) => hash.is_empty(),
             Some(ValueRef::ZSet(zset)) => zset.is_empty(),
-            Some(ValueRef::Str(_)) | None => false,
+            // Streams stay when they are empty.
+            Some(ValueRef::Str(_) | ValueRef::Stream(_)) | None => false,
         };
         if empty {
             self.remove(key, false);
@@ -721,12 +728,12 @@ impl Keys {
         self.blocked_on.len()
     }
 
-    /// Has every blocked key of `db` that exists looked at (SWAPDB, a new dataset).
+    /// Has every blocked key of `db` looked at, be it there or gone (FLUSHDB, SWAPDB, a new dataset).
     pub(crate) fn signal_all_ready(&mut self, db: usize) {
         let ready: Vec<DbKey> = self
             .blocked_on
             .keys()
-            .filter(|(blocked_db, key)| *blocked_db == db && self.dbs[db].contains(key))
+            .filter(|(blocked_db, _)| *blocked_db == db)
             .cloned()
             .collect();
         self.effects.pending |= !ready.is_empty();

@@ -13,6 +13,7 @@ use replication::replica::{self, Action, Conn, Env, Fate, Link, LoadId, LoadMode
 use resp::{Batch, Decoder, Protocol, Reply};
 use smallvec::SmallVec;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What we do towards our primary.
@@ -300,6 +301,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     let mut out = Reply::new(Protocol::V2);
     let mut applied = 0u64;
     let mut getack = false;
+    let mut failed = None;
     side.client.last_interaction_ms = keys.now_ms;
     for index in 0..batch.len() {
         let args: SmallVec<[&[u8]; 8]> = batch
@@ -313,8 +315,9 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
                 getack |= args
                     .get(1)
                     .is_some_and(|word| word.eq_ignore_ascii_case(b"getack"));
-            } else {
-                run(keys, core, &mut side, &mut out, &args);
+            } else if let Err(what) = run(keys, core, &mut side, &mut out, &args) {
+                failed = Some(what);
+                break;
             }
         }
         side.unapplied.extend_from_slice(&buffer[start..end]);
@@ -343,7 +346,13 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     if getack {
         with_link(keys, core, |link, env| link.getack(env));
     }
-    if let Err(error) = decoded {
+    if let Some(what) = failed {
+        core.stats.panics_caught += 1;
+        keys.ahead.forget();
+        let text = format!("A command of the stream failed an assertion: {what}");
+        core.log(Level::Warning, &text);
+        with_link(keys, core, |link, env| link.stream_unusable(env, &text));
+    } else if let Err(error) = decoded {
         let text = format!("Protocol error from the primary: {error}");
         core.log(Level::Warning, &text);
         with_link(keys, core, |link, env| link.stream_failed(env, &text));
@@ -352,11 +361,18 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
 }
 
 /// Runs one command of the stream; its reply goes nowhere.
-fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, args: &[&[u8]]) {
+///
+/// # Errors
+/// The handler failed an assertion, with this text: who knows what it has done to the data.
+fn run(
+    keys: &mut Keys,
+    core: &mut Core,
+    side: &mut LinkSide,
+    out: &mut Reply,
+    args: &[&[u8]],
+) -> Result<(), String> {
     keys.db = side.client.db;
-    // The engine must know that it is a replica while the command runs.
-    let stand_in = LinkSide::new(&core.config, keys.now_ms);
-    core.repl.link = Some(stand_in);
+    core.repl.applying = true;
     core.now_ns = (core.clock.monotonic_ns)();
     out.truncate(0);
     let meta = &crate::command::meta::COMMANDS[0];
@@ -369,8 +385,13 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
         retrying: false,
         waits: false,
     };
-    dispatch::process(&mut x, args, None);
-    core.repl.link = None;
+    let ran = catch_unwind(AssertUnwindSafe(|| dispatch::process(&mut x, args, None)));
+    core.repl.applying = false;
+    if let Err(panic) = ran {
+        let text = panic.downcast_ref::<String>().cloned();
+        let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        return Err(text.or(literal).unwrap_or_else(|| "unknown".into()));
+    }
     if out.as_bytes().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
         let text = String::from_utf8_lossy(out.as_bytes())
@@ -385,10 +406,16 @@ fn run(keys: &mut Keys, core: &mut Core, side: &mut LinkSide, out: &mut Reply, a
             &format!("== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{name}'", text.trim_start_matches('-')),
         );
     }
+    Ok(())
 }
 
-/// Carries out what the link asks for.
+/// Carries out what the link asks for, and what the hub has to say to that.
 pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
+    pump_link(keys, core);
+    crate::repl::pump(keys, core);
+}
+
+fn pump_link(keys: &mut Keys, core: &mut Core) {
     while let Some(action) = core
         .repl
         .link
@@ -489,7 +516,6 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
             Action::Log(level, text) => core.log(crate::repl::level_of(level), &text),
         }
     }
-    crate::repl::pump(keys, core);
 }
 
 /// A dataset that was loaded but is not wanted any more.
@@ -519,6 +545,7 @@ fn begin_loading(
     };
     core.refresh_gate();
     if mode != LoadMode::SwapDb {
+        core.expire.own.clear();
         for db in 0..keys.dbs.len() {
             keys.touch_all_watchers(db, None);
         }
@@ -530,6 +557,7 @@ fn begin_loading(
 
 /// The new dataset takes the place of the old one.
 fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
+    core.expire.own.clear();
     for (db, new) in loaded.dbs.iter().enumerate().take(keys.dbs.len()) {
         keys.touch_all_watchers(db, Some(new));
     }
@@ -544,6 +572,7 @@ fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
 
 /// Becomes a replica of `host:port`.
 pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, purpose: Purpose) {
+    core.host.set_role(true);
     let from = match &core.repl.link {
         Some(side) => side.link.position(),
         None => {
@@ -562,7 +591,6 @@ pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, pu
         side.client.id = core.clients.next_id();
         core.repl.link = Some(side);
     }
-    core.host.set_role(true);
     if let Some(side) = &mut core.repl.link {
         side.reset_stream();
     }
@@ -605,24 +633,25 @@ pub(crate) fn follow_at_start(
     pump(keys, core);
 }
 
-/// Becomes a primary.
-pub(crate) fn promote(keys: &mut Keys, core: &mut Core, why: &str) {
+/// Becomes a primary, as a client wants it.
+pub(crate) fn promote(keys: &mut Keys, core: &mut Core, by: &Client) {
     stop_link(keys, core);
     core.repl.with_hub(|hub, env| hub.promote(env));
-    core.log(Level::Notice, &format!("PRIMARY MODE enabled ({why})"));
-    unblock_for_role(keys, core);
     crate::repl::pump(keys, core);
+    crate::repl::log_promotion(core, "user request", by);
+    unblock_for_role(keys, core);
 }
 
-/// Ends the link without touching the hub: it knows already.
+/// Ends the link without touching the hub: it knows already, and may be in the middle of saying more.
 pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
+    core.host.set_role(false);
     if let Some(side) = &mut core.repl.link {
         side.link.stop();
     }
-    pump(keys, core);
+    pump_link(keys, core);
     core.repl.link = None;
+    core.expire.own.clear();
     core.loading = Loading::No;
-    core.host.set_role(false);
     keys.effects.recording = core.repl.records();
     core.refresh_gate();
 }

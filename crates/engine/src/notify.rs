@@ -55,6 +55,14 @@ impl Event {
         }
     }
 
+    /// An event of streams.
+    pub const fn stream(name: &'static str) -> Event {
+        Event {
+            class: Classes::STREAM,
+            name,
+        }
+    }
+
     /// `del`.
     pub const DEL: Event = Event::generic("del");
     /// `expire`.

@@ -87,6 +87,31 @@ pub fn positive(text: &[u8]) -> Result<u64, Error> {
     u64::try_from(int(text)?).map_err(|_| Error::OUT_OF_RANGE_POSITIVE)
 }
 
+/// An unsigned integer as `strtoull` reads it: blanks and a sign may stand in front, nothing behind. What is plainly a
+/// negative number is refused, however, and so is nothing at all.
+#[must_use]
+pub fn unsigned(text: &[u8]) -> Option<u64> {
+    if let Some(number) = resp::parse_i64(text) {
+        return u64::try_from(number).ok();
+    }
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let all_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let value = std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| all_digits)
+        .and_then(|digits| digits.parse::<u64>().ok())?;
+    Some(if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{parse_bound, parse_f64};

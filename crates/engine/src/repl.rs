@@ -10,6 +10,8 @@ use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
 use replication::replica::Purpose;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Both roles.
 pub struct Repl {
@@ -19,10 +21,14 @@ pub struct Repl {
     pub hub_config: primary::Config,
     /// What we do towards our primary; `None` on a primary.
     pub link: Option<crate::link::LinkSide>,
+    /// A command of our primary's stream is running. `link`, which runs it, is away meanwhile.
+    pub applying: bool,
     /// Monotonic milliseconds as of the running batch.
     pub now_ms: u64,
     /// A child that replication did not start.
     pub other_child: OtherChild,
+    /// `key-load-delay`, for loads under way as well.
+    pub key_load_delay_us: Arc<AtomicI64>,
 }
 
 impl Repl {
@@ -32,8 +38,10 @@ impl Repl {
             hub: Hub::new(entropy),
             hub_config: primary::Config::default(),
             link: None,
+            applying: false,
             now_ms: 0,
             other_child: OtherChild::None,
+            key_load_delay_us: Arc::default(),
         };
         repl.configure(config);
         repl
@@ -62,6 +70,8 @@ impl Repl {
             save_points: !config.save.rules().is_empty(),
             append_only: config.appendonly,
         };
+        self.key_load_delay_us
+            .store(i64::from(config.key_load_delay), Ordering::Relaxed);
         self.hub.backlog_resized(&self.hub_config);
         if let Some(link) = &mut self.link {
             link.configure(config);
@@ -72,6 +82,7 @@ impl Repl {
     #[must_use]
     pub fn role(&self) -> Role {
         match &self.link {
+            None if self.applying => Role::ReplicaDown,
             None => Role::Primary,
             Some(link) if link.is_up() => Role::Replica {
                 stream_db: link.stream_db,
@@ -96,7 +107,7 @@ impl Repl {
     /// Appends one command to the stream, after a SELECT if the stream is in another database; `None` for a command
     /// that has none. On a replica nothing: its stream is its primary's, verbatim.
     pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
-        if self.link.is_none() {
+        if !self.is_replica() {
             self.with_hub(|hub, env| hub.feed(env, db, command));
         }
     }
@@ -104,19 +115,19 @@ impl Repl {
     /// True when commands have to be recorded for somebody.
     #[must_use]
     pub fn records(&self) -> bool {
-        self.link.is_none() && (self.hub.backlog().is_some() || self.hub_config.append_only)
+        !self.is_replica() && (self.hub.backlog().is_some() || self.hub_config.append_only)
     }
 
     /// True on a replica, whatever the state of its link.
     #[must_use]
     pub fn is_replica(&self) -> bool {
-        self.link.is_some()
+        self.link.is_some() || self.applying
     }
 
     /// True when the link to our primary is up.
     #[must_use]
     pub fn link_is_up(&self) -> bool {
-        self.link.as_ref().is_some_and(crate::link::LinkSide::is_up)
+        self.applying || self.link.as_ref().is_some_and(crate::link::LinkSide::is_up)
     }
 
     /// True when `min-replicas-to-write` allows writes.
@@ -206,6 +217,16 @@ fn carry_out(
                 }
             }
         },
+        Action::Keepalive(client) => {
+            if let Some(client) = core.clients.get(client.0) {
+                core.host.write_now(client.peer.fd, b"\n");
+            }
+        }
+        Action::PromotedBy(client) => {
+            if let Some(running) = Running::of(running, client.0) {
+                log_promotion(core, "failover request", running.client);
+            }
+        }
         Action::Release(client) => crate::engine::forget_protected(core, client.0),
         Action::Promote => crate::link::stop_link(keys, core),
         Action::PauseWrites => {
@@ -239,6 +260,15 @@ pub(crate) fn level_of(level: replication::LogLevel) -> Level {
         replication::LogLevel::Notice => Level::Notice,
         replication::LogLevel::Warning => Level::Warning,
     }
+}
+
+/// Logs that a client has made a primary of us.
+pub(crate) fn log_promotion(core: &Core, what: &str, client: &Client) {
+    let who = crate::commands::client::describe(client, core.config.hide_user_data_from_log);
+    core.log(
+        Level::Notice,
+        &format!("PRIMARY MODE enabled ({what} from '{who}')"),
+    );
 }
 
 fn close(core: &mut Core, client: &mut Client, reason: CloseReason) {
@@ -296,7 +326,9 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob, running: O
     let request = SnapshotJob { id, target };
     match crate::saving::fork(keys, core, &request, Some(aux), filter, Some(job.id.0)) {
         Ok(pid) => {
-            core.repl.hub.snapshot_started(job.id, pid);
+            if let Some(line) = core.repl.hub.snapshot_started(job.id, pid) {
+                core.log(Level::Notice, &line);
+            }
             if core.debug.pause_after_fork {
                 core.log(Level::Notice, "Process is about to stop.");
                 core.host.stop_self();

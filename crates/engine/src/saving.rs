@@ -149,7 +149,7 @@ pub(crate) fn load_options(keys: &Keys, core: &Core) -> LoadOptions {
     LoadOptions {
         limits: keys.limits.clone(),
         keep_expired: core.repl.is_replica(),
-        key_load_delay_us: i64::from(core.config.key_load_delay),
+        key_load_delay_us: std::sync::Arc::clone(&core.repl.key_load_delay_us),
         checksum: core.config.rdbchecksum && !core.debug.skip_checksums,
         string_bytes_max: core.config.proto_max_bulk_len.unsigned_abs(),
         access: keys.access,

@@ -40,20 +40,16 @@ pub enum Started {
     Failed,
 }
 
-/// Starts shutting down.
-pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> Started {
-    let lagging = core.repl.hub.lagging();
+/// Starts shutting down. `by` describes the client that asks for it.
+pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str>) -> Started {
+    let mut line = "User requested shutdown...".to_owned();
+    if let Some(client) = by {
+        line.push_str(&format!(" (user request from '{client}')"));
+    }
+    core.log(Level::Notice, &line);
     let timeout_ms = i64::from(core.config.shutdown_timeout) * 1000;
-    if !options.now && timeout_ms > 0 && !lagging.is_empty() && !core.repl.is_replica() {
-        for (name, offset) in &lagging {
-            core.log(
-                Level::Notice,
-                &format!(
-                    "Lagging replica {name} reported offset {} behind master, lag=0, state=online.",
-                    core.repl.offset().saturating_sub(*offset)
-                ),
-            );
-        }
+    let waits = !options.now && timeout_ms > 0 && !core.repl.is_replica();
+    if waits && !core.repl.hub.lagging(core.repl.now_ms).is_empty() {
         core.log(Level::Notice, "Waiting for replicas before shutting down.");
         core.repl.with_hub(|hub, env| hub.request_acks(env));
         core.shutdown = Some(Pending {
@@ -78,7 +74,8 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options) -> Started {
 /// Looks whether a waiting shutdown can go on.
 pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
     if let Some(pending) = core.shutdown
-        && (core.repl.hub.lagging().is_empty() || keys.now_ms >= pending.deadline_ms)
+        && (core.repl.hub.lagging(core.repl.now_ms).is_empty()
+            || keys.now_ms >= pending.deadline_ms)
     {
         core.shutdown = None;
         if !finish(keys, core, pending.save, pending.force) {
@@ -127,10 +124,21 @@ fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> 
     }
     let replicas = core.repl.hub.connected_replicas();
     if replicas > 0 {
-        let lagging = core.repl.hub.lagging().len();
+        let lagging = core.repl.hub.lagging(core.repl.now_ms);
+        for replica in &lagging {
+            core.log(
+                Level::Notice,
+                &format!(
+                    "Lagging replica {} reported offset {} behind master, lag={}, state=online.",
+                    replica.name,
+                    core.repl.offset().saturating_sub(replica.ack),
+                    replica.lag_seconds
+                ),
+            );
+        }
         let line = format!(
             "{} of {replicas} replicas are in sync when shutting down.",
-            replicas - lagging.min(replicas)
+            replicas - lagging.len().min(replicas)
         );
         core.log(Level::Notice, &line);
     }

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use crate::entry::{Alias, Entry};
 use crate::hashing::hash;
 use crate::table::{Resize, Stats, Table};
-use crate::{Rng, Type, Value, ValueMut};
+use crate::{Counted, Rng, Type, Value, ValueMut};
 
 pub use incoming::{Conflict, Incoming};
 
@@ -115,14 +115,30 @@ impl Db {
     }
 
     /// Sets a string by moving `value` in without copying, where it is long; always `raw`.
-    pub fn set_raw(&mut self, key: &[u8], value: Vec<u8>, ttl: Ttl) -> Option<Overwritten> {
+    pub fn set_raw(
+        &mut self,
+        key: &[u8],
+        value: Counted,
+        ttl: Ttl,
+        stamp: Stamp,
+    ) -> Option<Overwritten> {
         self.put(
             hash(key),
             key,
             ttl,
             value,
-            |value, expire| Entry::new(key, expire, Value::Str(crate::Str::Raw(value))),
-            |entry, value| entry.set_raw(value),
+            |value, expire| {
+                let entry = Entry::new(key, expire, Value::Str(crate::Str::Raw(value)));
+                entry.set_clock(stamp.new);
+                entry
+            },
+            |entry, value| {
+                let heavy = entry.set_raw(value);
+                if let Some(clock) = stamp.old {
+                    entry.set_clock(clock);
+                }
+                heavy
+            },
         )
     }
 

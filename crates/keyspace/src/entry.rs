@@ -9,7 +9,7 @@
 //!  8   expiry time in Unix ms (8 bytes)          if HAS_EXPIRE
 //!      key length (8 bytes)                      if WIDE_KEY
 //!      key bytes
-//!      payload, not aligned: embedded bytes, an integer (8 bytes), or a pointer to a boxed value (8 bytes)
+//!      payload, not aligned: embedded bytes, an integer (8 bytes), or a pointer to a boxed or counted value (8 bytes)
 //! ```
 //!
 //! A 16-byte key with a 16-byte value and an expiry time takes 48 bytes. The handle is the pointer; a table holds it,
@@ -21,13 +21,14 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::layout::size_class;
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
 use crate::table::Item;
-use crate::{Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
+use crate::{Counted, Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
 
 /// Bytes of the fixed header.
 const HEADER: usize = 8;
@@ -51,8 +52,8 @@ const WIDE_KEY: u8 = 0x20;
 const KIND: u8 = 0x0f;
 /// The expiry time of a key that has room for one but none set.
 const NO_EXPIRE: i64 = i64::MIN;
-/// What the allocator spends on a boxed vector's header.
-const BOXED_VEC: usize = 32;
+/// What the allocator spends on the header and the counts of a counted vector.
+const COUNTED_VEC: usize = 48;
 
 /// What the payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +65,14 @@ enum Kind {
     Embedded = 1,
     /// Embedded bytes, `raw` however short.
     EmbeddedRaw = 2,
-    /// A `Box<Vec<u8>>`.
+    /// A [`Counted`], which may be held elsewhere too: never changed unless it is ours alone.
     Raw = 3,
     /// A `Box<List>`, and so on.
     List = 4,
     Set = 5,
     Hash = 6,
     ZSet = 7,
+    Stream = 8,
 }
 
 impl Kind {
@@ -84,7 +86,8 @@ impl Kind {
             4 => Kind::List,
             5 => Kind::Set,
             6 => Kind::Hash,
-            _ => Kind::ZSet,
+            7 => Kind::ZSet,
+            _ => Kind::Stream,
         }
     }
 }
@@ -117,7 +120,7 @@ impl Entry {
             return entry;
         }
         if value.len() > EMBED_MAX {
-            return Entry::new_boxed(key, expire, Kind::Raw, Box::new(value.to_vec()));
+            return Entry::new_raw(key, expire, Counted::new(value.to_vec()));
         }
         let kind = if how == StrHow::Raw {
             Kind::EmbeddedRaw
@@ -137,8 +140,11 @@ impl Entry {
                 entry.write_word(n);
                 entry
             }
-            Value::Str(Str::Bytes(bytes) | Str::Raw(bytes)) if bytes.len() > EMBED_MAX => {
-                Entry::new_boxed(key, expire, Kind::Raw, Box::new(bytes))
+            Value::Str(Str::Bytes(bytes)) if bytes.len() > EMBED_MAX => {
+                Entry::new_raw(key, expire, Counted::new(bytes))
+            }
+            Value::Str(Str::Raw(bytes)) if bytes.len() > EMBED_MAX => {
+                Entry::new_raw(key, expire, bytes)
             }
             Value::Str(Str::Bytes(bytes)) => Entry::new_str(key, expire, &bytes, StrHow::Bytes),
             Value::Str(Str::Raw(bytes)) => Entry::new_str(key, expire, &bytes, StrHow::Raw),
@@ -146,6 +152,7 @@ impl Entry {
             Value::Set(set) => Entry::new_boxed(key, expire, Kind::Set, set),
             Value::Hash(hash) => Entry::new_boxed(key, expire, Kind::Hash, hash),
             Value::ZSet(zset) => Entry::new_boxed(key, expire, Kind::ZSet, zset),
+            Value::Stream(stream) => Entry::new_boxed(key, expire, Kind::Stream, stream),
         }
     }
 
@@ -169,17 +176,15 @@ impl Entry {
             return heavy;
         }
         if value.len() > EMBED_MAX {
-            if self.kind() == Kind::Raw {
-                // SAFETY: the kind says so.
-                let vec = unsafe { self.boxed_mut::<Vec<u8>>() };
-                // Reuse the buffer unless it would keep much more than it holds.
-                if vec.capacity() / 2 <= value.len() {
-                    vec.clear();
-                    vec.extend_from_slice(value);
-                    return None;
-                }
+            // Reuse the buffer unless it would keep much more than it holds.
+            if let Some(vec) = self.sole_raw()
+                && vec.capacity() / 2 <= value.len()
+            {
+                vec.clear();
+                vec.extend_from_slice(value);
+                return None;
             }
-            return self.set_raw(value.to_vec());
+            return self.set_raw(Counted::new(value.to_vec()));
         }
         let heavy = self.take_heavy();
         self.drop_boxed();
@@ -196,9 +201,9 @@ impl Entry {
     }
 
     /// Makes the value this buffer (`raw`), handing back a heavy old one. May move the entry.
-    pub(crate) fn set_raw(&mut self, value: Vec<u8>) -> Option<Value> {
+    pub(crate) fn set_raw(&mut self, value: Counted) -> Option<Value> {
         let heavy = self.take_heavy();
-        self.set_boxed(Kind::Raw, Box::new(value));
+        self.set_pointer(Kind::Raw, Counted::into_raw(value).cast_mut());
         heavy
     }
 
@@ -207,15 +212,17 @@ impl Entry {
         let old = self.take_value();
         match value {
             Value::Str(Str::Int(n)) => self.set_int(n),
-            Value::Str(Str::Bytes(bytes) | Str::Raw(bytes)) if bytes.len() > EMBED_MAX => {
-                self.set_boxed(Kind::Raw, Box::new(bytes))
+            Value::Str(Str::Bytes(bytes)) if bytes.len() > EMBED_MAX => {
+                drop(self.set_raw(Counted::new(bytes)))
             }
+            Value::Str(Str::Raw(bytes)) if bytes.len() > EMBED_MAX => drop(self.set_raw(bytes)),
             Value::Str(Str::Bytes(bytes)) => drop(self.set_str(&bytes, StrHow::Bytes)),
             Value::Str(Str::Raw(bytes)) => drop(self.set_str(&bytes, StrHow::Raw)),
             Value::List(list) => self.set_boxed(Kind::List, list),
             Value::Set(set) => self.set_boxed(Kind::Set, set),
             Value::Hash(hash) => self.set_boxed(Kind::Hash, hash),
             Value::ZSet(zset) => self.set_boxed(Kind::ZSet, zset),
+            Value::Stream(stream) => self.set_boxed(Kind::Stream, stream),
         }
         old
     }
@@ -230,10 +237,38 @@ impl Entry {
                 StrRef::Int(n) => itoa::Buffer::new().format(n).as_bytes().to_vec(),
                 StrRef::Bytes(bytes) => bytes.to_vec(),
             };
-            self.set_boxed(Kind::Raw, Box::new(bytes));
+            drop(self.set_raw(Counted::new(bytes)));
+        } else if self.sole_raw().is_none() {
+            // Somebody else holds the bytes: a copy takes their place here.
+            let StrRef::Bytes(bytes) = self.str_ref() else {
+                return None;
+            };
+            let copy = Counted::new(bytes.to_vec());
+            drop(self.set_raw(copy));
         }
-        // SAFETY: the kind is `Raw` now.
-        Some(unsafe { self.boxed_mut::<Vec<u8>>() })
+        self.sole_raw()
+    }
+
+    /// The buffer of a `raw` string that nobody else holds.
+    fn sole_raw(&mut self) -> Option<&mut Vec<u8>> {
+        if self.kind() != Kind::Raw {
+            return None;
+        }
+        // SAFETY: the kind says that the payload is a count's pointer, which is borrowed here without being counted.
+        let mut counted = ManuallyDrop::new(unsafe { Counted::from_raw(self.pointer()) });
+        Counted::get_mut(&mut counted)?;
+        // SAFETY: the kind says so; nobody else has a count, and new ones come from this entry, borrowed exclusively.
+        Some(unsafe { self.boxed_mut() })
+    }
+
+    /// The bytes of a `raw` string, to be held on to.
+    pub fn counted(&self) -> Option<Counted> {
+        if self.kind() != Kind::Raw {
+            return None;
+        }
+        // SAFETY: as in `sole_raw`.
+        let counted = ManuallyDrop::new(unsafe { Counted::from_raw(self.pointer()) });
+        Some(Counted::clone(&counted))
     }
 
     /// Sets or clears the expiry time. May move the entry.
@@ -261,6 +296,7 @@ impl Entry {
                 Kind::Set => ValueMut::Set(self.boxed_mut()),
                 Kind::Hash => ValueMut::Hash(self.boxed_mut()),
                 Kind::ZSet => ValueMut::ZSet(self.boxed_mut()),
+                Kind::Stream => ValueMut::Stream(self.boxed_mut()),
             }
         }
     }
@@ -272,12 +308,15 @@ impl Entry {
             match self.kind() {
                 Kind::Int => return Value::Str(Str::Int(self.word())),
                 Kind::Embedded => return Value::Str(Str::Bytes(self.embedded().to_vec())),
-                Kind::EmbeddedRaw => return Value::Str(Str::Raw(self.embedded().to_vec())),
-                Kind::Raw => Value::Str(Str::Raw(*self.boxed())),
+                Kind::EmbeddedRaw => {
+                    return Value::Str(Str::Raw(Counted::new(self.embedded().to_vec())));
+                }
+                Kind::Raw => Value::Str(Str::Raw(Counted::from_raw(self.pointer()))),
                 Kind::List => Value::List(self.boxed()),
                 Kind::Set => Value::Set(self.boxed()),
                 Kind::Hash => Value::Hash(self.boxed()),
                 Kind::ZSet => Value::ZSet(self.boxed()),
+                Kind::Stream => Value::Stream(self.boxed()),
             }
         };
         self.set_kind(Kind::Int);
@@ -299,7 +338,7 @@ impl Entry {
     pub fn to_value(&self) -> Value {
         match self.value() {
             ValueRef::Str(StrRef::Bytes(bytes)) if self.encoding() == Encoding::Raw => {
-                Value::Str(Str::Raw(bytes.to_vec()))
+                Value::Str(Str::Raw(Counted::new(bytes.to_vec())))
             }
             value => value.to_value(),
         }
@@ -326,6 +365,7 @@ impl Entry {
                 Kind::Set => ValueRef::Set(self.boxed_ref()),
                 Kind::Hash => ValueRef::Hash(self.boxed_ref()),
                 Kind::ZSet => ValueRef::ZSet(self.boxed_ref()),
+                Kind::Stream => ValueRef::Stream(self.boxed_ref()),
             }
         }
     }
@@ -339,6 +379,7 @@ impl Entry {
             Kind::Set => Type::Set,
             Kind::Hash => Type::Hash,
             Kind::ZSet => Type::ZSet,
+            Kind::Stream => Type::Stream,
         }
     }
 
@@ -348,7 +389,9 @@ impl Entry {
             Kind::Int => Encoding::Int,
             Kind::Embedded if self.byte(VALUE_LEN) as usize <= EMBSTR_MAX => Encoding::Embstr,
             Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => Encoding::Raw,
-            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet => self.value().encoding(),
+            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => {
+                self.value().encoding()
+            }
         }
     }
 
@@ -361,7 +404,7 @@ impl Entry {
                 StrRef::Int(n) => Some(n),
                 StrRef::Bytes(bytes) => packed::parse_i64(bytes),
             },
-            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet => None,
+            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => None,
         }
     }
 
@@ -412,7 +455,7 @@ impl Entry {
             + match self.kind() {
                 Kind::Int | Kind::Embedded | Kind::EmbeddedRaw => 0,
                 // SAFETY: the kind says so.
-                Kind::Raw => BOXED_VEC + unsafe { self.boxed_ref::<Vec<u8>>() }.capacity(),
+                Kind::Raw => COUNTED_VEC + unsafe { self.boxed_ref::<Vec<u8>>() }.capacity(),
                 _ => self.value().memory_bytes(samples),
             }
     }
@@ -661,26 +704,39 @@ impl Entry {
     // ---- boxed payloads ----
 
     fn new_boxed<T>(key: &[u8], expire: Option<i64>, kind: Kind, value: Box<T>) -> Entry {
+        Entry::new_pointer(key, expire, kind, Box::into_raw(value))
+    }
+
+    fn new_raw(key: &[u8], expire: Option<i64>, value: Counted) -> Entry {
+        Entry::new_pointer(key, expire, Kind::Raw, Counted::into_raw(value).cast_mut())
+    }
+
+    fn new_pointer<T>(key: &[u8], expire: Option<i64>, kind: Kind, value: *mut T) -> Entry {
         let entry = Entry::alloc(key, expire, kind, WORD);
         // SAFETY: the payload is one word, now initialised as the kind says.
         unsafe {
             entry
                 .at(entry.payload())
                 .cast::<*mut T>()
-                .write_unaligned(Box::into_raw(value))
+                .write_unaligned(value)
         };
         entry
     }
 
     /// Replaces the payload, dropping the old one, by a box. The kind must be the one of `T`.
     fn set_boxed<T>(&mut self, kind: Kind, value: Box<T>) {
+        self.set_pointer(kind, Box::into_raw(value));
+    }
+
+    /// As [`Entry::set_boxed`], with what came of `into_raw`.
+    fn set_pointer<T>(&mut self, kind: Kind, value: *mut T) {
         self.drop_boxed();
         self.fit(kind, WORD);
         // SAFETY: the payload is one word, now initialised as the kind says.
         unsafe {
             self.at(self.payload())
                 .cast::<*mut T>()
-                .write_unaligned(Box::into_raw(value))
+                .write_unaligned(value)
         };
     }
 
@@ -692,10 +748,10 @@ impl Entry {
     }
 
     /// # Safety
-    /// The kind must be the one whose payload is a `Box<T>`.
+    /// The kind must be the one whose payload is a `Box<T>`, or a [`Counted`] with `T` its vector.
     #[inline]
     unsafe fn pointer<T>(&self) -> *mut T {
-        // SAFETY: by contract the payload is a pointer from `Box::into_raw`.
+        // SAFETY: by contract the payload is a pointer from `into_raw`.
         unsafe { self.at(self.payload()).cast::<*mut T>().read_unaligned() }
     }
 
@@ -707,14 +763,14 @@ impl Entry {
     }
 
     /// # Safety
-    /// As [`Entry::pointer`].
+    /// As [`Entry::pointer`]; what is counted must be ours alone.
     unsafe fn boxed_mut<T>(&mut self) -> &mut T {
-        // SAFETY: by contract; the box is ours alone, and we are borrowed exclusively.
+        // SAFETY: by contract; the value is ours alone, and we are borrowed exclusively.
         unsafe { &mut *self.pointer::<T>() }
     }
 
     /// # Safety
-    /// As [`Entry::pointer`]; the payload must be overwritten before it is looked at again.
+    /// As [`Entry::pointer`], of a box; the payload must be overwritten before it is looked at again.
     unsafe fn boxed<T>(&mut self) -> Box<T> {
         // SAFETY: by contract from `Box::into_raw`, and taken once.
         unsafe { Box::from_raw(self.pointer::<T>()) }

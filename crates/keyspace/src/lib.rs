@@ -2,7 +2,7 @@
 //!
 //! A [`Db`] maps keys to [`Entry`]s; an entry is one allocation holding the key, its expiry time, its
 //! access clock and, where it is small, the value. Larger values hang off it as boxed containers:
-//! [`List`], [`Set`], [`Hash`], [`ZSet`]. Small containers are kept in the byte layouts of `packed`, which
+//! [`List`], [`Set`], [`Hash`], [`ZSet`], [`Stream`]. Small containers are kept in the byte layouts of `packed`, which
 //! are also the layouts on disk.
 //!
 //! This crate knows nothing of RESP, of the wall clock, of random sources (they come in as [`Rng`]) and of
@@ -20,6 +20,7 @@ pub mod list;
 pub mod number;
 pub mod rng;
 pub mod set;
+pub mod stream;
 pub mod table;
 #[cfg(test)]
 mod testing;
@@ -37,6 +38,7 @@ pub use limits::Limits;
 pub use list::{List, ListLimits};
 pub use rng::Rng;
 pub use set::Set;
+pub use stream::{Stream, StreamId, StreamLimits};
 pub use table::Resize;
-pub use value::{Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
+pub use value::{Counted, Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
 pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet};

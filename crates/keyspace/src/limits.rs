@@ -1,6 +1,6 @@
 //! Encoding thresholds and the fixed bounds of this crate.
 
-use crate::ListLimits;
+use crate::{ListLimits, StreamLimits};
 
 /// When compact encodings give way to tables; the configuration options of the same names.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Limits {
     pub zset_max_listpack_value: usize,
     /// Of lists.
     pub list: ListLimits,
+    /// Of streams.
+    pub stream: StreamLimits,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
             list: ListLimits::default(),
+            stream: StreamLimits::default(),
         }
     }
 }

@@ -19,30 +19,20 @@
     reason = "cache-line buckets of tagged pointers and chains of them cannot be expressed as borrows"
 )]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, size_of};
-use std::ptr::{self, NonNull};
+use std::mem::size_of;
+use std::ptr;
 
+pub(crate) use self::array::prefetch_address;
+use self::array::{ALL, Array, Bucket, Place, SLOTS, matches, tag_of};
 use crate::Rng;
 use crate::hashing::hash;
 use crate::limits::RESERVE_MAX;
 
-/// Slots per bucket.
-const SLOTS: usize = 7;
-/// Presence bits of all seven slots.
-const ALL: u64 = 0x7f;
-/// Presence bits of the slots that a chained bucket may use for items.
-const ALL_CHAINED: u64 = 0x3f;
-/// The chain bit.
-const CHAIN: u64 = 0x80;
-/// The slot that becomes the link.
-const LINK: usize = SLOTS - 1;
-/// One in every byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// The top bit of every tag byte (byte 0 is no tag).
-const TOPS: u64 = 0x8080_8080_8080_8000;
+mod array;
+mod pool;
+
 /// Old buckets looked at per step, so that a run of empty ones does not make a step long.
 const EMPTY_VISITS: usize = 16;
 /// Up to so many buckets are moved in one go: a few microseconds, and small containers do not linger between two arrays.
@@ -84,31 +74,6 @@ pub struct Stats {
     pub chain_lengths: [usize; 8],
 }
 
-/// A slot: an item where its presence bit is set, the link where it is slot 6 and the chain bit is set, else unused.
-union Slot<E> {
-    item: ManuallyDrop<E>,
-    child: *mut Bucket<E>,
-    raw: *mut u8,
-}
-
-#[repr(C, align(64))]
-struct Bucket<E> {
-    meta: u64,
-    slots: [Slot<E>; SLOTS],
-}
-
-/// A position: a bucket of this table and a slot in it that holds an item.
-struct Place<E> {
-    bucket: *mut Bucket<E>,
-    slot: usize,
-}
-
-/// A power of two of zero-initialised buckets, or none.
-struct Array<E> {
-    base: NonNull<Bucket<E>>,
-    buckets: usize,
-}
-
 /// A move of all items from the current array to another.
 struct Rehash<E> {
     /// Holds the items whose bucket index in the current array is `< moved`.
@@ -116,13 +81,12 @@ struct Rehash<E> {
     moved: usize,
 }
 
-/// A hash table of owned items. 40 bytes: a small set or hash holds one of these or a listpack.
+/// A hash table of owned items. 48 bytes: a small set or hash holds one of these or a listpack.
 pub struct Table<E> {
     /// While a rehash is under way, holds the items whose bucket index here is `>= moved`.
     cur: Array<E>,
     rehash: Option<Box<Rehash<E>>>,
     len: usize,
-    children: u32,
     /// No chain has ever had more child buckets than this.
     depth: u16,
     policy: Resize,
@@ -170,140 +134,6 @@ fn buckets_for(items: usize) -> usize {
     buckets
 }
 
-#[inline]
-fn tag_of(h: u64) -> u64 {
-    h >> 56
-}
-
-/// Bit `8 * (slot + 1) + 7` set for each slot whose tag matches; now and then for one that does not (the borrow of
-/// the subtraction runs upwards from a match), which costs a comparison and nothing else.
-#[inline]
-fn matches(meta: u64, tag: u64) -> u64 {
-    let x = meta ^ (tag * ONES);
-    x.wrapping_sub(ONES) & !x & TOPS
-}
-
-/// Hints that `address` will be read soon.
-#[inline]
-pub(crate) fn prefetch_address(address: *const u8) {
-    // SAFETY: a prefetch may be given any address; it never faults.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
-
-impl<E> Array<E> {
-    const NONE: Array<E> = Array {
-        base: NonNull::dangling(),
-        buckets: 0,
-    };
-
-    fn layout(buckets: usize) -> Layout {
-        const {
-            assert!(
-                size_of::<E>() == size_of::<usize>(),
-                "items are thin handles"
-            )
-        };
-        Layout::array::<Bucket<E>>(buckets)
-            .expect("bucket arrays are far smaller than the address space")
-    }
-
-    fn alloc(buckets: usize) -> Self {
-        debug_assert!(buckets.is_power_of_two());
-        let layout = Self::layout(buckets);
-        // SAFETY: the layout is not empty: `buckets >= 1` and a bucket has 64 bytes. All zeroes is a valid empty bucket:
-        // no presence bit, no chain, and unions have no invalid bytes.
-        let raw = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(raw.cast()) {
-            Some(base) => Array { base, buckets },
-            None => handle_alloc_error(layout),
-        }
-    }
-
-    /// Frees the array itself; its buckets must be empty or their items taken.
-    fn free(self) {
-        if self.buckets > 0 {
-            // SAFETY: `base` came from `alloc` with the same layout and is freed once, as `self` is consumed.
-            unsafe { dealloc(self.base.as_ptr().cast(), Self::layout(self.buckets)) };
-        }
-    }
-
-    /// The bucket at `index & mask`.
-    #[inline]
-    fn bucket(&self, index: usize) -> *mut Bucket<E> {
-        debug_assert!(self.buckets > 0);
-        // SAFETY: the mask keeps the index below `buckets`, the number of buckets allocated.
-        unsafe { self.base.as_ptr().add(index & (self.buckets - 1)) }
-    }
-}
-
-// All methods below take pointers to buckets of live tables, which the table alone creates and frees; `&self`/`&mut self`
-// of the table stand for shared or exclusive use of every bucket behind it.
-impl<E> Bucket<E> {
-    fn new_child() -> *mut Bucket<E> {
-        Array::<E>::alloc(1).base.as_ptr()
-    }
-
-    /// # Safety
-    /// `bucket` came from `new_child`, holds no item that is still wanted, and is not used again.
-    unsafe fn free_child(bucket: *mut Bucket<E>) {
-        // SAFETY: by contract the pointer is from `Array::alloc`, which returns no null.
-        let base = unsafe { NonNull::new_unchecked(bucket) };
-        Array { base, buckets: 1 }.free();
-    }
-
-    fn items(&self) -> usize {
-        (self.meta & ALL).count_ones() as usize
-    }
-
-    /// The child bucket, if any.
-    #[inline]
-    fn child(&self) -> Option<*mut Bucket<E>> {
-        if self.meta & CHAIN == 0 {
-            return None;
-        }
-        // SAFETY: with the chain bit set, the last slot was written as a link.
-        Some(unsafe { self.slots[LINK].child })
-    }
-
-    fn put(&mut self, slot: usize, tag: u64, item: E) {
-        debug_assert_eq!(self.meta >> slot & 1, 0);
-        let shift = 8 * (slot + 1);
-        self.meta = self.meta & !(0xff << shift) | tag << shift | 1 << slot;
-        self.slots[slot].item = ManuallyDrop::new(item);
-    }
-
-    /// Takes the item out of a used slot, with its tag.
-    fn take(&mut self, slot: usize) -> (u64, E) {
-        debug_assert_eq!(self.meta >> slot & 1, 1);
-        self.meta &= !(1 << slot);
-        // SAFETY: the presence bit was set, so the slot held an item; the bit is cleared, so it is taken once.
-        let item = unsafe { ptr::read(&raw const *self.slots[slot].item) };
-        (self.meta >> (8 * (slot + 1)) & 0xff, item)
-    }
-
-    /// The item in a used slot.
-    #[inline]
-    fn item(&self, slot: usize) -> &E {
-        debug_assert_eq!(self.meta >> slot & 1, 1);
-        // SAFETY: the presence bit is set, so the slot holds an item.
-        unsafe { &self.slots[slot].item }
-    }
-
-    fn prefetch_items(&self) {
-        let mut used = self.meta & ALL;
-        while used != 0 {
-            // SAFETY: the slot is in use; handles have pointer size, and the value is only used as a prefetch hint.
-            prefetch_address(unsafe { self.slots[used.trailing_zeros() as usize].raw });
-            used &= used - 1;
-        }
-    }
-}
-
 impl<E: Item> Table<E> {
     /// An empty table; allocates nothing.
     pub const fn new() -> Self {
@@ -311,7 +141,6 @@ impl<E: Item> Table<E> {
             cur: Array::NONE,
             rehash: None,
             len: 0,
-            children: 0,
             depth: 0,
             policy: Resize::Normal,
             owns: PhantomData,
@@ -323,7 +152,8 @@ impl<E: Item> Table<E> {
         debug_assert!(self.find(h, item.key()).is_none());
         self.before_insert();
         self.len += 1;
-        let place = self.put(self.home(h), tag_of(h), item);
+        let (place, depth) = self.home_mut(h).put(h, tag_of(h), item);
+        self.depth = self.depth.max(depth);
         // SAFETY: `put` returned the place of the item it just stored.
         unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item }
     }
@@ -353,8 +183,7 @@ impl<E: Item> Table<E> {
     /// Takes out the item of hash `h` that `is` accepts.
     pub fn remove_by(&mut self, h: u64, is: impl Fn(&E) -> bool) -> Option<E> {
         let place = self.locate(h, is)?;
-        let head = self.home(h);
-        let item = self.take(head, &place);
+        let item = self.home_mut(h).take(h, &place);
         self.len -= 1;
         self.after_remove();
         Some(item)
@@ -425,7 +254,7 @@ impl<E: Item> Table<E> {
     #[inline]
     pub fn prefetch(&self, h: u64) {
         if self.len > 0 {
-            prefetch_address(self.home(h).cast());
+            prefetch_address(self.home(h).bucket(h as usize).cast());
         }
     }
 
@@ -436,7 +265,7 @@ impl<E: Item> Table<E> {
             return;
         }
         // SAFETY: the home bucket of a table with buckets.
-        let bucket = unsafe { &*self.home(h) };
+        let bucket = unsafe { &*self.home(h).bucket(h as usize) };
         let mut found = matches(bucket.meta, tag_of(h));
         while found != 0 {
             let slot = found.trailing_zeros() as usize / 8 - 1;
@@ -467,7 +296,7 @@ impl<E: Item> Table<E> {
 
     /// Bytes of the table itself, without its items.
     pub fn memory_bytes(&self) -> usize {
-        (self.cur.buckets + self.next_buckets() + self.children as usize) * size_of::<Bucket<E>>()
+        (self.cur.buckets + self.next_buckets() + self.children()) * size_of::<Bucket<E>>()
     }
 
     /// A look inside, walking every bucket.
@@ -476,7 +305,7 @@ impl<E: Item> Table<E> {
             items: self.len,
             buckets: self.cur.buckets,
             next_buckets: self.next_buckets(),
-            children: self.children as usize,
+            children: self.children(),
             ..Stats::default()
         };
         for nth in 0..self.universe() {
@@ -618,14 +447,26 @@ impl<E: Item> Table<E> {
         }
     }
 
-    /// The one top-level bucket where an item of hash `h` may be. The table has buckets.
+    fn children(&self) -> usize {
+        let next = self.rehash.as_ref();
+        self.cur.children() + next.map_or(0, |rehash| rehash.to.children())
+    }
+
+    /// The one array where an item of hash `h` may be. The table has buckets.
     #[inline]
-    fn home(&self, h: u64) -> *mut Bucket<E> {
+    fn home(&self, h: u64) -> &Array<E> {
         match &self.rehash {
-            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => {
-                rehash.to.bucket(h as usize)
-            }
-            _ => self.cur.bucket(h as usize),
+            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => &rehash.to,
+            _ => &self.cur,
+        }
+    }
+
+    /// As [`Self::home`], to be changed.
+    #[inline]
+    fn home_mut(&mut self, h: u64) -> &mut Array<E> {
+        match &mut self.rehash {
+            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => &mut rehash.to,
+            _ => &mut self.cur,
         }
     }
 
@@ -634,7 +475,7 @@ impl<E: Item> Table<E> {
         if self.len == 0 {
             return None;
         }
-        let mut at = self.home(h);
+        let mut at = self.home(h).bucket(h as usize);
         loop {
             // SAFETY: the home bucket, then links of its chain: live buckets of this table.
             let bucket = unsafe { &*at };
@@ -648,73 +489,6 @@ impl<E: Item> Table<E> {
             }
             at = bucket.child()?;
         }
-    }
-
-    /// Stores an item in the chain that starts at `head`.
-    fn put(&mut self, head: *mut Bucket<E>, tag: u64, item: E) -> Place<E> {
-        let mut at = head;
-        let mut depth = 0_u16;
-        loop {
-            // SAFETY: the head is a bucket of this table, then links of its chain; `&mut self` makes the use exclusive.
-            let bucket = unsafe { &mut *at };
-            let usable = if bucket.meta & CHAIN == 0 {
-                ALL
-            } else {
-                ALL_CHAINED
-            };
-            let free = !bucket.meta & usable;
-            if free != 0 {
-                let slot = free.trailing_zeros() as usize;
-                bucket.put(slot, tag, item);
-                return Place { bucket: at, slot };
-            }
-            depth = depth.saturating_add(1);
-            if bucket.meta & CHAIN == 0 {
-                let child = Bucket::new_child();
-                let (tag, last) = bucket.take(LINK);
-                // SAFETY: fresh and ours alone.
-                unsafe { (*child).put(0, tag, last) };
-                bucket.slots[LINK].child = child;
-                bucket.meta |= CHAIN;
-                self.children += 1;
-                self.depth = self.depth.max(depth);
-            }
-            at = bucket
-                .child()
-                .expect("the bucket was just found or made chained");
-        }
-    }
-
-    /// Takes an item out of the chain that starts at `head`, filling the hole from the chain's end.
-    fn take(&mut self, head: *mut Bucket<E>, place: &Place<E>) -> E {
-        // SAFETY: `place` is a bucket of this table; `&mut self` makes the use exclusive, and no other reference lives.
-        let (_, item) = unsafe { (*place.bucket).take(place.slot) };
-        let (mut parent, mut last) = (ptr::null_mut::<Bucket<E>>(), head);
-        // SAFETY: links of our chain.
-        while let Some(child) = unsafe { (*last).child() } {
-            (parent, last) = (last, child);
-        }
-        if parent.is_null() {
-            return item;
-        }
-        // SAFETY: `parent`, `last` and `place.bucket` are live buckets of this chain, and `&mut self` makes their use exclusive.
-        // References to them are never held across each other.
-        unsafe {
-            if last != place.bucket {
-                let (tag, moved) = (*last).take(((*last).meta & ALL).trailing_zeros() as usize);
-                (*place.bucket).put(place.slot, tag, moved);
-            }
-            if (*last).items() <= 1 {
-                (*parent).meta &= !CHAIN;
-                if (*last).items() == 1 {
-                    let (tag, moved) = (*last).take(((*last).meta & ALL).trailing_zeros() as usize);
-                    (*parent).put(LINK, tag, moved);
-                }
-                Bucket::free_child(last);
-                self.children -= 1;
-            }
-        }
-        item
     }
 
     fn before_insert(&mut self) {
@@ -775,55 +549,30 @@ impl<E: Item> Table<E> {
     /// Moves the next old bucket that holds anything, looking at no more than [`EMPTY_VISITS`].
     fn step(&mut self) {
         for _ in 0..EMPTY_VISITS {
-            let Some(rehash) = &mut self.rehash else {
+            let Some(Rehash { to, moved }) = self.rehash.as_deref_mut() else {
                 return;
             };
-            let at = rehash.moved;
-            rehash.moved += 1;
-            let to = Array {
-                base: rehash.to.base,
-                buckets: rehash.to.buckets,
-            };
+            let at = *moved;
+            *moved += 1;
             if at + 1 < self.cur.buckets {
                 // SAFETY: a bucket of `cur`, only read.
                 unsafe { (*self.cur.bucket(at + 1)).prefetch_items() };
             }
-            let emptied = self.move_chain(self.cur.bucket(at), &to);
-            if at + 1 == self.cur.buckets {
-                self.rehash = None;
-                std::mem::replace(&mut self.cur, to).free();
+            let mut deepest = self.depth;
+            let any = self.cur.empty_chain(at, |tag, item| {
+                let (_, depth) = to.put(hash(item.key()), tag, item);
+                deepest = deepest.max(depth);
+            });
+            self.depth = deepest;
+            if at + 1 == self.cur.buckets
+                && let Some(rehash) = self.rehash.take()
+            {
+                std::mem::replace(&mut self.cur, rehash.to).free();
             }
-            if emptied {
+            if any {
                 return;
             }
         }
-    }
-
-    /// Moves all items of an old chain to another array; whether there was any.
-    fn move_chain(&mut self, head: *mut Bucket<E>, to: &Array<E>) -> bool {
-        let mut any = false;
-        let mut link = Some(head);
-        while let Some(at) = link {
-            // SAFETY: a bucket of `cur` or a link of its chain; `put` below touches buckets of `to` only.
-            while let used @ 1.. = unsafe { (*at).meta } & ALL {
-                // SAFETY: as above.
-                let (tag, item) = unsafe { (*at).take(used.trailing_zeros() as usize) };
-                let target = to.bucket(hash(item.key()) as usize);
-                self.put(target, tag, item);
-                any = true;
-            }
-            // SAFETY: as above.
-            link = unsafe { (*at).child() };
-            if at == head {
-                // SAFETY: as above. The bucket is left empty and unchained: scans still visit it.
-                unsafe { (*at).meta = 0 };
-            } else {
-                // SAFETY: a child, emptied, whose link was read and whose parent no longer refers to it.
-                unsafe { Bucket::free_child(at) };
-                self.children -= 1;
-            }
-        }
-        any
     }
 
     fn emit_chain(&self, head: *mut Bucket<E>, f: &mut dyn FnMut(&E)) {
@@ -846,23 +595,10 @@ impl<E> Table<E> {
     pub fn drain(&mut self, mut f: impl FnMut(E)) {
         let to = self.rehash.take().map_or(Array::NONE, |rehash| rehash.to);
         let arrays = [std::mem::replace(&mut self.cur, Array::NONE), to];
-        (self.len, self.children, self.depth) = (0, 0, 0);
-        for array in arrays {
+        (self.len, self.depth) = (0, 0);
+        for mut array in arrays {
             for index in 0..array.buckets {
-                let head = array.bucket(index);
-                let mut link = Some(head);
-                while let Some(at) = link {
-                    // SAFETY: a bucket of an array that we own alone, or a link of its chain.
-                    let bucket = unsafe { &mut *at };
-                    while let used @ 1.. = bucket.meta & ALL {
-                        f(bucket.take(used.trailing_zeros() as usize).1);
-                    }
-                    link = bucket.child();
-                    if at != head {
-                        // SAFETY: a child, emptied, whose link was read.
-                        unsafe { Bucket::free_child(at) };
-                    }
-                }
+                array.empty_chain(index, |_, item| f(item));
             }
             array.free();
         }

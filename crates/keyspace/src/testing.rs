@@ -25,5 +25,6 @@ pub(crate) fn small_limits() -> Limits {
         zset_max_listpack_entries: 12,
         zset_max_listpack_value: 64,
         list: crate::ListLimits::default(),
+        stream: crate::StreamLimits::default(),
     }
 }

@@ -1,7 +1,9 @@
 //! Values: what a key may hold, as seen borrowed, mutably borrowed, and owned.
 
+use std::sync::Arc;
+
 use crate::limits::EMBSTR_MAX;
-use crate::{Element, Hash, List, Set, ZSet};
+use crate::{Element, Hash, List, Set, Stream, ZSet};
 
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Type {
     Hash,
     /// `zset`
     ZSet,
+    /// `stream`
+    Stream,
 }
 
 impl Type {
@@ -27,6 +31,7 @@ impl Type {
             Type::Set => "set",
             Type::Hash => "hash",
             Type::ZSet => "zset",
+            Type::Stream => "stream",
         }
     }
 }
@@ -50,6 +55,8 @@ pub enum Encoding {
     Hashtable,
     /// A large sorted set. (The name is the protocol's; ours is a B+ tree.)
     Skiplist,
+    /// A stream.
+    Stream,
 }
 
 impl Encoding {
@@ -64,6 +71,7 @@ impl Encoding {
             Encoding::Intset => "intset",
             Encoding::Hashtable => "hashtable",
             Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
         }
     }
 }
@@ -90,6 +98,8 @@ pub enum ValueRef<'a> {
     Hash(&'a Hash),
     /// A sorted set.
     ZSet(&'a ZSet),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 /// A value, borrowed to be changed. Strings are changed through [`crate::EntryMut`], because a string may
@@ -106,7 +116,12 @@ pub enum ValueMut<'a> {
     Hash(&'a mut Hash),
     /// A sorted set.
     ZSet(&'a mut ZSet),
+    /// A stream.
+    Stream(&'a mut Stream),
 }
+
+/// The bytes of a long string, counted: a request that brought them or a reply under way may hold them as well.
+pub type Counted = Arc<Vec<u8>>;
 
 /// A string value, owned and detached from any key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +131,7 @@ pub enum Str {
     /// Bytes, reported as `embstr` when short enough, else `raw`.
     Bytes(Vec<u8>),
     /// Bytes, reported as `raw` however short.
-    Raw(Vec<u8>),
+    Raw(Counted),
 }
 
 /// A value, owned and detached from any key. It may be sent to another thread to be freed there.
@@ -132,6 +147,8 @@ pub enum Value {
     Hash(Box<Hash>),
     /// A sorted set.
     ZSet(Box<ZSet>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -143,6 +160,7 @@ impl Value {
             Value::Set(_) => Type::Set,
             Value::Hash(_) => Type::Hash,
             Value::ZSet(_) => Type::ZSet,
+            Value::Stream(_) => Type::Stream,
         }
     }
 
@@ -150,11 +168,13 @@ impl Value {
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Value::Str(Str::Int(n)) => ValueRef::Str(StrRef::Int(*n)),
-            Value::Str(Str::Bytes(b) | Str::Raw(b)) => ValueRef::Str(StrRef::Bytes(b)),
+            Value::Str(Str::Bytes(b)) => ValueRef::Str(StrRef::Bytes(b)),
+            Value::Str(Str::Raw(b)) => ValueRef::Str(StrRef::Bytes(b)),
             Value::List(v) => ValueRef::List(v),
             Value::Set(v) => ValueRef::Set(v),
             Value::Hash(v) => ValueRef::Hash(v),
             Value::ZSet(v) => ValueRef::ZSet(v),
+            Value::Stream(v) => ValueRef::Stream(v),
         }
     }
 
@@ -188,6 +208,7 @@ impl ValueRef<'_> {
             ValueRef::Set(_) => Type::Set,
             ValueRef::Hash(_) => Type::Hash,
             ValueRef::ZSet(_) => Type::ZSet,
+            ValueRef::Stream(_) => Type::Stream,
         }
     }
 
@@ -200,6 +221,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => Value::Set(Box::new((*set).clone())),
             ValueRef::Hash(hash) => Value::Hash(Box::new((*hash).clone())),
             ValueRef::ZSet(zset) => Value::ZSet(Box::new((*zset).clone())),
+            ValueRef::Stream(stream) => Value::Stream(Box::new((*stream).clone())),
         }
     }
 
@@ -213,6 +235,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
             ValueRef::ZSet(zset) => zset.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -224,6 +247,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.free_effort(),
             ValueRef::Hash(hash) => hash.free_effort(),
             ValueRef::ZSet(zset) => zset.free_effort(),
+            ValueRef::Stream(stream) => stream.free_effort(),
         }
     }
 
@@ -236,6 +260,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.memory_bytes(samples),
             ValueRef::Hash(hash) => hash.memory_bytes(samples),
             ValueRef::ZSet(zset) => zset.memory_bytes(samples),
+            ValueRef::Stream(stream) => stream.memory_bytes(samples),
         }
     }
 }
@@ -270,6 +295,8 @@ pub enum Invalid {
     Unpaired,
     /// A score that is no number.
     Score,
-    /// Members that are not in order.
+    /// Members, or entries of a stream, that are not in order.
     Unsorted,
+    /// Something else than the entries of a stream.
+    Node,
 }

@@ -104,6 +104,17 @@ macro_rules! value_types {
     };
 }
 
+impl ValueType {
+    /// Whether it is one of the forms of a stream.
+    #[must_use]
+    pub fn is_stream(self) -> bool {
+        matches!(
+            self,
+            Self::StreamListpacks | Self::StreamListpacks2 | Self::StreamListpacks3
+        )
+    }
+}
+
 value_types! {
     /// A string.
     String = 0, "string";

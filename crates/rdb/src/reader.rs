@@ -316,6 +316,11 @@ impl<R: Read> Reader<R> {
         ValueType::from_byte(byte).ok_or_else(|| self.input.error(ErrorKind::UnknownType(byte)))
     }
 
+    /// A caller decodes a value of this type itself: errors are about that.
+    pub fn reading(&mut self, type_: ValueType) {
+        self.input.what = type_.name();
+    }
+
     /// Whether all of an input of known size has been read.
     pub fn is_at_end(&self) -> bool {
         self.input.remaining() == 0

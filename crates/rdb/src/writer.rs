@@ -183,6 +183,12 @@ impl<W: Write> Writer<W> {
         self.put(&value.to_le_bytes())
     }
 
+    /// Bytes as they are, such as the ids and times inside a stream.
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.put(bytes)
+    }
+
     /// Hands everything buffered to the sink.
     pub fn flush(&mut self) -> io::Result<()> {
         if let Some(crc) = &mut self.crc {

@@ -21,14 +21,15 @@ pub(crate) const RDB_CLIENT_GRACE_MS: u64 = 60_000;
 /// Period of the slow part of a tick, in milliseconds.
 pub(crate) const CRON_MS: u64 = 1_000;
 
-/// Reconnecting at once after a failure needs this much time since the last attempt, in milliseconds.
+/// Time between two attempts to connect, unless the first of them has failed in a way that asks for haste, in
+/// milliseconds.
 pub(crate) const RECONNECT_MS_MIN: u64 = 1_000;
+
+/// Attempts made at once in a row: a primary that refuses each of them must not keep us busy.
+pub(crate) const HASTY_ATTEMPTS_MAX: u32 = 5;
 
 /// Attempts refused for a missing permission are repeated no sooner than this, in milliseconds.
 pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;
 
 /// A snapshot whose receivers have all gone is stopped after so long, in milliseconds.
 pub(crate) const UNWANTED_MS_MAX: u64 = 200;
-
-/// Milliseconds after which a keepalive newline has left for its connection, where a snapshot's process may write then.
-pub(crate) const NEWLINE_SETTLE_MS: u64 = 50;

@@ -7,6 +7,7 @@ use crate::limits::{
 };
 use crate::number::parse_i64;
 use std::fmt;
+use std::sync::Arc;
 
 /// Where one argument of a decoded request lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub struct Batch {
     args: Vec<Arg>,
     /// For each request: where its arguments end in `args`, and where its bytes end in the buffer.
     requests: Vec<(u32, u32)>,
-    /// Arguments that do not lie in the buffer. A handler may take them: the slot is then left empty.
-    pub owned: Vec<Vec<u8>>,
+    /// Arguments that do not lie in the buffer. They are counted, so that a big one can become the stored value as it is.
+    owned: Vec<Arc<Vec<u8>>>,
 }
 
 impl Batch {
@@ -79,8 +80,23 @@ impl Batch {
                     .get(start..start.saturating_add(len as usize))
                     .unwrap_or(&[])
             }
-            Arg::Owned(index) => self.owned.get(index as usize).map_or(&[], Vec::as_slice),
+            Arg::Owned(index) => self
+                .owned
+                .get(index as usize)
+                .map_or(&[], |bytes| bytes.as_slice()),
         }
+    }
+
+    /// The arguments that have an allocation of their own and are big.
+    pub fn big_args(&self) -> impl Iterator<Item = &Arc<Vec<u8>>> {
+        self.owned
+            .iter()
+            .filter(|bytes| bytes.len() >= BIG_ARG_BYTES)
+    }
+
+    /// Lets go of the arguments that do not lie in the buffer; they are empty from now on.
+    pub fn release_owned(&mut self) {
+        self.owned.clear();
     }
 }
 
@@ -144,7 +160,7 @@ struct Progress {
     /// Bytes after `at` already searched for a line end.
     searched: usize,
     args: Vec<Arg>,
-    owned: Vec<Vec<u8>>,
+    owned: Vec<Arc<Vec<u8>>>,
 }
 
 /// Decodes requests from a byte stream.
@@ -193,7 +209,7 @@ impl Decoder {
             return None;
         }
         if bytes.capacity() == bytes.len() {
-            bytes.reserve(missing.min(RESERVE_AHEAD_BYTES.max(bytes.len())));
+            bytes.reserve_exact(missing.min(RESERVE_AHEAD_BYTES.max(bytes.len())));
         }
         Some((bytes, missing))
     }
@@ -204,7 +220,7 @@ impl Decoder {
         let owned = self
             .progress
             .as_ref()
-            .map_or(0, |p| p.owned.iter().map(Vec::capacity).sum());
+            .map_or(0, |p| p.owned.iter().map(|bytes| bytes.capacity()).sum());
         self.big
             .as_ref()
             .map_or(0, |(bytes, _)| bytes.capacity())
@@ -347,7 +363,7 @@ impl Decoder {
         {
             bytes.truncate(total.saturating_sub(2));
             progress.args.push(Arg::Owned(progress.owned.len() as u32));
-            progress.owned.push(bytes);
+            progress.owned.push(Arc::new(bytes));
         }
     }
 
@@ -530,7 +546,7 @@ fn inline(
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     for word in split_args(line).ok_or(ProtocolError::UnbalancedQuotes)? {
         batch.args.push(Arg::Owned(batch.owned.len() as u32));
-        batch.owned.push(word);
+        batch.owned.push(Arc::new(word));
     }
     progress.searched = 0;
     progress.at = progress.at.saturating_add(len).saturating_add(1);

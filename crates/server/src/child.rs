@@ -5,11 +5,10 @@
 //! its parent through a pipe how far it is, and ends with `_exit`. It goes on while the parent is stopped.
 #![allow(unsafe_code, reason = "fork and system calls on raw descriptors")]
 
+use crate::fanout::{Fanout, GivenUp};
 use crate::logging;
 use crate::shared::Shared;
-use engine::host::{
-    ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, SocketTarget, WriteSnapshot,
-};
+use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -18,8 +17,6 @@ use std::sync::Weak;
 
 /// Nanoseconds between two reports of the child.
 const REPORT_EVERY_NS: u64 = 250_000_000;
-/// Most bytes given to one connection before the next one has its turn.
-const SOCKET_CHUNK_BYTES: usize = 16 * 1024;
 /// What the RDB writer is given as its buffer at least, so that a system call pays.
 const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -30,6 +27,8 @@ const KIND_PROGRESS: u8 = 0;
 const KIND_COMPLETE: u8 = 1;
 /// The child is done: size in the first word, copy-on-write bytes in the second.
 const KIND_DONE: u8 = 2;
+/// A connection was given up: its client number in the first word, 1 in the second if it took nothing for too long.
+const KIND_FAILED: u8 = 3;
 
 fn message(kind: u8, first: u64, second: u64) -> [u8; REPORT_BYTES] {
     let mut bytes = [kind; REPORT_BYTES];
@@ -81,6 +80,14 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader, tem
             };
             match bytes[0] {
                 KIND_COMPLETE => end.complete.push(word(1)),
+                KIND_FAILED => {
+                    if let Some(shared) = shared.upgrade() {
+                        shared
+                            .engine
+                            .lock()
+                            .snapshot_receiver_failed(word(1), word(9) == 1);
+                    }
+                }
                 KIND_DONE => {
                     done = true;
                     end.bytes = word(1);
@@ -217,23 +224,20 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
             eof_mark,
             send_timeout_ms,
         } => {
-            let mut sink = SocketSink::new(targets, *send_timeout_ms);
-            sink.preludes(targets)
+            let report = |client, why| {
+                let timed_out = u64::from(why == GivenUp::Stuck);
+                send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
+            };
+            let mut sink = Fanout::new(targets, *send_timeout_ms, Box::new(report));
+            sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(eof_mark))
-                .and_then(|()| sink.flush())
-                .map(|()| {
-                    for connection in sink
-                        .connections
-                        .iter()
-                        .filter(|connection| connection.alive)
-                    {
-                        send(
-                            pipe.as_raw_fd(),
-                            &message(KIND_COMPLETE, connection.client, 0),
-                        );
+                .and_then(|()| sink.finish())
+                .map(|complete| {
+                    for client in complete {
+                        send(pipe.as_raw_fd(), &message(KIND_COMPLETE, client, 0));
                     }
-                    sink.bytes
+                    sink.bytes()
                 })
         }
     };
@@ -335,181 +339,4 @@ fn private_dirty_bytes() -> u64 {
                 .ok()
         });
     kilobytes.unwrap_or(0) * 1024
-}
-
-/// One receiver.
-struct Target {
-    client: u64,
-    fd: RawFd,
-    alive: bool,
-    /// Bytes of the current chunk it has taken.
-    taken: usize,
-}
-
-/// Writes the same bytes to several connections. One that fails or takes nothing for too long is left out; the write
-/// fails when none is left.
-struct SocketSink {
-    connections: Vec<Target>,
-    chunk: Vec<u8>,
-    timeout_ms: u64,
-    bytes: u64,
-}
-
-impl SocketSink {
-    fn new(targets: &[SocketTarget], timeout_ms: u64) -> Self {
-        let connections = targets
-            .iter()
-            .map(|target| Target {
-                client: target.client,
-                fd: target.fd,
-                alive: true,
-                taken: 0,
-            })
-            .collect();
-        SocketSink {
-            connections,
-            chunk: Vec::with_capacity(SOCKET_CHUNK_BYTES),
-            timeout_ms,
-            bytes: 0,
-        }
-    }
-
-    /// Writes to each what is meant for it alone.
-    fn preludes(&mut self, targets: &[SocketTarget]) -> io::Result<()> {
-        for (index, target) in targets.iter().enumerate() {
-            let mut rest: &[u8] = &target.prelude;
-            while !rest.is_empty() && self.connections[index].alive {
-                match write_some(self.connections[index].fd, rest) {
-                    Ok(0) => {
-                        if !self.wait_writable(&[index]) {
-                            self.connections[index].alive = false;
-                        }
-                    }
-                    Ok(count) => rest = &rest[count..],
-                    Err(_) => self.connections[index].alive = false,
-                }
-            }
-        }
-        self.any_alive()
-    }
-
-    fn any_alive(&self) -> io::Result<()> {
-        if self.connections.iter().any(|connection| connection.alive) {
-            Ok(())
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "no replica is left",
-            ))
-        }
-    }
-
-    /// Sends the current chunk to all, each at its own pace within the chunk.
-    fn send_chunk(&mut self) -> io::Result<()> {
-        for connection in &mut self.connections {
-            connection.taken = 0;
-        }
-        let mut waited_since_ns = crate::clock::monotonic_ns();
-        loop {
-            let mut behind = Vec::new();
-            let mut moved = false;
-            for (index, connection) in self.connections.iter_mut().enumerate() {
-                while connection.alive && connection.taken < self.chunk.len() {
-                    match write_some(connection.fd, &self.chunk[connection.taken..]) {
-                        Ok(0) => {
-                            behind.push(index);
-                            break;
-                        }
-                        Ok(count) => {
-                            connection.taken += count;
-                            moved = true;
-                        }
-                        Err(_) => connection.alive = false,
-                    }
-                }
-            }
-            if behind.is_empty() {
-                break;
-            }
-            let now_ns = crate::clock::monotonic_ns();
-            if moved {
-                waited_since_ns = now_ns;
-            }
-            if !self.wait_writable(&behind)
-                || (now_ns - waited_since_ns) / 1_000_000 > self.timeout_ms
-            {
-                for index in behind {
-                    self.connections[index].alive = false;
-                }
-            }
-        }
-        self.bytes += self.chunk.len() as u64;
-        self.chunk.clear();
-        self.any_alive()
-    }
-
-    /// Waits until one of these takes bytes again; false when the time is up.
-    fn wait_writable(&self, which: &[usize]) -> bool {
-        let mut polled: Vec<libc::pollfd> = which
-            .iter()
-            .map(|index| libc::pollfd {
-                fd: self.connections[*index].fd,
-                events: libc::POLLOUT,
-                revents: 0,
-            })
-            .collect();
-        let timeout = i32::try_from(self.timeout_ms).unwrap_or(i32::MAX);
-        loop {
-            // SAFETY: the array is ours and has that length.
-            let ready =
-                unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout) };
-            if ready >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                return ready > 0;
-            }
-        }
-    }
-}
-
-/// Writes what the connection takes now; 0 when it takes nothing.
-fn write_some(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: reads from a buffer of that length; MSG_NOSIGNAL turns a broken connection into an error.
-        let count = unsafe {
-            libc::send(
-                fd,
-                bytes.as_ptr().cast(),
-                bytes.len(),
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
-            )
-        };
-        if count >= 0 {
-            return Ok(count as usize);
-        }
-        let error = io::Error::last_os_error();
-        match error.kind() {
-            io::ErrorKind::Interrupted => {}
-            io::ErrorKind::WouldBlock => return Ok(0),
-            _ => return Err(error),
-        }
-    }
-}
-
-impl Write for SocketSink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = SOCKET_CHUNK_BYTES - self.chunk.len();
-        let count = room.min(bytes.len());
-        self.chunk.extend_from_slice(&bytes[..count]);
-        if self.chunk.len() == SOCKET_CHUNK_BYTES {
-            self.send_chunk()?;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.chunk.is_empty() {
-            Ok(())
-        } else {
-            self.send_chunk()
-        }
-    }
 }

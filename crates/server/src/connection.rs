@@ -205,9 +205,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket, peer: Peer) {
     if connection.is_replica || connection.shared.engine.lock().is_replica(id) {
         connection.socket.shut_down();
     }
-    let shared = Arc::clone(&connection.shared);
-    drop(connection);
-    shared.engine.lock().disconnect(slot);
+    // Before the socket closes: whoever gets its number next must not be taken for this client.
+    connection.shared.engine.lock().disconnect(slot);
+    // A dump file that it had not begun to send.
+    drop(connection.shared.transfers.take(id));
 }
 
 impl Connection {
@@ -488,6 +489,10 @@ impl Connection {
             let traffic = self.traffic(received);
             received = 0;
             let (done, then) = self.run(batch, 0, input, traffic, output)?;
+            if done == batch.len() {
+                // What was stored belongs to its key alone from here on.
+                batch.release_owned();
+            }
             self.write(cx, output)?;
             self.follow(then)?;
             if self.closing {

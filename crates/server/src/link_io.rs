@@ -10,7 +10,7 @@ use engine::snapshot::LoadOptions;
 use replication::replica::{Channel, Conn, LoadId, Payload, Sink};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::block_in_place;
 
 /// Bytes read from a connection at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -322,7 +323,7 @@ impl LinkIo {
                 // Bounded by `PARSER_QUEUE`: what fills it is not read on.
                 let (pieces, queue) = mpsc::unbounded_channel();
                 let depth = Arc::new(AtomicUsize::new(0));
-                let options = shared.engine.lock().link_load_options();
+                let options = load_options(shared);
                 let called_off = Arc::new(AtomicBool::new(false));
                 self.called_off
                     .insert(payload.load, Arc::clone(&called_off));
@@ -363,7 +364,8 @@ impl LinkIo {
                 *total += bytes.len() as u64;
                 if *total - *synced > SYNC_EVERY_BYTES {
                     *synced = *total;
-                    result = result.and_then(|()| file.sync_data());
+                    // The disk may take its time: other connections are served meanwhile.
+                    result = result.and_then(|()| block_in_place(|| file.sync_data()));
                 }
                 if let Err(error) = result {
                     let load = *load;
@@ -388,7 +390,7 @@ impl LinkIo {
         match self.receiving.take() {
             Some(Receiving::File {
                 load: current,
-                mut file,
+                file,
                 path,
                 bytes,
                 ..
@@ -398,14 +400,13 @@ impl LinkIo {
                     let folder = PathBuf::from(engine.core.config.dir.lossy().into_owned());
                     folder.join(&*engine.core.config.dbfilename.lossy())
                 };
-                let done = file
-                    .set_len(bytes.saturating_sub(mark_bytes))
-                    .and_then(|()| file.sync_all())
-                    .and_then(|()| file.rewind())
-                    .and_then(|()| std::fs::rename(&path, &dump))
-                    .and_then(|()| {
-                        File::open(dump.parent().unwrap_or(std::path::Path::new(".")))?.sync_all()
-                    });
+                let folder = dump.parent().unwrap_or(std::path::Path::new("."));
+                let done = block_in_place(|| {
+                    file.set_len(bytes.saturating_sub(mark_bytes))?;
+                    file.sync_all()?;
+                    std::fs::rename(&path, &dump)?;
+                    File::open(folder)?.sync_all()
+                });
                 match done {
                     Ok(()) => drop(self.files.insert(load, dump)),
                     Err(error) => {
@@ -431,7 +432,7 @@ impl LinkIo {
         let Some(path) = self.files.remove(&load) else {
             return;
         };
-        let options = shared.engine.lock().link_load_options();
+        let options = load_options(shared);
         let called_off = Arc::new(AtomicBool::new(false));
         self.called_off.insert(load, Arc::clone(&called_off));
         match File::open(&path) {
@@ -543,6 +544,13 @@ impl Read for Queue {
         into[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
         self.at += count;
         Ok(count)
+    }
+}
+
+fn load_options(shared: &Arc<Shared>) -> LoadOptions {
+    LoadOptions {
+        log: logging::log,
+        ..shared.engine.lock().link_load_options()
     }
 }
 

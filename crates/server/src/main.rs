@@ -5,6 +5,7 @@
 mod child;
 mod clock;
 mod connection;
+mod fanout;
 mod limits;
 mod link_io;
 mod listener;
@@ -37,12 +38,7 @@ fn main() -> ExitCode {
         Ok(start) => start,
         Err(code) => return code,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(usize::try_from(start.config.io_threads).unwrap_or(1).max(1))
-        .thread_name("io")
-        .enable_all()
-        .build();
-    match runtime {
+    match runtime(usize::try_from(start.config.io_threads).unwrap_or(1)) {
         Ok(runtime) => {
             let code = runtime.block_on(run(start));
             runtime.shutdown_timeout(Duration::from_millis(10));
@@ -54,6 +50,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The runtime of the connections. A single I/O thread needs none of what shares tasks among several, which is a
+/// measurable part of a request that comes alone.
+fn runtime(io_threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    use tokio::runtime::Builder;
+    if io_threads <= 1 {
+        return Builder::new_current_thread().enable_all().build();
+    }
+    Builder::new_multi_thread()
+        .worker_threads(io_threads)
+        .thread_name("io")
+        .enable_all()
+        .build()
 }
 
 /// Serves until the engine or a signal ends it; returns the exit code.
@@ -189,7 +199,6 @@ async fn obey(signals: Signals, shared: Arc<Shared>) {
         } else {
             engine.core.config.shutdown_on_sigterm
         };
-        logging::log(Level::Notice, "User requested shutdown...");
         engine.shutdown(startup::shutdown_options(wanted));
     }
 }

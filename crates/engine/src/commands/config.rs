@@ -7,7 +7,7 @@ use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
 use crate::keys::{KeyStats, Keys, LazyFree};
-use keyspace::Limits;
+use keyspace::{Limits, StreamLimits};
 
 pub(super) static COMMANDS: Family = &[
     ("config|get", get),
@@ -188,6 +188,10 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
         ..keys.limits.clone()
     };
     keys.limits.list.max_listpack_size = config.list_max_listpack_size;
+    keys.limits.stream = StreamLimits {
+        node_max_bytes: size(config.stream_node_max_bytes),
+        node_max_entries: config.stream_node_max_entries.unsigned_abs(),
+    };
     keys.lazy = LazyFree {
         user_del: config.lazyfree_lazy_user_del,
         server_del: config.lazyfree_lazy_server_del,

@@ -23,6 +23,7 @@ pub mod replication;
 pub mod role;
 pub mod server;
 pub mod sets;
+pub mod streams;
 pub mod strings;
 pub mod transactions;
 pub mod zsets;
@@ -57,6 +58,7 @@ pub static FAMILIES: &[Family] = &[
     server::COMMANDS,
     sets::COMMANDS,
     slowlog::COMMANDS,
+    streams::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
     zsets::COMMANDS,

@@ -26,9 +26,8 @@ fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     }
     if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
         if x.core.repl.is_replica() {
-            let why = requested_by(x);
             set_primary(x, &[b"no", b"one"]);
-            crate::link::promote(x.keys, x.core, &why);
+            crate::link::promote(x.keys, x.core, x.client);
         }
         x.out.ok();
         return Ok(());

@@ -1,6 +1,9 @@
 //! Making a dataset from a snapshot.
 
-use super::{LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key};
+use super::{
+    LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key, stream,
+};
+use crate::host::Level;
 use crate::keys::{AccessClock, is_past};
 use keyspace::list::OwnedNode;
 use keyspace::{Db, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
@@ -9,6 +12,7 @@ use rdb::{
     Accept, Checksum, Event, KeyHead, Kind, Reader, ReaderOptions, Text, ValueSink, ValueType,
 };
 use std::io::Read;
+use std::sync::atomic::Ordering;
 
 /// Bytes after which progress is told even when keys are large.
 const PROGRESS_BYTES: u64 = 1 << 20;
@@ -162,7 +166,7 @@ impl Loader<'_> {
         offset: u64,
         progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(), LoadError> {
-        let delay = self.options.key_load_delay_us;
+        let delay = self.options.key_load_delay_us.load(Ordering::Relaxed);
         if delay == 0
             && !self.loaded.keys_loaded.is_multiple_of(PROGRESS_KEYS)
             && offset - self.told_at < PROGRESS_BYTES
@@ -212,13 +216,27 @@ impl Loader<'_> {
 
     fn aux(&mut self, key: &[u8], value: &[u8]) {
         let number = || packed::parse_i64(value);
+        let log = |line: &str| (self.options.log)(Level::Notice, line);
         match key {
             b"valkey-ver" | b"redis-ver" => {
                 self.loaded.version = String::from_utf8_lossy(value).into_owned();
+                let name = if key == b"redis-ver" {
+                    "Redis"
+                } else {
+                    "Valkey"
+                };
+                let version = &self.loaded.version;
+                log(&format!("Loading RDB produced by {name} version {version}"));
             }
-            b"ctime" => self.loaded.created_at = number().unwrap_or(0),
+            b"ctime" => {
+                self.loaded.created_at = number().unwrap_or(0);
+                let age = (self.options.now_ms / 1000).saturating_sub(self.loaded.created_at);
+                log(&format!("RDB age {} seconds", age.max(0)));
+            }
             b"used-mem" => {
                 self.loaded.used_memory = number().and_then(|n| n.try_into().ok()).unwrap_or(0);
+                let megabytes = self.loaded.used_memory as f64 / (1 << 20) as f64;
+                log(&format!("RDB memory usage when created {megabytes:.2} Mb"));
             }
             b"repl-id" if value.len() == REPLID_LEN => {
                 self.replication.0 = String::from_utf8(value.to_vec()).ok();
@@ -264,7 +282,7 @@ fn clock(access: AccessClock, head: &KeyHead) -> u32 {
     }
 }
 
-/// Reads a value of any type but a stream's; `None` for a container without elements.
+/// Reads a value of any type but a module's; `None` for a container without elements.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -273,6 +291,10 @@ pub fn read_value<R: Read>(
     type_: ValueType,
     limits: &Limits,
 ) -> rdb::Result<Option<Value>> {
+    if type_.is_stream() {
+        let stream = stream::read(reader, type_)?;
+        return Ok(Some(Value::Stream(Box::new(stream))));
+    }
     let mut builder = Builder {
         limits,
         partial: Partial::None,

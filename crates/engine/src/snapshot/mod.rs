@@ -6,14 +6,18 @@
 //!
 //! Source: the files of Valkey 8.0.1, with which those written here agree byte by byte but for the order of keys.
 
+use crate::host::Level;
 use crate::keys::AccessClock;
 pub use keyspace::Conflict;
 use keyspace::{Db, Limits};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 mod error;
 mod load;
 mod save;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -84,8 +88,10 @@ pub struct LoadOptions {
     pub now_ms: i64,
     /// Keep expired keys all the same: a replica deletes only what its primary deletes.
     pub keep_expired: bool,
-    /// `key-load-delay`: microseconds per key, or one microsecond every -N keys.
-    pub key_load_delay_us: i64,
+    /// `key-load-delay`: microseconds per key, or one microsecond every -N keys. It may change while the load goes on.
+    pub key_load_delay_us: Arc<AtomicI64>,
+    /// Where the load says what it finds in the header.
+    pub log: fn(Level, &str),
     /// `rdbchecksum`.
     pub checksum: bool,
     /// Bytes of the snapshot, where that is known.
@@ -107,7 +113,8 @@ impl LoadOptions {
             limits: Limits::default(),
             now_ms,
             keep_expired: false,
-            key_load_delay_us: 0,
+            key_load_delay_us: Arc::default(),
+            log: |_, _| {},
             checksum: true,
             total_bytes: None,
             string_bytes_max: rdb::limits::STRING_BYTES_MAX,

@@ -1,6 +1,6 @@
 //! Writing a snapshot.
 
-use super::{PROGRESS_KEYS, SaveInfo, delay_after_key};
+use super::{PROGRESS_KEYS, SaveInfo, delay_after_key, stream};
 use crate::commands::server::VALKEY_VERSION;
 use crate::eviction::idle_seconds;
 use crate::keys::AccessClock;
@@ -124,6 +124,7 @@ pub fn value_type(value: ValueRef<'_>) -> ValueType {
         ValueRef::Hash(_) => ValueType::Hash,
         ValueRef::ZSet(zset) if zset.as_listpack().is_some() => ValueType::ZSetListpack,
         ValueRef::ZSet(_) => ValueType::ZSet2,
+        ValueRef::Stream(_) => ValueType::StreamListpacks3,
     }
 }
 
@@ -188,6 +189,7 @@ fn write_container<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io:
                     writer.double(score)
                 })
         }
+        ValueRef::Stream(value) => stream::write(writer, value),
     }
 }
 

@@ -4,7 +4,11 @@ use super::{Conflict, Filter, LoadError, LoadOptions, Loaded, ReplicationAux, Sa
 use super::{load, load_from, write};
 use crate::digest::Digest;
 use crate::keys::AccessClock;
-use keyspace::{Db, Encoding, Hash, Limits, List, Set, Str, StrHow, Ttl, Value, ZSet};
+use keyspace::stream::{Delivery, Group};
+use keyspace::{
+    Db, Encoding, Hash, Limits, List, Set, Str, StrHow, Stream, StreamId, Ttl, Value, ValueRef,
+    ZSet,
+};
 use proptest::prelude::*;
 use std::io::Read as _;
 
@@ -236,7 +240,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         prop::num::f64::NORMAL
     ];
     (
-        0..6_u8,
+        0..7_u8,
         prop::collection::vec(element, 1..60),
         prop::collection::vec(score, 60),
         prop::option::of(1..1_000_000_i64),
@@ -281,13 +285,144 @@ fn value(plan: &Plan, limits: &Limits) -> Value {
             }
             Value::Hash(hash)
         }
-        _ => {
+        5 => {
             let mut zset = Box::new(ZSet::new());
             for (member, score) in elements.zip(&plan.scores) {
                 zset.insert(member, *score, limits);
             }
             Value::ZSet(zset)
         }
+        _ => Value::Stream(Box::new(stream(&plan.elements, limits))),
+    }
+}
+
+/// A stream of entries with one or two fields, some of them deleted or pending.
+fn stream(elements: &[Vec<u8>], limits: &Limits) -> Stream {
+    let mut stream = Stream::new();
+    let mut group = Group::new(StreamId::new(1, 0), Some(1));
+    group.add_consumer(b"somebody", 5, None);
+    group.add_consumer(b"7", 6, Some(7));
+    for (number, element) in elements.iter().enumerate() {
+        let id = StreamId::new(1 + number as u64 / 3, 1 + number as u64);
+        let fields: &[[&[u8]; 2]] = &[[b"name", element], [element, b"value"]];
+        stream
+            .log
+            .append(id, &fields[..1 + number % 2], &limits.stream);
+        if let Some(consumer) = group.consumer_name(b"7")
+            && number % 3 == 0
+        {
+            let delivery = Delivery {
+                consumer,
+                at_ms: NOW_MS,
+                count: number as u64,
+            };
+            group.deliver(id, delivery);
+        }
+        if number % 4 == 0 {
+            stream.log.delete(id);
+        }
+    }
+    stream.groups.insert(b"group"[..].into(), group);
+    stream.groups.insert(b"12"[..].into(), Group::default());
+    stream
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../rdb/tests/fixtures");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+fn stream_in<'a>(dbs: &'a [Db], key: &[u8]) -> &'a Stream {
+    match dbs[0].get(key).unwrap().value() {
+        ValueRef::Stream(stream) => stream,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn streams_of_both_references_are_what_the_commands_made() {
+    // The commands are in streams.txt.
+    for (name, tells_activity) in [
+        ("streams-valkey-server.rdb", true),
+        ("streams-redis-server.rdb", false),
+    ] {
+        let dbs = loaded(&fixture(name)).unwrap().dbs;
+        let Stream { log, groups } = stream_in(&dbs, b"s");
+        let ids: Vec<Vec<u8>> = log
+            .range(StreamId::MIN..=StreamId::MAX)
+            .map(|entry| entry.id.text().to_vec())
+            .collect();
+        let expected: [&[u8]; 5] = [b"1-1", b"2-1", b"3-1", b"300-2", b"70000-1"];
+        assert_eq!(ids, expected, "{name}");
+        assert_eq!((log.len(), log.entries_added()), (5, 7));
+        assert_eq!(log.max_deleted_id(), StreamId::new(300, 1));
+        let group = &groups[&b"g"[..]];
+        assert_eq!(group.last_id, StreamId::new(3, 1));
+        assert_eq!(groups[&b"h"[..]].entries_read, Some(3));
+        let names: Vec<&[u8]> = group.consumers().keys().map(|name| &**name).collect();
+        assert_eq!(names, [&b"alice"[..], b"bob", b"carol"]);
+        let pending: Vec<_> = group
+            .pending()
+            .iter()
+            .map(|(id, d)| (id.ms, &*d.consumer))
+            .collect();
+        assert_eq!(pending, [(1, &b"alice"[..]), (3, b"bob")]);
+        let idle = &group.consumers()[&b"carol"[..]];
+        assert_eq!(idle.active_ms.is_none(), tells_activity);
+        assert!(stream_in(&dbs, b"empty").groups.contains_key(&b"g"[..]));
+        assert_eq!(
+            stream_in(&dbs, b"trimmed").log.first_id(),
+            StreamId::new(6, 6)
+        );
+        let again = loaded(&saved(&dbs, &info())).unwrap().dbs;
+        let text = |dbs: &[Db]| format!("{:?}", stream_in(dbs, b"s"));
+        assert_eq!(text(&again), text(&dbs));
+    }
+}
+
+#[test]
+fn streams_of_redis_5_know_their_entries_only() {
+    let mut log = keyspace::stream::Log::default();
+    for ms in 1..4 {
+        log.append(
+            StreamId::new(ms, 0),
+            &[[b"f", b"v"]],
+            &Limits::default().stream,
+        );
+    }
+    let mut bytes = b"REDIS0009\xfe\x00\x0f\x01s\x01".to_vec();
+    let (id, pack) = log.nodes().next().unwrap();
+    bytes.push(16);
+    bytes.extend_from_slice(&id.to_bytes());
+    bytes.push(pack.byte_len() as u8);
+    bytes.extend_from_slice(pack.as_bytes());
+    // Three entries, the last id, one group that has read two of them, none pending, no consumer.
+    bytes.extend_from_slice(b"\x03\x03\x00\x01\x01g\x02\x00\x00\x00\xff");
+    bytes.extend_from_slice(&[0; 8]);
+    let dbs = loaded(&bytes).unwrap().dbs;
+    let Stream { log, groups } = stream_in(&dbs, b"s");
+    assert_eq!((log.len(), log.entries_added()), (3, 3));
+    assert_eq!(groups[&b"g"[..]].last_id, StreamId::new(2, 0));
+    assert_eq!(groups[&b"g"[..]].entries_read, None);
+}
+
+#[test]
+fn a_damaged_stream_is_refused_or_usable() {
+    let file = fixture("streams-valkey-server.rdb");
+    let options = LoadOptions {
+        checksum: false,
+        ..options()
+    };
+    for at in 9..file.len() {
+        for change in [1, 2, 0x10, 0x80, 0xff] {
+            let mut damaged = file.clone();
+            damaged[at] ^= change;
+            if let Ok(back) = load(&damaged[..], &options, &mut |_| true) {
+                let _: Digest = Digest::of_dataset(&back.dbs);
+                saved(&back.dbs, &info());
+            }
+        }
+        assert!(load(&file[..at], &options, &mut |_| true).is_err());
     }
 }
 

@@ -150,7 +150,7 @@ proptest! {
                     model.insert(k, Model { encoding: Some(encoding_of(&b, how)), text: Some(b), expire: after(ttl) });
                 }
                 Op::SetRaw(b, ttl) => {
-                    db.set_raw(&k, b.clone(), ttl);
+                    db.set_raw(&k, Counted::new(b.clone()), ttl, Stamp::default());
                     model.insert(k, Model { encoding: Some(Encoding::Raw), text: Some(b), expire: after(ttl) });
                 }
                 Op::SetInt(n) => if let Some(mut entry) = db.get_mut(&k) {
@@ -253,7 +253,7 @@ fn a_long_string_is_moved_in_and_out_without_copying() {
     let mut db = Db::new();
     let long = vec![b'x'; 4 << 20];
     let at = long.as_ptr();
-    db.set_raw(b"key", long, Ttl::Clear);
+    db.set_raw(b"key", Counted::new(long), Ttl::Clear, Stamp::default());
     let was = db
         .set_str(b"key", b"short", Ttl::Clear, StrHow::Detect)
         .unwrap();
@@ -261,6 +261,20 @@ fn a_long_string_is_moved_in_and_out_without_copying() {
         Some(Value::Str(Str::Raw(long))) => assert_eq!(long.as_ptr(), at),
         other => panic!("not handed back: {other:?}"),
     }
+}
+
+#[test]
+fn bytes_that_somebody_else_holds_are_copied_before_they_change() {
+    let mut db = Db::new();
+    let held = Counted::new(vec![b'x'; 1000]);
+    db.set_raw(b"key", Counted::clone(&held), Ttl::Clear, Stamp::default());
+    let mut entry = db.get_mut(b"key").unwrap();
+    entry.string_make_raw().unwrap().push(b'y');
+    assert_eq!((held.len(), Counted::strong_count(&held)), (1000, 1));
+    let now = db.get(b"key").unwrap().counted().unwrap();
+    assert_eq!(now.len(), 1001);
+    db.set_str(b"key", &[b'z'; 1001], Ttl::Clear, StrHow::Detect);
+    assert_eq!(now.last(), Some(&b'y'));
 }
 
 #[test]

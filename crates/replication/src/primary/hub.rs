@@ -17,6 +17,8 @@ const STREAM_GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) cursor: Cursor,
+    /// The stream was empty when it came, and has been since: there is nothing to pin yet.
+    pub(super) unattached: bool,
     pub(super) job: JobId,
     /// How log lines call the replica.
     pub(super) name: String,
@@ -58,8 +60,6 @@ pub struct Hub {
     pub(super) alone_since_ms: Option<u64>,
     pub(super) failover: Option<Failover>,
     pub(super) cron_ms: u64,
-    /// When newlines were sent last.
-    pub(super) newlines_ms: u64,
     pub(super) ping_ms: u64,
 }
 
@@ -83,7 +83,6 @@ impl Hub {
             alone_since_ms: None,
             failover: None,
             cron_ms: 0,
-            newlines_ms: 0,
             ping_ms: 0,
         }
     }
@@ -239,7 +238,7 @@ impl Hub {
         let replid = self.fresh_id();
         self.history.branch(replid);
         self.log(
-            LogLevel::Warning,
+            LogLevel::Notice,
             format!(
                 "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
                 self.history.replid2,
@@ -362,6 +361,7 @@ impl Hub {
             }
         }
         if appended == Appended::NewBlock {
+            self.attach_waiting();
             self.check_output_limits(env);
         }
     }

@@ -28,7 +28,13 @@ impl Hub {
             .map_or(ReplicaState::None, Session::shown)
     }
 
-    /// `connected_slaves`.
+    /// `connected_slaves`: those that are there, and snapshot channels that are kept for the grace period.
+    pub fn listed_replicas(&self) -> usize {
+        let kept = self.waiting.values().filter(|w| w.closed_ms.is_some());
+        self.connected_replicas() + kept.count()
+    }
+
+    /// Replicas that are there.
     pub fn connected_replicas(&self) -> usize {
         self.sessions
             .values()
@@ -53,11 +59,7 @@ impl Hub {
                     (false, State::BgTransfer { .. }) => "main-channel",
                     (false, _) => "replica",
                 };
-                let lag = if s.state.is_online() {
-                    now_ms.saturating_sub(s.ack_ms) / 1000
-                } else {
-                    0
-                };
+                let lag = s.lag_seconds(now_ms);
                 format!(
                     "ip={},port={},state={},offset={},lag={lag},type={kind}",
                     self.shown_ip(s),
@@ -116,13 +118,19 @@ impl Hub {
             && self.good_replicas(env) < config.min_replicas_to_write
     }
 
-    /// Online replicas behind the stream's end, by name with their offsets (shutdown, FAILOVER).
-    pub fn lagging(&self) -> Vec<(String, u64)> {
+    /// Online replicas behind the stream's end (shutdown).
+    pub fn lagging(&self, now_ms: u64) -> Vec<Lagging> {
         let online = self
             .sessions
             .values()
             .filter(|s| s.state.is_online() && s.ack < self.history.offset);
-        online.map(|s| (s.name(), s.ack)).collect()
+        online
+            .map(|s| Lagging {
+                name: s.name(),
+                ack: s.ack,
+                lag_seconds: s.lag_seconds(now_ms),
+            })
+            .collect()
     }
 
     /// Memory figures.

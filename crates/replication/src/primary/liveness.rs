@@ -31,14 +31,12 @@ impl Hub {
         if self.unwanted_for_ms(env.now_ms) > UNWANTED_MS_MAX {
             self.kill_snapshot(env.config.save_points);
         }
-        // Before the newlines: one that is still on its way when the snapshot's process writes to the same connection would
-        // land between the header and the data.
         self.schedule_snapshot(env);
         if env.now_ms.saturating_sub(self.cron_ms) >= CRON_MS || self.cron_ms == 0 {
             self.cron_ms = env.now_ms.max(1);
             self.check_output_limits(env);
             self.close_timed_out(env);
-            self.send_newlines(env.now_ms);
+            self.send_newlines();
             if env.now_ms.saturating_sub(self.ping_ms)
                 >= env.config.ping_period_seconds.saturating_mul(1000)
             {
@@ -79,18 +77,29 @@ impl Hub {
         let Some(waiting) = self.waiting.get(&client) else {
             return;
         };
-        let had_block = self.backlog.as_ref().is_some_and(|b| !b.is_empty());
         let text = format!(
             "Remove psync waiting replica {} with cid {client}, repl buffer block {}",
             waiting.name,
-            if had_block {
-                "ref count decreased"
-            } else {
+            if waiting.unattached {
                 "doesn't exist"
+            } else {
+                "ref count decreased"
             }
         );
         self.log(LogLevel::Debug, text);
         self.unpin_waiting(client);
+    }
+
+    /// The stream has its first block: those who wait pin it from now on.
+    pub(super) fn attach_waiting(&mut self) {
+        for (client, waiting) in &mut self.waiting {
+            if std::mem::take(&mut waiting.unattached) {
+                self.actions.push_back(Action::Log(
+                    LogLevel::Debug,
+                    format!("Attach replica rdb client {client} to repl buf block"),
+                ));
+            }
+        }
     }
 
     fn unpin_waiting(&mut self, client: ClientId) {
@@ -137,6 +146,11 @@ impl Hub {
         }
         let name = session.name();
         let rdb_channel = session.requirements.rdb_channel;
+        // A tool that wanted the snapshot only may have it, and leave before we hear of the writer's end.
+        let left_job = match session.state {
+            State::WaitEnd { job, .. } if !session.rdb_only => Some(job),
+            _ => None,
+        };
         self.release_cursor(session.state.into_cursor());
         if !rdb_channel {
             self.log(
@@ -148,6 +162,9 @@ impl Hub {
                 LogLevel::Notice,
                 format!("Replica {name} rdb channel disconnected."),
             );
+        }
+        if let Some(job) = left_job {
+            self.receiver_dropped(job);
         }
         if self.connected_replicas() == 0 {
             self.alone_since_ms = Some(now_ms);
@@ -224,17 +241,16 @@ impl Hub {
     }
 
     /// Tells those who wait for a snapshot that we are alive.
-    fn send_newlines(&mut self, now_ms: u64) {
-        self.newlines_ms = now_ms;
+    fn send_newlines(&mut self) {
         for (client, session) in &self.sessions {
-            if matches!(
-                session.state,
-                State::WaitStart { .. } | State::WaitEnd { disk: true, .. }
-            ) {
-                self.actions.push_back(Action::Send {
+            match session.state {
+                State::WaitStart { .. } => self.actions.push_back(Action::Keepalive(*client)),
+                // Behind the line that announced the snapshot.
+                State::WaitEnd { disk: true, .. } => self.actions.push_back(Action::Send {
                     client: *client,
                     bytes: b"\n".to_vec(),
-                });
+                }),
+                _ => {}
             }
         }
     }

@@ -27,7 +27,7 @@ impl Hub {
             .is_some_and(|a| a.eq_ignore_ascii_case(b"failover"))
         {
             self.log(
-                LogLevel::Warning,
+                LogLevel::Notice,
                 format!(
                     "Failover request received for replid {}.",
                     printable(replid)
@@ -41,6 +41,7 @@ impl Hub {
             }
             self.actions.push_back(Action::Promote);
             self.promote(&env);
+            self.actions.push_back(Action::PromotedBy(client));
             env.role = Role::Primary;
         }
         if let Some(refusal) = self.refuse(&env, client, peer) {
@@ -205,6 +206,7 @@ impl Hub {
             // It may have lost its main channel after the snapshot and continues without naming the pin.
             self.release_closed_waiting(|w| w.name == name);
         }
+        self.log_backlog(from);
         self.alone_since_ms = None;
         self.stats.partial_ok += 1;
         self.log(
@@ -215,6 +217,24 @@ impl Hub {
         );
         self.actions.push_back(Action::StreamTo(client));
         Reply::Line(line.into_bytes())
+    }
+
+    /// Where in the backlog a replica continues, for those who debug it.
+    fn log_backlog(&mut self, from: u64) {
+        let Some(backlog) = &self.backlog else { return };
+        let mut lines = vec![format!("Replica request offset: {from}")];
+        match backlog.histlen() {
+            0 => lines.push("Backlog history len is zero".into()),
+            held => lines.extend([
+                format!("Backlog size: {}", backlog.size()),
+                format!("First byte: {}", backlog.first_offset()),
+                format!("History len: {held}"),
+                format!("Skipping: {}", from - backlog.first_offset()),
+            ]),
+        }
+        for line in lines {
+            self.log(LogLevel::Debug, format!("[PSYNC] {line}"));
+        }
     }
 
     fn begin_full(&mut self, env: &Env<'_>, client: ClientId) {

@@ -164,6 +164,14 @@ impl Session {
         }
     }
 
+    /// Seconds since its last sign of life; 0 unless it is online.
+    pub(super) fn lag_seconds(&self, now_ms: u64) -> u64 {
+        match self.state.is_online() {
+            true => now_ms.saturating_sub(self.ack_ms) / 1000,
+            false => 0,
+        }
+    }
+
     /// The state as others may see it.
     pub(super) fn shown(&self) -> ReplicaState {
         match self.state {

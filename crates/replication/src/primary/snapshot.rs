@@ -3,7 +3,6 @@
 use super::hub::{Hub, Running, Waiting};
 use super::session::{Capabilities, Requirements, State};
 use super::types::*;
-use crate::limits::NEWLINE_SETTLE_MS;
 use crate::{ClientId, LogLevel};
 
 impl Hub {
@@ -61,21 +60,14 @@ impl Hub {
             || enough
             || longest_ms >= config.diskless_delay_seconds.saturating_mul(1000)
         {
-            // A newline still on its way to one of them would land inside the data: the next tick starts it.
-            let settled_ms = self.newlines_ms.saturating_add(NEWLINE_SETTLE_MS);
-            let told = |since_ms: u64| since_ms <= self.newlines_ms && env.now_ms < settled_ms;
-            if self.newlines_ms == 0 || !self.waiters().any(|(.., since_ms)| told(since_ms)) {
-                self.start_snapshot(env, requirements);
-            }
+            self.start_snapshot(env, requirements);
         }
     }
 
-    /// The writer was forked.
-    pub fn snapshot_started(&mut self, job: JobId, pid: u32) {
-        let Some(running) = self.running.as_ref().filter(|r| r.id == job) else {
-            return;
-        };
-        let text = match (running.disk, running.dual) {
+    /// The writer was forked. Returns what to log, at level notice, at once.
+    pub fn snapshot_started(&mut self, job: JobId, pid: u32) -> Option<String> {
+        let running = self.running.as_ref().filter(|r| r.id == job)?;
+        Some(match (running.disk, running.dual) {
             (true, _) => format!("Background saving started by pid {pid}"),
             (false, true) => {
                 format!("Background RDB transfer started by pid {pid} to direct socket to replica")
@@ -83,8 +75,7 @@ impl Hub {
             (false, false) => format!(
                 "Background RDB transfer started by pid {pid} to pipe through parent process"
             ),
-        };
-        self.log(LogLevel::Notice, text);
+        })
     }
 
     /// The writer could not be forked.
@@ -99,11 +90,26 @@ impl Hub {
         }
     }
 
-    /// The writer gave up one receiver of a socket snapshot; the others go on.
-    pub fn snapshot_target_failed(&mut self, env: &Env<'_>, job: JobId, client: ClientId) {
-        if self.receivers(job).contains(&client) {
-            self.close_failed(env, client);
+    /// The writer gave up one receiver of a socket snapshot, because it took nothing for too long or its connection is
+    /// broken; the others go on.
+    pub fn snapshot_target_failed(
+        &mut self,
+        env: &Env<'_>,
+        job: JobId,
+        client: ClientId,
+        timed_out: bool,
+    ) {
+        if !self.receivers(job).contains(&client) {
+            return;
         }
+        if timed_out {
+            let name = self.session(client).name();
+            self.log(
+                LogLevel::Warning,
+                format!("Disconnecting timedout replica (full sync): {name}"),
+            );
+        }
+        self.close_failed(env, client);
     }
 
     /// The writer has ended (also after [`Action::KillSnapshot`]).
@@ -145,8 +151,9 @@ impl Hub {
             }
             SnapshotResult::Failed { signal } => {
                 if !running.disk {
+                    // Replicas that break off a dual-channel transfer make it fail, whoever is first to notice.
                     let text = match signal {
-                        Some(n) if !running.killed => {
+                        Some(n) if !(running.killed && running.dual) => {
                             format!("Background RDB transfer terminated by signal {n}")
                         }
                         _ => "Background RDB transfer error".into(),
@@ -214,6 +221,15 @@ impl Hub {
         now_ms.saturating_sub(*running.unwanted_since_ms.get_or_insert(now_ms))
     }
 
+    /// One receiver fewer: a classic streamed snapshot that has none left ends at once. (A dual-channel one may have been
+    /// received whole.)
+    pub(super) fn receiver_dropped(&mut self, job: JobId) {
+        let classic = |r: &Running| r.id == job && !r.disk && !r.dual;
+        if self.running.as_ref().is_some_and(classic) && self.receivers(job).is_empty() {
+            self.kill_snapshot(false);
+        }
+    }
+
     /// Stops the snapshot under way, unless it goes to disk and save points want it anyway.
     pub(super) fn kill_snapshot(&mut self, save_points: bool) {
         let wanted = |r: &&mut Running| !(r.killed || r.disk && save_points);
@@ -224,7 +240,7 @@ impl Hub {
         let (id, classic) = (running.id, !running.disk && !running.dual);
         if classic {
             self.log(
-                LogLevel::Notice,
+                LogLevel::Warning,
                 "Diskless rdb transfer, last replica dropped, killing fork child.".into(),
             );
         }
@@ -395,7 +411,8 @@ impl Hub {
         let Some(backlog) = &mut self.backlog else {
             return Vec::new();
         };
-        let tail = if backlog.is_empty() {
+        let unattached = backlog.is_empty();
+        let tail = if unattached {
             "no repl-backlog to track"
         } else {
             "tracking repl-backlog tail"
@@ -409,6 +426,7 @@ impl Hub {
             client,
             Waiting {
                 cursor,
+                unattached,
                 job,
                 name,
                 closed_ms: None,

@@ -154,8 +154,7 @@ pub struct Filter {
 pub struct SocketTarget {
     /// The connection the snapshot goes to. Until the job ends nobody else may write to it.
     pub client: ClientId,
-    /// What the writer sends before the RDB: `+FULLRESYNC` or `$ENDOFF` line, then `$EOF:<mark>`. Whatever waits
-    /// in the client's output buffer goes before it, or, being keepalive newlines only, may be dropped.
+    /// What the writer sends before the RDB: `+FULLRESYNC` or `$ENDOFF` line, then `$EOF:<mark>`.
     pub prelude: Vec<u8>,
 }
 
@@ -234,7 +233,7 @@ pub enum CloseReason {
 /// What the server is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Write bytes that are not part of the stream.
+    /// Write bytes that are not part of the stream, behind what waits in the client's output buffer.
     Send {
         /// To whom.
         client: ClientId,
@@ -265,9 +264,14 @@ pub enum Action {
     Release(ClientId),
     /// The stream got new bytes while nobody was waiting for more: wake this client's writer.
     Wake(ClientId),
+    /// Write a newline that says we are alive: at once into the client's connection, or not at all. Whoever writes a
+    /// snapshot to the same connection may begin right after this, and nothing may land in what it writes.
+    Keepalive(ClientId),
     /// Stop following our primary: this hub has become a primary already (`PSYNC … FAILOVER` was accepted, or a
     /// FAILOVER of ours has failed).
     Promote,
+    /// Log that this client's `PSYNC … FAILOVER` has made a primary of us.
+    PromotedBy(ClientId),
     /// FAILOVER has begun: commands that write have to wait.
     PauseWrites,
     /// FAILOVER has ended, one way or the other.
@@ -327,6 +331,17 @@ pub struct RoleRow {
     pub port: u16,
     /// Acknowledged offset.
     pub ack: u64,
+}
+
+/// An online replica that has not acknowledged everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lagging {
+    /// How log lines call it.
+    pub name: String,
+    /// What it has acknowledged.
+    pub ack: u64,
+    /// Since how many seconds nothing has been heard of it.
+    pub lag_seconds: u64,
 }
 
 /// A run of stream bytes for one replica.

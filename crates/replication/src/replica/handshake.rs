@@ -2,18 +2,23 @@
 
 use super::lines::LineReader;
 use super::link::{Link, Main, Rdb, RdbState, Retry, Step};
+use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
 use crate::text::{parse_i64, parse_u64, printable};
 use crate::{LogLevel, ReplId, VERSION};
 
 /// Results of the main channel's PSYNC as the abort line numbers them.
-mod psync_result {
-    pub(super) const FULL_RESYNC: i32 = 3;
-    pub(super) const NOT_SUPPORTED: i32 = 4;
-    pub(super) const TRY_LATER: i32 = 5;
-    pub(super) const DUAL_CHANNEL: i32 = 6;
+pub(super) mod psync_result {
+    pub(in super::super) const NONE_YET: i32 = -1;
+    pub(in super::super) const FULL_RESYNC: i32 = 3;
+    pub(in super::super) const NOT_SUPPORTED: i32 = 4;
+    pub(in super::super) const TRY_LATER: i32 = 5;
+    pub(in super::super) const DUAL_CHANNEL: i32 = 6;
 }
+
+const RDB_CHANNEL_NEEDED: &str = "PSYNC is not possible, initialize RDB channel.";
+const FIRST_REPLY: &str = "Received first reply from primary using rdb connection.";
 
 impl Link {
     pub(super) fn main_line(&mut self, env: &Env<'_>, line: &[u8]) {
@@ -33,7 +38,7 @@ impl Link {
                         printable(line)
                     ),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
             }
         }
     }
@@ -170,30 +175,14 @@ impl Link {
         }
         if let Some(rest) = line.strip_prefix(b"+FULLRESYNC") {
             self.full = parse_full_resync(rest);
-            match self.full {
-                Some((replid, offset)) => {
-                    self.log(
-                        LogLevel::Notice,
-                        format!("Full resync from primary: {replid}:{offset}"),
-                    );
-                }
-                None => {
-                    self.log(
-                        LogLevel::Warning,
-                        "Primary replied with wrong +FULLRESYNC syntax.".into(),
-                    );
-                }
-            }
+            self.log_full_resync(self.full);
             self.state = Main::AwaitHeader;
         } else if let (Some(rest), true) =
             (line.strip_prefix(b"+CONTINUE"), self.position().is_some())
         {
             self.continued(rest);
         } else if line.starts_with(b"+DUALCHANNELSYNC") && self.dual_announced {
-            self.log(
-                LogLevel::Notice,
-                "PSYNC is not possible, initialize RDB channel.".into(),
-            );
+            self.log(LogLevel::Notice, RDB_CHANNEL_NEEDED.into());
             self.state = Main::Parked;
             let conn = self.new_conn(Channel::Rdb);
             self.rdb = Some(Rdb {
@@ -205,14 +194,8 @@ impl Link {
                 stream_db: None,
                 last_io_ms: env.now_ms,
             });
-        } else if line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING") {
-            self.log(
-                LogLevel::Notice,
-                format!(
-                    "Primary is currently unable to PSYNC but should be in the future: {}",
-                    printable(line)
-                ),
-            );
+        } else if is_try_later(line) {
+            self.log_try_later(line);
             self.fail(env, Retry::Cron);
         } else if line.starts_with(b"-NOPERM") {
             self.log(
@@ -224,23 +207,49 @@ impl Link {
             );
             self.refused(env);
         } else {
-            let text = match line.starts_with(b"-ERR") {
-                true => format!(
-                    "Primary does not support PSYNC or is in error state (reply: {})",
-                    printable(line)
-                ),
-                false => format!(
-                    "Unexpected reply to PSYNC from primary: {}",
-                    printable(line)
-                ),
-            };
-            self.log(LogLevel::Notice, text);
+            self.log_not_supported(line);
             self.log(LogLevel::Notice, "Retrying with SYNC...".into());
             if let Some(conn) = self.main {
                 self.actions
                     .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
             }
             self.state = Main::AwaitHeader;
+        }
+    }
+
+    fn log_full_resync(&mut self, parsed: Option<(ReplId, u64)>) {
+        match parsed {
+            Some((replid, offset)) => self.log(
+                LogLevel::Notice,
+                format!("Full resync from primary: {replid}:{offset}"),
+            ),
+            None => self.log(
+                LogLevel::Warning,
+                "Primary replied with wrong +FULLRESYNC syntax.".into(),
+            ),
+        }
+    }
+
+    fn log_try_later(&mut self, line: &[u8]) {
+        let line = printable(line);
+        self.log(
+            LogLevel::Notice,
+            format!("Primary is currently unable to PSYNC but should be in the future: {line}"),
+        );
+    }
+
+    fn log_not_supported(&mut self, line: &[u8]) {
+        let shown = printable(line);
+        if line.starts_with(b"-ERR") {
+            self.log(
+                LogLevel::Notice,
+                format!("Primary does not support PSYNC or is in error state (reply: {shown})"),
+            );
+        } else {
+            self.log(
+                LogLevel::Warning,
+                format!("Unexpected reply to PSYNC from primary: {shown}"),
+            );
         }
     }
 
@@ -274,6 +283,9 @@ impl Link {
             LogLevel::Warning,
             "The PRIMARY refuses to synchronize this replica's user: it needs the permissions +psync +replconf +ping and, for dual channel, +sync. Trying again in 10 seconds.".into(),
         );
+        if self.rdb.is_some() {
+            self.log(LogLevel::Notice, ABORTING_DUAL.into());
+        }
         self.fail(env, Retry::Refused);
     }
 
@@ -314,19 +326,20 @@ impl Link {
                     LogLevel::Warning,
                     format!("Unable to AUTH to PRIMARY: {}", printable(line)),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
             }
             RdbState::AwaitAuth => rdb.state = RdbState::AwaitReplconf,
             RdbState::AwaitReplconf if line.starts_with(b"-NOPERM") => self.refused(env),
             RdbState::AwaitReplconf if line.starts_with(b"-") => {
+                self.log(LogLevel::Debug, FIRST_REPLY.into());
                 self.log(
-                    LogLevel::Warning,
+                    LogLevel::Notice,
                     format!(
                         "Server does not support sync with offset, dual channel sync approach cannot be used: {}",
                         printable(line)
                     ),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
             }
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
@@ -334,15 +347,14 @@ impl Link {
                     self.actions
                         .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
                 }
-                self.log(
-                    LogLevel::Debug,
-                    "Received first reply from primary using rdb connection.".into(),
-                );
+                self.log(LogLevel::Debug, FIRST_REPLY.into());
             }
-            RdbState::AwaitEndoff if line.is_empty() => {}
+            RdbState::AwaitEndoff if line.is_empty() => {
+                self.log(LogLevel::Debug, "Received empty $ENDOFF response".into())
+            }
             RdbState::AwaitEndoff => self.endoff(env, line),
             RdbState::AwaitHeader => self.header(env, Channel::Rdb, line),
-            _ => self.abort_dual(env, -1),
+            _ => self.abort_dual(env, None),
         }
     }
 
@@ -354,7 +366,7 @@ impl Link {
             );
             return match line.starts_with(b"-NOPERM") {
                 true => self.refused(env),
-                false => self.abort_dual(env, -1),
+                false => self.abort_dual(env, None),
             };
         };
         if let Some(rdb) = &mut self.rdb {
@@ -377,13 +389,13 @@ impl Link {
         }
         if !line.starts_with(b"+") {
             self.log(
-                LogLevel::Warning,
+                LogLevel::Notice,
                 format!(
                     "Primary does not understand REPLCONF identify: {}",
                     printable(line)
                 ),
             );
-            return self.abort_dual(env, -1);
+            return self.abort_dual(env, Some(psync_result::NONE_YET));
         }
         let (Some(conn), Some(rdb)) = (self.main, &self.rdb) else {
             return;
@@ -391,7 +403,7 @@ impl Link {
         let Some(replid) = rdb.replid else { return };
         let next = (rdb.offset + 1).to_string();
         self.log(
-            LogLevel::Debug,
+            LogLevel::Notice,
             format!(
                 "Trying a partial resynchronization using main channel (request {replid}:{next})."
             ),
@@ -408,17 +420,26 @@ impl Link {
         if line.starts_with(b"+CONTINUE") {
             return self.main_joined(env);
         }
-        let result = if line.starts_with(b"+FULLRESYNC") {
+        let result = if let Some(rest) = line.strip_prefix(b"+FULLRESYNC") {
+            self.log_full_resync(parse_full_resync(rest));
             psync_result::FULL_RESYNC
         } else if line.starts_with(b"+DUALCHANNELSYNC") {
+            self.log(LogLevel::Notice, RDB_CHANNEL_NEEDED.into());
             psync_result::DUAL_CHANNEL
-        } else if line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING") {
+        } else if is_try_later(line) {
+            self.log_try_later(line);
             psync_result::TRY_LATER
         } else {
+            self.log_not_supported(line);
             psync_result::NOT_SUPPORTED
         };
-        self.abort_dual(env, result);
+        self.abort_dual(env, Some(result));
     }
+}
+
+/// A refusal that will not last.
+fn is_try_later(line: &[u8]) -> bool {
+    line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING")
 }
 
 /// ` <replid> <offset>` after `+FULLRESYNC`.

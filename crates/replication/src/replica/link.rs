@@ -1,10 +1,11 @@
 //! The link: one object for everything towards our primary, both connections of a dual-channel sync included.
 
 use super::buffer::LocalBuffer;
+use super::handshake::psync_result;
 use super::lines::{Line, LineReader};
 use super::payload::Receiving;
 use super::types::*;
-use crate::limits::{NOPERM_RETRY_MS, RECONNECT_MS_MIN};
+use crate::limits::{HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN};
 use crate::text::encode_request;
 use crate::{LogLevel, ReplId};
 use std::collections::VecDeque;
@@ -87,7 +88,7 @@ pub(super) struct Position {
 pub(super) enum Retry {
     /// At the next second.
     Cron,
-    /// At once, unless the last attempt is younger than a second.
+    /// At once, unless that has led nowhere several times within a second each.
     AtOnce,
     /// Much later: only an administrator can change the outcome.
     Refused,
@@ -126,6 +127,8 @@ pub struct Link {
     pub(super) last_newline_ms: u64,
     pub(super) last_ack_ms: u64,
     pub(super) last_attempt_ms: Option<u64>,
+    /// Attempts made at once in a row, each within a second of the one before.
+    pub(super) hasty_attempts: u32,
     pub(super) next_attempt_ms: u64,
     pub(super) down_since_ms: Option<u64>,
     pub(super) actions: VecDeque<Action>,
@@ -164,6 +167,7 @@ impl Link {
             last_newline_ms: 0,
             last_ack_ms: 0,
             last_attempt_ms: None,
+            hasty_attempts: 0,
             next_attempt_ms: 0,
             down_since_ms: None,
             actions: VecDeque::new(),
@@ -187,7 +191,8 @@ impl Link {
         from: Option<(ReplId, u64)>,
         purpose: Purpose,
     ) {
-        self.stop();
+        self.end();
+        self.position = None;
         self.host = host.to_owned();
         self.port = port;
         self.position = from.map(|(replid, applied)| Position {
@@ -197,20 +202,27 @@ impl Link {
         self.read = from.map_or(0, |(_, applied)| applied);
         self.failover = purpose == Purpose::Failover;
         self.down_since_ms = None;
-        self.connect(env, "Connecting to PRIMARY");
+        self.connect(env, "Connecting to", "");
     }
 
     /// Stops being a replica. Both connections close, a snapshot under way is dropped, nothing stays.
     pub fn stop(&mut self) {
+        self.end();
+        self.forget_position();
+    }
+
+    fn end(&mut self) {
         if self.state == Main::Draining {
             self.log(
                 LogLevel::Warning,
                 "Failed to stream local replication buffer into memory".into(),
             );
         }
+        if self.up {
+            self.log_lost();
+        }
         self.clean_up();
         self.state = Main::Off;
-        self.position = None;
         self.failover = false;
         self.host.clear();
     }
@@ -323,12 +335,19 @@ impl Link {
         }
     }
 
+    /// As [`Self::stream_failed`], and what has been applied of it cannot be trusted: only a full sync will do.
+    pub fn stream_unusable(&mut self, env: &Env<'_>, error: &str) {
+        self.forget_position();
+        self.stream_failed(env, error);
+    }
+
     /// Periodic work; call it about ten times a second.
     pub fn tick(&mut self, env: &Env<'_>) {
         self.check_timeouts(env);
         match self.state {
             Main::Waiting if env.now_ms >= self.next_attempt_ms => {
-                self.connect(env, "Connecting to PRIMARY")
+                self.hasty_attempts = 0;
+                self.connect(env, "Connecting to", "")
             }
             Main::Connected if env.now_ms.saturating_sub(self.last_ack_ms) >= 1000 => {
                 self.send_ack(env)
@@ -463,8 +482,8 @@ impl Link {
         self.rdb.as_ref().is_some_and(|r| r.conn == Some(conn))
     }
 
-    fn connect(&mut self, env: &Env<'_>, how: &str) {
-        let text = format!("{how} {}:{}", self.host, self.port);
+    fn connect(&mut self, env: &Env<'_>, how: &str, why: &str) {
+        let text = format!("{how} PRIMARY {}:{}{why}", self.host, self.port);
         self.log(LogLevel::Notice, text);
         self.last_attempt_ms = Some(env.now_ms);
         self.last_io_ms = env.now_ms;
@@ -490,19 +509,13 @@ impl Link {
             Retry::Cron => earliest.max(env.now_ms.saturating_add(1)),
             Retry::AtOnce => earliest,
         };
-        if retry == Retry::AtOnce && env.now_ms >= earliest {
-            if was_up {
-                let text = format!("Reconnecting to PRIMARY {}:{}", self.host, self.port);
-                self.log(LogLevel::Notice, text);
-                self.connect(env, "Connecting to PRIMARY");
-            } else {
-                let text = format!(
-                    "Reconnecting to PRIMARY {}:{} after failure",
-                    self.host, self.port
-                );
-                self.log(LogLevel::Notice, text);
-                self.connect(env, "Connecting to PRIMARY");
-            }
+        if env.now_ms >= earliest {
+            self.hasty_attempts = 0;
+        }
+        if retry == Retry::AtOnce && self.hasty_attempts < HASTY_ATTEMPTS_MAX {
+            self.hasty_attempts += 1;
+            let why = if was_up { "" } else { " after failure" };
+            self.connect(env, "Reconnecting to", why);
         }
     }
 
@@ -536,19 +549,22 @@ impl Link {
             // The data are here or on their way to memory: finish, then continue from where they end.
             Main::Loading | Main::Draining => {}
             Main::Connected => {
-                self.log(LogLevel::Notice, "Connection with primary lost.".into());
-                self.log(
-                    LogLevel::Notice,
-                    "Caching the disconnected primary state.".into(),
-                );
+                self.log_lost();
                 self.fail(env, Retry::AtOnce);
             }
-            Main::AwaitPsync => {
+            Main::AwaitPsync | Main::AwaitDualPsync => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("Failed to read response from the server: {error}"),
+                );
                 self.log(
                     LogLevel::Warning,
                     "Primary did not reply to PSYNC, will try later".into(),
                 );
-                self.fail(env, Retry::Cron);
+                match self.state {
+                    Main::AwaitDualPsync => self.abort_dual(env, Some(psync_result::TRY_LATER)),
+                    _ => self.fail(env, Retry::Cron),
+                }
             }
             Main::AwaitHeader => {
                 self.log(
@@ -557,19 +573,13 @@ impl Link {
                 );
                 self.fail(env, Retry::AtOnce);
             }
-            Main::Payload => {
-                self.log(
-                    LogLevel::Warning,
-                    format!("I/O error trying to sync with PRIMARY: {error}"),
-                );
-                self.fail(env, Retry::AtOnce);
-            }
-            Main::Parked | Main::AwaitIdentity | Main::AwaitDualPsync | Main::Buffering => {
+            Main::Payload => self.payload_lost(env, error),
+            Main::Parked | Main::AwaitIdentity | Main::Buffering => {
                 self.log(
                     LogLevel::Verbose,
                     "Provisional primary closed connection".into(),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
             }
             _ => {
                 self.log(
@@ -579,6 +589,15 @@ impl Link {
                 self.fail(env, Retry::Cron);
             }
         }
+    }
+
+    /// The stream has ended, and can be continued from where it did.
+    pub(super) fn log_lost(&mut self) {
+        self.log(LogLevel::Notice, "Connection with primary lost.".into());
+        self.log(
+            LogLevel::Notice,
+            "Caching the disconnected primary state.".into(),
+        );
     }
 
     fn control(&mut self, env: &Env<'_>, channel: Channel, line: Line) {
@@ -619,10 +638,7 @@ impl Link {
                     LogLevel::Warning,
                     "PRIMARY timeout: no data nor PING received...".into(),
                 );
-                self.log(
-                    LogLevel::Notice,
-                    "Caching the disconnected primary state.".into(),
-                );
+                self.log_lost();
                 self.fail(env, Retry::AtOnce);
             }
             (Main::AwaitHeader | Main::Payload, None) if late(self.last_io_ms) => {
@@ -644,6 +660,6 @@ impl Link {
             LogLevel::Warning,
             "Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter in valkey.conf to a larger value.".into(),
         );
-        self.fail(env, Retry::AtOnce);
+        self.give_up_attempt(env);
     }
 }

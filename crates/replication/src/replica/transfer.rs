@@ -6,6 +6,9 @@ use super::types::*;
 use crate::LogLevel;
 use crate::text::printable;
 
+/// How a dual-channel sync ends when it fails.
+pub(super) const ABORTING_DUAL: &str = "Aborting dual channel sync";
+
 impl Link {
     /// The line before a snapshot, on whichever connection brings it.
     pub(super) fn header(&mut self, env: &Env<'_>, channel: Channel, line: &[u8]) {
@@ -24,7 +27,7 @@ impl Link {
                 ),
             };
             self.log(LogLevel::Warning, text);
-            return self.fail(env, Retry::Cron);
+            return self.give_up_attempt(env);
         };
         let mode = env.config.load_mode;
         let direct = mode == LoadMode::SwapDb || mode == LoadMode::OnEmptyDb && env.keyspace_empty;
@@ -141,13 +144,18 @@ impl Link {
         );
     }
 
-    fn drop_history(&mut self) {
+    /// What we could have continued from is of no use any more.
+    pub(super) fn forget_position(&mut self) {
         if self.position.take().is_some() {
             self.log(
                 LogLevel::Notice,
                 "Discarding previously cached primary state.".into(),
             );
         }
+    }
+
+    fn drop_history(&mut self) {
+        self.forget_position();
         self.actions.push_back(Action::DropHistory);
     }
 
@@ -215,13 +223,13 @@ impl Link {
         } else {
             "disk"
         };
+        if !error.is_empty() {
+            self.log(LogLevel::Warning, printable(error.as_bytes()));
+        }
         self.log(
             LogLevel::Warning,
             format!("Failed trying to load the PRIMARY synchronization DB from {place}, check server logs."),
         );
-        if !error.is_empty() {
-            self.log(LogLevel::Warning, printable(error.as_bytes()));
-        }
         let text = match payload.mode {
             LoadMode::SwapDb => "PRIMARY <-> REPLICA sync: Discarding temporary DB in background",
             LoadMode::Disabled | LoadMode::OnEmptyDb => {
@@ -229,8 +237,33 @@ impl Link {
             }
         };
         self.log(LogLevel::Notice, text.into());
+        self.give_up_attempt(env);
+    }
+
+    /// The connection has ended in the middle of the snapshot.
+    pub(super) fn payload_lost(&mut self, env: &Env<'_>, error: &str) {
+        match self.receiving.as_ref().map(|r| (r.payload, r.received)) {
+            // For the parser it is a snapshot that ends too early.
+            Some((payload, received)) if payload.sink == Sink::Parser => {
+                let text = format!(
+                    "Internal error in RDB reading offset {received}, function at load -> Unexpected EOF reading RDB file: {error}"
+                );
+                self.load_failed(env, payload, &text);
+            }
+            _ => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("I/O error trying to sync with PRIMARY: {error}"),
+                );
+                self.give_up_attempt(env);
+            }
+        }
+    }
+
+    /// Nothing comes of this attempt, of whichever kind it is.
+    pub(super) fn give_up_attempt(&mut self, env: &Env<'_>) {
         match self.rdb {
-            Some(_) => self.abort_dual(env, -1),
+            Some(_) => self.abort_dual(env, None),
             None => self.fail(env, Retry::AtOnce),
         }
     }
@@ -288,7 +321,7 @@ impl Link {
 
     /// The main connection went away while we could do without it: continue from what we have.
     fn lost_meanwhile(&mut self, env: &Env<'_>) {
-        self.log(LogLevel::Notice, "Connection with primary lost.".into());
+        self.log_lost();
         self.fail(env, Retry::AtOnce);
     }
 
@@ -333,7 +366,7 @@ impl Link {
         }
         self.log(
             LogLevel::Notice,
-            "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
+            "Primary <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
         self.log(
             LogLevel::Debug,
@@ -410,29 +443,48 @@ impl Link {
         rdb.conn = None;
         match rdb.state {
             RdbState::Loading | RdbState::Loaded => {}
-            RdbState::Payload => {
+            RdbState::Payload => self.payload_lost(env, error),
+            RdbState::AwaitHeader => {
                 self.log(
                     LogLevel::Warning,
-                    format!("I/O error trying to sync with PRIMARY: {error}"),
+                    format!("I/O error reading bulk count from PRIMARY: {error}"),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
             }
-            _ => {
+            RdbState::Connecting => {
                 self.log(
                     LogLevel::Warning,
                     format!("Error condition on socket for SYNC: {error}"),
                 );
-                self.abort_dual(env, -1);
+                self.abort_dual(env, None);
+            }
+            _ => {
+                self.log(
+                    LogLevel::Warning,
+                    format!("Failed to read response from the server: {error}"),
+                );
+                self.abort_dual(env, None);
             }
         }
     }
 
-    /// Gives a dual-channel sync up: both connections, the snapshot and the buffer go.
-    pub(super) fn abort_dual(&mut self, env: &Env<'_>, psync_result: i32) {
-        self.log(
-            LogLevel::Notice,
-            format!("Aborting dual channel sync. Main channel psync result {psync_result}"),
-        );
-        self.fail(env, Retry::AtOnce);
+    /// Gives a dual-channel sync up: both connections, the snapshot and the buffer go. `psync_result` says what the
+    /// main connection was told, where that is the reason.
+    pub(super) fn abort_dual(&mut self, env: &Env<'_>, psync_result: Option<i32>) {
+        if let Some(result) = psync_result {
+            self.log(
+                LogLevel::Warning,
+                format!("{ABORTING_DUAL}. Main channel psync result {result}"),
+            );
+        }
+        self.log(LogLevel::Notice, ABORTING_DUAL.into());
+        let refused = self.rdb.as_ref().is_some_and(|rdb| {
+            use RdbState as S;
+            matches!(
+                rdb.state,
+                S::Connecting | S::AwaitAuth | S::AwaitReplconf | S::AwaitEndoff
+            )
+        });
+        self.fail(env, if refused { Retry::Cron } else { Retry::AtOnce });
     }
 }

@@ -604,6 +604,11 @@ impl World {
                     self.wires[w].down.data.extend(bytes);
                 }
             }
+            Do::Keepalive(client) => {
+                if let Some(w) = self.wire_of(n, client) {
+                    self.wires[w].down.data.push_back(b'\n');
+                }
+            }
             Do::StartSnapshot(job) => {
                 if self.nodes[n].fork_fails {
                     self.hub(n, |hub, env| hub.snapshot_not_started(env, job.id));
@@ -636,7 +641,9 @@ impl World {
                     targets,
                     disk,
                 });
-                self.hub(n, |hub, _| hub.snapshot_started(job.id, 4711));
+                let started = self.nodes[n].hub.snapshot_started(job.id, 4711);
+                let line = started.expect("the job is the one under way");
+                self.nodes[n].log.push((LogLevel::Notice, line));
             }
             Do::KillSnapshot(job) => self.kill_child(n, Some(job)),
             Do::SendFile { client, header } => {
@@ -659,7 +666,7 @@ impl World {
                 }
                 self.hub(n, |hub, env| hub.client_closed(env, client));
             }
-            Do::Release(_) | Do::Wake(_) => {}
+            Do::Release(_) | Do::Wake(_) | Do::PromotedBy(_) => {}
             Do::PauseWrites => self.nodes[n].paused = true,
             Do::ResumeWrites => self.nodes[n].paused = false,
             Do::FailoverTo { port, .. } => {

@@ -242,10 +242,27 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (2, "XREVRANGE @x ( + | @I ) ( - | @I ) [ COUNT @c ]"),
     (1, "XDEL @x { @I }"),
     (1, "XTRIM @x ( MAXLEN @i | MINID @I )"),
-    (1, "XREAD [ COUNT @c ] STREAMS @x @I"),
-    (1, "XGROUP CREATE @x g ( $ | 0 | @I ) [ MKSTREAM ]"),
+    (1, "XREAD [ COUNT @c ] STREAMS @x ( @I | $ | + )"),
+    (
+        2,
+        "XGROUP CREATE @x g ( $ | 0 | @I ) [ MKSTREAM ] [ ENTRIESREAD @i ]",
+    ),
+    (1, "XGROUP SETID @x g ( $ | 0 | @I ) [ ENTRIESREAD @i ]"),
+    (1, "XGROUP ( CREATECONSUMER | DELCONSUMER ) @x g @m"),
+    (1, "XGROUP DESTROY @x g"),
+    (
+        4,
+        "XREADGROUP GROUP g ( a | b ) [ COUNT @c ] [ NOACK ] STREAMS @x ( > | @I )",
+    ),
     (1, "XACK @x g { @I }"),
-    (1, "XSETID @x @I"),
+    (1, "XPENDING @x g"),
+    (
+        2,
+        "XCLAIM @x g ( a | b ) 0 { @I } [ RETRYCOUNT @i ] [ FORCE ] [ JUSTID ] [ LASTID @I ]",
+    ),
+    (2, "XAUTOCLAIM @x g ( a | b ) 0 @I [ COUNT @c ] [ JUSTID ]"),
+    (1, "XINFO ( STREAM | GROUPS ) @x"),
+    (1, "XSETID @x @I [ ENTRIESADDED @i ] [ MAXDELETEDID @I ]"),
     // Keys.
     (3, "DEL { @k }"),
     (1, "UNLINK { @k }"),
@@ -496,9 +513,10 @@ impl Writer<'_> {
                 ],
                 40,
             ),
+            // No `*`: two servers do not tell the same time.
             "I" => self.one_of(
                 &[
-                    "*",
+                    "3-*",
                     "0-1",
                     "1-1",
                     "1-2",

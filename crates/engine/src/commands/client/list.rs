@@ -190,6 +190,13 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
             String::from_utf8_lossy(secret).into_owned()
         }
     };
+    let events = if client.flags.has(ClientFlags::PROTECTED) {
+        "" // Its connection has gone.
+    } else if pending > 0 {
+        "rw"
+    } else {
+        "r"
+    };
     let mut line = String::with_capacity(384);
     // Writing to a String cannot fail.
     let _ = write!(
@@ -214,7 +221,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         client.out.len(),
         client.in_flight as u64 + pinned,
         memory as u64 + pinned,
-        if pending > 0 { "rw" } else { "r" },
+        events,
         client.last_command.map_or("NULL", |meta| meta.full_name),
         if client.flags.has(ClientFlags::PRIMARY) {
             "(superuser)".into()

@@ -155,7 +155,7 @@ pub(super) fn htstats_key(x: &mut Exec<'_>, key: &[u8], full: bool) -> Outcome {
         ValueRef::Set(set) => set.stats(),
         ValueRef::Hash(hash) => hash.stats(),
         ValueRef::ZSet(zset) => zset.stats(),
-        ValueRef::Str(_) | ValueRef::List(_) => None,
+        ValueRef::Str(_) | ValueRef::List(_) | ValueRef::Stream(_) => None,
     }
     .ok_or(Error::DEBUG_NOT_A_TABLE)?;
     let mut text = String::new();

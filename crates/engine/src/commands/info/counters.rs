@@ -58,9 +58,9 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("pubsubshard_channels", shards);
     rows.row("latest_fork_usec", stats.last_fork_us);
     rows.row("total_forks", stats.forks);
+    rows.row("migrate_cached_sockets", 0);
+    rows.row("slave_expires_tracked_keys", core.expire.own.len());
     for name in [
-        "migrate_cached_sockets",
-        "slave_expires_tracked_keys",
         "active_defrag_hits",
         "active_defrag_misses",
         "active_defrag_key_hits",

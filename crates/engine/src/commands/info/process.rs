@@ -68,7 +68,7 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
         watching += usize::from(!client.watching.is_empty());
     }
     let core = &*x.core;
-    let replicas = core.repl.hub.connected_replicas();
+    let replicas = core.repl.hub.listed_replicas();
     rows.row(
         "connected_clients",
         core.clients.len().saturating_sub(replicas),
@@ -87,7 +87,10 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("clients_in_timeout_table", core.blocking.deadlines.len());
     rows.row("total_watched_keys", x.keys.watched_len());
     rows.row("total_blocking_keys", x.keys.blocked_keys_len());
-    rows.row("total_blocking_keys_on_nokey", 0);
+    rows.row(
+        "total_blocking_keys_on_nokey",
+        x.core.blocking.until_gone.len(),
+    );
 }
 
 /// A share, in percent.

@@ -12,7 +12,7 @@ pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
     let config = &x.core.config;
     let (to_write, max_lag) = (config.min_replicas_to_write, config.min_replicas_max_lag);
     let repl = &mut x.core.repl;
-    rows.row("connected_slaves", repl.hub.connected_replicas());
+    rows.row("connected_slaves", repl.hub.listed_replicas());
     if to_write > 0 && max_lag > 0 {
         let good = repl.with_hub(|hub, env| hub.good_replicas(env));
         rows.row("min_slaves_good_slaves", good);

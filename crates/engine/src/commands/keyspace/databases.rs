@@ -91,6 +91,7 @@ fn empty(x: &mut Exec<'_>, range: std::ops::Range<usize>, free: Free) {
             x.keys.stats.lazy_freed += db.len() as u64;
         }
         emptied.push(db);
+        x.keys.signal_all_ready(index);
     }
     if !emptied.is_empty() {
         x.core.host.free_databases(emptied, free == Free::Here);

@@ -109,7 +109,8 @@ fn shutdown_command(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         x.out.ok();
         return Ok(());
     }
-    match shutdown::begin(x.keys, x.core, options) {
+    let client = crate::commands::client::describe(x.client, x.core.config.hide_user_data_from_log);
+    match shutdown::begin(x.keys, x.core, options, Some(&client)) {
         Started::Ends => Ok(()),
         Started::Failed => Err(Error::SHUTDOWN_FAILED),
         Started::Waits => {

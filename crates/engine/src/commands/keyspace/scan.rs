@@ -109,37 +109,24 @@ impl<'a> Step<'a> {
 }
 
 fn type_named(name: &[u8]) -> Result<Type, Error> {
-    const TYPES: [Type; 5] = [Type::Str, Type::List, Type::Set, Type::Hash, Type::ZSet];
+    const TYPES: [Type; 6] = [
+        Type::Str,
+        Type::List,
+        Type::Set,
+        Type::Hash,
+        Type::ZSet,
+        Type::Stream,
+    ];
     TYPES
         .into_iter()
         .find(|type_| name.eq_ignore_ascii_case(type_.name().as_bytes()))
         .ok_or_else(|| Error::unknown_type(name))
 }
 
-/// A cursor as `strtoull` reads it: blanks and a sign may stand in front, nothing behind but what a zero byte hides. What
-/// is plainly a negative number is refused, however, and so is nothing at all.
+/// A cursor: a number as `strtoull` reads it, which a zero byte ends.
 fn cursor(text: &[u8]) -> Result<u64, Error> {
-    if let Some(number) = resp::parse_i64(text) {
-        return u64::try_from(number).map_err(|_| Error::INVALID_CURSOR);
-    }
     let end = text.iter().position(|byte| *byte == 0);
-    let text = text[..end.unwrap_or(text.len())].trim_ascii_start();
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    let all_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let value = std::str::from_utf8(digits)
-        .ok()
-        .filter(|_| all_digits)
-        .and_then(|digits| digits.parse::<u64>().ok())
-        .ok_or(Error::INVALID_CURSOR)?;
-    Ok(if negative {
-        value.wrapping_neg()
-    } else {
-        value
-    })
+    number::unsigned(&text[..end.unwrap_or(text.len())]).ok_or(Error::INVALID_CURSOR)
 }
 
 /// Puts the frame around the elements written since `mark`.

@@ -1,0 +1,173 @@
+//! Streams in a snapshot.
+//!
+//! ```text
+//! stream   = nodes, (id as a string of 16 bytes, listpack) * nodes
+//!            length, last id
+//!            [first id, largest id deleted, entries added]        from stream-2 on
+//!            groups, group * groups
+//! group    = name, last id, [entries read]                        from stream-2 on
+//!            pending, (16 bytes of id, time, deliveries) * pending
+//!            consumers, consumer * consumers
+//! consumer = name, seen at, [active at]                           from stream-3 on
+//!            pending, 16 bytes of id * pending
+//! ```
+//!
+//! Ids outside of strings are two lengths, times are 8 bytes.
+
+use keyspace::stream::{Delivery, Group, Log};
+use keyspace::{Stream, StreamId};
+use rdb::{Reader, ValueType, Writer};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+/// Reads a stream of this type.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn read<R: Read>(reader: &mut Reader<R>, type_: ValueType) -> rdb::Result<Stream> {
+    let (second, third) = match type_ {
+        ValueType::StreamListpacks => (false, false),
+        ValueType::StreamListpacks2 => (true, false),
+        _ => (true, true),
+    };
+    reader.reading(type_);
+    let mut stream = Stream::new();
+    let log = &mut stream.log;
+    for _ in 0..reader.length()? {
+        let id = reader.string_vec()?;
+        let Ok(id) = <[u8; 16]>::try_from(id) else {
+            return Err(reader.corrupt("a stream node whose id is none"));
+        };
+        let pack = reader.listpack()?;
+        log.push_node(StreamId::from_bytes(id), pack)
+            .map_err(|_| reader.corrupt("malformed stream node"))?;
+    }
+    if reader.length()? != log.len() {
+        return Err(reader.corrupt("a stream of another length than it says"));
+    }
+    let last_id = id(reader)?;
+    if log.last().is_some_and(|entry| entry.id > last_id) {
+        return Err(reader.corrupt("a stream with entries behind the last"));
+    }
+    if second {
+        // The first id follows from the entries.
+        id(reader)?;
+        let max_deleted_id = id(reader)?;
+        log.set_history(last_id, reader.length()?, max_deleted_id);
+    } else {
+        log.set_history(last_id, log.len(), StreamId::MIN);
+    }
+    for _ in 0..reader.length()? {
+        let name = reader.string_vec()?;
+        let group = group(reader, log, second, third)?;
+        if stream.groups.insert(name.into(), group).is_some() {
+            return Err(reader.corrupt("duplicate consumer group"));
+        }
+    }
+    Ok(stream)
+}
+
+fn id<R: Read>(reader: &mut Reader<R>) -> rdb::Result<StreamId> {
+    Ok(StreamId::new(reader.length()?, reader.length()?))
+}
+
+fn group<R: Read>(
+    reader: &mut Reader<R>,
+    log: &Log,
+    second: bool,
+    third: bool,
+) -> rdb::Result<Group> {
+    let last_id = id(reader)?;
+    let entries_read = if second {
+        // Written as a signed number: -1 when it cannot be told.
+        Some(reader.length()?).filter(|read| i64::try_from(*read).is_ok())
+    } else {
+        log.entries_up_to(last_id)
+    };
+    let mut group = Group::new(last_id, entries_read);
+    let mut unowned = BTreeMap::new();
+    for _ in 0..reader.length()? {
+        let id = StreamId::from_bytes(reader.array()?);
+        let delivered = (reader.millis()?, reader.length()?);
+        if unowned.insert(id, delivered).is_some() {
+            return Err(reader.corrupt("duplicate pending entry"));
+        }
+    }
+    for _ in 0..reader.length()? {
+        let name = reader.string_vec()?;
+        let seen_ms = reader.millis()?;
+        let active_ms = if third { reader.millis()? } else { seen_ms };
+        if !group.add_consumer(&name, seen_ms, Some(active_ms).filter(|ms| *ms >= 0)) {
+            return Err(reader.corrupt("duplicate consumer"));
+        }
+        let Some(consumer) = group.consumer_name(&name) else {
+            return Err(reader.corrupt("a consumer that is not there"));
+        };
+        for _ in 0..reader.length()? {
+            let id = StreamId::from_bytes(reader.array()?);
+            let Some((at_ms, count)) = unowned.remove(&id) else {
+                return Err(reader.corrupt("a consumer with an entry that is not pending"));
+            };
+            let consumer = consumer.clone();
+            group.deliver(
+                id,
+                Delivery {
+                    consumer,
+                    at_ms,
+                    count,
+                },
+            );
+        }
+    }
+    if !unowned.is_empty() {
+        return Err(reader.corrupt("a pending entry without a consumer"));
+    }
+    Ok(group)
+}
+
+/// Writes a stream, as [`ValueType::StreamListpacks3`].
+pub(super) fn write<W: Write>(writer: &mut Writer<W>, stream: &Stream) -> io::Result<()> {
+    let Stream { log, groups } = stream;
+    writer.length(log.node_count() as u64)?;
+    for (id, pack) in log.nodes() {
+        writer.blob(&id.to_bytes())?;
+        writer.blob(pack.as_bytes())?;
+    }
+    writer.length(log.len())?;
+    write_id(writer, log.last_id())?;
+    write_id(writer, log.first_id())?;
+    write_id(writer, log.max_deleted_id())?;
+    writer.length(log.entries_added())?;
+    writer.length(groups.len() as u64)?;
+    groups.iter().try_for_each(|(name, group)| {
+        writer.string(name)?;
+        write_group(writer, group)
+    })
+}
+
+fn write_id<W: Write>(writer: &mut Writer<W>, id: StreamId) -> io::Result<()> {
+    writer.length(id.ms)?;
+    writer.length(id.seq)
+}
+
+fn write_group<W: Write>(writer: &mut Writer<W>, group: &Group) -> io::Result<()> {
+    write_id(writer, group.last_id)?;
+    writer.length(group.entries_read.unwrap_or(u64::MAX))?;
+    writer.length(group.pending().len() as u64)?;
+    for (id, delivery) in group.pending() {
+        writer.bytes(&id.to_bytes())?;
+        writer.bytes(&delivery.at_ms.to_le_bytes())?;
+        writer.length(delivery.count)?;
+    }
+    writer.length(group.consumers().len() as u64)?;
+    for (name, consumer) in group.consumers() {
+        writer.string(name)?;
+        writer.bytes(&consumer.seen_ms.to_le_bytes())?;
+        writer.bytes(&consumer.active_ms.unwrap_or(-1).to_le_bytes())?;
+        writer.length(consumer.pending().len() as u64)?;
+        for id in consumer.pending() {
+            writer.bytes(&id.to_bytes())?;
+        }
+    }
+    Ok(())
+}

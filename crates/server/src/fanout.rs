@@ -1,0 +1,329 @@
+//! One snapshot to several connections, each at its own pace.
+//!
+//! Whoever is behind is sent what it lacks from a window that is kept in memory, so that a slow receiver holds up nobody
+//! until the window is full, and nothing is kept that everybody has. One that fails, or takes nothing for too long, is
+//! given up; the rest goes on, until nobody is left.
+#![allow(unsafe_code, reason = "system calls on raw descriptors")]
+
+use engine::host::SocketTarget;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::RawFd;
+
+/// Bytes of a piece of the window: what is given to a connection at once.
+const CHUNK_BYTES: usize = 16 * 1024;
+/// The most that is kept for those who are behind, in bytes.
+const WINDOW_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Milliseconds between two looks at who has been stuck for too long, while waiting.
+const LOOK_EVERY_MS: i32 = 100;
+
+/// Why a receiver was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Its connection failed.
+    Broken,
+    /// It took nothing for too long.
+    Stuck,
+}
+
+/// One receiver.
+struct Receiver {
+    client: u64,
+    fd: RawFd,
+    /// What is meant for it alone, and comes first.
+    prelude: Vec<u8>,
+    /// Bytes of the snapshot it has taken.
+    taken: u64,
+    /// When it last took something, or had everything there was.
+    moved_ns: u64,
+}
+
+/// The writer. See the module.
+pub(crate) struct Fanout<'a> {
+    /// Those that have not been given up.
+    receivers: Vec<Receiver>,
+    /// Pieces of `CHUNK_BYTES`, but for the last one.
+    window: VecDeque<Vec<u8>>,
+    /// Bytes that were in front of the window. Invariant: no receiver has taken fewer.
+    base: u64,
+    /// Bytes written so far.
+    end: u64,
+    timeout_ns: u64,
+    report: Box<dyn FnMut(u64, GivenUp) + 'a>,
+}
+
+impl<'a> Fanout<'a> {
+    /// A snapshot to `targets`. `report` is told of every receiver that is given up.
+    pub(crate) fn new(
+        targets: &[SocketTarget],
+        timeout_ms: u64,
+        report: Box<dyn FnMut(u64, GivenUp) + 'a>,
+    ) -> Self {
+        let moved_ns = crate::clock::monotonic_ns();
+        let receivers = targets.iter().map(|target| Receiver {
+            client: target.client,
+            fd: target.fd,
+            prelude: target.prelude.clone(),
+            taken: 0,
+            moved_ns,
+        });
+        Fanout {
+            receivers: receivers.collect(),
+            window: VecDeque::new(),
+            base: 0,
+            end: 0,
+            timeout_ns: timeout_ms.saturating_mul(1_000_000),
+            report,
+        }
+    }
+
+    /// Sends the preludes: receivers have something to do with them before the snapshot comes.
+    ///
+    /// # Errors
+    /// Nobody is left.
+    pub(crate) fn start(&mut self) -> io::Result<()> {
+        self.pump()
+    }
+
+    /// Bytes of the snapshot.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Waits until everybody who is left has everything, and returns who that is.
+    ///
+    /// # Errors
+    /// Nobody is left.
+    pub(crate) fn finish(&mut self) -> io::Result<Vec<u64>> {
+        self.pump()?;
+        while self.receivers.iter().any(|r| r.taken < self.end) {
+            self.wait_writable(|_| true);
+            self.pump()?;
+        }
+        Ok(self.receivers.iter().map(|r| r.client).collect())
+    }
+
+    /// Sends what can be sent, and waits while there is no use in writing on: when nobody keeps up, or the window is
+    /// full.
+    fn advance(&mut self) -> io::Result<()> {
+        loop {
+            self.pump()?;
+            let (base, end) = (self.base, self.end);
+            if self.receivers.iter().all(|r| r.taken < end) {
+                self.wait_writable(|_| true);
+            } else if end - base > WINDOW_BYTES_MAX as u64 {
+                self.wait_writable(|r| r.taken < base + CHUNK_BYTES as u64);
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends everybody what its connection takes now, and gives up who is lost.
+    fn pump(&mut self) -> io::Result<()> {
+        let now_ns = crate::clock::monotonic_ns();
+        let mut index = 0;
+        while let Some(receiver) = self.receivers.get_mut(index) {
+            let why = match receiver.send(&self.window, self.base) {
+                Err(_) => Some(GivenUp::Broken),
+                Ok(moved) => {
+                    if moved || receiver.taken == self.end {
+                        receiver.moved_ns = now_ns;
+                    }
+                    (now_ns - receiver.moved_ns > self.timeout_ns).then_some(GivenUp::Stuck)
+                }
+            };
+            match why {
+                None => index += 1,
+                Some(why) => {
+                    let lost = self.receivers.swap_remove(index);
+                    (self.report)(lost.client, why);
+                }
+            }
+        }
+        let Some(least) = self.receivers.iter().map(|r| r.taken).min() else {
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "no replica is left",
+            ));
+        };
+        while let Some(chunk) = self.window.front()
+            && self.base + chunk.len() as u64 <= least
+        {
+            self.base += chunk.len() as u64;
+            self.window.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Waits until one of those who are behind, and `meant`, takes bytes again, for a moment at most.
+    fn wait_writable(&self, meant: impl Fn(&Receiver) -> bool) {
+        let behind = self
+            .receivers
+            .iter()
+            .filter(|r| r.taken < self.end && meant(r));
+        let mut polled: Vec<libc::pollfd> = behind
+            .map(|receiver| libc::pollfd {
+                fd: receiver.fd,
+                events: libc::POLLOUT,
+                revents: 0,
+            })
+            .collect();
+        // SAFETY: the array is ours and has that length. A failure is an interruption, after which everything is looked at
+        // again.
+        unsafe {
+            libc::poll(
+                polled.as_mut_ptr(),
+                polled.len() as libc::nfds_t,
+                LOOK_EVERY_MS,
+            )
+        };
+    }
+}
+
+impl Receiver {
+    /// Sends what the connection takes of what is there; true if it took something.
+    fn send(&mut self, window: &VecDeque<Vec<u8>>, base: u64) -> io::Result<bool> {
+        let mut moved = false;
+        while !self.prelude.is_empty() {
+            match write_some(self.fd, &self.prelude)? {
+                0 => return Ok(moved),
+                count => drop(self.prelude.drain(..count)),
+            }
+            moved = true;
+        }
+        loop {
+            let at = (self.taken - base) as usize;
+            let Some(rest) = window
+                .get(at / CHUNK_BYTES)
+                .and_then(|chunk| chunk.get(at % CHUNK_BYTES..))
+                .filter(|rest| !rest.is_empty())
+            else {
+                return Ok(moved);
+            };
+            match write_some(self.fd, rest)? {
+                0 => return Ok(moved),
+                count => self.taken += count as u64,
+            }
+            moved = true;
+        }
+    }
+}
+
+impl Write for Fanout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self
+            .window
+            .back()
+            .is_none_or(|last| last.len() == CHUNK_BYTES)
+        {
+            self.window.push_back(Vec::with_capacity(CHUNK_BYTES));
+        }
+        let Some(last) = self.window.back_mut() else {
+            return Ok(0);
+        };
+        let count = bytes.len().min(CHUNK_BYTES - last.len());
+        last.extend_from_slice(&bytes[..count]);
+        let full = last.len() == CHUNK_BYTES;
+        self.end += count as u64;
+        if full {
+            self.advance()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.advance()
+    }
+}
+
+/// Writes what the connection takes now; 0 when it takes nothing.
+pub(crate) fn write_some(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: reads from a buffer of that length; MSG_NOSIGNAL turns a broken connection into an error.
+        let count = unsafe {
+            libc::send(
+                fd,
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            )
+        };
+        if count >= 0 {
+            return Ok(count as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => return Ok(0),
+            _ => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    fn target(client: u64, stream: &UnixStream) -> SocketTarget {
+        SocketTarget {
+            client,
+            fd: stream.as_raw_fd(),
+            prelude: format!("for {client}\n").into_bytes(),
+        }
+    }
+
+    fn reader(mut stream: UnixStream) -> std::thread::JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            all
+        })
+    }
+
+    fn payload() -> Vec<u8> {
+        (0..3_000_000u32).map(|n| (n * 31 / 7) as u8).collect()
+    }
+
+    #[test]
+    fn one_that_reads_nothing_holds_up_nobody_and_is_given_up() {
+        let (good, good_end) = UnixStream::pair().unwrap();
+        let (stuck, _stuck_end) = UnixStream::pair().unwrap();
+        let lost = RefCell::new(Vec::new());
+        let report = |client, why| lost.borrow_mut().push((client, why));
+        let targets = [target(1, &stuck), target(2, &good)];
+        let received = reader(good_end);
+        let mut fanout = Fanout::new(&targets, 1000, Box::new(report));
+        fanout.start().unwrap();
+        fanout.write_all(&payload()).unwrap();
+        assert!(lost.borrow().is_empty(), "nobody was waited for");
+        assert_eq!(fanout.finish().unwrap(), [2]);
+        assert_eq!(fanout.bytes(), 3_000_000);
+        drop(fanout);
+        drop(good);
+        assert_eq!(*lost.borrow(), [(1, GivenUp::Stuck)]);
+        let received = received.join().unwrap();
+        assert!(received.starts_with(b"for 2\n") && received[6..] == payload());
+    }
+
+    #[test]
+    fn a_broken_connection_is_left_out_and_none_left_is_an_error() {
+        let (one, one_end) = UnixStream::pair().unwrap();
+        let (two, two_end) = UnixStream::pair().unwrap();
+        let lost = RefCell::new(Vec::new());
+        let report = |client, why| lost.borrow_mut().push((client, why));
+        let targets = [target(1, &one), target(2, &two)];
+        let mut fanout = Fanout::new(&targets, 10_000, Box::new(report));
+        drop(one_end);
+        fanout.write_all(&[7; 2 * CHUNK_BYTES]).unwrap();
+        drop(two_end);
+        let error = fanout.write_all(&[7; 2 * CHUNK_BYTES]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        drop(fanout);
+        assert_eq!(*lost.borrow(), [(1, GivenUp::Broken), (2, GivenUp::Broken)]);
+    }
+}
