@@ -67,6 +67,7 @@ impl Engine {
             self.expire_slice();
             self.expire_own();
             self.rehash_slice();
+            self.evict_slice();
             crate::saving::tick(&mut self.keys, &mut self.core);
             crate::shutdown::tick(&mut self.keys, &mut self.core);
         }
@@ -81,14 +82,32 @@ impl Engine {
         self.core.config.hz.unsigned_abs().into()
     }
 
-    /// The next moment, in Unix milliseconds, at which a waiting client gives up.
+    /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
+        if self.core.evicting {
+            return Some(self.keys.now_ms);
+        }
         self.core
             .blocking
             .deadlines
             .first()
             .map(|(deadline, _)| *deadline)
+    }
+
+    /// What is due at [`Self::next_deadline_ms`].
+    pub fn meet_deadline(&mut self) {
+        self.time_out_blocked();
+        self.evict_slice();
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// Goes on with making room below `maxmemory`.
+    fn evict_slice(&mut self) {
+        if self.core.evicting && self.core.loading == crate::core::Loading::No {
+            crate::eviction::make_room(&mut self.keys, &mut self.core);
+        }
     }
 
     /// Answers the waiting clients whose time is up.

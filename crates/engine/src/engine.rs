@@ -131,6 +131,7 @@ impl Engine {
                 },
                 shutdown: None,
                 gate: false,
+                evicting: false,
                 now_ns: (clock.monotonic_ns)(),
                 clock,
                 startup_memory,
