@@ -1,7 +1,8 @@
 //! The sockets, files and threads behind the link to our primary.
 //!
 //! One task owns both connections of a dual-channel synchronisation and the sink of the snapshot, so that everything
-//! happens in the order in which the engine asked for it.
+//! happens in the order in which the engine asked for it. It has a thread of its own: it writes files and waits for the disk
+//! to have them, and clients are served meanwhile.
 
 use crate::logging;
 use crate::shared::Shared;
@@ -18,9 +19,7 @@ use std::sync::{Arc, Weak};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
-use tokio::task;
 
 /// Bytes read from a connection at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -75,12 +74,33 @@ enum Receiving {
     },
 }
 
-/// Serves the link until the process ends.
+/// Serves the link, from the first time that there is one until the process ends.
 pub(crate) async fn run(shared: Weak<Shared>, mut commands: mpsc::UnboundedReceiver<LinkCommand>) {
-    let (events, mut inbox) = mpsc::unbounded_channel();
     let Some(first) = commands.recv().await else {
         return;
     };
+    let serve = move || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map(|runtime| runtime.block_on(serve(shared, commands, first)))
+            .unwrap_or_else(cannot_start);
+    };
+    let thread = std::thread::Builder::new().name("link".into()).spawn(serve);
+    thread.map_or_else(cannot_start, drop);
+}
+
+fn cannot_start(error: io::Error) {
+    let text = format!("Can't serve the link to the primary: {error}");
+    logging::log(Level::Warning, &text);
+}
+
+async fn serve(
+    shared: Weak<Shared>,
+    commands: mpsc::UnboundedReceiver<LinkCommand>,
+    first: LinkCommand,
+) {
+    let (events, mut inbox) = mpsc::unbounded_channel();
     let mut link = LinkIo {
         commands,
         events,
@@ -375,8 +395,7 @@ impl LinkIo {
                 *total += bytes.len() as u64;
                 if *total - *synced > SYNC_EVERY_BYTES {
                     *synced = *total;
-                    // The disk may take its time: other connections are served meanwhile.
-                    result = result.and_then(|()| waiting_for_disk(|| file.sync_data()));
+                    result = result.and_then(|()| file.sync_data());
                 }
                 if let Err(error) = result {
                     let load = *load;
@@ -412,12 +431,11 @@ impl LinkIo {
                     folder.join(&*engine.core.config.dbfilename.lossy())
                 };
                 let folder = dump.parent().unwrap_or(std::path::Path::new("."));
-                let done = waiting_for_disk(|| {
-                    file.set_len(bytes.saturating_sub(mark_bytes))?;
-                    file.sync_all()?;
-                    std::fs::rename(&path, &dump)?;
-                    File::open(folder)?.sync_all()
-                });
+                let done = file
+                    .set_len(bytes.saturating_sub(mark_bytes))
+                    .and_then(|()| file.sync_all())
+                    .and_then(|()| std::fs::rename(&path, &dump))
+                    .and_then(|()| File::open(folder)?.sync_all());
                 match done {
                     Ok(()) => drop(self.files.insert(load, dump)),
                     Err(error) => {
@@ -494,15 +512,6 @@ impl Line {
     fn go_on(&self) {
         // Full means that it has been told already; closed, that the connection has ended.
         let _ = self.go_on.try_send(());
-    }
-}
-
-/// Runs what waits for the disk. Where there are several threads the others go on with the tasks of this one; the runtime
-/// of a single thread has nobody to take them, and panics when asked to.
-fn waiting_for_disk<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::CurrentThread => work(),
-        _ => task::block_in_place(work),
     }
 }
 
