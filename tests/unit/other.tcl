@@ -286,6 +286,13 @@ start_server {tags {"other network external:skip"} overrides {save ""}} {
         assert_equal PONG [$c ping]
         r config set bind 127.0.0.1
         assert_equal {bind 127.0.0.1} [r config get bind]
+        # At once, also one right after another.
+        for {set i 0} {$i < 20} {incr i} {
+            r config set bind [lindex {"* -::*" 127.0.0.1} [expr {$i % 2}]]
+            set next [valkey 127.0.0.1 $port]
+            assert_equal PONG [$next ping]
+            $next close
+        }
         assert_error {*Failed to bind to specified addresses*} {r config set bind "192.0.2.1"}
         assert_equal {bind 127.0.0.1} [r config get bind]
         set again [valkey 127.0.0.1 $port]
