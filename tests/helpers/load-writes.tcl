@@ -1,9 +1,9 @@
-# Random SETs for some seconds: HOST PORT SECONDS SEED ?KEY?
+# Random SETs for some seconds: HOST PORT SECONDS SEED DB ?KEY?
 
 source [file join [file dirname [file normalize [info script]]] common.tcl]
 
-proc write_load {host port seconds seed {key ""}} {
-    set client [helper_client $host $port 9 $seed]
+proc write_load {host port seconds seed db {key ""}} {
+    set client [helper_client $host $port $db $seed]
     $client deferred 1
     set end [expr {[clock seconds] + $seconds}]
     while {[clock seconds] < $end} {

@@ -386,7 +386,7 @@ foreach victim {primary replica} {
                         wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows [srv -1 client]]" }
                         r replicaof {*}[at -1]
                     }
-                    r -1 select 9
+                    r -1 select $::dbnum
                     r -1 set after $point
                     assert_dual_done [srv -1 client] [srv client] 40
                 } undefined [expr {$victim eq "primary" && $point ne "delay" ? "peer:skip" : ""}]

@@ -148,7 +148,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         assert_equal "PSYNC $id [expr {$offset + 1}]" [agree $m PSYNC*]
         wire_raw $m "+CONTINUE $id\r\n[resp::encode {SET good 2}]"
         wait_for_condition 50 20 {[r select 0] eq "OK" && [r get good] eq "2"} else { fail "no stream" }
-        r select 9
+        r select $::dbnum
         wire_close $m
     } undefined {peer:skip}
 

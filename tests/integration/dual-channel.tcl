@@ -119,7 +119,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             wait_for_log $primary_mark {*Process has been continued.*}
             assert_dual_done $p $r
             $p set after pause
-            wait_for_condition 50 20 {[$r select 9] eq "OK" && [$r get after] eq "pause"} else { fail "no stream" }
+            wait_for_condition 50 20 {[$r select $::dbnum] eq "OK" && [$r get after] eq "pause"} else { fail "no stream" }
         }
 
         test {the stream first: the replica loads slowly, buffers, and says that it is loading} {
@@ -268,7 +268,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 $r config set rdb-key-save-delay 0
                 wait_for_sync $r2
                 $p set behind chain
-                $p select 9
+                $p select $::dbnum
                 wait_for_ofs_sync $r2 $p
                 assert_equal [$p debug digest] [$r2 debug digest]
             } {} {peer:skip}

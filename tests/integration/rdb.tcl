@@ -35,7 +35,7 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
             r sadd bigset element:$i
             r sadd intset $i
         }
-        r select 9
+        r select $::dbnum
         set digest [debug_digest]
         set size [r dbsize]
         r save
@@ -47,7 +47,7 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         r select 0
         assert_equal "\x00\xff\r\n\x80" [r get binary]
         assert_encoding int number
-        r select 9
+        r select $::dbnum
     }
 
     test {DEBUG RELOAD is a save and a load} {

@@ -18,7 +18,7 @@ foreach {primary replica} $pairs {
             set r [srv client]
             $p select 3
             $p set in three
-            $p select 9
+            $p select $::dbnum
             foreach {kind diskless dual_channel load} {
                 disk no no disabled
                 diskless yes no disabled
@@ -58,7 +58,7 @@ foreach {primary replica} $pairs {
                     stop_write_load $writes
                     $p select 3
                     $p append in more
-                    $p select 9
+                    $p select $::dbnum
                     assert_dual_done $p $r
                     assert_equal 0 [status $p sync_full]
                 }

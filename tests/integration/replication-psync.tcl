@@ -110,7 +110,7 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
                 $p incr n
                 $p expire n 1000
                 $p exec
-                $p select 9
+                $p select $::dbnum
                 $p set in nine
                 wait_for_condition 50 50 {[$r2 get in] eq "nine"} else { fail "not arrived" }
                 $p config set repl-ping-replica-period 3600
@@ -219,7 +219,7 @@ start_server {tags {"repl psync2 external:skip needs:debug needs:save"} override
             restart_server 0 true false
             wait_for_sync r
             $primary set behind restart
-            $primary select 9
+            $primary select $::dbnum
             same_data 0 -1
             assert_equal {0 1} [list [s -1 sync_full] [s -1 sync_partial_ok]]
         }

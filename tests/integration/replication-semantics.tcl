@@ -126,7 +126,7 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             assert_match *role:slave* [$r info replication]
             assert_equal {replica-serve-stale-data no} [$r config get replica-serve-stale-data]
             assert_match {slave *} [$r role]
-            assert_equal OK [$r select 9]
+            assert_equal OK [$r select $::dbnum]
             $r config set replica-serve-stale-data yes
             assert_equal data [$r get stale]
             $r config set replica-serve-stale-data no

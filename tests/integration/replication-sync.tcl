@@ -260,7 +260,7 @@ foreach {diskless load} {no disabled yes disabled yes on-empty-db yes swapdb} {
                         $primary exec
                         $primary set gone soon px 20
                     }
-                    $primary select 9
+                    $primary select $::dbnum
                     set before [s -1 master_repl_offset]
                     wait_for_condition 50 100 {[s -1 master_repl_offset] > $before} else { fail "no PING in the stream" }
                     $primary config set repl-ping-replica-period 3600

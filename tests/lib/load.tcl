@@ -37,12 +37,12 @@ proc load::seed {} {
 
 # Random SETs for some seconds; returns a handle for stop_write_load.
 proc start_write_load {host port seconds} {
-    load::start load-writes $host $port $seconds [load::seed]
+    load::start load-writes $host $port $seconds [load::seed] $::dbnum
 }
 
 # The same, all to one key.
 proc start_one_key_write_load {host port seconds key} {
-    load::start load-writes $host $port $seconds [load::seed] $key
+    load::start load-writes $host $port $seconds [load::seed] $::dbnum $key
 }
 
 proc stop_write_load {handle} {
