@@ -9,7 +9,9 @@ use crate::exec::Exec;
 use crate::host::{Attention, Level, LinkCommand};
 use crate::keys::{Expiry, Keys};
 use crate::snapshot::{LoadOptions, Loaded};
-use replication::replica::{self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Purpose};
+use replication::replica::{
+    self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Numbers, Purpose,
+};
 use resp::{Batch, Decoder, Protocol, Reply};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -39,7 +41,7 @@ pub struct LinkSide {
 }
 
 impl LinkSide {
-    fn new(config: &Config, now_ms: i64) -> Self {
+    fn new(config: &Config, numbers: Numbers, now_ms: i64) -> Self {
         let peer = Peer {
             addr: String::new(),
             laddr: String::new(),
@@ -59,7 +61,7 @@ impl LinkSide {
         let mut decoder = Decoder::default();
         decoder.authenticated = true;
         let mut side = LinkSide {
-            link: Link::new(),
+            link: Link::succeeding(numbers),
             config: replica::Config::default(),
             stream_db: 0,
             client,
@@ -590,7 +592,7 @@ pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, pu
     };
     unblock_for_role(keys, core);
     if core.repl.link.is_none() {
-        let mut side = LinkSide::new(&core.config, keys.now_ms);
+        let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.now_ms);
         side.client.id = core.clients.next_id();
         core.repl.link = Some(side);
     }
@@ -613,7 +615,7 @@ pub(crate) fn follow_at_start(
     let Some(primary) = core.config.replicaof.clone() else {
         return;
     };
-    let mut side = LinkSide::new(&core.config, keys.now_ms);
+    let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.now_ms);
     side.client.id = core.clients.next_id();
     if let Some((_, _, db)) = restored {
         side.client.db = usize::try_from(db)
@@ -650,6 +652,7 @@ pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
     core.host.set_role(false);
     if let Some(side) = &mut core.repl.link {
         side.link.stop();
+        core.repl.link_numbers = side.link.numbers();
     }
     pump_link(keys, core);
     core.repl.link = None;

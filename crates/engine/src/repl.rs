@@ -21,6 +21,8 @@ pub struct Repl {
     pub hub_config: primary::Config,
     /// What we do towards our primary; `None` on a primary.
     pub link: Option<crate::link::LinkSide>,
+    /// Where the last link has ended counting.
+    pub link_numbers: replication::replica::Numbers,
     /// A command of our primary's stream is running. `link`, which runs it, is away meanwhile.
     pub applying: bool,
     /// Monotonic milliseconds as of the running batch.
@@ -38,6 +40,7 @@ impl Repl {
             hub: Hub::new(entropy),
             hub_config: primary::Config::default(),
             link: None,
+            link_numbers: replication::replica::Numbers::default(),
             applying: false,
             now_ms: 0,
             other_child: OtherChild::None,

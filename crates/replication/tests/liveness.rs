@@ -206,3 +206,23 @@ fn a_lost_stream_is_continued_at_once_and_an_unusable_one_starts_over() {
     let sent = attempts.shake_hands(conn);
     assert!(sent.ends_with(b"$1\r\n?\r\n$2\r\n-1\r\n"), "everything");
 }
+
+/// A report about the connection of the link before it was taken for one about its own, and the handshake began on a
+/// connection that was being closed.
+#[test]
+fn a_successor_does_not_take_late_reports_for_its_own() {
+    let mut attempts = Attempts::new();
+    let (old, _) = attempts.next();
+    let old = old.expect("a connection is asked for at the start");
+    attempts.with(|link, _| link.stop());
+    attempts.next();
+    attempts.link = Link::succeeding(attempts.link.numbers());
+    attempts.with(|link, env| link.start(env, "host", 2, None, Purpose::Follow));
+    let (new, _) = attempts.next();
+    let new = new.expect("a connection is asked for");
+    attempts.with(|link, env| link.connected(env, old));
+    assert_eq!(attempts.next(), (None, Vec::new()));
+    attempts.with(|link, env| link.connected(env, new));
+    let (_, sent) = attempts.next();
+    assert!(sent.ends_with(b"PING\r\n"));
+}

@@ -121,8 +121,7 @@ pub struct Link {
     pub(super) dual_announced: bool,
     pub(super) failover: bool,
     pub(super) up: bool,
-    pub(super) attempts: u64,
-    pub(super) loads: u64,
+    pub(super) numbers: Numbers,
     pub(super) last_io_ms: u64,
     pub(super) last_newline_ms: u64,
     pub(super) last_ack_ms: u64,
@@ -161,8 +160,7 @@ impl Link {
             dual_announced: false,
             failover: false,
             up: false,
-            attempts: 0,
-            loads: 0,
+            numbers: Numbers::default(),
             last_io_ms: 0,
             last_newline_ms: 0,
             last_ack_ms: 0,
@@ -172,6 +170,19 @@ impl Link {
             down_since_ms: None,
             actions: VecDeque::new(),
         }
+    }
+
+    /// A link to nobody that goes on counting where another one ended.
+    pub fn succeeding(numbers: Numbers) -> Self {
+        Link {
+            numbers,
+            ..Self::new()
+        }
+    }
+
+    /// What a successor has to know.
+    pub fn numbers(&self) -> Numbers {
+        self.numbers
     }
 
     /// The next thing to do, in order.
@@ -465,10 +476,10 @@ impl Link {
     }
 
     pub(super) fn new_conn(&mut self, channel: Channel) -> Conn {
-        self.attempts += 1;
+        self.numbers.attempts += 1;
         let conn = Conn {
             channel,
-            attempt: self.attempts,
+            attempt: self.numbers.attempts,
         };
         self.actions.push_back(Action::Connect {
             conn,

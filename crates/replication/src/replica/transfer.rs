@@ -59,9 +59,9 @@ impl Link {
             _ => self.full.map(|(replid, _)| replid),
         };
         let same_history = replid.is_some() && replid == self.position.and_then(|p| p.replid);
-        self.loads += 1;
+        self.numbers.loads += 1;
         let payload = Payload {
-            load: LoadId(self.loads),
+            load: LoadId(self.numbers.loads),
             sink,
             size,
             mode: if direct { mode } else { LoadMode::Disabled },

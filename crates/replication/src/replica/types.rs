@@ -84,6 +84,16 @@ pub enum Channel {
     Rdb,
 }
 
+/// How many names a [`super::Link`] has given away. One that takes the place of another goes on counting, or late reports
+/// about the other's connections and snapshots would be taken for its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Connection attempts.
+    pub(super) attempts: u64,
+    /// Snapshots.
+    pub(super) loads: u64,
+}
+
 /// One connection attempt. Reports about an attempt that is no longer current are ignored, so the server
 /// need not care about races with [`Action::Close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
