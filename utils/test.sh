@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything: installs what is missing, then format, lints, tests of every crate, the Tcl suite on our binary and the same
-# suite on the reference. Ends with a failure if anything failed.
+# Everything: installs what is missing, then format, lints, tests of every crate, the Tcl suite on our binary (with one I/O
+# thread and with several) and the same suite on the reference. Ends with a failure if anything failed.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,19 +24,7 @@ export DIFF_SEED="${DIFF_SEED:-7}" DIFF_COMMANDS="${DIFF_COMMANDS:-8000}" HOSTIL
 # Runs the Tcl suite. On an overloaded machine a test may wait in vain: the units in which something failed run again, one
 # at a time, and only what fails then too is a failure. Both outcomes are printed.
 tcl() {
-    report=$(mktemp)
-    if ./runtest --quiet --clients 4 "$@" >"$report" 2>&1; then
-        cat "$report"
-        rm -f "$report"
-        return 0
-    fi
-    cat "$report"
-    units=$(sed -n 's/^\*\*\* \[[a-z]*\]: .* in tests\/\(.*\)\.tcl:[0-9]*$/--single \1/p' "$report" | sort -u)
-    rm -f "$report"
-    [ -n "$units" ] || return 1
-    printf -- '--- once more, one at a time: %s\n' "$units"
-    # Unquoted on purpose: options and unit names are words.
-    ./runtest --quiet --clients 1 "$@" $units
+    ./runtest --quiet --clients 4 --retry 1 --flaky-ok "$@"
 }
 
 utils/install-deps.sh
@@ -44,7 +32,10 @@ step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
 step "crate tests" cargo test --workspace --quiet
 step "release build" cargo build --release --quiet
+step "the Tcl harness itself" tests/selftest/run --server-bin target/release/valkey-server
 step "Tcl suite on our server" tcl
+# Another runtime than the one of a single thread.
+step "Tcl suite on our server with I/O threads" tcl --io-threads
 step "Tcl suite on the reference" tcl --server-bin "$(command -v valkey-server)"
 step "our primary, the reference as replica" tcl --other-server-bin "$(command -v valkey-server)" \
     --single integration/replication-pairs
