@@ -717,7 +717,7 @@ impl Engine {
             client.over_soft_since_ms = None;
         }
         over |= !client.authenticated && client.in_flight > 16 * UNAUTHENTICATED_OUTPUT_BYTES_MAX;
-        if over {
+        if over && !client.flags.has(ClientFlags::CLOSE_NOW) {
             self.core.stats.output_buffer_disconnections += 1;
             let line = format!(
                 "Client {} closed for overcoming of output buffer limits.",
@@ -725,6 +725,8 @@ impl Engine {
             );
             self.core.log(Level::Warning, &line);
             client.flags.set(ClientFlags::CLOSE_NOW);
+        }
+        if over {
             *then = Then::Drop;
         }
         over
