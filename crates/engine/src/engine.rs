@@ -1,8 +1,8 @@
 //! The engine as the process drives it: connections come and go, batches of requests run, timers tick.
 
 use crate::client::{Client, ClientFlags, ClientId, Peer};
-use crate::command::Registry;
 use crate::command::meta::{self, Meta};
+use crate::command::{Names, Registry};
 use crate::config::Config;
 use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::dispatch::{self, Flow};
@@ -91,6 +91,7 @@ impl Engine {
             keys: Keys::new(databases, keys_seed),
             core: Core {
                 registry: Registry::get(),
+                names: Names::default(),
                 clients: Default::default(),
                 stats: Default::default(),
                 pubsub: Default::default(),
@@ -278,10 +279,13 @@ impl Engine {
             while done < batch.len() {
                 if done == looked {
                     look_from = done;
-                    looked = self
-                        .keys
-                        .ahead
-                        .look(&self.keys.dbs[client.db], batch, buffer, done);
+                    looked = self.keys.ahead.look(
+                        &self.keys.dbs[client.db],
+                        &self.core.names,
+                        batch,
+                        buffer,
+                        done,
+                    );
                 }
                 let known = self.keys.ahead.begin(done - look_from);
                 let spans = batch.request(done);
