@@ -351,3 +351,29 @@ pub fn is_lfu(policy: MaxmemoryPolicy) -> bool {
         MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Driver;
+
+    /// Its connection may have had no turn since it was told to close.
+    #[test]
+    fn a_client_beyond_its_limits_is_counted_once() {
+        let mut driver = Driver::new();
+        driver.send(1, &[b"SUBSCRIBE", b"channel"]);
+        driver.send(
+            0,
+            &[
+                b"CONFIG",
+                b"SET",
+                b"client-output-buffer-limit",
+                b"pubsub 2000 0 0",
+            ],
+        );
+        driver.send(0, &[b"PUBLISH", b"channel", &[b'x'; 4000]]);
+        for _ in 0..3 {
+            driver.engine.check_all_outputs();
+        }
+        assert_eq!(driver.engine.core.stats.output_buffer_disconnections, 1);
+    }
+}
