@@ -256,3 +256,60 @@ start_server {tags {"introspection external:skip"}} {
         $c close
     }
 }
+
+# rename-command: what clients call a command; statistics, rules and documentation keep the name of the table.
+start_server {tags {"introspection external:skip"} config_lines {
+    rename-command {GET MyGet} rename-command {flushall ""} rename-command {object obj} rename-command {multi mm}
+}} {
+    test {a renamed command answers to its new name alone, in any case} {
+        r set k v
+        assert_equal v [r MYGET k]
+        assert_error {ERR unknown command 'get', with args beginning with: 'k' } {r get k}
+        assert_error {ERR unknown command 'flushall', with args beginning with: } {r flushall}
+        assert_match {*cmdstat_get:calls=1,*} [r info commandstats]
+        assert_error {ERR wrong number of arguments for 'get' command} {r myget}
+    }
+
+    test {a renamed container's errors and help name it as it was called} {
+        assert_equal embstr [r obj encoding k]
+        assert_error {ERR unknown subcommand 'foo'. Try OBJ HELP.} {r obj foo}
+        assert_error {ERR wrong number of arguments for 'object|encoding' command} {r obj encoding}
+        assert_match {OBJ <subcommand> *} [lindex [r obj help] 0]
+    }
+
+    test {COMMAND finds renamed commands by their new name, and none without one} {
+        assert_equal {{} get} [list [lindex [r command info get] 0] [lindex [r command info myget] 0 0]]
+        assert_equal object|freq [lindex [r command info obj|freq] 0 0]
+        assert_equal {object {}} [list [lindex [r command docs obj] 0] [r command docs object]]
+        assert_equal a [r command getkeys myget a]
+        assert_error {ERR Invalid command specified} {r command getkeys get a}
+        assert_equal {1 0} [list [llength [r command list filterby pattern get]] \
+            [llength [r command list filterby pattern flushall]]]
+        assert_equal [r command count] [llength [r command]]
+        assert_equal OK [r acl dryrun default myget a]
+        assert_error {ERR Command 'get' not found} {r acl dryrun default get a}
+    }
+
+    test {transactions, pipelines and the replication stream use the new names} {
+        set repl [attach_to_replication_stream]
+        assert_error {ERR EXEC without MULTI} {r exec}
+        r mm
+        r set k w
+        r myget k
+        assert_equal {OK w} [r exec]
+        assert_replication_stream $repl {{select *} {set k w}}
+        close_replication_stream $repl
+    } {} {needs:repl}
+
+    test {CONFIG REWRITE keeps the lines of rename-command and writes the default user} {
+        r config rewrite
+        set file [open [srv config_file]]
+        set text [read $file]
+        close $file
+        assert_match "*rename-command GET MyGet\n*" $text
+        assert_match "*\nuser default on nopass sanitize-payload ~\\* &\\* +@all\n*" $text
+        r save
+        restart_server 0 true false
+        assert_equal 1 [r obj refcount k]
+    }
+}

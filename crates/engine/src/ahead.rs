@@ -4,7 +4,8 @@
 //! So the keys of several requests are hashed first and all their buckets asked for, then all their entries; when the
 //! requests run, their keys are near and their hashes known.
 
-use crate::command::meta::{self, Meta};
+use crate::command::Names;
+use crate::command::meta::Meta;
 use keyspace::{Counted, Db};
 use resp::Batch;
 use std::cell::Cell;
@@ -43,7 +44,14 @@ pub(crate) struct Ahead {
 
 impl Ahead {
     /// Looks at the requests from number `from` on. Returns the number of the first request not looked at.
-    pub(crate) fn look(&mut self, db: &Db, batch: &Batch, buffer: &[u8], from: usize) -> usize {
+    pub(crate) fn look(
+        &mut self,
+        db: &Db,
+        names: &Names,
+        batch: &Batch,
+        buffer: &[u8],
+        from: usize,
+    ) -> usize {
         self.forget();
         self.big.extend(batch.big_args().cloned());
         let mut at = from;
@@ -51,7 +59,7 @@ impl Ahead {
             let spans = batch.request(at);
             let command = spans
                 .first()
-                .and_then(|name| meta::find(batch.bytes(buffer, *name)));
+                .and_then(|name| names.find(batch.bytes(buffer, *name)));
             self.requests.push((command, self.keys.len() as u32));
             if let Some(command) = command {
                 let (first, last, step) = command.key_range(spans.len());
@@ -117,6 +125,7 @@ impl Ahead {
 #[cfg(test)]
 mod tests {
     use super::{Ahead, KEYS_MAX};
+    use crate::command::Names;
     use keyspace::Db;
     use resp::{Batch, Decoder};
 
@@ -157,7 +166,7 @@ mod tests {
         for at in 0..batch.len() {
             if at == looked {
                 start = at;
-                looked = ahead.look(&db, &batch, &buffer, at);
+                looked = ahead.look(&db, &Names::default(), &batch, &buffer, at);
                 assert!(looked > at && ahead.keys.len() <= KEYS_MAX);
             }
             ahead.begin(at - start);
@@ -173,7 +182,10 @@ mod tests {
     fn the_keys_of_a_command_are_remembered() {
         let (batch, buffer) = decode(&[&["mset", "a", "1", "b", "2"], &["get", "c"]]);
         let mut ahead = Ahead::default();
-        assert_eq!(ahead.look(&Db::new(), &batch, &buffer, 0), 2);
+        assert_eq!(
+            ahead.look(&Db::new(), &Names::default(), &batch, &buffer, 0),
+            2
+        );
         assert_eq!(ahead.keys.len(), 3);
         assert_eq!(ahead.begin(1).map(|meta| meta.name), Some("get"));
         assert_eq!(ahead.next.get(), 2);
@@ -200,7 +212,8 @@ mod tests {
 
         let mut keys = crate::Keys::new(1, 1);
         let arg = batch.bytes(&buffer, batch.request(0)[2]);
-        keys.ahead.look(&Db::new(), &batch, &buffer, 0);
+        keys.ahead
+            .look(&Db::new(), &Names::default(), &batch, &buffer, 0);
         keys.set_string(b"k", arg, keyspace::Ttl::Clear, keyspace::StrHow::Detect);
         keys.ahead.forget();
         match keys.string(b"k") {

@@ -2,7 +2,7 @@
 
 use crate::blocking::Blocking;
 use crate::client::{ClientId, Clients};
-use crate::command::Registry;
+use crate::command::{Names, Registry};
 use crate::config::Config;
 use crate::host::{Clock, Host, Level};
 use crate::latency::LatencyLog;
@@ -133,6 +133,8 @@ pub struct Core {
     pub config: Config,
     /// The handler of each command.
     pub registry: &'static Registry,
+    /// The names of commands.
+    pub names: Names,
     /// Connections.
     pub clients: Clients,
     /// Counters.

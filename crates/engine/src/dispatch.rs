@@ -72,7 +72,7 @@ fn find(
 ) -> Result<(&'static Meta, Handler), Error> {
     let unknown = || Error::unknown_command(args);
     let command = known
-        .or_else(|| meta::find(args.first()?))
+        .or_else(|| core.names.find(args.first()?))
         .ok_or_else(unknown)?;
     if command.is_container()
         && let Some(name) = args.get(1)
@@ -82,9 +82,7 @@ fn find(
             .and_then(|sub| Some((sub, core.registry.handler(sub)?)));
         return match sub {
             Some(found) => Ok(found),
-            None if core.registry.knows(command) => {
-                Err(Error::unknown_subcommand(command.name, name))
-            }
+            None if core.registry.knows(command) => Err(Error::unknown_subcommand(args)),
             None => Err(unknown()),
         };
     }

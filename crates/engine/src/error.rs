@@ -455,21 +455,17 @@ impl Error {
 
     /// A subcommand nobody knows.
     #[cold]
-    pub fn unknown_subcommand(container: &str, subcommand: &[u8]) -> Self {
-        let after = format!("'. Try {} HELP.", container.to_uppercase());
-        quoting(
-            "ERR unknown subcommand '",
-            start_of(subcommand, 128),
-            &after,
-        )
+    pub fn unknown_subcommand(args: &[&[u8]]) -> Self {
+        about_subcommand("ERR unknown subcommand '", args)
     }
 
     /// As [`Self::unknown_subcommand`], or the number of arguments does not fit one that is known.
     #[cold]
-    pub fn subcommand_syntax(container: &str, subcommand: &[u8]) -> Self {
-        let before = "ERR unknown subcommand or wrong number of arguments for '";
-        let after = format!("'. Try {} HELP.", container.to_uppercase());
-        quoting(before, start_of(subcommand, 128), &after)
+    pub fn subcommand_syntax(args: &[&[u8]]) -> Self {
+        about_subcommand(
+            "ERR unknown subcommand or wrong number of arguments for '",
+            args,
+        )
     }
 
     /// Too few or too many arguments for a command, named as `container|sub` or plain.
@@ -624,6 +620,15 @@ fn start_of(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
+/// An error that quotes the subcommand, and offers the help of the command by the name it was called by.
+#[cold]
+fn about_subcommand(before: &str, args: &[&[u8]]) -> Error {
+    let word = |at: usize| args.get(at).copied().unwrap_or_default();
+    let command = String::from_utf8_lossy(word(0)).to_ascii_uppercase();
+    let after = format!("'. Try {command} HELP.");
+    quoting(before, start_of(word(1), 128), &after)
+}
+
 /// The first word of errors about groups.
 const NO_GROUP: &[u8] = b"NOGROUP ";
 
@@ -665,7 +670,7 @@ mod tests {
             "ERR unknown command 'foo', with args beginning with: "
         );
         assert_eq!(
-            Error::unknown_subcommand("config", b"x").to_string(),
+            Error::unknown_subcommand(&[b"config", b"x"]).to_string(),
             "ERR unknown subcommand 'x'. Try CONFIG HELP."
         );
         assert_eq!(

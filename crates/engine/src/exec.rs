@@ -143,9 +143,10 @@ impl Exec<'_> {
 
     /// Replies with lines of help, as the HELP subcommands do.
     pub fn reply_help(&mut self, command: &str, lines: &[&str]) {
-        let header = format!("{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+        let mut header = self.core.names.current(command).to_ascii_uppercase();
+        header.extend(b" <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
         self.out.array(lines.len() + 3);
-        self.out.simple(header.as_bytes());
+        self.out.simple(&header);
         for line in lines {
             self.out.simple(line.as_bytes());
         }

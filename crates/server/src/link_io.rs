@@ -105,6 +105,7 @@ async fn serve(
         commands,
         events,
         lines: HashMap::new(),
+        connecting: HashMap::new(),
         receiving: None,
         files: HashMap::new(),
         called_off: HashMap::new(),
@@ -132,6 +133,8 @@ struct LinkIo {
     commands: mpsc::UnboundedReceiver<LinkCommand>,
     events: mpsc::UnboundedSender<Event>,
     lines: HashMap<Channel, Line>,
+    /// The connections asked for and not yet there. One that was closed meanwhile must not take the place of its successor.
+    connecting: HashMap<Channel, Conn>,
     receiving: Option<Receiving>,
     /// Complete files waiting to be loaded.
     files: HashMap<LoadId, PathBuf>,
@@ -142,8 +145,10 @@ struct LinkIo {
 impl LinkIo {
     fn handle(&mut self, shared: &Arc<Shared>, event: Event) {
         match event {
+            Event::Connected(conn, _) if self.connecting.get(&conn.channel) != Some(&conn) => {}
             Event::Connected(conn, Ok(stream)) => self.connected(shared, conn, stream),
             Event::Connected(conn, Err(error)) => {
+                self.connecting.remove(&conn.channel);
                 shared
                     .engine
                     .lock()
@@ -168,6 +173,7 @@ impl LinkIo {
                 port,
                 source,
             } => {
+                self.connecting.insert(conn.channel, conn);
                 let events = self.events.clone();
                 tokio::spawn(async move {
                     let connected = connect(&host, port, &source).await;
@@ -184,6 +190,9 @@ impl LinkIo {
             LinkCommand::Close(conn) => {
                 if self.line(conn).is_some() {
                     self.lines.remove(&conn.channel);
+                }
+                if self.connecting.get(&conn.channel) == Some(&conn) {
+                    self.connecting.remove(&conn.channel);
                 }
             }
             LinkCommand::Pause(conn) => {
@@ -220,6 +229,7 @@ impl LinkIo {
     }
 
     fn connected(&mut self, shared: &Arc<Shared>, conn: Conn, stream: TcpStream) {
+        self.connecting.remove(&conn.channel);
         // Options that cannot be set make a connection slower, not wrong.
         let _ = stream.set_nodelay(true);
         let address = |result: io::Result<std::net::SocketAddr>| {

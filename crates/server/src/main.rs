@@ -91,7 +91,7 @@ async fn run(start: startup::Start) -> u8 {
         seed.copy_from_slice(&random[..16]);
         seed
     });
-    let config = start.config;
+    let (config, names) = (start.config, start.names);
     let supervised = supervise::resolve(config.supervised);
     let shared = Arc::new_cyclic(|weak| {
         let process = Process::new(
@@ -101,7 +101,8 @@ async fn run(start: startup::Start) -> u8 {
             Arc::clone(&transfers),
             weak.clone(),
         );
-        let engine = Engine::new(config, clock::SYSTEM, Box::new(process));
+        let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
+        engine.core.names = names;
         Shared {
             engine: Mutex::new(engine),
             deadlines: Notify::new(),

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "daemons are made with system calls")]
 
 use crate::{limits, logging, process};
+use engine::command::Names;
 use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
 use engine::host::{Level, ProcessFacts};
 use std::fs::OpenOptions;
@@ -14,6 +15,8 @@ use std::sync::{Mutex, OnceLock};
 pub(crate) struct Start {
     /// The parameters.
     pub(crate) config: Config,
+    /// The names of commands.
+    pub(crate) names: Names,
     /// Facts for INFO.
     pub(crate) facts: ProcessFacts,
 }
@@ -154,16 +157,17 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     {
         leftovers.push(("unix socket", config.unixsocket.lossy().into_owned()));
     }
-    Ok(Start { config, facts })
+    Ok(Start {
+        config,
+        names: startup.names,
+        facts,
+    })
 }
 
 /// Directives of features that this build does not have stop the start: silence would be worse.
 fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
     if let Some(module) = startup.modules.first() {
         return Err(module.error("This build loads no modules".into()));
-    }
-    if let Some(rename) = startup.renames.first() {
-        return Err(rename.error("rename-command is not available in this build".into()));
     }
     startup
         .users

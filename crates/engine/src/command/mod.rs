@@ -1,9 +1,11 @@
 //! Commands as data and as code: the table, and which handler runs what.
 
 pub mod meta;
+mod names;
 
 use crate::exec::Handler;
 use meta::Meta;
+pub use names::Names;
 use std::sync::OnceLock;
 
 /// Matches keys and channels: case matters.

@@ -40,7 +40,7 @@ fn password_digest(config: &Config) -> Option<String> {
 }
 
 /// The words of ACL LIST for the default user, `user` left out.
-fn default_user(config: &Config) -> Vec<u8> {
+pub(super) fn default_user(config: &Config) -> Vec<u8> {
     let login = match password_digest(config) {
         None => "nopass sanitize-payload".to_owned(),
         Some(digest) => format!("sanitize-payload #{digest}"),
@@ -100,7 +100,7 @@ fn cat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             return Ok(());
         }
         [_, _, name] => *name,
-        _ => return Err(Error::subcommand_syntax("acl", args[1])),
+        _ => return Err(Error::subcommand_syntax(args)),
     };
     let category = AclCategories::by_name(name).ok_or_else(|| Error::unknown_category(name))?;
     let members: Vec<&Meta> = meta::COMMANDS
@@ -160,7 +160,7 @@ fn generate_password(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let bits = match args {
         [_, _] => PASSWORD_BITS,
         [_, _, bits] => crate::number::int(bits)?,
-        _ => return Err(Error::subcommand_syntax("acl", args[1])),
+        _ => return Err(Error::subcommand_syntax(args)),
     };
     if !(1..=PASSWORD_BITS_MAX).contains(&bits) {
         return Err(Error::GENPASS_BITS);
@@ -185,9 +185,8 @@ fn dry_run(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         return Err(Error::user_not_found(args[2]));
     }
     let line = &args[3..];
-    let registry = x.core.registry;
-    let meta = super::introspect::lookup(line)
-        .filter(|meta| registry.knows(meta))
+    let meta = super::introspect::lookup(&x.core.names, line)
+        .filter(|meta| x.core.registry.knows(meta))
         .ok_or_else(|| Error::command_not_found(line[0]))?;
     if !meta.accepts(line.len()) {
         return Err(Error::arity(meta.full_name));

@@ -146,7 +146,7 @@ fn pause(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         [_, _, _, mode] if mode.eq_ignore_ascii_case(b"write") => PauseKind::Write,
         [_, _, _, mode] if mode.eq_ignore_ascii_case(b"all") => PauseKind::All,
         [_, _, _, _] => return Err(Error::PAUSE_MODE),
-        _ => return Err(Error::subcommand_syntax("client", args[1])),
+        _ => return Err(Error::subcommand_syntax(args)),
     };
     let until_ms = match crate::blocking::deadline_from_ms(args[2], x.now_ms())? {
         0 => x.now_ms(),
@@ -187,7 +187,7 @@ fn unblock(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         [_, _, _, reason] if reason.eq_ignore_ascii_case(b"timeout") => false,
         [_, _, _, reason] if reason.eq_ignore_ascii_case(b"error") => true,
         [_, _, _, _] => return Err(Error::UNBLOCK_REASON),
-        _ => return Err(Error::subcommand_syntax("client", args[1])),
+        _ => return Err(Error::subcommand_syntax(args)),
     };
     let id = crate::number::int(args[2])? as u64;
     let waits = x

@@ -127,8 +127,7 @@ fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         return Err(Error::NO_CONFIG_FILE);
     }
     let written = x.core.host.read_config_file().and_then(|old| {
-        // The one user there is follows from `requirepass`.
-        let users: [&[u8]; 0] = [];
+        let users = [super::acl::default_user(&x.core.config)];
         let text = crate::config::rewrite(&old, &x.core.config, &users);
         x.core.host.write_config_file(&text)
     });

@@ -169,7 +169,7 @@ fn spublish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 
 fn list(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     if args.len() > 3 {
-        return Err(Error::subcommand_syntax("pubsub", args[1]));
+        return Err(Error::subcommand_syntax(args));
     }
     let names = x.core.pubsub.names(kind, args.get(2).copied());
     x.out.array(names.len());

@@ -28,7 +28,7 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             Some(count) => usize::try_from(count).map_err(|_| Error::SLOWLOG_COUNT)?,
             None => return Err(Error::SLOWLOG_COUNT),
         },
-        _ => return Err(Error::subcommand_syntax("slowlog", args[1])),
+        _ => return Err(Error::subcommand_syntax(args)),
     };
     let entries = &x.core.slowlog.entries;
     x.out.array(entries.len().min(count));

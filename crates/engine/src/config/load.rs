@@ -9,6 +9,7 @@ use super::row::{Flags, Phase};
 use super::table::{Config, Param};
 use super::text::Text;
 use super::words::split_words;
+use crate::command::Names;
 
 /// The version that error messages name.
 const VERSION: &str = "8.0.1";
@@ -68,8 +69,8 @@ pub struct Startup {
     pub users: Vec<Directive>,
     /// `loadmodule path args...`.
     pub modules: Vec<Directive>,
-    /// `rename-command old new`.
-    pub renames: Vec<Directive>,
+    /// The names of commands, as `rename-command` lines leave them.
+    pub names: Names,
 }
 
 /// Why a server does not start. `Display` is what the reference prints on standard error.
@@ -214,7 +215,7 @@ impl Loader<'_> {
                 self.startup.users.push(directive());
             }
             (b"loadmodule", [_, ..]) => self.startup.modules.push(directive()),
-            (b"rename-command", [_, _]) => self.startup.renames.push(directive()),
+            (b"rename-command", [old, new]) => self.startup.names.rename(old, new)?,
             (b"sentinel", _) => return Err(Problem::Sentinel.into()),
             (ignored, [_]) if IGNORED.contains(&ignored) => {}
             (dotted, []) if dotted.contains(&b'.') => return Err(Problem::ModuleSetting.into()),
@@ -367,10 +368,7 @@ mod tests {
             startup.users[0].words,
             [Text::from("alice"), Text::from("on"), Text::from(">x")]
         );
-        assert_eq!(
-            startup.renames[0].words,
-            [Text::from("GET"), Text::default()]
-        );
+        assert!(startup.names.find(b"get").is_none());
         assert_eq!(
             startup.modules[0].place,
             Place {
@@ -421,6 +419,14 @@ mod tests {
             ("foo", "Bad directive or wrong number of arguments"),
             ("include", "Bad directive or wrong number of arguments"),
             ("include a b", "Bad directive or wrong number of arguments"),
+            (
+                "rename-command nosuch x",
+                "No such command in rename-command",
+            ),
+            (
+                "rename-command get SET",
+                "Target command name already exists",
+            ),
             ("user", "Bad directive or wrong number of arguments"),
             ("loadmodule", "Bad directive or wrong number of arguments"),
             (

@@ -75,6 +75,10 @@ pub enum Problem {
     BadDirective,
     /// A name with a dot, which belongs to a module, and no value.
     ModuleSetting,
+    /// `rename-command` of a command nobody knows.
+    NoSuchCommand,
+    /// `rename-command` to the name of another command.
+    CommandExists,
     /// A directive of Sentinel.
     Sentinel,
     /// `replicaof` on a cluster node.
@@ -155,6 +159,8 @@ impl fmt::Display for Problem {
             }
             Self::BadDirective => "Bad directive or wrong number of arguments",
             Self::ModuleSetting => "Module config specified without value",
+            Self::NoSuchCommand => "No such command in rename-command",
+            Self::CommandExists => "Target command name already exists",
             Self::Sentinel => "sentinel directive while not in sentinel mode",
             Self::ReplicaInCluster => "replicaof directive not allowed in cluster mode",
             Self::DuplicateUser(name) => {

@@ -22,7 +22,7 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             return Ok(());
         }
         [_, _, count] => crate::number::int(count)?,
-        _ => return Err(Error::subcommand_syntax("acl", args[1])),
+        _ => return Err(Error::subcommand_syntax(args)),
     };
     let count = usize::try_from(count).unwrap_or(0);
     let now_ms = x.now_ms();

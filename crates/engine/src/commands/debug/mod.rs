@@ -102,8 +102,8 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         (b"crash-and-recover", delay @ ([] | [_])) => return restart(x, delay, Saving::Never),
 
         (_, [value]) if set_knob(x, &name, value)? => x.out.ok(),
-        (b"replybuffer", [which, value]) => return reply_buffer(x, args[1], which, value),
-        _ => return Err(Error::subcommand_syntax("debug", args[1])),
+        (b"replybuffer", [which, value]) => return reply_buffer(x, args, which, value),
+        _ => return Err(Error::subcommand_syntax(args)),
     }
     Ok(())
 }
@@ -160,13 +160,13 @@ fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> 
 }
 
 /// Reply buffers grow and shrink with their use here, so there is nothing to switch; only mistakes are told.
-fn reply_buffer(x: &mut Exec<'_>, name: &[u8], which: &[u8], value: &[u8]) -> Outcome {
+fn reply_buffer(x: &mut Exec<'_>, args: Args<'_>, which: &[u8], value: &[u8]) -> Outcome {
     if which.eq_ignore_ascii_case(b"peak-reset-time") {
         if !value.eq_ignore_ascii_case(b"never") && !value.eq_ignore_ascii_case(b"reset") {
             number::int(value)?;
         }
     } else if !which.eq_ignore_ascii_case(b"resizing") {
-        return Err(Error::subcommand_syntax("debug", name));
+        return Err(Error::subcommand_syntax(args));
     }
     x.out.ok();
     Ok(())

@@ -7,48 +7,50 @@
 use resp::Reply;
 
 use super::describe;
-use crate::command::meta::{self, AclCategories, Flags, KeyRef, Meta, find, find_full, keys};
+use crate::command::Names;
+use crate::command::meta::{self, AclCategories, Flags, KeyRef, Meta, keys};
 use crate::commands::Family;
+use crate::core::Core;
 use crate::error::{Error, Outcome};
-use crate::exec::Exec;
 use crate::glob::{self, Case};
 
 pub(crate) static COMMANDS: Family = &[
     ("command", |x, _| {
-        all(&knows(x), x.out);
+        all(&knows(x.core), x.out);
         Ok(())
     }),
     ("command|count", |x, _| {
-        count(&knows(x), x.out);
+        count(&knows(x.core), x.out);
         Ok(())
     }),
     ("command|docs", |x, args| {
-        docs(&knows(x), &args[2..], x.out);
+        docs(&knows(x.core), &x.core.names, &args[2..], x.out);
         Ok(())
     }),
     ("command|getkeys", |x, args| {
-        getkeys(&knows(x), &args[2..], x.out)
+        getkeys(&knows(x.core), &x.core.names, &args[2..], x.out)
     }),
     ("command|getkeysandflags", |x, args| {
-        getkeysandflags(&knows(x), &args[2..], x.out)
+        getkeysandflags(&knows(x.core), &x.core.names, &args[2..], x.out)
     }),
     ("command|help", |x, _| {
         x.reply_help("COMMAND", HELP);
         Ok(())
     }),
     ("command|info", |x, args| {
-        info(&knows(x), &args[2..], x.out);
+        info(&knows(x.core), &x.core.names, &args[2..], x.out);
         Ok(())
     }),
-    ("command|list", |x, args| list(&knows(x), &args[2..], x.out)),
+    ("command|list", |x, args| {
+        list(&knows(x.core), &args[2..], x.out)
+    }),
 ];
 
 /// True for commands that the server can run, and for containers of such.
 type Knows<'a> = &'a dyn Fn(&Meta) -> bool;
 
-fn knows(x: &Exec<'_>) -> impl Fn(&Meta) -> bool + use<> {
-    let registry = x.core.registry;
-    move |meta| registry.knows(meta)
+fn knows(core: &Core) -> impl Fn(&Meta) -> bool {
+    |meta| core.registry.knows(meta) && core.names.reach(meta)
 }
 
 static HELP: &[&str] = &[
@@ -101,13 +103,13 @@ fn count(knows: Knows<'_>, reply: &mut Reply) {
 /// Errors: none.
 /// Propagates: nothing.
 /// Source: Valkey command reference, COMMAND.
-fn info(knows: Knows<'_>, names: &[&[u8]], reply: &mut Reply) {
-    if names.is_empty() {
+fn info(knows: Knows<'_>, names: &Names, wanted: &[&[u8]], reply: &mut Reply) {
+    if wanted.is_empty() {
         return all(knows, reply);
     }
-    reply.array(names.len());
-    for name in names {
-        match find_full(name).filter(|meta| knows(meta)) {
+    reply.array(wanted.len());
+    for name in wanted {
+        match names.find_full(name).filter(|meta| knows(meta)) {
             Some(meta) => describe::info(reply, meta, knows),
             None => reply.null(),
         }
@@ -120,11 +122,11 @@ fn info(knows: Knows<'_>, names: &[&[u8]], reply: &mut Reply) {
 /// Errors: none.
 /// Propagates: nothing.
 /// Source: Valkey command reference, COMMAND.
-fn docs(knows: Knows<'_>, names: &[&[u8]], reply: &mut Reply) {
+fn docs(knows: Knows<'_>, names: &Names, wanted: &[&[u8]], reply: &mut Reply) {
     let document = |meta: &Meta, reply: &mut Reply| {
         describe::docs(reply, meta, knows);
     };
-    if names.is_empty() {
+    if wanted.is_empty() {
         reply.map(known(knows).count());
         for meta in known(knows) {
             document(meta, reply);
@@ -132,7 +134,7 @@ fn docs(knows: Knows<'_>, names: &[&[u8]], reply: &mut Reply) {
         return;
     }
     let found = || {
-        let named = names.iter().filter_map(|name| find_full(name));
+        let named = wanted.iter().filter_map(|name| names.find_full(name));
         named.filter(|meta| knows(meta))
     };
     reply.map(found().count());
@@ -188,8 +190,8 @@ fn list(knows: Knows<'_>, options: &[&[u8]], reply: &mut Reply) -> Outcome {
 /// Errors: the command is unknown, takes no keys, or the line does not fit it.
 /// Propagates: nothing.
 /// Source: Valkey command reference, COMMAND.
-fn getkeys(knows: Knows<'_>, line: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let found = keys_of(knows, line)?;
+fn getkeys(knows: Knows<'_>, names: &Names, line: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let found = keys_of(knows, names, line)?;
     reply.array(found.len());
     for key in found {
         reply.bulk(line[key.index]);
@@ -204,8 +206,8 @@ fn getkeys(knows: Knows<'_>, line: &[&[u8]], reply: &mut Reply) -> Outcome {
 /// Errors: the command is unknown, takes no keys, or the line does not fit it.
 /// Propagates: nothing.
 /// Source: Valkey command reference, COMMAND.
-fn getkeysandflags(knows: Knows<'_>, line: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let found = keys_of(knows, line)?;
+fn getkeysandflags(knows: Knows<'_>, names: &Names, line: &[&[u8]], reply: &mut Reply) -> Outcome {
+    let found = keys_of(knows, names, line)?;
     reply.array(found.len());
     for KeyRef { index, flags } in found {
         reply.array(2);
@@ -215,8 +217,8 @@ fn getkeysandflags(knows: Knows<'_>, line: &[&[u8]], reply: &mut Reply) -> Outco
     Ok(())
 }
 
-fn keys_of(knows: Knows<'_>, line: &[&[u8]]) -> Result<meta::Keys, Error> {
-    let meta = lookup(line)
+fn keys_of(knows: Knows<'_>, names: &Names, line: &[&[u8]]) -> Result<meta::Keys, Error> {
+    let meta = lookup(names, line)
         .filter(|meta| knows(meta))
         .ok_or(Error::GETKEYS_COMMAND)?;
     if !meta.takes_keys() {
@@ -233,8 +235,8 @@ fn keys_of(knows: Knows<'_>, line: &[&[u8]]) -> Result<meta::Keys, Error> {
 }
 
 /// The command that a command line would run; a container when it stands alone.
-pub(in crate::commands) fn lookup(line: &[&[u8]]) -> Option<&'static Meta> {
-    let meta = find(line.first()?)?;
+pub(in crate::commands) fn lookup(names: &Names, line: &[&[u8]]) -> Option<&'static Meta> {
+    let meta = names.find(line.first()?)?;
     match line.get(1) {
         Some(name) if meta.is_container() => meta.subcommand(name),
         _ => Some(meta),
@@ -256,21 +258,31 @@ mod tests {
     fn text(protocol: Protocol, write: impl FnOnce(&mut Reply)) -> String {
         let mut reply = Reply::new(protocol);
         write(&mut reply);
-        String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " ")
+        String::from_utf8_lossy(&reply.output().to_vec()).replace("\r\n", " ")
     }
 
     #[test]
     fn an_entry_is_the_reference_s_in_both_protocols() {
         let mut names: Vec<&[u8]> = vec![b"ZADD", b"nosuch"];
         assert_eq!(
-            text(Protocol::V3, |reply| info(ALL, &names, reply)),
+            text(Protocol::V3, |reply| info(
+                ALL,
+                &Names::default(),
+                &names,
+                reply
+            )),
             "*2 *10 $4 zadd :-4 ~3 +write +denyoom +fast :1 :1 :1 ~3 +@write +@sortedset +@fast ~0 ~1 \
              %3 $5 flags ~2 +RW +update $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
              $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0 _ "
         );
         names = vec![b"config|Get"];
         assert_eq!(
-            text(Protocol::V2, |reply| info(ALL, &names, reply)),
+            text(Protocol::V2, |reply| info(
+                ALL,
+                &Names::default(),
+                &names,
+                reply
+            )),
             "*1 *10 $10 config|get :-3 *4 +admin +noscript +loading +stale :0 :0 :0 \
              *3 +@admin +@slow +@dangerous *0 *0 *0 "
         );
@@ -281,6 +293,7 @@ mod tests {
         assert_eq!(
             text(Protocol::V3, |reply| docs(
                 ALL,
+                &Names::default(),
                 &[b"nosuch", b"getset"],
                 reply
             )),
@@ -302,7 +315,9 @@ mod tests {
         assert_eq!(fewer, format!(":{} ", meta::COMMANDS.len() - 1));
 
         let without = |meta: &Meta| meta.full_name != "object|freq";
-        let described = text(Protocol::V2, |reply| info(&without, &[b"object"], reply));
+        let described = text(Protocol::V2, |reply| {
+            info(&without, &Names::default(), &[b"object"], reply)
+        });
         assert!(
             !described.contains("object|freq") && described.contains("*4 *10"),
             "{described}"
@@ -310,6 +325,7 @@ mod tests {
         assert_eq!(
             text(Protocol::V2, |reply| info(
                 &without,
+                &Names::default(),
                 &[b"object|freq"],
                 reply
             )),
@@ -322,7 +338,7 @@ mod tests {
         let listed = |options: &[&[u8]]| {
             let mut reply = Reply::new(Protocol::V2);
             list(ALL, options, &mut reply)
-                .map(|()| String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " "))
+                .map(|()| String::from_utf8_lossy(&reply.output().to_vec()).replace("\r\n", " "))
         };
         assert_eq!(
             listed(&[b"FILTERBY", b"aclcat", b"TRANSACTION"]).as_deref(),
@@ -352,8 +368,8 @@ mod tests {
         let found = |line: &str| {
             let line: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
             let mut reply = Reply::new(Protocol::V3);
-            getkeysandflags(ALL, &line, &mut reply)
-                .map(|()| String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " "))
+            getkeysandflags(ALL, &Names::default(), &line, &mut reply)
+                .map(|()| String::from_utf8_lossy(&reply.output().to_vec()).replace("\r\n", " "))
         };
         assert_eq!(
             found("rename a b").as_deref(),

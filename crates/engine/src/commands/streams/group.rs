@@ -55,7 +55,7 @@ fn parse(args: Args<'_>, makes: bool) -> Result<Options, Error> {
             };
             rest = more;
         } else {
-            return Err(Error::subcommand_syntax("xgroup", args[1]));
+            return Err(Error::subcommand_syntax(args));
         }
     }
     Ok(options)

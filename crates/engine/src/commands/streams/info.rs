@@ -19,7 +19,7 @@ enum Detail {
 }
 
 fn parse(args: Args<'_>) -> Result<Detail, Error> {
-    let syntax = || Error::subcommand_syntax("xinfo", args[1]);
+    let syntax = || Error::subcommand_syntax(args);
     match &args[3..] {
         [] => Ok(Detail::Summary),
         [full, rest @ ..] if full.eq_ignore_ascii_case(b"full") => match rest {
