@@ -7,6 +7,8 @@
     reason = "signal handlers and their contexts come from libc"
 )]
 
+use crate::logging;
+use engine::host::Level;
 use std::ffi::CString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -56,6 +58,20 @@ pub(crate) fn set_up(log_file: &str, report: bool) {
         catch(signal, handle);
     }
     catch(libc::SIGALRM, handle_alarm);
+}
+
+/// Has panics logged, wherever they happen: most are caught and end but a task, and standard error may lead nowhere.
+pub(crate) fn log_panics() {
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        show(panic);
+        let thread = std::thread::current();
+        let text = format!(
+            "Thread '{}' {panic}",
+            thread.name().unwrap_or("without a name")
+        );
+        logging::log(Level::Warning, &text.replace('\n', " "));
+    }));
 }
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
@@ -238,4 +254,27 @@ fn registers(report: &mut Report, context: *const libc::ucontext_t) {
 #[cfg(not(target_arch = "x86_64"))]
 fn registers(report: &mut Report, _context: *const libc::ucontext_t) {
     report.write(format_args!("(not known on this machine)\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::logging;
+    use engine::host::Level;
+
+    #[test]
+    fn a_panic_is_logged_with_its_thread_and_place() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("log");
+        logging::configure(path.to_str().unwrap(), Some(Level::Warning));
+        super::log_panics();
+        let thread = std::thread::Builder::new().name("gone".into());
+        let ended = thread.spawn(|| panic!("for a test")).unwrap().join();
+        assert!(ended.is_err());
+        let log = std::fs::read_to_string(path).unwrap();
+        assert!(
+            log.contains("Thread 'gone' panicked at crates/server/src/crash.rs:")
+                && log.ends_with(" for a test\n"),
+            "{log}"
+        );
+    }
 }

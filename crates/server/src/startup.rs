@@ -138,6 +138,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         return Err(ExitCode::FAILURE);
     }
     logging::configure(&log_file, process::threshold(config.loglevel));
+    crate::crash::log_panics();
     crate::crash::set_up(&log_file, config.crash_log_enabled);
     announce(given);
     logging::set_role(if config.replicaof.is_some() {

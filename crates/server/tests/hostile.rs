@@ -1,6 +1,6 @@
 //! Bytes nobody should send, to a live server: it answers others within a second, panics at nothing, gives memory back.
 //!
-//! `HOSTILE_SEED` repeats a run, `HOSTILE_CONNECTIONS` sets its length.
+//! `HOSTILE_SEED` repeats a run, `HOSTILE_CONNECTIONS` and `HOSTILE_SNAPSHOTS` set its length.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -10,12 +10,12 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::{Client, OURS, Server, encode, setting, wait_for};
+use common::{Client, OURS, Reply, Server, encode, setting, wait_for};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,10 @@ const PING_MAX: Duration = Duration::from_secs(2);
 const LEFT_BYTES_MAX: u64 = 64 << 20;
 /// Connections in the smoke run.
 const CONNECTIONS: u64 = 1000;
+/// Descriptors of the thread that serves the link to a primary, which stays once there was one.
+const LINK_DESCRIPTORS: usize = 5;
+/// Spoilt snapshots in the smoke run.
+const SNAPSHOTS: u64 = 80;
 /// Connections before login, at once.
 const STRANGERS: usize = 2000;
 
@@ -93,6 +97,84 @@ static PIECES: &[&[u8]] = &[
     b"~1\r\n",
     b"|1\r\n",
 ];
+
+/// What fills a snapshot with every kind of value, a request a line. Nothing expires: a spoilt time may be over, and what
+/// has expired is in the one digest and not in the next.
+static CONTENT: &str = "\
+    SET int 12345\n\
+    SET text some-words-of-more-than-forty-four-bytes-which-are-held-apart\n\
+    RPUSH list a 1 b 2\n\
+    SADD intset 1 2 70000\n\
+    SADD set a b 3\n\
+    HSET hash field value other 7\n\
+    ZADD zset 1 a 2.5 b\n\
+    XADD stream 1-1 field value\n\
+    XADD stream 2-1 field value other 7\n\
+    XADD stream 3-1 field value\n\
+    XDEL stream 2-1\n\
+    XGROUP CREATE stream group 0\n\
+    XREADGROUP GROUP group consumer STREAMS stream >\n\
+    CONFIG SET hash-max-listpack-entries 1 set-max-listpack-entries 1 zset-max-listpack-entries 1\n\
+    SADD table a b 3\n\
+    HSET big-hash field value other 7\n\
+    ZADD big-zset 1 a 2.5 b\n\
+    SAVE";
+
+/// A snapshot without a checksum.
+fn snapshot() -> Vec<u8> {
+    let server = Server::start(OURS, &["--rdbchecksum", "no"]);
+    let mut client = server.client();
+    for line in CONTENT.lines() {
+        let reply = client.words(line.trim());
+        assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
+    }
+    std::fs::read(server.dir.path().join("dump.rdb")).expect("it has been saved")
+}
+
+/// Changes some bytes behind the version.
+fn spoil(snapshot: &[u8], rng: &mut StdRng) -> Vec<u8> {
+    let mut bytes = snapshot.to_vec();
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(9..bytes.len());
+        match rng.random_range(0..5) {
+            0 => bytes[at] ^= 1 << rng.random_range(0..8),
+            1 => bytes[at] = rng.random(),
+            2 => drop(bytes.remove(at)),
+            3 => bytes.insert(at, rng.random()),
+            _ => bytes.truncate(at + 1),
+        }
+    }
+    bytes
+}
+
+/// Plays the primary of a replica up to the snapshot.
+fn shake_hands(stream: TcpStream, snapshot_bytes: usize) -> std::io::Result<Client> {
+    let mut replica = Client::over(stream)?;
+    loop {
+        let request = replica.read()?;
+        match request.items()[0].text().as_str() {
+            "PING" => replica.send(b"+PONG\r\n")?,
+            "PSYNC" => break,
+            _ => replica.send(b"+OK\r\n")?,
+        }
+    }
+    let reply = format!("+FULLRESYNC {} 0\r\n${snapshot_bytes}\r\n", "a".repeat(40));
+    replica.send(reply.as_bytes())?;
+    Ok(replica)
+}
+
+/// Gives the next replica that connects a snapshot. True when it was taken.
+fn synchronise(listener: &TcpListener, snapshot: &[u8]) -> bool {
+    // Some hang up at once: they were told to be no replica.
+    let mut replica = loop {
+        let (stream, _) = listener.accept().expect("a replica connects");
+        if let Ok(replica) = shake_hands(stream, snapshot.len()) {
+            break replica;
+        }
+    };
+    // It tells of its offset once it has loaded, and hangs up when it cannot.
+    replica.send(snapshot).is_ok() && replica.read().is_ok()
+}
 
 fn bytes(rng: &mut StdRng) -> Vec<u8> {
     let mut out = Vec::new();
@@ -258,4 +340,47 @@ fn strangers_without_a_password_get_nowhere() {
     println!("longest PING: {longest:?}");
     assert!(longest < PING_MAX);
     check_afterwards(&server, &mut client, before);
+}
+
+#[test]
+fn a_spoilt_snapshot_is_refused_or_makes_sound_data() {
+    let seed = setting("HOSTILE_SEED", rand::random::<u32>().into());
+    let snapshots = setting("HOSTILE_SNAPSHOTS", SNAPSHOTS);
+    println!("HOSTILE_SEED={seed} HOSTILE_SNAPSHOTS={snapshots}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let snapshot = snapshot();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let replica = Server::start(OURS, &["--enable-debug-command", "yes"]);
+    let mut client = replica.client();
+    let before = (replica.resident_bytes(), replica.descriptors());
+    let mut taken = 0;
+    for number in 0..snapshots {
+        let sink = ["disabled", "swapdb"][rng.random_range(0..2)];
+        client.words(&format!("CONFIG SET repl-diskless-load {sink}"));
+        // The first one is as it should be.
+        let payload = if number == 0 {
+            snapshot.clone()
+        } else {
+            spoil(&snapshot, &mut rng)
+        };
+        client.words(&format!("REPLICAOF 127.0.0.1 {port}"));
+        let sound = synchronise(&listener, &payload);
+        assert!(sound || number > 0, "{}", replica.log());
+        client.words("REPLICAOF NO ONE");
+        if sound {
+            taken += 1;
+            let digest = client.words("DEBUG DIGEST");
+            let case = payload.escape_ascii();
+            assert_eq!(client.words("DEBUG RELOAD").text(), "OK", "{case}");
+            assert_eq!(client.words("DEBUG DIGEST"), digest, "{case}");
+        }
+    }
+    println!("{taken} of {snapshots} were taken");
+    client.words("FLUSHALL");
+    check_afterwards(
+        &replica,
+        &mut client,
+        (before.0, before.1 + LINK_DESCRIPTORS),
+    );
 }

@@ -236,7 +236,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to 127.0.0.1.
     pub(crate) fn connect(port: u16) -> io::Result<Client> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Self::over(TcpStream::connect(("127.0.0.1", port))?)
+    }
+
+    /// Speaks over an open connection, whoever opened it.
+    pub(crate) fn over(stream: TcpStream) -> io::Result<Client> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
