@@ -419,8 +419,14 @@ mod tests {
             ("foo", "Bad directive or wrong number of arguments"),
             ("include", "Bad directive or wrong number of arguments"),
             ("include a b", "Bad directive or wrong number of arguments"),
-            ("rename-command nosuch x", "No such command in rename-command"),
-            ("rename-command get SET", "Target command name already exists"),
+            (
+                "rename-command nosuch x",
+                "No such command in rename-command",
+            ),
+            (
+                "rename-command get SET",
+                "Target command name already exists",
+            ),
             ("user", "Bad directive or wrong number of arguments"),
             ("loadmodule", "Bad directive or wrong number of arguments"),
             (
