@@ -433,7 +433,7 @@ pub fn commands(data: &[u8]) {
             continue;
         }
         let slot = slots[usize::from(line.starts_with(b"1"))];
-        let mut out = Vec::new();
+        let mut out = resp::Output::default();
         engine.run(
             slot,
             &batch,

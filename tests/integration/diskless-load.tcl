@@ -27,7 +27,7 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 # Given up in between, nothing has happened.
                 assert_equal OK [$r replicaof no one]
                 assert_equal data [$r get old]
-                assert_equal {} [temp_files 0]
+                wait_for_condition 50 20 {[temp_files 0] eq ""} else { fail "left behind: [temp_files 0]" }
                 $p config set rdb-key-save-delay 0
                 $r replicaof {*}[at -1]
                 wait_for_sync $r

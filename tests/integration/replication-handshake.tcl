@@ -383,3 +383,23 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
     wire_close_all
 }
+
+start_server {tags {"repl external:skip"} overrides {save ""}} {
+    start_server {overrides {save ""}} {
+        # The first host is a name, which takes longer: its connection is there when it is not wanted any more, and
+        # took the place of the second one, whose handshake then stood still until the timeout.
+        test {of two connections begun one after the other the one asked for last is used} {
+            set target [list [srv -1 host] [srv -1 port]]
+            for {set i 0} {$i < 30} {incr i} {
+                r write [resp::encode [list replicaof localhost [srv -1 port]]]
+                r write [resp::encode {replicaof no one}]
+                r write [resp::encode [concat replicaof $target]]
+                r flush
+                assert_equal {OK OK OK} [list [r read] [r read] [r read]]
+                wait_for_sync r
+                assert_equal [lindex $target 0] [s master_host]
+                r replicaof no one
+            }
+        }
+    }
+}

@@ -10,15 +10,11 @@ namespace eval replstream {
 # ping period is made long, so that only commands follow. Returns the channel.
 proc attach_to_replication_stream {} {
     r config set repl-ping-replica-period 3600
-    attach_to_replication_stream_on_connection [socket [srv host] [srv port]]
+    attach_to_replication_stream_on_connection [raw_socket [srv host] [srv port]]
 }
 
 proc attach_to_replication_stream_on_connection {channel} {
     fconfigure $channel -translation binary -buffering none -blocking 1
-    if {$::external && $::pass ne ""} {
-        puts -nonewline $channel [resp::encode [list AUTH {*}[expr {$::user eq "" ? {} : [list $::user]}] $::pass]]
-        gets $channel
-    }
     puts -nonewline $channel "SYNC\r\n"
     # Empty lines are keepalives while the snapshot is being made.
     while {[set line [replstream::line $channel]] eq ""} {}

@@ -41,14 +41,46 @@ proc resp::connect {id} {
     set fd [socket $state($id,host) $state($id,port)]
     fconfigure $fd -translation binary -buffering full -buffersize 65536
     set state($id,fd) $fd
-    if {$::external && $::pass ne "" && $state($id,host) eq $::host && $state($id,port) == $::port} {
-        set words [list AUTH {*}[expr {$::user eq "" ? {} : [list $::user]}] $::pass]
-        puts -nonewline $fd [encode $words]
+    set words [resp::credentials $state($id,host) $state($id,port)]
+    if {[llength $words]} {
+        puts -nonewline $fd [encode [concat AUTH $words]]
         flush $fd
         set raw $state($id,readraw)
         set state($id,readraw) 0
         read_reply $id
         set state($id,readraw) $raw
+    }
+}
+
+# The words of AUTH behind the command's name, for the external server only; empty
+# when no user and no password were given.
+proc resp::credentials {host port} {
+    if {!$::external || ($::user eq "" && $::pass eq "") || $host ne $::host || $port != $::port} {
+        return {}
+    }
+    concat [expr {$::user eq "" ? {} : [list $::user]}] [list $::pass]
+}
+
+# A plain connection, logged in like the clients are, for bytes of the test's own.
+proc raw_socket {host port} {
+    set channel [socket $host $port]
+    set words [resp::credentials $host $port]
+    if {[llength $words]} {
+        fconfigure $channel -translation binary -buffering none -blocking 1
+        puts -nonewline $channel [resp::encode [concat AUTH $words]]
+        gets $channel line
+        if {![string match +OK* $line]} {
+            error "[string range [string trimright $line] 1 end] (see --user and --pass)"
+        }
+    }
+    return $channel
+}
+
+# Log CLIENT in again, where that is needed: RESET has logged it out.
+proc authenticate {client} {
+    set words [resp::credentials $::host $::port]
+    if {[llength $words]} {
+        {*}$client auth {*}$words
     }
 }
 

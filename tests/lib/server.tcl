@@ -10,6 +10,7 @@ namespace eval servers {
     variable count 0
     variable start_tries 20
     variable start_ms 120000
+    variable restart_ms 5000
 }
 
 # ---- access by level: 0 is the innermost server, -1 the next outer ----
@@ -573,6 +574,20 @@ proc servers::kill_all {} {
 
 # ---- restart ----
 
+# Launch a server on the port it had. A child of the server that was there may hold the
+# port for a moment, when that was killed just after the fork.
+proc servers::relaunch {server wait_ready} {
+    variable restart_ms
+    set start [clock milliseconds]
+    while {[catch {launch $server $wait_ready} result failure]} {
+        if {[dict get $failure -errorcode] ne {HARNESS PORT} || [waits::over $start $restart_ms]} {
+            return -options $failure $result
+        }
+        after 50
+    }
+    return $result
+}
+
 # Stop the server at LEVEL and start it again with the same configuration and port.
 proc restart_server {level wait_ready rotate_logs {reconnect 1} {shutdown sigterm}} {
     set server [lindex $::servers end+$level]
@@ -594,7 +609,7 @@ proc restart_server {level wait_ready rotate_logs {reconnect 1} {shutdown sigter
             file rename [dict get $server $name] [dict get $server $name].$stamp
         }
     }
-    set server [servers::launch $server $wait_ready]
+    set server [servers::relaunch $server $wait_ready]
     dict for {key value} $server {
         servers::set_key $level $key $value
     }

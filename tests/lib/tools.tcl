@@ -35,7 +35,7 @@ namespace eval tools {
 }
 
 proc tools::credentials {} {
-    if {!$::external || $::pass eq ""} {
+    if {!$::external || ($::user eq "" && $::pass eq "")} {
         return {}
     }
     concat [expr {$::user eq "" ? {} : [list --user $::user]}] [list -a $::pass --no-auth-warning]

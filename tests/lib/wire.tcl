@@ -15,7 +15,7 @@ namespace eval wire {
 }
 
 proc wire_open {host port} {
-    wire::adopt [socket $host $port]
+    wire::adopt [raw_socket $host $port]
 }
 
 proc wire::adopt {channel} {

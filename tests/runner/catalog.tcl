@@ -65,7 +65,7 @@ proc catalog::select {options} {
     }
     set till [dict get $options skip_till]
     if {$till ne ""} {
-        set at [lsearch -exact $chosen $till]
+        set at [lsearch -exact $chosen [lindex [match $till] end]]
         if {$at < 0} {
             options::fail "no such unit: $till (see --list-tests)"
         }

@@ -26,6 +26,7 @@ proc junit::write {path cases} {
             incr total [lindex $case 3]
             switch -- [lindex $case 1] {
                 ok {}
+                flaky { incr failures [expr {!$report::flaky_ok}] }
                 err { incr failures }
                 error - timeout { incr errors }
                 default { incr skipped }
@@ -51,7 +52,11 @@ proc junit::write_case {channel unit state name ms line text} {
         file=\"[escape [catalog::shown $unit]]\" line=\"$line\" time=\"[seconds $ms]\""
     set first [escape [lindex [split $text \n] 0]]
     switch -- $state {
-        ok { puts $channel "/>"; return }
+        ok { puts $channel "/>" }
+        flaky {
+            set element [expr {$report::flaky_ok ? "system-out" : "failure"}]
+            puts $channel "><$element>flaky: [escape $text]</$element></testcase>"
+        }
         err { puts $channel "><failure message=\"$first\">[escape $text]</failure></testcase>" }
         error { puts $channel "><error message=\"$first\">[escape $text]</error></testcase>" }
         timeout { puts $channel "><error type=\"timeout\" message=\"$first\">[escape $text]</error></testcase>" }

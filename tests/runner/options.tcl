@@ -59,7 +59,12 @@ namespace eval options {
         {--loops N int 1 "repeat the units N times"}
         {--dont-clean {} flag 0 "keep scratch files"}
         {--dont-pre-clean {} flag 0 "leave scratch files of finished runs alone"}
+        {--retry N int 0 "afterwards, run units with failures again, alone, up to N times; tests that pass then are flaky"}
+        {--flaky-ok {} flag 0 "flaky tests count as passed (default: as failed)"}
+        {--quarantine FILE value {} "known failures, lines of unit, test, issue and expiry date with tabs between"}
         {--junit FILE value {} "write a JUnit XML report"}
+        {--tap FILE value {} "write a TAP 14 report"}
+        {--events FILE value {} "write each event as a line of JSON while the run goes on"}
         {--durations N int 10 "length of the list of slowest tests"}
     }
 }

@@ -1,13 +1,15 @@
 # The coordinator: slots that each run one unit per fresh process, the queue, the
 # deadlines, and the way a run ends. It never runs tests itself.
 #
-# A job is a dict: unit, solo (name of a run_solo body, or empty), round.
+# A job is a dict: unit, solo (name of a run_solo body, or empty), round, attempt (above
+# 1 when a unit with failures runs again, alone).
 
 namespace eval schedule {
     variable options {}
     variable rundir ""
     variable queue {}
     variable solos {}
+    variable retries {}
     variable slots
     array set slots {}
     variable free {}
@@ -15,7 +17,6 @@ namespace eval schedule {
     variable total 0
     variable index 0
     variable stopping ""
-    variable ran 0
     variable durations {}
 }
 
@@ -29,6 +30,9 @@ proc schedule::main {argv} {
         }
         if {$kind ne "HARNESS"} {
             puts stderr [dict get $failure -errorinfo]
+        }
+        report::last_line 0 0 0
+        if {$kind ne "HARNESS"} {
             return 3
         }
         return [expr {[lindex [dict get $failure -errorcode] 1] eq "BROKEN" ? 3 : 2}]
@@ -88,6 +92,15 @@ proc schedule::prepare {argv} {
     if {$problem ne ""} {
         options::fail $problem
     }
+    if {[dict get $options quarantine] ne ""} {
+        quarantine::load [dict get $options quarantine]
+    }
+    events::open [dict get $options events]
+    if {[dict get $options external]} {
+        if {[catch {close [socket [dict get $options host] [dict get $options port]]} message]} {
+            throw {HARNESS BROKEN} "no server to test at [dict get $options host] port [dict get $options port]: $message"
+        }
+    }
 
     set tmp [file join $::harness::tests_dir tmp]
     file mkdir $tmp
@@ -97,7 +110,6 @@ proc schedule::prepare {argv} {
     file mkdir $rundir
     write_file [file join $rundir coordinator] "[pid] [reaper::start_time [pid]]\n"
     variable reaper [open |[deaf {INT HUP TERM} [info nameofexecutable] $::harness::main reaper $rundir] w]
-
 
     set lane [portrange::take_lane [dict get $options baseport] [dict get $options portcount]]
     if {$lane eq ""} {
@@ -121,6 +133,7 @@ proc schedule::prepare {argv} {
     report::say "Server: [dict get $binaries version]"
     report::say "Path: [dict get $binaries server] ([expr {[dict get $binaries peer] ? "peer" : "ours"}])"
     report::say "Seed: [dict get $options seed]" 1
+    events::write run server [dict get $binaries version] path [dict get $binaries server] seed [dict get $options seed]
     write_file [file join $rundir settings] [dict create options $options binaries $binaries facts $facts]
 
     set durations [read_durations]
@@ -131,7 +144,7 @@ proc schedule::prepare {argv} {
     }
     for {set round 1} {$round <= [dict get $options loops]} {incr round} {
         foreach unit $units {
-            lappend queue [dict create unit $unit solo "" round $round]
+            lappend queue [dict create unit $unit solo "" round $round attempt 1]
         }
     }
     set total [llength $queue]
@@ -211,6 +224,7 @@ proc schedule::stop {why} {
     variable rundir
     variable queue {}
     variable solos {}
+    variable retries {}
     if {$stopping eq ""} {
         set stopping $why
         reaper::kill_all $rundir
@@ -222,6 +236,7 @@ proc schedule::stop {why} {
 proc schedule::dispatch {} {
     variable queue
     variable solos
+    variable retries
     variable free
     variable finished
     variable options
@@ -239,10 +254,16 @@ proc schedule::dispatch {} {
         start_job $job
         set idle 0
     }
+    if {$idle && [llength $retries]} {
+        set retries [lassign $retries job]
+        report::say "Once more, alone (attempt [dict get $job attempt]):"
+        start_job $job
+        set idle 0
+    }
     if {$idle && [dict get $options loop]} {
         variable total
         foreach unit [catalog::select $options] {
-            lappend queue [dict create unit $unit solo "" round [incr total]]
+            lappend queue [dict create unit $unit solo "" round [incr total] attempt 1]
         }
         after idle schedule::dispatch
     } elseif {$idle} {
@@ -278,9 +299,10 @@ proc schedule::start_job {job} {
     reaper::register $rundir [pid $pipe] unit:$unit
     array set slots [list $slot,job $job $slot,pipe $pipe $slot,test {} $slot,line 0 \
         $slot,since [clock milliseconds] $slot,heard [clock milliseconds] $slot,own 0 \
-        $slot,begun [clock milliseconds] $slot,servers {} $slot,done 0 $slot,failed 0 $slot,text {}]
+        $slot,begun [clock milliseconds] $slot,servers {} $slot,done 0 $slot,failed 0 $slot,cut 0 $slot,text {}]
     if {[dict get $job solo] eq ""} {
         report::say "Testing $unit" 1
+        events::write unit-start unit $unit attempt [dict get $job attempt]
     } else {
         report::say "Testing solo test: [dict get $job solo]" 1
     }
@@ -325,14 +347,14 @@ proc schedule::message {slot kind args} {
             lassign $args state name ms line text
             case_end $slot $state $name $ms $line $text
         }
-        ignored { report::block_ignored $unit {*}$args }
+        ignored { report::block_ignored $slots($slot,job) {*}$args }
         server {
             dict set slots($slot,servers) [lindex $args 0] [lrange $args 1 2]
             report::say "### Started server, pid [lindex $args 0], port [lindex $args 2]" 2
         }
         gone { dict unset slots($slot,servers) [lindex $args 0] }
         solo {
-            set job [dict create unit $unit solo [lindex $args 0] round [dict get $slots($slot,job) round]]
+            set job [dict create unit $unit solo [lindex $args 0] round [dict get $slots($slot,job) round] attempt 1]
             if {$job ni $solos} {
                 lappend solos $job
             }
@@ -347,15 +369,13 @@ proc schedule::message {slot kind args} {
 proc schedule::case_end {slot state name ms line text} {
     variable slots
     variable options
-    variable ran
-    set unit [dict get $slots($slot,job) unit]
-    report::case_end $unit $state $name $ms $line $text
-    if {$state in {ok skip ignore}} {
-        incr ran [expr {$state eq "ok"}]
+    if {![report::failed [report::case_end $slots($slot,job) $state $name $ms $line $text]]} {
         return
     }
-    incr ran
     set slots($slot,failed) 1
+    if {$state eq "timeout" || [report::outside $name]} {
+        set slots($slot,cut) 1
+    }
     if {[dict get $options fastfail] || ([dict get $options abort_on_error] && $state ne "err")} {
         stop failed
     }
@@ -380,9 +400,20 @@ proc schedule::end_job {slot} {
         set name [expr {$slots($slot,test) eq {} ? "(setup of $unit)" : $slots($slot,test)}]
         set ms [expr {[clock milliseconds] - $slots($slot,since)}]
         case_end $slot error $name $ms $slots($slot,line) "the unit process ended early: $how"
+        set slots($slot,cut) 1
     }
     end_servers $slot KILL
-    if {!$slots($slot,failed) && ![dict get $options dont_clean]} {
+    set attempt [dict get $job attempt]
+    if {$attempt > 1 && !$slots($slot,cut)} {
+        report::recovered $job
+    }
+    if {$slots($slot,failed) && $attempt <= [dict get $options retry]} {
+        variable retries
+        lappend retries [dict replace $job attempt [expr {$attempt + 1}]]
+        incr total
+    }
+    # Of a unit that ran again all files are kept.
+    if {!$slots($slot,failed) && $attempt == 1 && ![dict get $options dont_clean]} {
         file delete -force -- [dict get $job dir]
     }
     set seconds [expr {([clock milliseconds] - $slots($slot,begun)) / 1000}]
@@ -513,11 +544,16 @@ proc schedule::conclude {} {
     variable stopping
     variable durations
     variable reaper
-    variable ran
-    set failed [dict get $report::counts failed]
-    if {[dict get $options junit] ne ""} {
-        if {[catch {junit::write [dict get $options junit] $report::cases} message]} {
-            report::say "cannot write the JUnit report: $message"
+    foreach {unit test problem} [quarantine::problems [report::results]] {
+        report::case_end [dict create unit $unit solo "" round 0 attempt 1] \
+            error "(quarantine of $test)" 0 0 $problem
+    }
+    set counts [report::counts]
+    set failed [dict get $counts failed]
+    foreach format {junit tap} {
+        set path [dict get $options $format]
+        if {$path ne "" && [catch {${format}::write $path [report::results]} message]} {
+            report::say "cannot write --$format: $message"
             set stopping broken
         }
     }
@@ -526,10 +562,10 @@ proc schedule::conclude {} {
     }
     reaper::kill_all $rundir
     close $reaper
-    if {!$failed && ![dict get $options dont_clean]} {
-        file delete -force -- $rundir
-    } elseif {$failed} {
+    if {$failed || [dict get $counts flaky]} {
         report::say "Files of failed units are in $rundir"
+    } elseif {![dict get $options dont_clean]} {
+        file delete -force -- $rundir
     }
     report::finish [dict get $options durations]
     if {$stopping eq "interrupted"} {
@@ -541,5 +577,5 @@ proc schedule::conclude {} {
     if {$failed} {
         return 1
     }
-    return [expr {$ran ? 0 : 2}]
+    return [expr {[dict get $counts passed] + [dict get $counts quarantined] ? 0 : 2}]
 }

@@ -97,7 +97,8 @@ start_server {tags {"multi"}} {
 
     test {a watched key that expires breaks the transaction} {
         r flushall
-        r set k v px 1
+        # Long enough to be watched before it expires, on any machine.
+        r set k v px 100
         r watch k
         wait_for_condition 50 20 {[r dbsize] == 0} else {fail "k never expired"}
         r multi

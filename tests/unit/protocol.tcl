@@ -3,7 +3,7 @@
 # Send raw bytes on a new connection and return the first reply line, or
 # `closed` when the server hangs up without one.
 proc protocol_answer {bytes} {
-    set channel [socket [srv host] [srv port]]
+    set channel [raw_socket [srv host] [srv port]]
     fconfigure $channel -translation binary
     puts -nonewline $channel $bytes
     flush $channel
@@ -56,7 +56,7 @@ start_server {tags {"protocol network"}} {
     }
 
     test {the connection is closed after a protocol error} {
-        set channel [socket [srv host] [srv port]]
+        set channel [raw_socket [srv host] [srv port]]
         fconfigure $channel -translation binary
         puts -nonewline $channel "*1\r\nfoo\r\nPING\r\n"
         flush $channel
@@ -74,7 +74,7 @@ start_server {tags {"protocol network"}} {
     }
 
     test {a request may arrive in pieces} {
-        set channel [socket [srv host] [srv port]]
+        set channel [raw_socket [srv host] [srv port]]
         fconfigure $channel -translation binary -buffering none
         foreach piece [split "*2\r\n\$4\r\nECHO\r\n\$5\r\nhello\r\n" ""] {
             puts -nonewline $channel $piece
@@ -146,6 +146,7 @@ start_server {tags {"protocol network"}} {
     test {RESET goes back to RESP2 and database 0} {
         r hello 3
         assert_equal RESET [r reset]
+        authenticate r
         assert_match {*resp=2*} [r client info]
         assert_match {*db=0*} [r client info]
         reconnect

@@ -174,6 +174,8 @@ pub struct Core {
     pub shutdown: Option<crate::shutdown::Pending>,
     /// Some check beyond the usual ones is needed before a command runs. See [`Self::refresh_gate`].
     pub(crate) gate: bool,
+    /// Memory is above its limit and keys are being removed for it, a slice at a time.
+    pub(crate) evicting: bool,
     /// Clocks.
     pub clock: Clock,
     /// Monotonic nanoseconds as of the end of the last command.

@@ -67,6 +67,7 @@ impl Engine {
             self.expire_slice();
             self.expire_own();
             self.rehash_slice();
+            self.evict_slice();
             crate::saving::tick(&mut self.keys, &mut self.core);
             crate::shutdown::tick(&mut self.keys, &mut self.core);
         }
@@ -81,14 +82,32 @@ impl Engine {
         self.core.config.hz.unsigned_abs().into()
     }
 
-    /// The next moment, in Unix milliseconds, at which a waiting client gives up.
+    /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
+        if self.core.evicting {
+            return Some(self.keys.now_ms);
+        }
         self.core
             .blocking
             .deadlines
             .first()
             .map(|(deadline, _)| *deadline)
+    }
+
+    /// What is due at [`Self::next_deadline_ms`].
+    pub fn meet_deadline(&mut self) {
+        self.time_out_blocked();
+        self.evict_slice();
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// Goes on with making room below `maxmemory`.
+    fn evict_slice(&mut self) {
+        if self.core.evicting && self.core.loading == crate::core::Loading::No {
+            crate::eviction::make_room(&mut self.keys, &mut self.core);
+        }
     }
 
     /// Answers the waiting clients whose time is up.
@@ -331,4 +350,30 @@ pub fn is_lfu(policy: MaxmemoryPolicy) -> bool {
         policy,
         MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Driver;
+
+    /// Its connection may have had no turn since it was told to close.
+    #[test]
+    fn a_client_beyond_its_limits_is_counted_once() {
+        let mut driver = Driver::new();
+        driver.send(1, &[b"SUBSCRIBE", b"channel"]);
+        driver.send(
+            0,
+            &[
+                b"CONFIG",
+                b"SET",
+                b"client-output-buffer-limit",
+                b"pubsub 2000 0 0",
+            ],
+        );
+        driver.send(0, &[b"PUBLISH", b"channel", &[b'x'; 4000]]);
+        for _ in 0..3 {
+            driver.engine.check_all_outputs();
+        }
+        assert_eq!(driver.engine.core.stats.output_buffer_disconnections, 1);
+    }
 }

@@ -6,6 +6,7 @@ use crate::commands::transactions;
 use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
+use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec, Handler};
 use crate::keys::{Expiry, Keys};
 use keyspace::Entry;
@@ -177,8 +178,11 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     let writes = effective.intersects(Flags::WRITE);
     let may_replicate = effective.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
     if x.core.config.maxmemory > 0 && !from_primary && x.core.loading == Loading::No {
-        let fits = crate::eviction::make_room(x);
-        if !fits && effective.intersects(Flags::DENYOOM) {
+        let room = eviction::make_room(x.keys, x.core);
+        if x.keys.effects.pending {
+            settle(x);
+        }
+        if room == Room::None && effective.intersects(Flags::DENYOOM) {
             return Err(Error::OOM);
         }
     }
@@ -529,7 +533,7 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
 }
 
 /// Hands the recorded commands to the stream: several of them as one transaction.
-fn feed_stream(keys: &mut Keys, core: &mut Core) {
+pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
     let effects = &mut keys.effects;
     if effects.ops.is_empty() {
         return;

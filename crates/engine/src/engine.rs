@@ -11,7 +11,7 @@ use crate::exec::Exec;
 use crate::host::{Attention, Clock, Host, Level};
 use crate::keys::{Expiry, Keys};
 use crate::repl::Repl;
-use resp::{Batch, Protocol, ProtocolError, Reply};
+use resp::{Batch, Output, Protocol, ProtocolError, Reply};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -132,6 +132,7 @@ impl Engine {
                 },
                 shutdown: None,
                 gate: false,
+                evicting: false,
                 now_ns: (clock.monotonic_ns)(),
                 clock,
                 startup_memory,
@@ -241,7 +242,7 @@ impl Engine {
         from: usize,
         buffer: &[u8],
         io: Traffic,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Output,
     ) -> Ran {
         let Some(mut client) = self.core.clients.take(slot) else {
             return Ran {
@@ -259,10 +260,9 @@ impl Engine {
         let processed = self.core.stats.processed;
         let base_ns = self.core.now_ns;
         let base_ms = self.keys.now_ms;
-        let mut out = Reply::with_buffer(std::mem::take(scratch), client.out.protocol);
+        let mut out = Reply::with_output(std::mem::take(scratch), client.out.protocol);
         if !client.out.is_empty() {
-            out.raw(client.out.as_bytes());
-            client.out.buffer_mut().clear();
+            out.output_mut().append(client.out.output_mut());
         }
         self.keys.expiry = self.expiry_for_clients();
         let mut done = from;
@@ -335,7 +335,7 @@ impl Engine {
         self.keys.ahead.forget();
         crate::tracking::turn_done(&mut self.core, Some((&mut *client, &mut out)));
         client.out.protocol = out.protocol;
-        *scratch = out.into_bytes();
+        *scratch = out.into_output();
         self.hand_over(&mut client, scratch, &mut then);
         self.core.loop_turn(base_ns, processed);
         self.put_back(slot, client);
@@ -350,7 +350,7 @@ impl Engine {
     }
 
     /// Counts output as written and checks the client's limits.
-    fn hand_over(&mut self, client: &mut Client, output: &mut Vec<u8>, then: &mut Then) {
+    fn hand_over(&mut self, client: &mut Client, output: &mut Output, then: &mut Then) {
         let bytes = output.len();
         if bytes == 0 {
             return;
@@ -463,7 +463,7 @@ impl Engine {
     }
 
     /// Takes the output that others have caused; tells what the connection is to do.
-    pub fn take_output(&mut self, slot: u32, io: Traffic, scratch: &mut Vec<u8>) -> Then {
+    pub fn take_output(&mut self, slot: u32, io: Traffic, scratch: &mut Output) -> Then {
         let Some(mut client) = self.core.clients.take(slot) else {
             return Then::Close;
         };
@@ -473,7 +473,7 @@ impl Engine {
             then = Then::Drop;
         } else {
             scratch.clear();
-            std::mem::swap(scratch, client.out.buffer_mut());
+            std::mem::swap(scratch, client.out.output_mut());
             if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
                 then = Then::Close;
             } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
@@ -721,7 +721,7 @@ impl Engine {
             client.over_soft_since_ms = None;
         }
         over |= !client.authenticated && client.in_flight > 16 * UNAUTHENTICATED_OUTPUT_BYTES_MAX;
-        if over {
+        if over && !client.flags.has(ClientFlags::CLOSE_NOW) {
             self.core.stats.output_buffer_disconnections += 1;
             let line = format!(
                 "Client {} closed for overcoming of output buffer limits.",
@@ -729,6 +729,8 @@ impl Engine {
             );
             self.core.log(Level::Warning, &line);
             client.flags.set(ClientFlags::CLOSE_NOW);
+        }
+        if over {
             *then = Then::Drop;
         }
         over

@@ -1,13 +1,32 @@
 //! `maxmemory`: removing keys when there is too little room, by the configured policy.
 
 use crate::config::MaxmemoryPolicy;
-use crate::exec::Exec;
-use crate::keys::AccessClock;
+use crate::core::Core;
+use crate::keys::{AccessClock, Keys};
 use crate::notify::Event;
 use keyspace::{Entry, Rng};
 
-/// Keys removed before the clock decides whether to go on with the next command.
-const KEYS_PER_ROUND_MAX: usize = 1000;
+/// Keys removed between two looks at the clock.
+const CHECK_EVERY: usize = 16;
+/// Microseconds between two looks at the memory while another thread frees some.
+const FREES_LOOK_US: u64 = 50;
+/// `maxmemory-eviction-tenacity` up to which the time allowed grows by [`TENACITY_STEP_NS`], and beyond which by 15 percent.
+const TENACITY_LINEAR: i32 = 10;
+/// See [`TENACITY_LINEAR`].
+const TENACITY_STEP_NS: u64 = 50_000;
+/// The tenacity that never gives up.
+const TENACITY_ENDLESS: i32 = 100;
+
+/// Whether there is room for another command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Memory is within its limit.
+    Enough,
+    /// Not yet: keys go, and [`crate::Engine::evict_slice`] goes on with it.
+    Coming,
+    /// There is too little, and nothing more to remove.
+    None,
+}
 
 /// A key that might go, and how much it deserves to: the higher the better.
 struct Candidate {
@@ -16,39 +35,82 @@ struct Candidate {
     score: u64,
 }
 
-/// Removes keys until memory fits again. False when it does not and nothing more can be removed.
-pub(crate) fn make_room(x: &mut Exec<'_>) -> bool {
-    if over_limit(x) == 0 {
-        return true;
+/// Removes keys until memory fits again, or the time is up that `maxmemory-eviction-tenacity` allows.
+pub(crate) fn make_room(keys: &mut Keys, core: &mut Core) -> Room {
+    let started_ns = (core.clock.monotonic_ns)();
+    let room = remove_keys(keys, core, started_ns);
+    let ended_ns = (core.clock.monotonic_ns)();
+    core.evicting = room == Room::Coming;
+    let stats = &mut core.stats;
+    if room == Room::Enough {
+        let since = stats.over_limit_since_ns.take();
+        stats.over_limit_ns += since.map_or(0, |since| ended_ns.saturating_sub(since));
+    } else {
+        stats.over_limit_since_ns.get_or_insert(started_ns);
     }
-    if x.core.repl.is_replica() && x.core.config.replica_ignore_maxmemory {
-        return true;
+    room
+}
+
+fn remove_keys(keys: &mut Keys, core: &mut Core, started_ns: u64) -> Room {
+    let left_alone = core.repl.is_replica() && core.config.replica_ignore_maxmemory;
+    if core.config.maxmemory == 0 || left_alone || over_limit(core) == 0 {
+        return Room::Enough;
     }
-    let policy = x.core.config.maxmemory_policy;
+    let policy = core.config.maxmemory_policy;
     if policy == MaxmemoryPolicy::Noeviction {
-        return false;
+        return Room::None;
     }
-    for _ in 0..KEYS_PER_ROUND_MAX {
-        if over_limit(x) == 0 {
-            return true;
-        }
-        let Some(candidate) = choose(x, policy) else {
-            return false;
+    let limit_ns = time_limit_ns(core.config.maxmemory_eviction_tenacity);
+    for evicted in 1.. {
+        let Some(candidate) = choose(keys, core, policy) else {
+            return wait_for_frees(core, started_ns, limit_ns);
         };
-        evict(x, &candidate);
+        evict(keys, core, &candidate);
+        if over_limit(core) == 0 {
+            break;
+        }
+        let elapsed_ns = || (core.clock.monotonic_ns)().saturating_sub(started_ns);
+        if evicted % CHECK_EVERY == 0 && elapsed_ns() > limit_ns {
+            return Room::Coming;
+        }
     }
-    over_limit(x) == 0
+    Room::Enough
+}
+
+/// Nothing is left to remove, but what has been may not have been freed yet: gives the other thread a moment.
+fn wait_for_frees(core: &mut Core, started_ns: u64, limit_ns: u64) -> Room {
+    loop {
+        let pending = core.host.pending_frees() > 0;
+        if over_limit(core) == 0 {
+            return Room::Enough;
+        }
+        if !pending || (core.clock.monotonic_ns)().saturating_sub(started_ns) > limit_ns {
+            return Room::None;
+        }
+        core.host.sleep_us(FREES_LOOK_US);
+    }
+}
+
+/// Up to 10 the time is proportional, from there on it grows by 15 percent a step: 500 us at 10, 2.0 ms at 20, 2.3 min at
+/// 99.
+fn time_limit_ns(tenacity: i32) -> u64 {
+    if tenacity >= TENACITY_ENDLESS {
+        return u64::MAX;
+    }
+    let linear = tenacity.min(TENACITY_LINEAR).unsigned_abs();
+    let growth = 1.15f64.powi((tenacity - TENACITY_LINEAR).max(0));
+    (TENACITY_STEP_NS as f64 * f64::from(linear) * growth) as u64
 }
 
 /// Bytes above the limit. The stream that waits for replicas does not count: evicting keys would only make it longer.
-fn over_limit(x: &Exec<'_>) -> usize {
-    let used = x.core.host.used_memory();
-    let not_counted = x.core.repl.hub.memory().replicas as usize;
+fn over_limit(core: &Core) -> usize {
+    let used = core.host.used_memory();
+    let not_counted = core.repl.hub.memory().replicas as usize;
     used.saturating_sub(not_counted)
-        .saturating_sub(usize::try_from(x.core.config.maxmemory).unwrap_or(usize::MAX))
+        .saturating_sub(usize::try_from(core.config.maxmemory).unwrap_or(usize::MAX))
 }
 
-fn choose(x: &mut Exec<'_>, policy: MaxmemoryPolicy) -> Option<Candidate> {
+fn choose(keys: &mut Keys, core: &Core, policy: MaxmemoryPolicy) -> Option<Candidate> {
     use MaxmemoryPolicy as P;
     let volatile = matches!(
         policy,
@@ -58,12 +120,12 @@ fn choose(x: &mut Exec<'_>, policy: MaxmemoryPolicy) -> Option<Candidate> {
     let samples = if random {
         1
     } else {
-        x.core.config.maxmemory_samples.unsigned_abs() as usize
+        core.config.maxmemory_samples.unsigned_abs() as usize
     };
-    let access = x.keys.access;
+    let access = keys.access;
     let mut best: Option<Candidate> = None;
-    let mut noise = x.keys.rng.next_u64();
-    for db in 0..x.keys.dbs.len() {
+    let mut noise = keys.rng.next_u64();
+    for db in 0..keys.dbs.len() {
         let mut look = |entry: &Entry| {
             noise = noise
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -82,7 +144,6 @@ fn choose(x: &mut Exec<'_>, policy: MaxmemoryPolicy) -> Option<Candidate> {
                 });
             }
         };
-        let keys = &mut *x.keys;
         if volatile {
             keys.dbs[db].sample_expiring(&mut keys.rng, samples, &mut look);
         } else {
@@ -101,21 +162,31 @@ pub fn idle_seconds(access: AccessClock, clock: u32) -> u32 {
     }
 }
 
-fn evict(x: &mut Exec<'_>, candidate: &Candidate) {
-    let Some(entry) = x.keys.dbs[candidate.db].remove(&candidate.key) else {
+fn evict(keys: &mut Keys, core: &mut Core, candidate: &Candidate) {
+    let Some(entry) = keys.dbs[candidate.db].remove(&candidate.key) else {
         return;
     };
-    x.keys
-        .free(entry.into_value(), x.core.config.lazyfree_lazy_eviction);
-    x.keys.stats.evicted += 1;
-    let command: &[u8] = if x.core.config.lazyfree_lazy_eviction {
-        b"UNLINK"
-    } else {
-        b"DEL"
-    };
-    x.keys
-        .effects
+    let lazy = core.config.lazyfree_lazy_eviction;
+    keys.free(entry.into_value(), lazy);
+    keys.stats.evicted += 1;
+    let command: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
+    keys.effects
         .push_op(candidate.db, &[command, &candidate.key]);
-    x.keys
-        .went_away(candidate.db, &candidate.key, Event::EVICTED);
+    keys.went_away(candidate.db, &candidate.key, Event::EVICTED);
+    // On its own, not as a part of what the client asked for.
+    crate::dispatch::feed_stream(keys, core);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time_limit_ns;
+
+    #[test]
+    fn tenacity_buys_time() {
+        assert_eq!(time_limit_ns(0), 0);
+        assert_eq!(time_limit_ns(1), 50_000);
+        assert_eq!(time_limit_ns(10), 500_000);
+        assert!((2_000_000..2_050_000).contains(&time_limit_ns(20)));
+        assert_eq!(time_limit_ns(100), u64::MAX);
+    }
 }

@@ -11,7 +11,7 @@ use crate::notify::{Classes, Event};
 use crate::rng::Random;
 use hashbrown::HashMap;
 use keyspace::{
-    Db, Entry, EntryMut, Hash, Limits, List, Set, Stamp, StrHow, StrRef, Ttl, Type, Value,
+    Counted, Db, Entry, EntryMut, Hash, Limits, List, Set, Stamp, StrHow, StrRef, Ttl, Type, Value,
     ValueMut, ValueRef, ZSet,
 };
 
@@ -333,6 +333,12 @@ impl Keys {
             Some(ValueRef::Str(string)) => Ok(Some(string)),
             Some(_) => Err(Error::WRONG_TYPE),
         }
+    }
+
+    /// The bytes of the string at `key`, to be held on to where they are long enough to be counted. No look at the key that
+    /// anybody counts.
+    pub(crate) fn hold_string(&self, key: &[u8]) -> Option<Counted> {
+        self.current().get(key).and_then(Entry::counted)
     }
 
     /// The list at `key`, to read.

@@ -393,9 +393,9 @@ fn run(
         let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         return Err(text.or(literal).unwrap_or_else(|| "unknown".into()));
     }
-    if out.as_bytes().first() == Some(&b'-') {
+    if out.output().start().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
-        let text = String::from_utf8_lossy(out.as_bytes())
+        let text = String::from_utf8_lossy(out.output().start())
             .trim_end()
             .to_owned();
         let name = args

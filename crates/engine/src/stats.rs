@@ -68,6 +68,10 @@ pub struct Stats {
     pub expired_stale_percent: f64,
     /// CPU nanoseconds spent in the active expire cycle.
     pub expire_cycle_ns: u64,
+    /// Nanoseconds memory was above `maxmemory`, up to the last time it came below.
+    pub over_limit_ns: u64,
+    /// Since when it is above, in monotonic nanoseconds.
+    pub over_limit_since_ns: Option<u64>,
     /// Logins refused.
     pub denied_auth: u64,
     /// Largest memory use seen, in bytes.
@@ -116,6 +120,8 @@ impl Default for Stats {
             expire_cap_reached: 0,
             expired_stale_percent: 0.0,
             expire_cycle_ns: 0,
+            over_limit_ns: 0,
+            over_limit_since_ns: None,
             denied_auth: 0,
             peak_memory: 0,
             panics_caught: 0,

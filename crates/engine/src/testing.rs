@@ -10,7 +10,7 @@ use crate::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,
 };
-use resp::{Batch, Decoder};
+use resp::{Batch, Decoder, Output};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -150,18 +150,18 @@ impl Driver {
         decoder
             .decode(&mut buffer, &mut batch, usize::MAX)
             .expect("the request is well formed");
-        let mut out = Vec::new();
+        let mut out = Output::default();
         self.engine
             .run(slot, &batch, 0, &buffer, Traffic::default(), &mut out);
-        out
+        out.to_vec()
     }
 
     /// What has been sent to client `index` since it was last asked.
     pub(crate) fn pushed(&mut self, index: usize) -> Vec<u8> {
         let slot = self.client(index);
-        let mut out = Vec::new();
+        let mut out = Output::default();
         self.engine.take_output(slot, Traffic::default(), &mut out);
-        out
+        out.to_vec()
     }
 
     /// The commands propagated since stream offset `from`, SELECT left out.

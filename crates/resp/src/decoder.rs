@@ -3,7 +3,8 @@
 use crate::inline::split_args;
 use crate::limits::{
     BIG_ARG_BYTES, HEADER_BYTES_MAX, INLINE_BYTES_MAX, MULTIBULK_COUNT_MAX, RESERVE_AHEAD_ARGS,
-    RESERVE_AHEAD_BYTES, UNAUTHENTICATED_BULK_BYTES_MAX, UNAUTHENTICATED_MULTIBULK_COUNT_MAX,
+    RESERVE_AHEAD_BYTES, RESERVE_FIRST_BYTES, UNAUTHENTICATED_BULK_BYTES_MAX,
+    UNAUTHENTICATED_MULTIBULK_COUNT_MAX,
 };
 use crate::number::parse_i64;
 use std::fmt;
@@ -209,7 +210,7 @@ impl Decoder {
             return None;
         }
         if bytes.capacity() == bytes.len() {
-            bytes.reserve_exact(missing.min(RESERVE_AHEAD_BYTES.max(bytes.len())));
+            bytes.reserve_exact(missing.min(room_ahead(bytes.len())));
         }
         Some((bytes, missing))
     }
@@ -400,11 +401,13 @@ impl Decoder {
                     }
                 } else if len >= BIG_ARG_BYTES && !self.in_place {
                     // The bytes move out of the buffer; the CRLF behind them counts as part of the argument and is cut off.
-                    let mut bytes =
-                        Vec::with_capacity(len.min(RESERVE_AHEAD_BYTES).saturating_add(2));
-                    bytes.extend_from_slice(buffer.get(at..).unwrap_or(&[]));
+                    let arrived = buffer.get(at..).unwrap_or(&[]);
+                    let total = len.saturating_add(2);
+                    let room = arrived.len().saturating_add(room_ahead(arrived.len()));
+                    let mut bytes = Vec::with_capacity(total.min(room));
+                    bytes.extend_from_slice(arrived);
                     buffer.truncate(at);
-                    self.big = Some((bytes, len.saturating_add(2)));
+                    self.big = Some((bytes, total));
                     progress.bulk_len = None;
                     progress.args_left = Some(left.saturating_sub(1));
                     Ok(Step::Partial)
@@ -470,6 +473,15 @@ impl Decoder {
             None => Err(ProtocolError::ExpectedDollar(b'\r')),
         }
     }
+}
+
+/// Bytes to reserve for a big argument of which so many have arrived: the more there are, the more is believed of the
+/// promise.
+fn room_ahead(arrived: usize) -> usize {
+    arrived
+        .saturating_mul(3)
+        .clamp(RESERVE_FIRST_BYTES, RESERVE_AHEAD_BYTES)
+        .max(arrived)
 }
 
 /// Reads `<kind><1 to 6 digits>\r\n` at `at`: the number and the offset behind the line. `None` for anything else.

@@ -15,5 +15,7 @@ pub const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16 * 1024;
 pub const BIG_ARG_BYTES: usize = 32 * 1024;
 /// Bytes reserved ahead of what has arrived: a promised length never allocates more than this.
 pub const RESERVE_AHEAD_BYTES: usize = 1024 * 1024;
+/// Bytes reserved for a big argument of which next to nothing has arrived: ten thousand peers may promise one each.
+pub const RESERVE_FIRST_BYTES: usize = 64 * 1024;
 /// Argument slots reserved ahead of what has arrived, for the same reason.
 pub const RESERVE_AHEAD_ARGS: usize = 1024;

@@ -1,4 +1,7 @@
-//! Replies out: one contiguous buffer, encoded for the protocol version of its client.
+//! Replies out: one buffer, encoded for the protocol version of its client.
+
+use crate::output::Output;
+use std::sync::Arc;
 
 /// Protocol version a client has chosen with HELLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -19,7 +22,7 @@ pub struct Mark(usize);
 /// Only this type writes framing; texts from outside are stripped of line breaks where a line is written.
 #[derive(Default, Debug)]
 pub struct Reply {
-    buffer: Vec<u8>,
+    output: Output,
     /// The protocol in which the following replies are encoded.
     pub protocol: Protocol,
 }
@@ -28,57 +31,60 @@ impl Reply {
     /// An empty reply buffer.
     #[must_use]
     pub fn new(protocol: Protocol) -> Self {
-        Self {
-            buffer: Vec::new(),
-            protocol,
-        }
+        Self::with_output(Output::default(), protocol)
     }
 
     /// An empty reply that re-uses an allocation.
     #[must_use]
-    pub fn with_buffer(mut buffer: Vec<u8>, protocol: Protocol) -> Self {
-        buffer.clear();
-        Self { buffer, protocol }
+    pub fn with_output(mut output: Output, protocol: Protocol) -> Self {
+        output.clear();
+        Self { output, protocol }
+    }
+
+    /// What has been encoded.
+    #[must_use]
+    pub fn into_output(self) -> Output {
+        self.output
     }
 
     /// What has been encoded so far.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.buffer
+    pub fn output(&self) -> &Output {
+        &self.output
     }
 
-    /// The buffer itself.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.buffer
-    }
-
-    /// The buffer, to be exchanged for another one.
-    pub fn buffer_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
+    /// The same, to be taken or exchanged for another.
+    pub fn output_mut(&mut self) -> &mut Output {
+        &mut self.output
     }
 
     /// Encoded bytes.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
-        self.buffer.len()
+        self.output.len()
     }
 
     /// Bytes the buffer has room for.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.buffer.capacity()
+        self.output.capacity()
     }
 
     /// True when nothing has been encoded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.output.is_empty()
     }
 
     /// Drops everything behind `len` bytes: takes a reply back.
     pub fn truncate(&mut self, len: usize) {
-        self.buffer.truncate(len);
+        self.output.truncate(len);
+    }
+
+    #[inline]
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        self.output.bytes_mut()
     }
 
     /// True when the client speaks RESP3.
@@ -88,14 +94,15 @@ impl Reply {
     }
 
     /// Bytes that are already encoded.
+    #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.buffer().extend_from_slice(bytes);
     }
 
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {
-        self.buffer.extend_from_slice(b"+OK\r\n");
+        self.buffer().extend_from_slice(b"+OK\r\n");
     }
 
     /// `+text`; line breaks in `text` become spaces.
@@ -109,20 +116,20 @@ impl Reply {
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
-        self.buffer.reserve(text.len().saturating_add(3));
-        self.buffer.push(kind);
-        self.buffer.extend(text.iter().map(|byte| match byte {
+        self.buffer().reserve(text.len().saturating_add(3));
+        self.buffer().push(kind);
+        self.buffer().extend(text.iter().map(|byte| match byte {
             b'\r' | b'\n' | 0 => b' ',
             other => *other,
         }));
-        self.buffer.extend_from_slice(b"\r\n");
+        self.buffer().extend_from_slice(b"\r\n");
     }
 
     /// `:n`.
     #[inline]
     pub fn int(&mut self, value: i64) {
         if (0..10).contains(&value) {
-            self.buffer
+            self.buffer()
                 .extend_from_slice(&[b':', b'0'.wrapping_add(value as u8), b'\r', b'\n']);
         } else {
             self.header(b':', value);
@@ -139,16 +146,16 @@ impl Reply {
     fn header(&mut self, kind: u8, value: i64) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(value).as_bytes();
-        self.buffer.reserve(digits.len().saturating_add(3));
-        self.buffer.push(kind);
-        self.buffer.extend_from_slice(digits);
-        self.buffer.extend_from_slice(b"\r\n");
+        self.buffer().reserve(digits.len().saturating_add(3));
+        self.buffer().push(kind);
+        self.buffer().extend_from_slice(digits);
+        self.buffer().extend_from_slice(b"\r\n");
     }
 
     #[inline]
     fn count(&mut self, kind: u8, count: usize) {
         if count < 10 {
-            self.buffer
+            self.buffer()
                 .extend_from_slice(&[kind, b'0'.wrapping_add(count as u8), b'\r', b'\n']);
         } else {
             self.header(kind, i64::try_from(count).unwrap_or(i64::MAX));
@@ -158,21 +165,21 @@ impl Reply {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.buffer.reserve(bytes.len().saturating_add(24));
+        self.buffer().reserve(bytes.len().saturating_add(24));
         if bytes.len() < 100 {
             // Two digits at most: the usual case without a call.
             let (tens, ones) = (bytes.len() as u8 / 10, bytes.len() as u8 % 10);
-            self.buffer.push(b'$');
+            self.buffer().push(b'$');
             if tens > 0 {
-                self.buffer.push(b'0'.wrapping_add(tens));
+                self.buffer().push(b'0'.wrapping_add(tens));
             }
-            self.buffer
+            self.buffer()
                 .extend_from_slice(&[b'0'.wrapping_add(ones), b'\r', b'\n']);
         } else {
             self.count(b'$', bytes.len());
         }
-        self.buffer.extend_from_slice(bytes);
-        self.buffer.extend_from_slice(b"\r\n");
+        self.buffer().extend_from_slice(bytes);
+        self.buffer().extend_from_slice(b"\r\n");
     }
 
     /// A bulk string holding a decimal integer.
@@ -184,14 +191,12 @@ impl Reply {
     /// The null of the protocol: `$-1` or `_`.
     #[inline]
     pub fn null(&mut self) {
-        self.buffer
-            .extend_from_slice(if self.is_v3() { b"_\r\n" } else { b"$-1\r\n" });
+        self.raw(if self.is_v3() { b"_\r\n" } else { b"$-1\r\n" });
     }
 
     /// The null in place of an array: `*-1` or `_`.
     pub fn null_array(&mut self) {
-        self.buffer
-            .extend_from_slice(if self.is_v3() { b"_\r\n" } else { b"*-1\r\n" });
+        self.raw(if self.is_v3() { b"_\r\n" } else { b"*-1\r\n" });
     }
 
     /// A bulk string, or null.
@@ -236,7 +241,7 @@ impl Reply {
 
     /// `#t`/`#f`, in RESP2 `:1`/`:0`.
     pub fn boolean(&mut self, value: bool) {
-        self.buffer.extend_from_slice(match (self.is_v3(), value) {
+        self.raw(match (self.is_v3(), value) {
             (true, true) => b"#t\r\n",
             (true, false) => b"#f\r\n",
             (false, true) => b":1\r\n",
@@ -266,13 +271,20 @@ impl Reply {
     pub fn verbatim(&mut self, format: [u8; 3], text: &[u8]) {
         if self.is_v3() {
             self.count(b'=', text.len().saturating_add(4));
-            self.buffer.extend_from_slice(&format);
-            self.buffer.push(b':');
-            self.buffer.extend_from_slice(text);
-            self.buffer.extend_from_slice(b"\r\n");
+            self.buffer().extend_from_slice(&format);
+            self.buffer().push(b':');
+            self.buffer().extend_from_slice(text);
+            self.buffer().extend_from_slice(b"\r\n");
         } else {
             self.bulk(text);
         }
+    }
+
+    /// A bulk string of counted bytes, which are not copied.
+    pub fn bulk_counted(&mut self, bytes: Arc<Vec<u8>>) {
+        self.count(b'$', bytes.len());
+        self.output.splice(bytes);
+        self.buffer().extend_from_slice(b"\r\n");
     }
 
     /// Remembers a place where an aggregate header goes once its element count is known.
@@ -280,17 +292,14 @@ impl Reply {
     /// Costs a move of what follows when the header is written: count first where that is cheap.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        Mark(self.buffer.len())
+        Mark(self.output.bytes_len())
     }
 
     /// Writes the header that `write` encodes at `mark`, in front of everything encoded since.
     pub fn insert_at(&mut self, mark: Mark, write: impl FnOnce(&mut Self)) {
-        let end = self.buffer.len();
+        let end = self.buffer().len();
         write(self);
-        let header = self.buffer.len().saturating_sub(end);
-        if let Some(tail) = self.buffer.get_mut(mark.0..) {
-            tail.rotate_right(header);
-        }
+        self.output.rotate(mark.0, end);
     }
 }
 
@@ -302,7 +311,7 @@ mod tests {
         let encode = |protocol| {
             let mut reply = Reply::new(protocol);
             write(&mut reply);
-            String::from_utf8(reply.into_bytes()).unwrap()
+            String::from_utf8(reply.output().contiguous().unwrap().to_vec()).unwrap()
         };
         (encode(Protocol::V2), encode(Protocol::V3))
     }

@@ -1,6 +1,7 @@
 //! Any split of the input gives the same requests; no input panics.
 
 use proptest::prelude::*;
+use resp::limits::{RESERVE_AHEAD_BYTES, RESERVE_FIRST_BYTES};
 use resp::{Batch, Decoder, ProtocolError};
 
 type Requests = Vec<Vec<Vec<u8>>>;
@@ -145,5 +146,30 @@ fn violations_have_the_texts_of_the_reference() {
             format!("Protocol error: {text}")
         };
         assert_eq!(got, want, "{input:.20}");
+    }
+}
+
+#[test]
+fn a_promise_costs_little_before_it_is_kept() {
+    let mut decoder = Decoder::new(512 << 20);
+    decoder.authenticated = true;
+    let mut buffer = b"*2\r\n$3\r\nGET\r\n$536870912\r\nxx".to_vec();
+    let mut batch = Batch::default();
+    let decoded = decoder.decode(&mut buffer, &mut batch, usize::MAX);
+    assert!(decoded.is_ok() && batch.is_empty());
+    assert!(decoder.held_bytes() <= 2 * RESERVE_FIRST_BYTES);
+    // What is reserved follows what has come, and stays within a megabyte of it or twice as much.
+    let mut arrived = 2;
+    while arrived < 8 << 20 {
+        let (big, missing) = decoder.big_arg().expect("it is under way");
+        let room = big.capacity() - big.len();
+        assert!(room > 0 && room <= missing);
+        assert!(
+            room <= (3 * arrived)
+                .clamp(RESERVE_FIRST_BYTES, RESERVE_AHEAD_BYTES)
+                .max(arrived)
+        );
+        big.resize(big.len() + room, b'x');
+        arrived += room;
     }
 }

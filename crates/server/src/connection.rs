@@ -8,7 +8,8 @@ use bytes::BufMut;
 use engine::client::{ClientId, Peer};
 use engine::host::Attention;
 use engine::{Then, Traffic};
-use resp::{Batch, Decoder};
+use resp::{Batch, Decoder, Output, Piece};
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -28,6 +29,8 @@ const BATCH_REQUESTS_MAX: usize = 512;
 const BATCHES_PER_TURN: usize = 4;
 /// A thread's output buffer larger than this is not kept.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Pieces of output given to the kernel at once.
+const PIECES_PER_WRITE: usize = 32;
 /// Held bytes above which the query buffer limit is looked at.
 const HELD_BYTES_UNCHECKED: usize = 64 * 1024;
 /// Held bytes above which it is looked at before login.
@@ -38,7 +41,7 @@ const HELD_BYTES_UNCHECKED_UNAUTHENTICATED: usize = 16 * 1024;
 struct Scratch {
     input: Vec<u8>,
     batch: Batch,
-    output: Vec<u8>,
+    output: Output,
 }
 
 thread_local! {
@@ -120,13 +123,28 @@ struct Kept {
     ahead: Vec<u8>,
     held: Option<Box<Held>>,
     /// Output that the kernel has not taken, and how much of the first piece is written.
-    output: VecDeque<Vec<u8>>,
+    output: VecDeque<Piece>,
     written: usize,
 }
 
 impl Kept {
     fn unsent(&self) -> usize {
-        self.output.iter().map(Vec::len).sum::<usize>() - self.written
+        self.output
+            .iter()
+            .map(|piece| piece.as_ref().len())
+            .sum::<usize>()
+            - self.written
+    }
+
+    /// So many bytes of the output are written.
+    fn forget(&mut self, count: usize) {
+        self.written += count;
+        while let Some(first) = self.output.front()
+            && self.written >= first.as_ref().len()
+        {
+            self.written -= first.as_ref().len();
+            self.output.pop_front();
+        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -258,7 +276,7 @@ impl Connection {
     /// Takes what others have caused.
     fn attend(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         let traffic = self.traffic(0);
-        let mut output = Vec::new();
+        let mut output = Output::default();
         let then = {
             let mut engine = self.shared.engine.lock();
             let then = engine.take_output(self.slot, traffic, &mut output);
@@ -300,7 +318,7 @@ impl Connection {
     /// Runs what was held back.
     fn resume(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         if let Some(mut held) = self.kept.held.take() {
-            let mut output = Vec::new();
+            let mut output = Output::default();
             let traffic = self.traffic(0);
             let (done, then) =
                 self.run(&held.batch, held.next, &held.buffer, traffic, &mut output)?;
@@ -367,7 +385,7 @@ impl Connection {
                 *input = Vec::new();
             }
             if output.capacity() > SCRATCH_BYTES_MAX {
-                *output = Vec::new();
+                *output = Output::default();
             }
             Ok(Poll::Ready(()))
         })
@@ -457,7 +475,7 @@ impl Connection {
         cx: &mut Context<'_>,
         input: &mut Vec<u8>,
         batch: &mut Batch,
-        output: &mut Vec<u8>,
+        output: &mut Output,
         mut received: usize,
     ) -> Result<Option<usize>, End> {
         let mut start = 0;
@@ -532,7 +550,7 @@ impl Connection {
         from: usize,
         buffer: &[u8],
         traffic: Traffic,
-        output: &mut Vec<u8>,
+        output: &mut Output,
     ) -> Result<(usize, Then), End> {
         let mut engine = self.shared.engine.lock();
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -578,42 +596,67 @@ impl Connection {
     }
 
     /// Writes new output; keeps what the kernel does not take.
-    fn write(&mut self, cx: &mut Context<'_>, output: &mut Vec<u8>) -> Result<(), End> {
+    fn write(&mut self, cx: &mut Context<'_>, output: &mut Output) -> Result<(), End> {
         if output.is_empty() {
             return Ok(());
         }
         let mut written = 0;
-        while self.kept.output.is_empty() && written < output.len() {
-            match self.socket.poll_write(cx, &output[written..]) {
-                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
-                Poll::Ready(Ok(count)) => written += count,
-                Poll::Pending => break,
+        if self.kept.output.is_empty()
+            && let Some(bytes) = output.contiguous()
+        {
+            while written < bytes.len() {
+                match self.socket.poll_write(cx, &bytes[written..]) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
+                    Poll::Ready(Ok(count)) => written += count,
+                    Poll::Pending => break,
+                }
             }
         }
         if written < output.len() {
-            self.kept.output.push_back(output[written..].to_vec());
-            self.shared
-                .engine
-                .lock()
-                .unsent(self.slot, self.kept.unsent());
+            self.keep(cx, output, written)?;
         }
         output.clear();
         Ok(())
     }
 
-    /// Writes what the kernel did not take before.
+    /// Keeps output of which `written` bytes are gone, and writes what can be written of all that is kept.
+    #[cold]
+    fn keep(
+        &mut self,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+        written: usize,
+    ) -> Result<(), End> {
+        match output.contiguous() {
+            Some(bytes) => {
+                let rest = Piece::Bytes(bytes[written..].to_vec());
+                self.kept.output.push_back(rest);
+            }
+            None => output.drain_into(&mut self.kept.output),
+        }
+        self.write_kept(cx)?;
+        let unsent = self.kept.unsent();
+        if unsent > 0 {
+            self.shared.engine.lock().unsent(self.slot, unsent);
+        }
+        Ok(())
+    }
+
+    /// Writes what is kept.
     fn write_kept(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
-        while let Some(first) = self.kept.output.front() {
-            match self.socket.poll_write(cx, &first[self.kept.written..]) {
+        while !self.kept.output.is_empty() {
+            let mut parts: SmallVec<[IoSlice<'_>; PIECES_PER_WRITE]> = SmallVec::new();
+            let mut skip = self.kept.written;
+            for piece in self.kept.output.iter().take(PIECES_PER_WRITE) {
+                parts.push(IoSlice::new(&piece.as_ref()[skip..]));
+                skip = 0;
+            }
+            let wrote = self.socket.poll_write_vectored(cx, &parts);
+            drop(parts);
+            match wrote {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
-                Poll::Ready(Ok(count)) => {
-                    self.kept.written += count;
-                    if self.kept.written == first.len() {
-                        self.kept.output.pop_front();
-                        self.kept.written = 0;
-                    }
-                }
+                Poll::Ready(Ok(count)) => self.kept.forget(count),
             }
         }
         self.kept.output = VecDeque::new();

@@ -1,7 +1,8 @@
 //! The sockets, files and threads behind the link to our primary.
 //!
 //! One task owns both connections of a dual-channel synchronisation and the sink of the snapshot, so that everything
-//! happens in the order in which the engine asked for it.
+//! happens in the order in which the engine asked for it. It has a thread of its own: it writes files and waits for the disk
+//! to have them, and clients are served meanwhile.
 
 use crate::logging;
 use crate::shared::Shared;
@@ -19,7 +20,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::block_in_place;
 
 /// Bytes read from a connection at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -74,16 +74,38 @@ enum Receiving {
     },
 }
 
-/// Serves the link until the process ends.
+/// Serves the link, from the first time that there is one until the process ends.
 pub(crate) async fn run(shared: Weak<Shared>, mut commands: mpsc::UnboundedReceiver<LinkCommand>) {
-    let (events, mut inbox) = mpsc::unbounded_channel();
     let Some(first) = commands.recv().await else {
         return;
     };
+    let serve = move || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map(|runtime| runtime.block_on(serve(shared, commands, first)))
+            .unwrap_or_else(cannot_start);
+    };
+    let thread = std::thread::Builder::new().name("link".into()).spawn(serve);
+    thread.map_or_else(cannot_start, drop);
+}
+
+fn cannot_start(error: io::Error) {
+    let text = format!("Can't serve the link to the primary: {error}");
+    logging::log(Level::Warning, &text);
+}
+
+async fn serve(
+    shared: Weak<Shared>,
+    commands: mpsc::UnboundedReceiver<LinkCommand>,
+    first: LinkCommand,
+) {
+    let (events, mut inbox) = mpsc::unbounded_channel();
     let mut link = LinkIo {
         commands,
         events,
         lines: HashMap::new(),
+        connecting: HashMap::new(),
         receiving: None,
         files: HashMap::new(),
         called_off: HashMap::new(),
@@ -111,6 +133,8 @@ struct LinkIo {
     commands: mpsc::UnboundedReceiver<LinkCommand>,
     events: mpsc::UnboundedSender<Event>,
     lines: HashMap<Channel, Line>,
+    /// The connections asked for and not yet there. One that was closed meanwhile must not take the place of its successor.
+    connecting: HashMap<Channel, Conn>,
     receiving: Option<Receiving>,
     /// Complete files waiting to be loaded.
     files: HashMap<LoadId, PathBuf>,
@@ -121,8 +145,10 @@ struct LinkIo {
 impl LinkIo {
     fn handle(&mut self, shared: &Arc<Shared>, event: Event) {
         match event {
+            Event::Connected(conn, _) if self.connecting.get(&conn.channel) != Some(&conn) => {}
             Event::Connected(conn, Ok(stream)) => self.connected(shared, conn, stream),
             Event::Connected(conn, Err(error)) => {
+                self.connecting.remove(&conn.channel);
                 shared
                     .engine
                     .lock()
@@ -147,6 +173,7 @@ impl LinkIo {
                 port,
                 source,
             } => {
+                self.connecting.insert(conn.channel, conn);
                 let events = self.events.clone();
                 tokio::spawn(async move {
                     let connected = connect(&host, port, &source).await;
@@ -163,6 +190,9 @@ impl LinkIo {
             LinkCommand::Close(conn) => {
                 if self.line(conn).is_some() {
                     self.lines.remove(&conn.channel);
+                }
+                if self.connecting.get(&conn.channel) == Some(&conn) {
+                    self.connecting.remove(&conn.channel);
                 }
             }
             LinkCommand::Pause(conn) => {
@@ -199,6 +229,7 @@ impl LinkIo {
     }
 
     fn connected(&mut self, shared: &Arc<Shared>, conn: Conn, stream: TcpStream) {
+        self.connecting.remove(&conn.channel);
         // Options that cannot be set make a connection slower, not wrong.
         let _ = stream.set_nodelay(true);
         let address = |result: io::Result<std::net::SocketAddr>| {
@@ -364,8 +395,7 @@ impl LinkIo {
                 *total += bytes.len() as u64;
                 if *total - *synced > SYNC_EVERY_BYTES {
                     *synced = *total;
-                    // The disk may take its time: other connections are served meanwhile.
-                    result = result.and_then(|()| block_in_place(|| file.sync_data()));
+                    result = result.and_then(|()| file.sync_data());
                 }
                 if let Err(error) = result {
                     let load = *load;
@@ -401,12 +431,11 @@ impl LinkIo {
                     folder.join(&*engine.core.config.dbfilename.lossy())
                 };
                 let folder = dump.parent().unwrap_or(std::path::Path::new("."));
-                let done = block_in_place(|| {
-                    file.set_len(bytes.saturating_sub(mark_bytes))?;
-                    file.sync_all()?;
-                    std::fs::rename(&path, &dump)?;
-                    File::open(folder)?.sync_all()
-                });
+                let done = file
+                    .set_len(bytes.saturating_sub(mark_bytes))
+                    .and_then(|()| file.sync_all())
+                    .and_then(|()| std::fs::rename(&path, &dump))
+                    .and_then(|()| File::open(folder)?.sync_all());
                 match done {
                     Ok(()) => drop(self.files.insert(load, dump)),
                     Err(error) => {

@@ -8,7 +8,7 @@ use engine::config::Config;
 use engine::host::Level;
 use socket2::{Domain, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -95,7 +95,8 @@ impl Listeners {
         Ok(Listeners { tcp, unix: None })
     }
 
-    /// As [`Self::bind_tcp`], while `current` are still being served: new addresses may overlap with theirs.
+    /// As [`Self::bind_tcp`], while `current` are still being served: new addresses may overlap with theirs. When the new
+    /// ones are there nobody can connect to the old ones any more.
     ///
     /// # Errors
     /// A text for the client that asked.
@@ -110,9 +111,16 @@ impl Listeners {
         };
         share(current, true);
         let bound = Self::bind_sharing(config, true);
-        share(current, false);
         if let Ok(listeners) = &bound {
             share(&listeners.tcp, false);
+            // Their tasks keep them open for a moment yet. They go on allowing to share, or the next change could come in
+            // this moment and would fail.
+            for listener in current {
+                // It has been shut down already when the change before this one was never served.
+                let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+            }
+        } else {
+            share(current, false);
         }
         bound
     }
@@ -228,6 +236,8 @@ async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener) {
                     peer,
                 ));
             }
+            // It has been shut down: others have taken its place.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return,
             Err(error) => refused(&error).await,
         }
     }

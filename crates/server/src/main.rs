@@ -160,8 +160,7 @@ async fn tick(shared: Arc<Shared>) {
             if wait >= next {
                 break;
             }
-            let mut engine = shared.engine.lock();
-            engine.time_out_blocked();
+            shared.engine.lock().meet_deadline();
         }
     }
 }

@@ -443,3 +443,25 @@ fn a_pid_file_that_cannot_be_written_is_no_reason_to_stop() {
             .contains("Failed to write PID file: No such file or directory")
     );
 }
+
+/// With one I/O thread the runtime is another one, in which nothing may be said to block.
+#[test]
+fn a_replica_takes_a_snapshot_by_file_with_any_number_of_io_threads() {
+    let primary = Server::start(OURS, &["--repl-diskless-sync-delay", "0"]);
+    let mut client = primary.client();
+    client.words("SET key value");
+    for threads in ["1", "2"] {
+        let port = primary.port.to_string();
+        let replica = Server::start(
+            OURS,
+            &["--io-threads", threads, "--replicaof", "127.0.0.1", &port],
+        );
+        let mut client = replica.client();
+        wait_for("a link that is up", || {
+            client.info("replication", "master_link_status") == "up"
+        });
+        assert_eq!(client.words("GET key").text(), "value");
+        assert_eq!(client.info("stats", "panics_caught"), "0");
+        assert!(replica.dir.path().join("dump.rdb").exists());
+    }
+}

@@ -67,7 +67,10 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     for param in changed {
         match param {
             Param::Requirepass => password_changed(x),
-            Param::Maxmemory => warn_of_maxmemory(x),
+            Param::Maxmemory => {
+                warn_of_maxmemory(x);
+                x.core.evicting = true;
+            }
             _ => {}
         }
     }

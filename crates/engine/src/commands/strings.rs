@@ -40,19 +40,44 @@ pub(super) static COMMANDS: Family = &[
 
 const SET: Event = Event::string("set");
 
+/// Strings at least this long are not copied into a reply, which holds them until they are written. Below it the copy is
+/// cheaper than a piece of its own.
+const HELD_BYTES_MIN: usize = 16 * 1024;
+
+/// Writes the string at `key` as a bulk string, or null. Whether there is one.
+#[inline]
+fn reply_string(x: &mut Exec<'_>, key: &[u8]) -> Result<bool, Error> {
+    match x.keys.string(key)? {
+        Some(found) if is_long(found) => reply_long(x, key),
+        Some(found) => reply_short(x.out, found),
+        None => {
+            x.out.null();
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[inline]
+fn is_long(value: StrRef<'_>) -> bool {
+    matches!(value, StrRef::Bytes(bytes) if bytes.len() >= HELD_BYTES_MIN)
+}
+
 /// Writes a string value as a bulk string.
 #[inline]
-fn reply_string(out: &mut Reply, value: StrRef<'_>) {
+fn reply_short(out: &mut Reply, value: StrRef<'_>) {
     match value {
         StrRef::Bytes(bytes) => out.bulk(bytes),
         StrRef::Int(number) => out.bulk_int(number),
     }
 }
 
-fn reply_string_or_null(out: &mut Reply, value: Option<StrRef<'_>>) {
-    match value {
-        Some(value) => reply_string(out, value),
-        None => out.null(),
+/// Writes the long string at `key` as a bulk string without copying it.
+#[cold]
+fn reply_long(x: &mut Exec<'_>, key: &[u8]) {
+    match x.keys.hold_string(key) {
+        Some(counted) => x.out.bulk_counted(counted),
+        None => x.out.null(),
     }
 }
 
@@ -79,7 +104,7 @@ pub(super) fn check_length(x: &Exec<'_>, length: u64) -> Result<(), Error> {
 /// Propagates: nothing.
 /// Source: Valkey command reference, GET (since 1.0.0).
 fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    reply_string_or_null(x.out, x.keys.string(args[1])?);
+    reply_string(x, args[1])?;
     Ok(())
 }
 
@@ -109,7 +134,7 @@ fn set_with(
     options: &SetOptions,
 ) -> Outcome {
     if options.get {
-        reply_string_or_null(x.out, x.keys.string(key)?);
+        reply_string(x, key)?;
     }
     if options.when != When::Always {
         x.keys.expire_now(x.keys.db, key);
@@ -214,7 +239,7 @@ fn set_expiring(x: &mut Exec<'_>, args: Args<'_>, unit_ms: i64) -> Outcome {
 /// Source: Valkey command reference, GETSET (since 1.0.0).
 fn getset(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let (key, value) = (args[1], args[2]);
-    reply_string_or_null(x.out, x.keys.string(key)?);
+    reply_string(x, key)?;
     x.keys.set_string(key, value, Ttl::Clear, StrHow::Detect);
     x.keys.changed(key, SET, 1);
     x.propagate_as(&[b"SET", key, value]);
@@ -229,10 +254,7 @@ fn getset(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, GETDEL (since 6.2.0).
 fn getdel(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
-    let found = x.keys.string(key)?;
-    let exists = found.is_some();
-    reply_string_or_null(x.out, found);
-    if exists {
+    if reply_string(x, key)? {
         let lazy = x.keys.lazy.user_del;
         x.keys.delete(key, lazy);
         // The effect, not the request: a replica has nobody to return a value to.
@@ -259,7 +281,11 @@ fn getex(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         return Ok(());
     };
     let options = options?;
-    reply_string(x.out, found);
+    if is_long(found) {
+        reply_long(x, key);
+    } else {
+        reply_short(x.out, found);
+    }
     match options.expire {
         Expire::At { ms, .. } if has_passed(x.keys, ms) => {
             let lazy = x.keys.lazy.expire;
@@ -296,9 +322,8 @@ fn getex(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn mget(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     x.out.array(args.len() - 1);
     for key in &args[1..] {
-        match x.keys.string(key) {
-            Ok(value) => reply_string_or_null(x.out, value),
-            Err(_) => x.out.null(),
+        if reply_string(x, key).is_err() {
+            x.out.null();
         }
     }
     Ok(())

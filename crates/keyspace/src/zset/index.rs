@@ -27,6 +27,23 @@ impl Index {
         index
     }
 
+    /// An index of `n` members that differ and come in order.
+    pub(super) fn from_sorted<'a>(members: impl Iterator<Item = Scored<'a>>, n: usize) -> Self {
+        let mut items = Table::default();
+        items.reserve(n);
+        let mut sorted = Vec::with_capacity(n);
+        for (member, score) in members {
+            let (item, _) =
+                items.find_or_insert_with(hash(member), member, || ZItem::new(member, score));
+            // SAFETY: as in `insert`; the members differ, so each handle is there once.
+            sorted.push((score, unsafe { item.handle() }));
+        }
+        Index {
+            items,
+            order: Tree::from_sorted(sorted.into_iter()),
+        }
+    }
+
     pub(super) fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
         let (item, new) = self
             .items

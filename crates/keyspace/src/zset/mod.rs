@@ -54,14 +54,10 @@ impl Clone for ZSet {
     fn clone(&self) -> Self {
         let repr = match &self.repr {
             Repr::Pack(pack) => Repr::Pack(pack.clone()),
-            Repr::Index(index) => {
-                let mut copy = Index::with_capacity(index.len());
-                for (member, score) in index.ascending(0) {
-                    copy.insert_unordered(member, score);
-                }
-                copy.sort();
-                Repr::Index(Box::new(copy))
-            }
+            Repr::Index(index) => Repr::Index(Box::new(Index::from_sorted(
+                index.ascending(0),
+                index.len(),
+            ))),
         };
         ZSet { repr }
     }

@@ -309,3 +309,25 @@ fn a_large_sorted_set_behaves_like_a_btree() {
     assert_eq!(collect(zset.iter()), left);
     assert!(left.iter().all(|(s, m)| zset.score(m) == Some(*s)));
 }
+
+#[test]
+fn a_copy_of_a_large_sorted_set_is_its_own() {
+    let limits = Limits::default();
+    let mut zset = ZSet::new();
+    for n in 0..5_000_u64 {
+        zset.insert(&(n * 7919 % 5_000).to_be_bytes(), (n % 50) as f64, &limits);
+    }
+    let all = collect(zset.iter());
+    let mut copy = zset.clone();
+    assert_eq!(copy.encoding(), zset.encoding());
+    assert_eq!(collect(copy.iter()), all);
+    for (rank, (score, member)) in all.iter().enumerate().step_by(3) {
+        assert_eq!(copy.rank(member, false), Some((rank - rank / 3, *score)));
+        assert_eq!(copy.remove(member), Some(*score));
+    }
+    assert_eq!(collect(zset.iter()), all);
+    drop(zset);
+    let left = all.into_iter().enumerate().filter(|(n, _)| n % 3 > 0);
+    let left: Vec<_> = left.map(|(_, item)| item).collect();
+    assert_eq!(collect(copy.iter()), left);
+}

@@ -31,6 +31,10 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
         4,
         "SET @s @v [ ( NX | XX ) ] [ GET ] [ ( EX @u | PX @w | EXAT @U | PXAT @W | KEEPTTL ) ]",
     ),
+    (
+        1,
+        "SET @s @v [ ( NX | XX ) ] ( EX @u | PX @w ) ( EX @u | PX @w | NX | XX | GET | KEEPTTL )",
+    ),
     (3, "GET @s"),
     (1, "SETNX @s @v"),
     (1, "SETEX @s @u @v"),
@@ -40,6 +44,10 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (
         2,
         "GETEX @s [ ( EX @u | PX @w | EXAT @U | PXAT @W | PERSIST ) ]",
+    ),
+    (
+        1,
+        "GETEX @s ( EX @u | PERSIST ) ( EX @u | PX @w | PERSIST )",
     ),
     (2, "MGET { @k }"),
     (2, "MSET { @s @v }"),
@@ -93,7 +101,10 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
         2,
         "LMPOP ( 1 @l | 2 @l @l | @i @l ) ( LEFT | RIGHT ) [ COUNT @c ]",
     ),
-    (1, "BLPOP { @l } 0.001"),
+    (
+        1,
+        "BLPOP { @l } ( 0.001 | 0.001 | 1e400 | 1e5000 | -0.0011 )",
+    ),
     (1, "BRPOP { @l } 0.001"),
     (1, "BLMOVE @l @l ( LEFT | RIGHT ) ( LEFT | RIGHT ) 0.001"),
     (1, "BRPOPLPUSH @l @l 0.001"),

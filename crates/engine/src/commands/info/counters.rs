@@ -42,13 +42,13 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     );
     rows.row("evicted_keys", keys.evicted);
     rows.row("evicted_clients", stats.evicted_clients);
-    for name in [
-        "evicted_scripts",
-        "total_eviction_exceeded_time",
-        "current_eviction_exceeded_time",
-    ] {
-        rows.row(name, 0);
-    }
+    rows.row("evicted_scripts", 0);
+    let now_ns = (core.clock.monotonic_ns)();
+    let since = stats.over_limit_since_ns;
+    let current_ns = since.map_or(0, |since| now_ns.saturating_sub(since));
+    let total_ns = stats.over_limit_ns + current_ns;
+    rows.row("total_eviction_exceeded_time", total_ns / 1_000_000);
+    rows.row("current_eviction_exceeded_time", current_ns / 1_000_000);
     rows.row("keyspace_hits", keys.hits);
     rows.row("keyspace_misses", keys.misses);
     let (channels, patterns, shards) = core.pubsub.counts();

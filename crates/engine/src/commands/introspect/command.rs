@@ -258,7 +258,7 @@ mod tests {
     fn text(protocol: Protocol, write: impl FnOnce(&mut Reply)) -> String {
         let mut reply = Reply::new(protocol);
         write(&mut reply);
-        String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " ")
+        String::from_utf8_lossy(&reply.output().to_vec()).replace("\r\n", " ")
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
         let listed = |options: &[&[u8]]| {
             let mut reply = Reply::new(Protocol::V2);
             list(ALL, options, &mut reply)
-                .map(|()| String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " "))
+                .map(|()| String::from_utf8_lossy(&reply.output().to_vec()).replace("\r\n", " "))
         };
         assert_eq!(
             listed(&[b"FILTERBY", b"aclcat", b"TRANSACTION"]).as_deref(),
@@ -369,7 +369,7 @@ mod tests {
             let line: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
             let mut reply = Reply::new(Protocol::V3);
             getkeysandflags(ALL, &Names::default(), &line, &mut reply)
-                .map(|()| String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", " "))
+                .map(|()| String::from_utf8_lossy(&reply.output().to_vec()).replace("\r\n", " "))
         };
         assert_eq!(
             found("rename a b").as_deref(),
