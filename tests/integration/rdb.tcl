@@ -19,7 +19,7 @@ proc temp_files {{level 0}} {
     glob -nocomplain -directory [file dirname [srv $level stdout]] temp-*
 }
 
-start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save ""}} {
+start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save "" enable-protected-configs yes}} {
     test {data of every type come back, in every database} {
         createComplexDataset r 500
         r select 3
@@ -167,6 +167,30 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         r config set save ""
     }
 
+    test {a save that fails says why, and is counted} {
+        set dir [lindex [r config get dir] 1]
+        file mkdir $dir/taken/x
+        set old [lindex [r config get dbfilename] 1]
+        r config set dbfilename taken
+        r config resetstat
+        set mark [log_mark]
+        assert_error {ERR} {r save}
+        wait_for_log $mark {*Error moving temp DB file temp-*.rdb on the final destination taken (in server root dir *): Is a directory*}
+        assert_equal {1 ok} [list [s rdb_saves] [s rdb_last_bgsave_status]]
+        set mark [log_mark]
+        r bgsave
+        waitForBgsave r
+        wait_for_log $mark {*Error moving temp DB file *}
+        wait_for_log $mark {*Background saving error*}
+        assert_equal {2 err} [list [s rdb_saves] [s rdb_last_bgsave_status]]
+        r config set dbfilename $old
+        r save
+        assert_equal {3 ok} [list [s rdb_saves] [s rdb_last_bgsave_status]]
+        r config resetstat
+        assert_equal 0 [s rdb_saves]
+        file delete -force $dir/taken
+    }
+
     test {SHUTDOWN SAVE and NOSAVE} {
         r set k one
         restart_server 0 true false 1 save
@@ -206,14 +230,18 @@ start_server {tags {"rdb external:skip corruption needs:save"} overrides {save "
         set size [string length $good]
         # One byte short, cut in half, head alone.
         foreach end [list [expr {$size - 2}] [expr {$size / 2}] 8] {
-            refuses [string range $good 0 $end] {unexpected EOF|short read}
+            refuses [string range $good 0 $end] \
+                {Short read or OOM loading DB\. Unrecoverable error, aborting now\..*-> Unexpected EOF reading RDB file\n}
         }
-        refuses "" {unexpected EOF|short read}
-        refuses NOTANRDB0011[string range $good 9 end] {wrong signature trying to load DB from file}
-        refuses REDIS9999[string range $good 9 end] {can't handle RDB format version 9999}
+        refuses "" {Short read or OOM loading DB\..*-> Unexpected EOF reading RDB file\n}
+        refuses NOTANRDB0011[string range $good 9 end] \
+            {Wrong signature trying to load DB from file\n.*Fatal error loading the DB, check server logs\. Exiting\.\n}
+        refuses REDIS9999[string range $good 9 end] \
+            {Can't handle RDB format version 9999\n.*Fatal error loading the DB, check server logs\. Exiting\.\n}
         # One bit in a value.
         set at [string first 50505050 $good]
-        refuses [string replace $good $at $at 6] {wrong RDB checksum}
+        refuses [string replace $good $at $at 6] \
+            {Wrong RDB checksum expected: .*Aborting now\.\n.*-> RDB CRC error\n}
         # A type that does not exist, in place of the first opcode of the keys.
         set at [string first "\xfb" $good]
         refuses [string replace $good $at $at \xf0] {error|corrupt|invalid|unknown|unexpected|short read}
@@ -224,12 +252,14 @@ start_server {tags {"rdb external:skip corruption needs:save"} overrides {save "
         restart_server 0 true false 1 nosave
         r select 0
         assert_equal v [r get k]
+        set mark [log_mark]
         write_rdb "REDIS0011\xfa\x07unknown\x05thing\xfe\x00\xfb\x02\x01\xfc\x7b\x00\x00\x00\x00\x00\x00\x00\x00\x03old\x01v\x00\x01k\xc0\x7b\xff[string repeat \x00 8]"
         restart_server 0 true false 1 nosave
         r select 0
         assert_equal 123 [r get k]
         assert_equal 0 [r exists old]
         assert_equal 1 [r dbsize]
+        wait_for_log $mark {*RDB file was saved with checksum disabled: no check performed.*}
     }
 }
 

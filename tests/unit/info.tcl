@@ -37,6 +37,11 @@ start_server {tags {"info external:skip"}} {
         r config get nothing
         assert_match {calls=1,usec=*,rejected_calls=0,failed_calls=0} [cmdrstat set r]
         assert_match {calls=1,usec=*,rejected_calls=1,failed_calls=1} [cmdrstat incr r]
+        # Refused before it ran: a container without its subcommand, and who is not subscribed to anything.
+        assert_error {ERR wrong number of arguments for 'object' command} {r object}
+        assert_match {calls=0,usec=*,rejected_calls=1,failed_calls=0} [cmdrstat object r]
+        assert_error {NOSUB *} {r unsubscribe}
+        assert_match {calls=0,usec=*,rejected_calls=1,failed_calls=0} [cmdrstat unsubscribe r]
         assert_match {calls=1,*} [cmdrstat {config\|get} r]
         assert_equal {} [cmdrstat get r]
     }
@@ -112,6 +117,12 @@ start_server {tags {"info external:skip"}} {
         r get nosuch
         assert_equal {1 1} [list [s keyspace_hits] [s keyspace_misses]]
         assert_equal [expr {$before + 1}] [s rdb_changes_since_last_save]
+        r sadd set{t} a
+        foreach command {sinterstore sunionstore sdiffstore} {
+            r config resetstat
+            r $command to{t} set{t} none{t}
+            assert_equal {1 1} [list [s keyspace_hits] [s keyspace_misses]] $command
+        }
     }
 
     test {clients are counted} {

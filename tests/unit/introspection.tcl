@@ -313,3 +313,18 @@ start_server {tags {"introspection external:skip"} config_lines {
         assert_equal 1 [r obj refcount k]
     }
 }
+
+start_server {tags {"introspection external:skip"} overrides {loglevel verbose}} {
+    test {at level verbose the log tells of connections that come, and of those that their clients close} {
+        set mark [log_mark]
+        set c [valkey_client]
+        $c client setname visitor
+        $c ping
+        wait_for_log $mark "*- Accepted 127.0.0.1:*"
+        set id [$c client id]
+        $c close
+        wait_for_log $mark "*- Client closed connection id=$id addr=127.0.0.1:* cmd=client|id *"
+        assert_equal PONG [exec {*}[valkeycli_unixsocket [srv unixsocket]] ping]
+        wait_for_log $mark "*- Accepted connection to *"
+    }
+}

@@ -196,6 +196,12 @@ impl Core {
         self.host.log(level, text);
     }
 
+    /// Whether lines of [`Level::Verbose`] are logged: what is only for them need not be made up otherwise.
+    pub(crate) fn is_verbose(&self) -> bool {
+        use crate::config::LogLevel;
+        matches!(self.config.loglevel, LogLevel::Verbose | LogLevel::Debug)
+    }
+
     /// Milliseconds of a clock that never jumps.
     #[must_use]
     pub fn monotonic_ms(&self) -> u64 {

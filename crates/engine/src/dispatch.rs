@@ -32,19 +32,20 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
     let (meta, handler) = match find(x.core, args, known) {
         Ok(found) => found,
         Err(_) if is_http(args) => return abort_http(x),
-        Err(error) => return reject(x, None, &error),
+        Err((meta, error)) => return reject(x, meta, &error),
     };
     if !meta.accepts(args.len()) {
         return reject(x, Some(meta), &Error::arity(meta.full_name));
     }
     x.meta = meta;
     x.client.last_command = Some(meta);
+    const CHECKED: Flags = Flags::PROTECTED.and(Flags::PUBSUB);
     const SLOW: u32 =
         ClientFlags::MULTI | ClientFlags::PUBSUB | ClientFlags::REPLICA | ClientFlags::MONITOR;
     if x.core.gate
         || !x.client.authenticated
         || x.client.flags.has(SLOW)
-        || meta.flags.intersects(Flags::PROTECTED)
+        || meta.flags.intersects(CHECKED)
     {
         match admit(x, meta, args) {
             Ok(Admitted::Run) => {}
@@ -65,12 +66,13 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
     Flow::Done
 }
 
+/// The command of a request, or why there is none, with the container that was called without a subcommand.
 fn find(
     core: &Core,
     args: Args<'_>,
     known: Option<&'static Meta>,
-) -> Result<(&'static Meta, Handler), Error> {
-    let unknown = || Error::unknown_command(args);
+) -> Result<(&'static Meta, Handler), (Option<&'static Meta>, Error)> {
+    let unknown = || (None, Error::unknown_command(args));
     let command = known
         .or_else(|| core.names.find(args.first()?))
         .ok_or_else(unknown)?;
@@ -82,14 +84,14 @@ fn find(
             .and_then(|sub| Some((sub, core.registry.handler(sub)?)));
         return match sub {
             Some(found) => Ok(found),
-            None if core.registry.knows(command) => Err(Error::unknown_subcommand(args)),
+            None if core.registry.knows(command) => Err((None, Error::unknown_subcommand(args))),
             None => Err(unknown()),
         };
     }
     match core.registry.handler(command) {
         Some(handler) => Ok((command, handler)),
         // A container called alone: the number of arguments is what is wrong with it.
-        None if core.registry.knows(command) => Err(Error::arity(command.name)),
+        None if core.registry.knows(command) => Err((Some(command), Error::arity(command.name))),
         None => Err(unknown()),
     }
 }
@@ -250,10 +252,13 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     if x.client.flags.has(ClientFlags::MULTI) && flags.intersects(Flags::NO_MULTI) {
         return Err(Error::NOT_IN_MULTI);
     }
+    if gives_up_subscriptions(meta)
+        && !x.client.flags.has(ClientFlags::PUBSUB)
+        && !x.must_not_block()
+    {
+        return Err(Error::not_subscribed(meta.name));
+    }
     if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(meta) {
-        if !x.client.flags.has(ClientFlags::PUBSUB) && gives_up_subscriptions(meta) {
-            return Err(Error::not_subscribed(meta.name));
-        }
         queue(x, meta, args);
         return Ok(Admitted::Queued);
     }

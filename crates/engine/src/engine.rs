@@ -173,6 +173,13 @@ impl Engine {
     ) -> Result<(u32, ClientId), Error> {
         self.set_time();
         self.core.stats.connections += 1;
+        if self.core.is_verbose() {
+            let line = match peer.addr.strip_suffix(":0").filter(|_| peer.unix) {
+                Some(path) => format!("Accepted connection to {path}"),
+                None => format!("Accepted {}", peer.addr),
+            };
+            self.core.log(Level::Verbose, &line);
+        }
         if self.core.clients.len() >= self.core.config.maxclients as usize {
             self.core.stats.rejected_connections += 1;
             return Err(Error::MAX_CLIENTS);
@@ -191,6 +198,18 @@ impl Engine {
         let mut client = Box::new(Client::new(id, peer, attention, self.keys.now_ms, protocol));
         client.authenticated = no_password;
         Ok((self.core.clients.add(client), id))
+    }
+
+    /// The peer has closed the connection, which is about to end: tells the log.
+    pub fn peer_left(&self, id: ClientId) {
+        if self.core.is_verbose()
+            && let Some(client) = self.core.clients.get(id)
+        {
+            let shown =
+                crate::commands::client::describe(client, self.core.config.hide_user_data_from_log);
+            self.core
+                .log(Level::Verbose, &format!("Client closed connection {shown}"));
+        }
     }
 
     /// A connection has ended. Its client is forgotten, whatever it was doing.
@@ -447,9 +466,7 @@ impl Engine {
         self.core.stats.count_error("ERR");
         client.out.error(text.as_bytes());
         client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
-        if self.core.config.loglevel == crate::config::LogLevel::Verbose
-            || self.core.config.loglevel == crate::config::LogLevel::Debug
-        {
+        if self.core.is_verbose() {
             let line = format!(
                 "Protocol error ({error}) from client: {}",
                 crate::commands::client::describe(

@@ -57,24 +57,20 @@ fn identity(core: &Core) -> Option<ReplicationAux> {
 /// What went wrong.
 pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
     let info = info(keys, core, None, Filter::ALL);
-    let started = (core.clock.monotonic_ns)();
     let dbs = &keys.dbs;
+    core.saving.saves += 1;
     let result = core
         .host
         .save(&|sink, progress| snapshot::write(dbs, &info, sink, progress));
-    let now = keys.now_ms / 1000;
-    core.saving.last_try_at = now;
-    core.saving.last_ok = result.is_ok();
     match &result {
         Ok(()) => {
             core.saving.dirty_at_save = keys.dirty;
-            core.saving.last_save_at = now;
-            core.saving.last_seconds =
-                (((core.clock.monotonic_ns)() - started) / 1_000_000_000) as i64;
-            core.saving.saves += 1;
+            core.saving.last_save_at = keys.now_ms / 1000;
+            core.saving.last_ok = true;
             core.log(Level::Notice, "DB saved on disk");
         }
-        Err(error) => core.log(Level::Warning, &format!("Error saving the DB: {error}")),
+        // Whoever asked learns of it; `rdb_last_bgsave_status` is about the background.
+        Err(error) => core.log(Level::Warning, error),
     }
     core.refresh_gate();
     result
@@ -102,6 +98,7 @@ pub(crate) fn fork(
     let to_file = matches!(job.target, SnapshotTarget::File);
     if to_file {
         core.saving.last_try_at = now;
+        core.saving.saves += 1;
     }
     let pid = match result {
         Ok(pid) => pid,
@@ -173,8 +170,7 @@ pub(crate) fn reload(
     };
     let source = core
         .host
-        .open_dump()
-        .map_err(|error| format!("Fatal error: can't open the RDB file for reading: {error}"))?
+        .open_dump()?
         .ok_or("Fatal error: can't open the RDB file for reading: No such file or directory")?;
     let old = std::mem::take(&mut keys.dbs);
     let databases = old.len();
@@ -289,7 +285,6 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
                 core.saving.dirty_at_save = core.saving.dirty_at_start;
                 core.saving.last_save_at = now;
                 core.saving.last_ok = true;
-                core.saving.saves += 1;
             }
             (Some(_), Some(signal)) => {
                 core.log(
@@ -299,8 +294,8 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
                 // A child we have killed ourselves says nothing about the disk.
                 core.saving.last_ok &= child.killed;
             }
-            (Some(error), None) => {
-                core.log(Level::Warning, &format!("Background saving error: {error}"));
+            (Some(_), None) => {
+                core.log(Level::Warning, "Background saving error");
                 core.saving.last_ok = false;
             }
         }

@@ -148,22 +148,16 @@ fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> 
             Level::Notice,
             "Saving the final RDB snapshot before exiting.",
         );
-        if let Err(error) = crate::saving::save_now(keys, core) {
+        if crate::saving::save_now(keys, core).is_err() {
             if !force {
-                core.log(
-                    Level::Warning,
-                    &format!("Error trying to save the DB, can't exit: {error}"),
-                );
+                core.log(Level::Warning, "Error trying to save the DB, can't exit.");
                 core.log(
                     Level::Warning,
                     "Errors trying to shut down the server. Check the logs for more information.",
                 );
                 return false;
             }
-            core.log(
-                Level::Warning,
-                &format!("Error trying to save the DB, exiting anyway: {error}"),
-            );
+            core.log(Level::Warning, "Error trying to save the DB. Exit anyway.");
         }
     }
     core.host.remove_files();

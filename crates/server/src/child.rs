@@ -5,6 +5,7 @@
 //! its parent through a pipe how far it is, and ends with `_exit`. It goes on while the parent is stopped.
 #![allow(unsafe_code, reason = "fork and system calls on raw descriptors")]
 
+use crate::errno_text;
 use crate::fanout::{Fanout, GivenUp};
 use crate::logging;
 use crate::shared::Shared;
@@ -171,11 +172,11 @@ impl DumpFile {
     /// Replaces the file: temporary file, sync, rename, sync of the folder. Returns its size.
     ///
     /// # Errors
-    /// What went wrong; the old file is then untouched and the temporary one removed.
+    /// What went wrong, as the log tells it; the old file is then untouched and the temporary one removed.
     pub(crate) fn replace(
         &self,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<u64> {
+    ) -> Result<u64, String> {
         let temporary = self.temporary(std::process::id());
         // A leftover of a process that had our number is of no use to anybody.
         let _ = std::fs::remove_file(&temporary);
@@ -190,21 +191,39 @@ impl DumpFile {
         &self,
         temporary: &Path,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<u64> {
+    ) -> Result<u64, String> {
+        let (dir, name) = (&self.dir, &self.name);
+        let shown = temporary.file_name().unwrap_or_default().to_string_lossy();
+        let failed = |step| {
+            move |error: io::Error| {
+                let cause = errno_text(&error);
+                format!("Write error while saving DB to the disk({step}): {cause}")
+            }
+        };
         let file = File::options()
             .write(true)
             .create_new(true)
-            .open(temporary)?;
+            .open(temporary)
+            .map_err(|error| {
+                let cause = errno_text(&error);
+                format!("Failed opening the temp RDB file {shown} (in server root dir {dir}) for saving: {cause}")
+            })?;
         let mut buffered = io::BufWriter::with_capacity(FILE_BUFFER_BYTES, file);
-        fill(&mut buffered)?;
+        fill(&mut buffered).map_err(failed("write"))?;
         let file = buffered
             .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        let size = file.metadata()?.len();
+            .map_err(io::IntoInnerError::into_error)
+            .map_err(failed("write"))?;
+        file.sync_all().map_err(failed("fsync"))?;
+        let size = file.metadata().map_err(failed("stat"))?.len();
         drop(file);
-        std::fs::rename(temporary, self.path())?;
-        File::open(&self.dir)?.sync_all()?;
+        std::fs::rename(temporary, self.path()).map_err(|error| {
+            let cause = errno_text(&error);
+            format!("Error moving temp DB file {shown} on the final destination {name} (in server root dir {dir}): {cause}")
+        })?;
+        File::open(dir)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed("fsync of the folder"))?;
         Ok(size)
     }
 }
@@ -242,6 +261,10 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
                     }
                     sink.bytes()
                 })
+                .map_err(|error| {
+                    let cause = errno_text(&error);
+                    format!("Write error while saving DB to the disk or to replicas: {cause}")
+                })
         }
     };
     match result {
@@ -261,10 +284,7 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
             0
         }
         Err(error) => {
-            logging::log(
-                Level::Warning,
-                &format!("Write error while saving DB to the disk or to replicas: {error}"),
-            );
+            logging::log(Level::Warning, &error);
             1
         }
     }

@@ -173,8 +173,10 @@ struct Connection {
 
 /// Why a connection ends.
 enum End {
-    /// Everything is written, or the peer has gone.
+    /// Everything is written, or the connection is broken.
     Closed,
+    /// The peer has closed it.
+    Left,
 }
 
 /// Serves a connection until it ends.
@@ -219,19 +221,25 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket, peer: Peer) {
         transfer: None,
     };
     // The task has its own bounds per turn; the runtime's would only add counting.
-    tokio::task::unconstrained(poll_fn(|cx| connection.turn(cx))).await;
+    let end = tokio::task::unconstrained(poll_fn(|cx| connection.turn(cx))).await;
     if connection.is_replica || connection.shared.engine.lock().is_replica(id) {
         connection.socket.shut_down();
     }
     // Before the socket closes: whoever gets its number next must not be taken for this client.
-    connection.shared.engine.lock().disconnect(slot);
+    {
+        let mut engine = connection.shared.engine.lock();
+        if let End::Left = end {
+            engine.peer_left(id);
+        }
+        engine.disconnect(slot);
+    }
     // A dump file that it had not begun to send.
     drop(connection.shared.transfers.take(id));
 }
 
 impl Connection {
     /// Does what can be done now.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if !self.registered {
             self.attention.register(cx.waker());
             self.registered = true;
@@ -240,7 +248,7 @@ impl Connection {
             match self.step(cx) {
                 Ok(Poll::Ready(())) => {}
                 Ok(Poll::Pending) => return Poll::Pending,
-                Err(End::Closed) => return Poll::Ready(()),
+                Err(end) => return Poll::Ready(end),
             }
         }
         cx.waker().wake_by_ref();
@@ -370,7 +378,8 @@ impl Connection {
                 .poll_read_into(cx, &mut (&mut *input).limit(READ_BYTES))
             {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
+                Poll::Ready(Ok(0)) => return Err(End::Left),
+                Poll::Ready(Err(_)) => return Err(End::Closed),
                 Poll::Ready(Ok(received)) => received,
             };
             output.clear();
@@ -403,7 +412,8 @@ impl Connection {
         };
         match read {
             Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Ok(0) | Err(_)) => Err(End::Closed),
+            Poll::Ready(Ok(0)) => Err(End::Left),
+            Poll::Ready(Err(_)) => Err(End::Closed),
             Poll::Ready(Ok(received)) => {
                 if self.decoder.big_arg().is_none() {
                     self.process_kept(cx, received)?;
@@ -428,7 +438,8 @@ impl Connection {
                 }
                 Ok(Poll::Pending)
             }
-            Poll::Ready(Ok(0) | Err(_)) => Err(End::Closed),
+            Poll::Ready(Ok(0)) => Err(End::Left),
+            Poll::Ready(Err(_)) => Err(End::Closed),
             Poll::Ready(Ok(_)) => {
                 self.check_held()?;
                 Ok(Poll::Ready(()))

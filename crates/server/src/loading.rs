@@ -3,6 +3,7 @@
 use crate::logging;
 use crate::shared::Shared;
 use engine::host::Level;
+use engine::snapshot::LOADING_FAILED;
 use std::sync::Arc;
 
 /// Loads the dump file, if there is one, and opens the server for everybody.
@@ -33,7 +34,7 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
                         );
                         ready(&shared);
                     }
-                    Err(error) => fatal(&shared, &error.to_string()),
+                    Err(error) => fatal(&shared, &error.last_words()),
                 }
             };
             if std::thread::Builder::new()
@@ -44,15 +45,15 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
                 logging::log(Level::Warning, "Can't create a thread to load the dataset");
             }
         }
-        Err(error) => fatal(shared, &error),
+        Err(error) => fatal(shared, &[error, LOADING_FAILED.into()]),
     }
 }
 
-fn fatal(shared: &Arc<Shared>, error: &str) {
-    logging::log(
-        Level::Warning,
-        &format!("Fatal error loading the DB, check server logs. Exiting: {error}"),
-    );
+/// The dataset cannot be loaded: says why, and ends the process.
+fn fatal(shared: &Arc<Shared>, lines: &[String]) {
+    for line in lines {
+        logging::log(Level::Warning, line);
+    }
     shared.control.exit(1);
 }
 

@@ -211,10 +211,7 @@ impl Host for Process {
     }
 
     fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
-        self.dump
-            .replace(|sink| write(sink, &mut |_| {}))
-            .map(drop)
-            .map_err(|error| error.to_string())
+        self.dump.replace(|sink| write(sink, &mut |_| {})).map(drop)
     }
 
     fn start_snapshot(
@@ -243,7 +240,11 @@ impl Host for Process {
         match File::open(self.dump.path()) {
             Ok(file) => Ok(Some(Box::new(file))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(format!(
+                "Fatal error: can't open the RDB file {} for reading: {}",
+                self.dump.name,
+                crate::errno_text(&error)
+            )),
         }
     }
 

@@ -111,6 +111,7 @@ fn warn_of_maxmemory(x: &mut Exec<'_>) {
 fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.core.stats.reset();
     x.core.repl.hub.reset_stats();
+    x.core.saving.saves = 0;
     x.keys.stats = KeyStats::default();
     x.out.ok();
     Ok(())

@@ -85,13 +85,10 @@ fn subscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
 /// `UNSUBSCRIBE [channel ...]`, `PUNSUBSCRIBE [pattern ...]`, `SUNSUBSCRIBE [shardchannel ...]`; without names, all.
 ///
 /// Reply: one confirmation per name; one with a null name when there was nothing to give up.
-/// Errors: NOSUB without any subscription.
+/// Errors: none; without any subscription it is refused before it runs, with NOSUB.
 /// Propagates: nothing.
 /// Source: Valkey command reference, UNSUBSCRIBE (since 2.0.0), SUNSUBSCRIBE (since 7.0.0).
 fn unsubscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
-    if !x.client.flags.has(ClientFlags::PUBSUB) && !x.must_not_block() {
-        return Err(Error::not_subscribed(x.meta.name));
-    }
     let word: &[u8] = match kind {
         Kind::Channel => b"unsubscribe",
         Kind::Pattern => b"punsubscribe",

@@ -62,16 +62,42 @@ impl fmt::Display for LoadError {
                 f,
                 "Wrong RDB checksum expected: ({expected:x}) but got ({found:x}). Aborting now."
             ),
-            ErrorKind::Io(cause) => write!(
-                f,
-                "Short read or OOM loading DB. Unrecoverable error, aborting now. ({cause})"
-            ),
             other => write!(
                 f,
                 "Internal error in RDB reading offset {}, function at {} -> {other}",
                 error.offset(),
                 error.what()
             ),
+        }
+    }
+}
+
+/// The last line of a server that cannot load its dump file for a reason that is not among the bytes of the keys.
+pub const LOADING_FAILED: &str = "Fatal error loading the DB, check server logs. Exiting.";
+
+impl LoadError {
+    /// What a server that cannot load its dump file logs before it ends, in the lines of the reference.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<String> {
+        let told = self.to_string();
+        let LoadError::Read(error) = self else {
+            return vec![told];
+        };
+        match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::Io(_) => vec![
+                "Short read or OOM loading DB. Unrecoverable error, aborting now.".into(),
+                told,
+            ],
+            ErrorKind::Crc { .. } => vec![
+                told,
+                format!(
+                    "Internal error in RDB reading offset {}, function at {} -> RDB CRC error",
+                    error.offset(),
+                    error.what()
+                ),
+            ],
+            ErrorKind::BadMagic | ErrorKind::BadVersion(_) => vec![told, LOADING_FAILED.into()],
+            _ => vec![told],
         }
     }
 }

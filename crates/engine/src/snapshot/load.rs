@@ -72,7 +72,12 @@ pub fn load_from<R: Read>(
                 loader.after_key(reader.offset(), progress)?;
             }
             Event::Eof(checksum) => {
-                let _: Checksum = checksum; // Whether it was compared changes nothing.
+                if options.checksum && matches!(checksum, Checksum::Unchecked) {
+                    (options.log)(
+                        Level::Notice,
+                        "RDB file was saved with checksum disabled: no check performed.",
+                    );
+                }
                 break;
             }
             event => loader.between_keys(reader.offset(), event)?,

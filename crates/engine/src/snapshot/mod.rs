@@ -21,7 +21,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use error::LoadError;
+pub use error::{LOADING_FAILED, LoadError};
 pub use load::{load, load_from, read_value};
 pub use save::{value_type, write, write_value};
 

@@ -169,6 +169,11 @@ fn table(text: &mut String, stats: &Stats, full: bool) {
     if stats.buckets == 0 {
         return;
     }
+    if stats.items == 0 {
+        return text.push_str(
+            "Hash table 0 stats (main hash table):\nNo stats available for empty dictionaries\n",
+        );
+    }
     push(
         text,
         format_args!(

@@ -54,7 +54,7 @@ pub(super) fn store(
 ) -> Outcome {
     let (destination, keys) = (args[1], &args[2..]);
     for key in keys {
-        x.keys.set_mut(key)?;
+        x.keys.set(key)?;
     }
     let mut result = Set::new();
     let limits = &x.keys.limits;
