@@ -50,6 +50,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {counters and rows while it runs; writes go to the main connection} {
             leave $r
+            wait_for_condition 50 20 {[status $p connected_slaves] == 0} else { fail "the link before is still there" }
             $p config resetstat
             set proxy [start_wire_proxy {*}[at -1]]
             $p config set rdb-key-save-delay 2000
