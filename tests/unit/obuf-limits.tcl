@@ -15,8 +15,10 @@ start_server {tags {"obuf-limits external:skip"} overrides {save ""}} {
     test {a reply beyond the hard limit is not sent at all} {
         r config set client-output-buffer-limit "normal 1000000 0 0"
         set before [disconnections]
+        set mark [log_mark]
         set c [valkey_client]
         assert_error {I/O error reading reply} {$c get big}
+        wait_for_log $mark {*Client id=* scheduled to be closed ASAP for overcoming of output buffer limits.*}
         $c close
         assert_equal [expr {$before + 1}] [disconnections]
         r config set client-output-buffer-limit "normal 0 0 0"

@@ -741,7 +741,7 @@ impl Engine {
         if over && !client.flags.has(ClientFlags::CLOSE_NOW) {
             self.core.stats.output_buffer_disconnections += 1;
             let line = format!(
-                "Client {} closed for overcoming of output buffer limits.",
+                "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                 crate::commands::client::describe(client, self.core.config.hide_user_data_from_log)
             );
             self.core.log(Level::Warning, &line);
