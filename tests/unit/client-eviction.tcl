@@ -86,6 +86,10 @@ start_server {tags {"client-eviction external:skip"}} {
             $c set k [string repeat x [expr {$size * $mb}]]
             lappend clients $c
         }
+        # The buffers that the requests came through count as well until they are given back, which takes the reference seconds.
+        wait_for_condition 200 50 {![regexp {name=c\d [^\n]*qbuf-free=\d{5}} [r client list]]} else {
+            fail "large buffers stay: [r client list]"
+        }
         r config set maxmemory-clients [expr {13 * $mb}]
         wait_evicted [expr {$before + 1}]
         assert_no_match {*name=c8 *} [r client list]
