@@ -257,4 +257,29 @@ start_server {tags {"string"}} {
         }
         close_replication_stream $repl
     } {} {needs:repl}
+
+    # A long value may be sent from where it is stored: what happens to the key meanwhile must not show in the reply.
+    test {replies with long values are what the values were} {
+        set long [string repeat 0123456789 400000]
+        set c [valkey_deferring_client]
+        $c set long $long
+        foreach command {{get long} {append long tail} {get long} {mget long nothere long} {getset long short} {get long}} {
+            $c {*}$command
+        }
+        $c set long $long
+        $c getdel long
+        $c exists long
+        $c flush
+        assert_equal OK [$c read]
+        assert_equal $long [$c read]
+        assert_equal 4000004 [$c read]
+        assert_equal "${long}tail" [$c read]
+        assert_equal [list "${long}tail" {} "${long}tail"] [$c read]
+        assert_equal "${long}tail" [$c read]
+        assert_equal short [$c read]
+        assert_equal OK [$c read]
+        assert_equal $long [$c read]
+        assert_equal 0 [$c read]
+        $c close
+    }
 }
