@@ -7,8 +7,9 @@ use super::{
 use crate::blocking::{OnTimeout, Wake, deadline_from_ms};
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use crate::keys::Keys;
 use crate::notify::Event;
-use keyspace::stream::{Delivery, Log};
+use keyspace::stream::{Delivery, Group, Log};
 use keyspace::{Stream, StreamId};
 use resp::Reply;
 use smallvec::SmallVec;
@@ -271,6 +272,18 @@ fn meet(x: &mut Exec<'_>, key: &[u8], reader: Reader<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// The entries at `key` and the group that reads them; `None` when there is no such key or group.
+fn log_and_group<'k>(
+    keys: &'k mut Keys,
+    key: &[u8],
+    reader: Reader<'_>,
+) -> Result<Option<(&'k mut Log, &'k mut Group)>, Error> {
+    Ok(keys.stream_mut(key)?.and_then(|Stream { log, groups }| {
+        let group = groups.get_mut(reader.group)?;
+        Some((log, group))
+    }))
+}
+
 /// Delivers entries that the group has not read; false when there are none.
 fn read_new(
     x: &mut Exec<'_>,
@@ -280,10 +293,7 @@ fn read_new(
 ) -> Result<bool, Error> {
     meet(x, key, reader)?;
     let now_ms = x.now_ms();
-    let Some(Stream { log, groups }) = x.keys.stream_mut(key)? else {
-        return Ok(false);
-    };
-    let Some(group) = groups.get_mut(reader.group) else {
+    let Some((log, group)) = log_and_group(x.keys, key, reader)? else {
         return Ok(false);
     };
     let Some(entries) = behind(log, group.last_id) else {
@@ -335,10 +345,7 @@ fn read_pending(
 ) -> Result<bool, Error> {
     meet(x, key, reader)?;
     let now_ms = x.now_ms();
-    let Some(Stream { log, groups }) = x.keys.stream_mut(key)? else {
-        return Ok(false);
-    };
-    let Some(group) = groups.get_mut(reader.group) else {
+    let Some((log, group)) = log_and_group(x.keys, key, reader)? else {
         return Ok(false);
     };
     let pending: Vec<StreamId> = match (group.consumer_mut(reader.consumer), id.next()) {
