@@ -189,7 +189,7 @@ pub struct Client {
     pub commands: u64,
     /// Stream offset behind this client's last write; what WAIT waits for.
     pub write_offset: u64,
-    /// How the connection's task is told that there is something to do.
+    /// How the connection is told that there is something to do.
     pub attention: Arc<Attention>,
 }
 

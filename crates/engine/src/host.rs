@@ -85,9 +85,9 @@ pub struct ProcessFacts {
     pub started_at: i64,
 }
 
-/// A flag that a connection's task looks at, and the waker that makes it look.
+/// A flag that a connection looks at in its turn, and the waker that gives it one.
 ///
-/// The engine raises it under its lock; the task lowers it before it asks the engine what there is to do.
+/// The engine raises it under its lock; the connection lowers it before it asks the engine what there is to do.
 #[derive(Debug, Default)]
 pub struct Attention {
     raised: AtomicBool,
@@ -95,7 +95,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Sets the flag and wakes the task.
+    /// Sets the flag and wakes the connection.
     pub fn raise(&self) {
         if !self.raised.swap(true, Ordering::AcqRel)
             && let Ok(waker) = self.waker.lock()
@@ -110,7 +110,7 @@ impl Attention {
         self.raised.load(Ordering::Acquire) && self.raised.swap(false, Ordering::AcqRel)
     }
 
-    /// Remembers whom to wake. To be called before [`Self::lower`] by a task that is about to wait.
+    /// Remembers whom to wake.
     pub fn register(&self, waker: &Waker) {
         if let Ok(mut registered) = self.waker.lock()
             && !registered.as_ref().is_some_and(|old| old.will_wake(waker))
@@ -227,7 +227,7 @@ pub trait Host: Send {
     /// Writes `header` and then the dump file to a replica's connection; reports
     /// [`crate::Engine::dump_sent`] when all of it has been written.
     fn send_dump(&mut self, client: crate::client::ClientId, header: Vec<u8>);
-    /// Writes a few bytes to a connection now, past its task: all of them or nothing. For a connection that has nothing
+    /// Writes a few bytes to a connection now, out of its turn: all of them or nothing. For a connection that has nothing
     /// else to write and that somebody else is about to write to.
     fn write_now(&mut self, fd: i32, bytes: &[u8]);
     /// Removes the dump file (`rdb-del-sync-files`).

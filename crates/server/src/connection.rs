@@ -1,33 +1,28 @@
-//! One task per connection: read, decode, run a batch under the engine's lock, write.
+//! One connection: read, decode, run a batch under the engine's lock, write.
 //!
-//! The lock is taken once per batch and never held across a wait. Idle connections own no buffers: input and output go
-//! through buffers of the thread, and only what is incomplete or refused by the kernel is kept.
+//! The lock is taken once per batch. Idle connections own no buffers: input and output go through buffers of the event loop,
+//! and only what is incomplete or refused by the kernel is kept.
 
 use crate::shared::Shared;
-use bytes::BufMut;
+use crate::socket::Socket;
 use engine::client::{ClientId, Peer};
 use engine::host::Attention;
 use engine::{Then, Traffic};
 use resp::{Batch, Decoder, Output, Piece};
 use smallvec::SmallVec;
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use std::task::{Poll, Waker};
 
 /// Bytes asked of the kernel at once: more than a usual request, so that a short read tells that there is no more.
 const READ_BYTES: usize = 64 * 1024;
 /// Requests run under one lock: a bound on how long others wait.
 const BATCH_REQUESTS_MAX: usize = 512;
-/// Batches before the task lets others run.
+/// Batches before other connections have their turn.
 const BATCHES_PER_TURN: usize = 4;
-/// A thread's output buffer larger than this is not kept.
+/// A loop's buffer larger than this is not kept.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces of output given to the kernel at once.
 const PIECES_PER_WRITE: usize = 32;
@@ -36,73 +31,12 @@ const HELD_BYTES_UNCHECKED: usize = 64 * 1024;
 /// Held bytes above which it is looked at before login.
 const HELD_BYTES_UNCHECKED_UNAUTHENTICATED: usize = 16 * 1024;
 
-/// Buffers of a thread, lent to whichever connection runs.
+/// Buffers of an event loop, lent to whichever connection has its turn.
 #[derive(Default)]
-struct Scratch {
+pub(crate) struct Scratch {
     input: Vec<u8>,
     batch: Batch,
     output: Output,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// A socket of either kind.
-pub(crate) enum Socket {
-    /// TCP.
-    Tcp(TcpStream),
-    /// Unix domain.
-    Unix(UnixStream),
-}
-
-impl Socket {
-    fn poll_read_into(
-        &mut self,
-        cx: &mut Context<'_>,
-        into: &mut impl BufMut,
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Socket::Tcp(stream) => poll_read_buf(stream, cx, into),
-            Socket::Unix(stream) => poll_read_buf(stream, cx, into),
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-        }
-    }
-
-    /// Closes both directions, also for copies of the descriptor that a child holds.
-    fn shut_down(&self) {
-        let socket = match self {
-            Socket::Tcp(stream) => socket2::SockRef::from(stream),
-            Socket::Unix(stream) => socket2::SockRef::from(stream),
-        };
-        // Failing means that the peer has closed it already.
-        let _ = socket.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-fn poll_read_buf<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    cx: &mut Context<'_>,
-    into: &mut impl BufMut,
-) -> Poll<io::Result<usize>> {
-    std::pin::pin!(stream.read_buf(into)).as_mut().poll(cx)
 }
 
 /// Requests that have been decoded but may not run yet.
@@ -152,10 +86,28 @@ impl Kept {
     }
 }
 
+/// What became of a turn.
+pub(crate) enum Turn {
+    /// Nothing is left to do until the socket or the engine reports something.
+    Idle,
+    /// There may be more to do at once.
+    Again,
+    /// The connection is to be closed.
+    Over(End),
+}
+
+/// Why a connection ends.
+pub(crate) enum End {
+    /// Everything is written, or the connection is broken.
+    Closed,
+    /// The peer has closed it.
+    Left,
+}
+
 /// A running connection.
-struct Connection {
+pub(crate) struct Connection {
+    pub(crate) socket: Socket,
     shared: Arc<Shared>,
-    socket: Socket,
     attention: Arc<Attention>,
     decoder: Decoder,
     kept: Kept,
@@ -167,122 +119,117 @@ struct Connection {
     waits: bool,
     closing: bool,
     is_replica: bool,
-    registered: bool,
     transfer: Option<crate::transfer::Transfer>,
 }
 
-/// Why a connection ends.
-enum End {
-    /// Everything is written, or the connection is broken.
-    Closed,
-    /// The peer has closed it.
-    Left,
-}
-
-/// Serves a connection until it ends.
-pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket, peer: Peer) {
-    let attention = Arc::new(Attention::default());
-    let connected = shared.engine.lock().connect(peer, Arc::clone(&attention));
-    let (slot, id) = match connected {
-        Ok(connected) => connected,
-        Err(error) => {
-            let mut line = b"-".to_vec();
-            line.extend_from_slice(error.text().as_bytes());
-            line.extend_from_slice(b"\r\n");
-            let mut socket = socket;
-            // Refused anyway: a peer that does not read its refusal loses nothing.
-            let _ = poll_fn(|cx| socket.poll_write(cx, &line)).await;
-            return;
-        }
-    };
-    let (bulk_bytes_max, authenticated) = {
-        let engine = shared.engine.lock();
-        (
-            engine.core.config.proto_max_bulk_len.unsigned_abs(),
-            engine.is_authenticated(id),
-        )
-    };
-    let mut decoder = Decoder::new(bulk_bytes_max);
-    decoder.authenticated = authenticated;
-    let mut connection = Connection {
-        shared,
-        socket,
-        attention,
-        decoder,
-        kept: Kept::default(),
-        slices: Vec::new(),
-        streamed: 0,
-        id,
-        slot,
-        waits: false,
-        closing: false,
-        is_replica: false,
-        registered: false,
-        transfer: None,
-    };
-    // The task has its own bounds per turn; the runtime's would only add counting.
-    let end = tokio::task::unconstrained(poll_fn(|cx| connection.turn(cx))).await;
-    if connection.is_replica || connection.shared.engine.lock().is_replica(id) {
-        connection.socket.shut_down();
-    }
-    // Before the socket closes: whoever gets its number next must not be taken for this client.
-    {
-        let mut engine = connection.shared.engine.lock();
-        if let End::Left = end {
-            engine.peer_left(id);
-        }
-        engine.disconnect(slot);
-    }
-    // A dump file that it had not begun to send.
-    drop(connection.shared.transfers.take(id));
-}
-
 impl Connection {
-    /// Does what can be done now.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if !self.registered {
-            self.attention.register(cx.waker());
-            self.registered = true;
+    /// Makes a client of a socket that has been accepted, unless the engine refuses it. `waker` gives it a turn.
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        fd: OwnedFd,
+        peer: Peer,
+        waker: &Waker,
+    ) -> Option<Self> {
+        let mut socket = Socket::new(fd);
+        let attention = Arc::new(Attention::default());
+        attention.register(waker);
+        let mut engine = shared.engine.lock();
+        let (slot, id) = match engine.connect(peer, Arc::clone(&attention)) {
+            Ok(connected) => connected,
+            Err(error) => {
+                drop(engine);
+                let line = format!("-{}\r\n", error.text());
+                // Refused anyway: a peer that does not read its refusal loses nothing.
+                let _ = socket.write(line.as_bytes());
+                return None;
+            }
+        };
+        let mut decoder = Decoder::new(engine.core.config.proto_max_bulk_len.unsigned_abs());
+        decoder.authenticated = engine.is_authenticated(id);
+        drop(engine);
+        Some(Connection {
+            socket,
+            shared: Arc::clone(shared),
+            attention,
+            decoder,
+            kept: Kept::default(),
+            slices: Vec::new(),
+            streamed: 0,
+            id,
+            slot,
+            waits: false,
+            closing: false,
+            is_replica: false,
+            transfer: None,
+        })
+    }
+
+    /// Takes the client out of the engine; the socket is about to close.
+    pub(crate) fn ended(&mut self, end: &End) {
+        let mut engine = self.shared.engine.lock();
+        if self.is_replica || engine.is_replica(self.id) {
+            self.socket.shut_down();
         }
+        if let End::Left = end {
+            engine.peer_left(self.id);
+        }
+        engine.disconnect(self.slot);
+        drop(engine);
+        self.forget_dump();
+    }
+
+    /// A handler has failed an assertion in the midst of a turn: the client is given up, and the socket about to close.
+    #[cold]
+    pub(crate) fn recover(&mut self, what: &str) {
+        self.shared.engine.lock().recover(self.slot, self.id, what);
+        self.forget_dump();
+    }
+
+    /// A dump file that it had not begun to send.
+    fn forget_dump(&self) {
+        drop(self.shared.transfers.take(self.id));
+    }
+
+    /// Does what can be done now.
+    pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Turn {
         for _ in 0..BATCHES_PER_TURN {
-            match self.step(cx) {
+            match self.step(scratch) {
                 Ok(Poll::Ready(())) => {}
-                Ok(Poll::Pending) => return Poll::Pending,
-                Err(end) => return Poll::Ready(end),
+                Ok(Poll::Pending) => return Turn::Idle,
+                Err(end) => return Turn::Over(end),
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Turn::Again
     }
 
     /// One step: `Ready` when there may be more to do at once.
-    fn step(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn step(&mut self, scratch: &mut Scratch) -> Result<Poll<()>, End> {
         let attended = self.attention.lower();
         if attended {
-            self.attend(cx)?;
+            self.attend()?;
         }
         if !self.kept.output.is_empty() {
-            self.write_kept(cx)?;
+            self.write_kept()?;
         }
         if self.is_replica {
-            self.write_stream(cx)?;
+            self.write_stream()?;
         }
         if self.closing {
             return if self.kept.output.is_empty() {
                 Err(End::Closed)
             } else {
-                self.drain_input(cx)
+                self.drain_input()
             };
         }
         if !self.waits && (self.kept.held.is_some() || !self.kept.ahead.is_empty()) {
-            self.resume(cx)?;
+            self.resume(scratch)?;
             return Ok(Poll::Ready(()));
         }
-        self.read(cx)
+        self.read(scratch)
     }
 
     /// Takes what others have caused.
-    fn attend(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+    fn attend(&mut self) -> Result<(), End> {
         let traffic = self.traffic(0);
         let mut output = Output::default();
         let then = {
@@ -294,14 +241,15 @@ impl Connection {
         if self.is_replica && self.transfer.is_none() {
             self.transfer = self.shared.transfers.take(self.id);
         }
-        self.write(cx, &mut output)?;
+        self.write(&mut output)?;
         self.follow(then)
     }
 
     fn follow(&mut self, then: Then) -> Result<(), End> {
         self.waits = then == Then::Wait;
         if self.waits {
-            self.shared.deadlines.notify_one();
+            // The main loop has a new deadline to look at.
+            self.shared.control.raise_changed();
         }
         if then == Then::Drop {
             return Err(End::Closed);
@@ -324,19 +272,18 @@ impl Connection {
     }
 
     /// Runs what was held back.
-    fn resume(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+    fn resume(&mut self, scratch: &mut Scratch) -> Result<(), End> {
         if let Some(mut held) = self.kept.held.take() {
             let mut output = Output::default();
             let traffic = self.traffic(0);
-            let (done, then) =
-                self.run(&held.batch, held.next, &held.buffer, traffic, &mut output)?;
+            let (done, then) = self.run(&held.batch, held.next, &held.buffer, traffic, &mut output);
             if done < held.batch.len() {
                 held.next = done;
                 self.kept.held = Some(held);
             } else {
                 self.kept.input = held.buffer.split_off(held.used);
             }
-            self.write(cx, &mut output)?;
+            self.write(&mut output)?;
             self.follow(then)?;
             if self.waits || self.kept.held.is_some() {
                 return Ok(());
@@ -344,7 +291,7 @@ impl Connection {
         }
         let ahead = std::mem::take(&mut self.kept.ahead);
         self.feed(&ahead);
-        self.process_kept(cx, 0)
+        self.process_kept(scratch, 0)
     }
 
     /// Adds input that was read elsewhere to the request under way.
@@ -358,56 +305,50 @@ impl Connection {
     }
 
     /// Reads what there is and runs it.
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn read(&mut self, scratch: &mut Scratch) -> Result<Poll<()>, End> {
         if self.waits {
-            return self.read_ahead(cx);
+            return self.read_ahead();
         }
         if self.decoder.big_arg().is_some() || !self.kept.input.is_empty() {
-            return self.read_more(cx);
+            return self.read_more(scratch);
         }
-        SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch {
-                input,
-                batch,
-                output,
-            } = scratch;
-            input.clear();
-            input.reserve(READ_BYTES);
-            let received = match self
-                .socket
-                .poll_read_into(cx, &mut (&mut *input).limit(READ_BYTES))
-            {
-                Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Ok(0)) => return Err(End::Left),
-                Poll::Ready(Err(_)) => return Err(End::Closed),
-                Poll::Ready(Ok(received)) => received,
-            };
-            output.clear();
-            let used = self.decode_and_run(cx, input, batch, output, received)?;
-            if let Some(used) = used
-                && used < input.len()
-            {
-                self.kept.input = input[used..].to_vec();
-                self.check_held()?;
-            }
-            if input.capacity() > SCRATCH_BYTES_MAX {
-                *input = Vec::new();
-            }
-            if output.capacity() > SCRATCH_BYTES_MAX {
-                *output = Output::default();
-            }
-            Ok(Poll::Ready(()))
-        })
+        let Scratch {
+            input,
+            batch,
+            output,
+        } = scratch;
+        input.clear();
+        input.reserve(READ_BYTES);
+        let received = match self.socket.read(input, READ_BYTES) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(Ok(0)) => return Err(End::Left),
+            Poll::Ready(Err(_)) => return Err(End::Closed),
+            Poll::Ready(Ok(received)) => received,
+        };
+        output.clear();
+        let used = self.decode_and_run(input, batch, output, received)?;
+        if let Some(used) = used
+            && used < input.len()
+        {
+            self.kept.input = input[used..].to_vec();
+            self.check_held()?;
+        }
+        if input.capacity() > SCRATCH_BYTES_MAX {
+            *input = Vec::new();
+        }
+        if output.capacity() > SCRATCH_BYTES_MAX {
+            *output = Output::default();
+        }
+        Ok(Poll::Ready(()))
     }
 
     /// Reads the rest of a request that is under way.
-    fn read_more(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn read_more(&mut self, scratch: &mut Scratch) -> Result<Poll<()>, End> {
         let read = match self.decoder.big_arg() {
-            Some((big, missing)) => self.socket.poll_read_into(cx, &mut big.limit(missing)),
+            Some((big, missing)) => self.socket.read(big, missing),
             None => {
                 self.kept.input.reserve(READ_BYTES);
-                self.socket
-                    .poll_read_into(cx, &mut (&mut self.kept.input).limit(READ_BYTES))
+                self.socket.read(&mut self.kept.input, READ_BYTES)
             }
         };
         match read {
@@ -416,7 +357,7 @@ impl Connection {
             Poll::Ready(Err(_)) => Err(End::Closed),
             Poll::Ready(Ok(received)) => {
                 if self.decoder.big_arg().is_none() {
-                    self.process_kept(cx, received)?;
+                    self.process_kept(scratch, received)?;
                 } else {
                     self.check_held()?;
                 }
@@ -426,12 +367,9 @@ impl Connection {
     }
 
     /// While nothing may run, input is only kept: the end of the connection must be noticed.
-    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn read_ahead(&mut self) -> Result<Poll<()>, End> {
         self.kept.ahead.reserve(4096);
-        match self
-            .socket
-            .poll_read_into(cx, &mut (&mut self.kept.ahead).limit(READ_BYTES))
-        {
+        match self.socket.read(&mut self.kept.ahead, READ_BYTES) {
             Poll::Pending => {
                 if self.kept.ahead.is_empty() {
                     self.kept.ahead = Vec::new();
@@ -448,27 +386,20 @@ impl Connection {
     }
 
     /// A client that is being closed may still send: what it says no longer matters.
-    fn drain_input(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn drain_input(&mut self) -> Result<Poll<()>, End> {
         let mut ignored = Vec::with_capacity(4096);
-        match self.socket.poll_read_into(cx, &mut ignored) {
+        match self.socket.read(&mut ignored, READ_BYTES) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Ok(0) | Err(_)) => Err(End::Closed),
             Poll::Ready(Ok(_)) => Ok(Poll::Ready(())),
         }
     }
 
-    fn process_kept(&mut self, cx: &mut Context<'_>, received: usize) -> Result<(), End> {
+    fn process_kept(&mut self, scratch: &mut Scratch, received: usize) -> Result<(), End> {
         let mut input = std::mem::take(&mut self.kept.input);
-        let used = SCRATCH.with_borrow_mut(|scratch| {
-            scratch.output.clear();
-            self.decode_and_run(
-                cx,
-                &mut input,
-                &mut scratch.batch,
-                &mut scratch.output,
-                received,
-            )
-        })?;
+        let Scratch { batch, output, .. } = scratch;
+        output.clear();
+        let used = self.decode_and_run(&mut input, batch, output, received)?;
         if let Some(used) = used {
             if used < input.len() {
                 input.drain(..used);
@@ -483,7 +414,6 @@ impl Connection {
     /// had to be kept because some requests may not run yet.
     fn decode_and_run(
         &mut self,
-        cx: &mut Context<'_>,
         input: &mut Vec<u8>,
         batch: &mut Batch,
         output: &mut Output,
@@ -513,19 +443,19 @@ impl Connection {
             if batch.is_empty() {
                 if let Err(error) = decoded {
                     self.shared.engine.lock().protocol_error(self.slot, error);
-                    self.attend(cx)?;
+                    self.attend()?;
                     return Ok(Some(used));
                 }
                 return Ok(Some(used));
             }
             let traffic = self.traffic(received);
             received = 0;
-            let (done, then) = self.run(batch, 0, input, traffic, output)?;
+            let (done, then) = self.run(batch, 0, input, traffic, output);
             if done == batch.len() {
                 // What was stored belongs to its key alone from here on.
                 batch.release_owned();
             }
-            self.write(cx, output)?;
+            self.write(output)?;
             self.follow(then)?;
             if self.closing {
                 return Ok(Some(used));
@@ -541,7 +471,7 @@ impl Connection {
             }
             if let Err(error) = decoded {
                 self.shared.engine.lock().protocol_error(self.slot, error);
-                self.attend(cx)?;
+                self.attend()?;
                 return Ok(Some(used));
             }
             if self.waits || batch.len() < max {
@@ -562,28 +492,13 @@ impl Connection {
         buffer: &[u8],
         traffic: Traffic,
         output: &mut Output,
-    ) -> Result<(usize, Then), End> {
+    ) -> (usize, Then) {
         let mut engine = self.shared.engine.lock();
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            engine.run(self.slot, batch, from, buffer, traffic, output)
-        }));
-        match ran {
-            Ok(ran) => {
-                if !self.decoder.authenticated {
-                    self.decoder.authenticated = engine.is_authenticated(self.id);
-                }
-                Ok((ran.done, ran.then))
-            }
-            Err(panic) => {
-                let what = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("unknown");
-                engine.recover(self.slot, self.id, what);
-                Err(End::Closed)
-            }
+        let ran = engine.run(self.slot, batch, from, buffer, traffic, output);
+        if !self.decoder.authenticated {
+            self.decoder.authenticated = engine.is_authenticated(self.id);
         }
+        (ran.done, ran.then)
     }
 
     fn check_held(&mut self) -> Result<(), End> {
@@ -607,7 +522,7 @@ impl Connection {
     }
 
     /// Writes new output; keeps what the kernel does not take.
-    fn write(&mut self, cx: &mut Context<'_>, output: &mut Output) -> Result<(), End> {
+    fn write(&mut self, output: &mut Output) -> Result<(), End> {
         if output.is_empty() {
             return Ok(());
         }
@@ -616,7 +531,7 @@ impl Connection {
             && let Some(bytes) = output.contiguous()
         {
             while written < bytes.len() {
-                match self.socket.poll_write(cx, &bytes[written..]) {
+                match self.socket.write(&bytes[written..]) {
                     Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
                     Poll::Ready(Ok(count)) => written += count,
                     Poll::Pending => break,
@@ -624,7 +539,7 @@ impl Connection {
             }
         }
         if written < output.len() {
-            self.keep(cx, output, written)?;
+            self.keep(output, written)?;
         }
         output.clear();
         Ok(())
@@ -632,12 +547,7 @@ impl Connection {
 
     /// Keeps output of which `written` bytes are gone, and writes what can be written of all that is kept.
     #[cold]
-    fn keep(
-        &mut self,
-        cx: &mut Context<'_>,
-        output: &mut Output,
-        written: usize,
-    ) -> Result<(), End> {
+    fn keep(&mut self, output: &mut Output, written: usize) -> Result<(), End> {
         match output.contiguous() {
             Some(bytes) => {
                 let rest = Piece::Bytes(bytes[written..].to_vec());
@@ -645,7 +555,7 @@ impl Connection {
             }
             None => output.drain_into(&mut self.kept.output),
         }
-        self.write_kept(cx)?;
+        self.write_kept()?;
         let unsent = self.kept.unsent();
         if unsent > 0 {
             self.shared.engine.lock().unsent(self.slot, unsent);
@@ -654,7 +564,7 @@ impl Connection {
     }
 
     /// Writes what is kept.
-    fn write_kept(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+    fn write_kept(&mut self) -> Result<(), End> {
         while !self.kept.output.is_empty() {
             let mut parts: SmallVec<[IoSlice<'_>; PIECES_PER_WRITE]> = SmallVec::new();
             let mut skip = self.kept.written;
@@ -662,7 +572,7 @@ impl Connection {
                 parts.push(IoSlice::new(&piece.as_ref()[skip..]));
                 skip = 0;
             }
-            let wrote = self.socket.poll_write_vectored(cx, &parts);
+            let wrote = self.socket.write_vectored(&parts);
             drop(parts);
             match wrote {
                 Poll::Pending => return Ok(()),
@@ -676,12 +586,12 @@ impl Connection {
     }
 
     /// Feeds a replica: first the dump file, if one is due, then the stream. Nothing is copied.
-    fn write_stream(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+    fn write_stream(&mut self) -> Result<(), End> {
         if !self.kept.output.is_empty() {
             return Ok(());
         }
         if let Some(transfer) = &mut self.transfer {
-            match transfer.poll(|bytes| self.socket.poll_write(cx, bytes)) {
+            match transfer.poll(|bytes| self.socket.write(bytes)) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(_)) => return Err(End::Closed),
                 Poll::Ready(Ok(bytes)) => {
@@ -716,7 +626,7 @@ impl Connection {
                     skip = 0;
                 }
             }
-            match self.socket.poll_write_vectored(cx, &parts) {
+            match self.socket.write_vectored(&parts) {
                 Poll::Pending => {
                     if sent > 0 {
                         // What is written must be let go of now; the rest is asked for again.

@@ -74,20 +74,23 @@ enum Receiving {
     },
 }
 
-/// Serves the link, from the first time that there is one until the process ends.
-pub(crate) async fn run(shared: Weak<Shared>, mut commands: mpsc::UnboundedReceiver<LinkCommand>) {
-    let Some(first) = commands.recv().await else {
-        return;
-    };
+/// The way to the thread that serves the link. Bounded by the link itself: it asks for little, and only in answer to what
+/// has arrived.
+pub(crate) type Commands = mpsc::UnboundedSender<LinkCommand>;
+
+/// Serves the link in a thread of its own, until the process ends.
+pub(crate) fn start(shared: Weak<Shared>) -> Commands {
+    let (commands, orders) = mpsc::unbounded_channel();
     let serve = move || {
         tokio::runtime::Builder::new_current_thread()
-            .enable_all()
+            .enable_io()
             .build()
-            .map(|runtime| runtime.block_on(serve(shared, commands, first)))
+            .map(|runtime| runtime.block_on(serve(shared, orders)))
             .unwrap_or_else(cannot_start);
     };
     let thread = std::thread::Builder::new().name("link".into()).spawn(serve);
     thread.map_or_else(cannot_start, drop);
+    commands
 }
 
 fn cannot_start(error: io::Error) {
@@ -95,11 +98,7 @@ fn cannot_start(error: io::Error) {
     logging::log(Level::Warning, &text);
 }
 
-async fn serve(
-    shared: Weak<Shared>,
-    commands: mpsc::UnboundedReceiver<LinkCommand>,
-    first: LinkCommand,
-) {
+async fn serve(shared: Weak<Shared>, commands: mpsc::UnboundedReceiver<LinkCommand>) {
     let (events, mut inbox) = mpsc::unbounded_channel();
     let mut link = LinkIo {
         commands,
@@ -110,9 +109,6 @@ async fn serve(
         files: HashMap::new(),
         called_off: HashMap::new(),
     };
-    if let Some(shared) = shared.upgrade() {
-        link.command(&shared, first);
-    }
     loop {
         // Cancel-safe: what is not taken stays in its channel.
         tokio::select! {

@@ -1,28 +1,26 @@
 //! Listening sockets, and taking connections from them.
 
-use crate::connection::{self, Socket};
 use crate::logging;
 use crate::shared::Shared;
 use engine::client::Peer;
 use engine::config::Config;
 use engine::host::Level;
-use socket2::{Domain, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
-use std::os::fd::AsRawFd;
+use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::task::JoinHandle;
-
-/// Pause after an accept that failed for want of descriptors: they come back when clients leave.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Sockets that are bound but not yet served.
 pub(crate) struct Listeners {
-    tcp: Vec<StdTcpListener>,
-    unix: Option<std::os::unix::net::UnixListener>,
+    tcp: Vec<TcpListener>,
+    unix: Option<UnixListener>,
 }
 
 impl Listeners {
@@ -100,10 +98,10 @@ impl Listeners {
     ///
     /// # Errors
     /// A text for the client that asked.
-    pub(crate) fn rebind_tcp(config: &Config, current: &[StdTcpListener]) -> Result<Self, String> {
+    pub(crate) fn rebind_tcp(config: &Config, current: &[TcpListener]) -> Result<Self, String> {
         // Sockets may share a port as long as all of them allow it. They allow it for this moment only: another process
         // must not be able to take a share.
-        let share = |listeners: &[StdTcpListener], on: bool| {
+        let share = |listeners: &[TcpListener], on: bool| {
             for listener in listeners {
                 // Failing means that binding fails as well, and tells.
                 let _ = SockRef::from(listener).set_reuse_port(on);
@@ -126,8 +124,8 @@ impl Listeners {
     }
 
     /// Handles to the sockets, for [`Self::rebind_tcp`].
-    pub(crate) fn handles(&self) -> Vec<StdTcpListener> {
-        let handles = self.tcp.iter().map(StdTcpListener::try_clone);
+    pub(crate) fn handles(&self) -> Vec<TcpListener> {
+        let handles = self.tcp.iter().map(TcpListener::try_clone);
         handles.filter_map(Result::ok).collect()
     }
 
@@ -148,30 +146,130 @@ impl Listeners {
         rows
     }
 
-    /// Serves the sockets. The tasks are those of TCP, and end when they are aborted.
-    pub(crate) fn serve(self, shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
-        let mut tasks = Vec::new();
-        for listener in self.tcp {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => tasks.push(tokio::spawn(accept_tcp(Arc::clone(shared), listener))),
+    /// The sockets as a loop serves them, under tokens from `first` on.
+    pub(crate) fn serve(self, registry: &Registry, first: usize) -> Vec<Door> {
+        let tcp = self.tcp.into_iter().map(Listener::Tcp);
+        let unix = self.unix.into_iter().map(Listener::Unix);
+        let mut doors = Vec::new();
+        for (listener, number) in tcp.chain(unix).zip(first..) {
+            let door = Door {
+                listener,
+                token: Token(number),
+                waiting: false,
+                short: false,
+            };
+            match door.register(registry) {
+                Ok(()) => doors.push(door),
                 Err(error) => logging::log(
                     Level::Warning,
                     &format!("Can't serve a listening socket: {error}"),
                 ),
             }
         }
-        if let Some(listener) = self.unix {
-            match UnixListener::from_std(listener) {
-                // Not among the tasks: it stays when the port changes.
-                Ok(listener) => drop(tokio::spawn(accept_unix(Arc::clone(shared), listener))),
-                Err(error) => logging::log(
-                    Level::Warning,
-                    &format!("Can't serve a listening socket: {error}"),
-                ),
-            }
-        }
-        tasks
+        doors
     }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A listening socket that is being served.
+pub(crate) struct Door {
+    listener: Listener,
+    pub(crate) token: Token,
+    /// Somebody may be waiting to be let in.
+    pub(crate) waiting: bool,
+    /// Descriptors are short: they come back when clients leave.
+    short: bool,
+}
+
+impl Door {
+    /// True for the socket that stays when port and addresses change.
+    pub(crate) fn is_unix(&self) -> bool {
+        matches!(self.listener, Listener::Unix(_))
+    }
+
+    fn register(&self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.raw()), self.token, Interest::READABLE)
+    }
+
+    /// No more reports.
+    pub(crate) fn deregister(&self, registry: &Registry) {
+        // It has been registered, which is all that this could object to.
+        let _ = registry.deregister(&mut SourceFd(&self.raw()));
+    }
+
+    fn raw(&self) -> i32 {
+        match &self.listener {
+            Listener::Tcp(listener) => listener.as_raw_fd(),
+            Listener::Unix(listener) => listener.as_raw_fd(),
+        }
+    }
+
+    /// True when somebody may be let in at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.waiting && !self.short
+    }
+
+    /// Some time has passed: descriptors may have come back.
+    pub(crate) fn try_again(&mut self) {
+        self.short = false;
+    }
+
+    /// Takes the connections that wait, at most `max-new-connections-per-cycle` of them.
+    pub(crate) fn let_in(&mut self, shared: &Shared, mut add: impl FnMut(OwnedFd, Peer)) {
+        let max = shared
+            .engine
+            .lock()
+            .core
+            .config
+            .max_new_connections_per_cycle;
+        for _ in 0..max {
+            let accepted = match &self.listener {
+                Listener::Tcp(listener) => accept(listener.as_fd()).map(|(fd, from)| {
+                    set_up(shared, &fd);
+                    let peer = tcp_peer(&fd, from);
+                    (fd, peer)
+                }),
+                Listener::Unix(listener) => accept(listener.as_fd()).map(|(fd, _)| {
+                    let peer = unix_peer(shared, &fd);
+                    (fd, peer)
+                }),
+            };
+            match accepted {
+                Ok((fd, peer)) => add(fd, peer),
+                // Nobody is waiting, or others have taken this socket's place.
+                Err(Errno::AGAIN | Errno::INVAL) => {
+                    self.waiting = false;
+                    return;
+                }
+                Err(error) => self.refused(error),
+            }
+            if self.short {
+                return;
+            }
+        }
+    }
+
+    /// An accept that failed concerns one connection; only when descriptors are short is there a reason to wait.
+    #[cold]
+    fn refused(&mut self, error: Errno) {
+        let text = crate::errno_text(&error.into());
+        logging::log(
+            Level::Warning,
+            &format!("Accepting client connection: {text}"),
+        );
+        self.short = matches!(
+            error,
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+        );
+    }
+}
+
+fn accept(listener: impl AsFd) -> rustix::io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
 }
 
 /// What went wrong: when the address could be found, it was binding to it.
@@ -183,12 +281,7 @@ fn bind_problem(error: &io::Error) -> String {
     }
 }
 
-fn bind_one(
-    address: &str,
-    port: u16,
-    backlog: i32,
-    share: bool,
-) -> io::Result<Vec<StdTcpListener>> {
+fn bind_one(address: &str, port: u16, backlog: i32, share: bool) -> io::Result<Vec<TcpListener>> {
     let addresses: Vec<SocketAddr> = match address {
         "*" => vec![SocketAddr::from(([0, 0, 0, 0], port))],
         "::*" => vec![SocketAddr::from(([0u16; 8], port))],
@@ -196,7 +289,7 @@ fn bind_one(
     };
     let mut bound = Vec::new();
     for address in addresses {
-        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, None)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
@@ -211,11 +304,11 @@ fn bind_one(
 }
 
 /// Binds a unix socket that has its final mode from the first moment: bound under a private name, then renamed.
-fn bind_unix(path: &str, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
+fn bind_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
     let private = format!("{path}.{}", std::process::id());
     // Leftovers of an earlier process: a socket file outlives its server.
     let _ = std::fs::remove_file(&private);
-    let listener = std::os::unix::net::UnixListener::bind(&private)?;
+    let listener = UnixListener::bind(&private)?;
     if mode != 0 {
         std::fs::set_permissions(&private, std::fs::Permissions::from_mode(mode))?;
     }
@@ -224,77 +317,12 @@ fn bind_unix(path: &str, mode: u32) -> io::Result<std::os::unix::net::UnixListen
     Ok(listener)
 }
 
-async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, from)) => {
-                set_up(&shared, &stream);
-                let peer = tcp_peer(&stream, from);
-                tokio::spawn(connection::serve(
-                    Arc::clone(&shared),
-                    Socket::Tcp(stream),
-                    peer,
-                ));
-            }
-            // It has been shut down: others have taken its place.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return,
-            Err(error) => refused(&error).await,
-        }
-    }
-}
-
-async fn accept_unix(shared: Arc<Shared>, listener: UnixListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // The socket was bound under another name: the configuration knows the one clients use.
-                let path = shared
-                    .engine
-                    .lock()
-                    .core
-                    .config
-                    .unixsocket
-                    .lossy()
-                    .into_owned();
-                let addr = format!("{path}:0");
-                let peer = Peer {
-                    addr: addr.clone(),
-                    laddr: addr,
-                    fd: stream.as_raw_fd(),
-                    unix: true,
-                    loopback: true,
-                };
-                tokio::spawn(connection::serve(
-                    Arc::clone(&shared),
-                    Socket::Unix(stream),
-                    peer,
-                ));
-            }
-            Err(error) => refused(&error).await,
-        }
-    }
-}
-
-/// An accept that failed concerns one connection; only when descriptors are short is there a reason to wait.
-async fn refused(error: &io::Error) {
-    logging::log(
-        Level::Warning,
-        &format!("Accepting client connection: {}", crate::errno_text(error)),
-    );
-    if matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-    ) {
-        tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
-}
-
-fn set_up(shared: &Shared, stream: &TcpStream) {
+fn set_up(shared: &Shared, fd: &OwnedFd) {
     // Options that cannot be set make a connection slower, not wrong.
-    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(fd).set_tcp_nodelay(true);
     let keepalive = shared.engine.lock().core.config.tcp_keepalive;
     if keepalive > 0 {
-        let _ = set_keepalive(&SockRef::from(stream), u64::from(keepalive.unsigned_abs()));
+        let _ = set_keepalive(&SockRef::from(fd), u64::from(keepalive.unsigned_abs()));
     }
 }
 
@@ -307,18 +335,37 @@ pub(crate) fn set_keepalive(socket: &SockRef<'_>, seconds: u64) -> io::Result<()
     socket.set_tcp_keepalive(&keepalive)
 }
 
-fn tcp_peer(stream: &TcpStream, from: SocketAddr) -> Peer {
-    let local = stream.local_addr().map_or_else(|_| String::new(), plain);
+fn tcp_peer(fd: &OwnedFd, from: Option<SocketAddrAny>) -> Peer {
+    let address = |any: SocketAddrAny| SocketAddr::try_from(any).ok();
+    let from = from.and_then(address);
+    let local = rustix::net::getsockname(fd).ok().and_then(address);
+    // `ip:port`, or `[ip]:port` for IPv6.
+    let shown = |address: Option<SocketAddr>| address.map_or_else(String::new, |a| a.to_string());
     Peer {
-        addr: plain(from),
-        laddr: local,
-        fd: stream.as_raw_fd(),
+        addr: shown(from),
+        laddr: shown(local),
+        fd: fd.as_raw_fd(),
         unix: false,
-        loopback: from.ip().is_loopback(),
+        loopback: from.is_some_and(|from| from.ip().is_loopback()),
     }
 }
 
-/// `ip:port`, or `[ip]:port` for IPv6.
-fn plain(addr: SocketAddr) -> String {
-    addr.to_string()
+fn unix_peer(shared: &Shared, fd: &OwnedFd) -> Peer {
+    // The socket was bound under another name: the configuration knows the one clients use.
+    let path = shared
+        .engine
+        .lock()
+        .core
+        .config
+        .unixsocket
+        .lossy()
+        .into_owned();
+    let addr = format!("{path}:0");
+    Peer {
+        addr: addr.clone(),
+        laddr: addr,
+        fd: fd.as_raw_fd(),
+        unix: true,
+        loopback: true,
+    }
 }

@@ -1,11 +1,13 @@
 //! `valkey-server`: the process around the engine.
 //!
-//! Read the configuration, bind, start the runtime, load the dataset, serve until told to stop.
+//! Read the configuration, bind, load the dataset, serve until told to stop. The main thread runs the event loop that also
+//! accepts connections and keeps time; with more I/O threads the others run loops of their own.
 
 mod child;
 mod clock;
 mod connection;
 mod crash;
+mod event_loop;
 mod fanout;
 mod limits;
 mod link_io;
@@ -16,21 +18,26 @@ mod memory;
 mod oom;
 mod process;
 mod shared;
+mod signals;
+mod socket;
 mod startup;
 mod supervise;
+mod timer;
 mod title;
 mod transfer;
 
 use engine::Engine;
 use engine::host::Level;
+use event_loop::{Connections, EventLoop, FIRST_OTHER, Inbox};
+use listener::{Door, Listeners};
+use mio::Token;
 use parking_lot::Mutex;
 use process::{Control, Process};
 use shared::Shared;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use timer::Timer;
 use transfer::Transfers;
 
 #[global_allocator]
@@ -42,47 +49,32 @@ fn main() -> ExitCode {
         Ok(start) => start,
         Err(code) => return code,
     };
-    match runtime(usize::try_from(start.config.io_threads).unwrap_or(1)) {
-        Ok(runtime) => {
-            let code = runtime.block_on(run(start));
-            runtime.shutdown_timeout(Duration::from_millis(10));
-            startup::clean_up();
-            ExitCode::from(code)
-        }
-        Err(error) => {
-            logging::log(Level::Warning, &format!("Can't start the runtime: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(start).unwrap_or_else(|error| {
+        cannot_serve(error);
+        1
+    });
+    startup::clean_up();
+    ExitCode::from(code)
 }
 
-/// The runtime of the connections. A single I/O thread needs none of what shares tasks among several, which is a
-/// measurable part of a request that comes alone.
-fn runtime(io_threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    use tokio::runtime::Builder;
-    if io_threads <= 1 {
-        return Builder::new_current_thread().enable_all().build();
-    }
-    Builder::new_multi_thread()
-        .worker_threads(io_threads)
-        .thread_name("io")
-        .enable_all()
-        .build()
+fn cannot_serve(error: io::Error) {
+    logging::log(Level::Warning, &format!("Can't serve: {error}"));
 }
 
 /// Serves until the engine or a signal ends it; returns the exit code.
-async fn run(start: startup::Start) -> u8 {
-    let listeners = match listener::Listeners::bind(&start.config) {
+fn run(start: startup::Start) -> io::Result<u8> {
+    let listeners = match Listeners::bind(&start.config) {
         Ok(listeners) => listeners,
         Err(text) => {
             logging::log(Level::Warning, &text);
-            return 1;
+            return Ok(1);
         }
     };
     memory::purge_in_background(start.config.jemalloc_bg_thread);
     let mut facts = start.facts;
     facts.listeners = listeners.describe(&start.config);
-    let control = Arc::new(Control::new());
+    let event_loop = EventLoop::new()?;
+    let control = Arc::new(Control::new(Arc::clone(event_loop.inbox())));
     *control.listening.lock() = listeners.handles();
     let transfers = Arc::new(Transfers::default());
     keyspace::set_hash_seed({
@@ -93,6 +85,7 @@ async fn run(start: startup::Start) -> u8 {
     });
     let (config, names) = (start.config, start.names);
     let supervised = supervise::resolve(config.supervised);
+    let io_threads = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let shared = Arc::new_cyclic(|weak| {
         let process = Process::new(
             &config,
@@ -105,106 +98,154 @@ async fn run(start: startup::Start) -> u8 {
         engine.core.names = names;
         Shared {
             engine: Mutex::new(engine),
-            deadlines: Notify::new(),
             transfers,
-            control: Arc::clone(&control),
+            control,
         }
     });
     logging::log(Level::Notice, "Server initialized");
     // Before the first client is served: a signal without a handler would end the process.
-    let signals = Signals::new();
+    if let Err(error) = signals::obey(Arc::clone(&shared)) {
+        let text = format!("Can't listen to signals: {error}");
+        logging::log(Level::Warning, &text);
+    }
     loading::at_start(&shared);
-    let mut accepting = listeners.serve(&shared);
+    let main = Main::new(shared, event_loop, listeners, io_threads)?;
     supervise::ready(supervised);
-    tokio::spawn(tick(Arc::clone(&shared)));
-    if let Some(signals) = signals {
-        tokio::spawn(obey(signals, Arc::clone(&shared)));
-    } else {
-        logging::log(Level::Warning, "Can't listen to signals");
-    }
-    loop {
-        control.changed.notified().await;
-        if let Some(code) = control.exit_code() {
-            return u8::try_from(code).unwrap_or(1);
-        }
-        let fresh = control.listeners.lock().take();
-        if let Some(fresh) = fresh {
-            for task in accepting.drain(..) {
-                task.abort();
-            }
-            accepting = fresh.serve(&shared);
-        }
-    }
+    main.run()
 }
 
-/// Calls the engine's periodic work, and wakes it when a waiting client's time is up.
-async fn tick(shared: Arc<Shared>) {
-    let mut next = tokio::time::Instant::now();
-    let mut clock_measured = false;
-    loop {
-        clock_measured = clock_measured || clock::measure_rate();
-        let hz = shared.engine.lock().tick().max(1);
-        next += Duration::from_micros(1_000_000 / hz);
+/// The token of the timer.
+const TIMER: Token = Token(FIRST_OTHER);
+/// Tokens of listening sockets begin here.
+const FIRST_DOOR: usize = FIRST_OTHER + 1;
+
+/// The main thread: it serves its share of the connections, lets new ones in, and keeps time.
+struct Main {
+    shared: Arc<Shared>,
+    event_loop: EventLoop,
+    connections: Connections,
+    doors: Vec<Door>,
+    /// The token of the next listening socket.
+    next_door: usize,
+    timer: Timer,
+    next_tick_ns: u64,
+    clock_measured: bool,
+    /// The loops of the other I/O threads.
+    others: Vec<Arc<Inbox>>,
+    /// Connections let in so far.
+    let_in: usize,
+}
+
+impl Main {
+    /// Starts the other threads; everything is served once [`Self::run`] runs.
+    fn new(
+        shared: Arc<Shared>,
+        event_loop: EventLoop,
+        listeners: Listeners,
+        io_threads: usize,
+    ) -> io::Result<Self> {
+        let mut others = Vec::new();
+        for _ in 1..io_threads {
+            let other = EventLoop::new()?;
+            others.push(Arc::clone(other.inbox()));
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name("io".into())
+                .spawn(move || other.run(shared).unwrap_or_else(cannot_serve))?;
+        }
+        let timer = Timer::new(event_loop.registry(), TIMER)?;
+        let mut main = Main {
+            connections: event_loop.connections(Arc::clone(&shared))?,
+            shared,
+            event_loop,
+            doors: Vec::new(),
+            next_door: FIRST_DOOR,
+            timer,
+            next_tick_ns: clock::monotonic_ns(),
+            clock_measured: false,
+            others,
+            let_in: 0,
+        };
+        main.open(listeners);
+        Ok(main)
+    }
+
+    /// Serves until the process is to end; returns the exit code.
+    fn run(mut self) -> io::Result<u8> {
+        self.keep_time()?;
         loop {
-            let deadline = shared.engine.lock().next_deadline_ms();
+            let may_wait = !self.doors.iter().any(Door::is_ready);
+            let (mut timer, doors) = (false, &mut self.doors);
+            self.event_loop
+                .turn(&mut self.connections, may_wait, |token| {
+                    if token == TIMER {
+                        timer = true;
+                    } else if let Some(door) = doors.iter_mut().find(|door| door.token == token) {
+                        door.waiting = true;
+                    }
+                })?;
+            if timer {
+                self.keep_time()?;
+            }
+            self.let_in();
+            if self.shared.control.take_changed() {
+                if let Some(code) = self.shared.control.exit_code() {
+                    return Ok(u8::try_from(code).unwrap_or(1));
+                }
+                let fresh = self.shared.control.listeners.lock().take();
+                fresh.into_iter().for_each(|fresh| self.open(fresh));
+                self.set_timer()?;
+            }
+        }
+    }
+
+    /// Serves these sockets, and of the present ones only the Unix one.
+    fn open(&mut self, listeners: Listeners) {
+        let registry = self.event_loop.registry();
+        for door in self.doors.extract_if(.., |door| !door.is_unix()) {
+            door.deregister(registry);
+        }
+        self.doors.extend(listeners.serve(registry, self.next_door));
+        self.next_door += self.doors.len();
+    }
+
+    /// Lets in who waits, and shares them out.
+    fn let_in(&mut self) {
+        for door in self.doors.iter_mut().filter(|door| door.is_ready()) {
+            door.let_in(&self.shared, |fd, peer| {
+                match self.let_in % (self.others.len() + 1) {
+                    0 => self.connections.add(fd, peer),
+                    other => self.others[other - 1].accepted(fd, peer),
+                }
+                self.let_in += 1;
+            });
+        }
+    }
+
+    /// The timer has run out: the engine's periodic work is due, or a waiting client's time is up.
+    fn keep_time(&mut self) -> io::Result<()> {
+        self.timer.ran_out();
+        let now_ns = clock::monotonic_ns();
+        if now_ns < self.next_tick_ns {
+            self.shared.engine.lock().meet_deadline();
+            return self.set_timer();
+        }
+        self.clock_measured = self.clock_measured || clock::measure_rate();
+        let hz = self.shared.engine.lock().tick().max(1);
+        self.next_tick_ns = now_ns.max(self.next_tick_ns + 1_000_000_000 / hz);
+        self.doors.iter_mut().for_each(Door::try_again);
+        self.set_timer()
+    }
+
+    fn set_timer(&mut self) -> io::Result<()> {
+        let deadline_ms = self.shared.engine.lock().next_deadline_ms();
+        let mut at_ns = self.next_tick_ns;
+        if let Some(deadline_ms) = deadline_ms {
             let now_ms = (clock::unix_us() / 1000) as i64;
-            let until_deadline = deadline
-                .map(|deadline| Duration::from_millis((deadline - now_ms).max(0) as u64 + 1));
-            let wait =
-                until_deadline.map_or(next, |wait| next.min(tokio::time::Instant::now() + wait));
-            tokio::select! {
-                // Cancel-safe: both only wait.
-                () = tokio::time::sleep_until(wait) => {}
-                () = shared.deadlines.notified() => continue,
-            }
-            if wait >= next {
-                break;
-            }
-            shared.engine.lock().meet_deadline();
+            let wait_ms = (deadline_ms - now_ms).max(0) as u64 + 1;
+            at_ns = at_ns.min(clock::monotonic_ns() + wait_ms * 1_000_000);
         }
-    }
-}
-
-/// The signals that end the process in order.
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    /// Starts to catch them.
-    fn new() -> Option<Self> {
-        Some(Signals {
-            term: signal(SignalKind::terminate()).ok()?,
-            int: signal(SignalKind::interrupt()).ok()?,
-        })
-    }
-}
-
-/// SIGTERM and SIGINT mean SHUTDOWN, as configured.
-async fn obey(signals: Signals, shared: Arc<Shared>) {
-    let Signals { mut term, mut int } = signals;
-    let mut asked = false;
-    loop {
-        let (name, is_int) = tokio::select! {
-            // Cancel-safe: a signal that is not taken stays pending.
-            _ = term.recv() => ("SIGTERM", false),
-            _ = int.recv() => ("SIGINT", true),
-        };
-        if is_int && asked {
-            logging::log(Level::Warning, "You insist... exiting now.");
-            startup::clean_up();
-            std::process::exit(1);
-        }
-        asked = true;
-        logging::signal(&format!("Received {name} scheduling shutdown..."));
-        let mut engine = shared.engine.lock();
-        let wanted = if is_int {
-            engine.core.config.shutdown_on_sigint
-        } else {
-            engine.core.config.shutdown_on_sigterm
-        };
-        engine.shutdown(startup::shutdown_options(wanted));
+        self.timer.set(at_ns)
     }
 }
 

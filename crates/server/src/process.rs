@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "system calls that std does not offer")]
 
 use crate::child::{self, DumpFile};
+use crate::event_loop::Inbox;
+use crate::link_io;
 use crate::shared::Shared;
 use crate::transfer::{Transfer, Transfers};
 use crate::{crash, logging, memory};
@@ -14,17 +16,16 @@ use engine::host::{
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
-use tokio::sync::Notify;
 
 /// Exit code that means "not yet".
 const RUNNING: i32 = i32::MIN;
 
-/// What the engine asks of the process's own tasks.
+/// What the main loop is told.
 pub(crate) struct Control {
-    /// Raised when `exit_code` or `listen` has changed.
-    pub(crate) changed: Notify,
+    main_loop: Arc<Inbox>,
+    changed: AtomicBool,
     exit_code: AtomicI32,
     /// New listening sockets to serve, made while their parameters were being set.
     pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
@@ -33,19 +34,31 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(main_loop: Arc<Inbox>) -> Self {
         Control {
-            changed: Notify::new(),
+            main_loop,
+            changed: AtomicBool::new(false),
             exit_code: AtomicI32::new(RUNNING),
             listeners: Mutex::new(None),
             listening: Mutex::new(Vec::new()),
         }
     }
 
+    /// The main loop has something to look at: listening sockets, a deadline of a waiting client, or the end.
+    pub(crate) fn raise_changed(&self) {
+        self.changed.store(true, Ordering::Release);
+        self.main_loop.nudge();
+    }
+
+    /// True when something has changed since the last call.
+    pub(crate) fn take_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
+    }
+
     /// The process is to end with this code.
     pub(crate) fn exit(&self, code: i32) {
         self.exit_code.store(code, Ordering::Release);
-        self.changed.notify_one();
+        self.raise_changed();
     }
 
     /// The code to end with, once it is time.
@@ -72,7 +85,8 @@ pub(crate) struct Process {
     child_pid: AtomicU32,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
-    link: tokio::sync::mpsc::UnboundedSender<LinkCommand>,
+    /// Made when there is a primary for the first time.
+    link: Option<link_io::Commands>,
 }
 
 impl Process {
@@ -83,9 +97,6 @@ impl Process {
         transfers: Arc<Transfers>,
         shared: Weak<Shared>,
     ) -> Self {
-        // Bounded by the link itself: it asks for little, and only in answer to what has arrived.
-        let (link, commands) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(crate::link_io::run(shared.clone(), commands));
         let (garbage, work) = mpsc::channel();
         let pending_frees = Arc::new(AtomicUsize::new(0));
         let pending = Arc::clone(&pending_frees);
@@ -119,7 +130,7 @@ impl Process {
             child_pid: AtomicU32::new(0),
             garbage,
             pending_frees,
-            link,
+            link: None,
         }
     }
 
@@ -295,7 +306,7 @@ impl Host for Process {
                 self.facts.port = u16::try_from(config.port).unwrap_or(0);
                 crate::title::show(config);
                 *self.control.listeners.lock() = Some(listeners);
-                self.control.changed.notify_one();
+                self.control.raise_changed();
             }
             Param::ProcTitleTemplate => crate::title::show(config),
             Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
@@ -326,8 +337,11 @@ impl Host for Process {
     }
 
     fn link(&mut self, command: LinkCommand) {
+        let link = self
+            .link
+            .get_or_insert_with(|| link_io::start(self.shared.clone()));
         // Nobody listens any more only when the process is ending.
-        let _ = self.link.send(command);
+        let _ = link.send(command);
     }
 
     fn set_role(&mut self, replica: bool) {

@@ -444,7 +444,7 @@ fn a_pid_file_that_cannot_be_written_is_no_reason_to_stop() {
     );
 }
 
-/// With one I/O thread the runtime is another one, in which nothing may be said to block.
+/// The snapshot is written and read beside the event loops, whether there is one or more.
 #[test]
 fn a_replica_takes_a_snapshot_by_file_with_any_number_of_io_threads() {
     let primary = Server::start(OURS, &["--repl-diskless-sync-delay", "0"]);

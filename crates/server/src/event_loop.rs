@@ -1,0 +1,260 @@
+//! The event loop of a thread: waits for the sockets of its connections and gives each a turn that has something to do.
+//!
+//! A connection belongs to one loop for its life. Others, be it the engine or another loop, reach it through the loop's
+//! [`Inbox`].
+
+use crate::connection::{Connection, End, Scratch, Turn};
+use crate::shared::Shared;
+use engine::client::Peer;
+use mio::{Events, Poll, Registry, Token, Waker};
+use parking_lot::Mutex;
+use slab::Slab;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+use std::time::Duration;
+
+/// Reports taken from the kernel at once.
+const EVENTS: usize = 1024;
+/// Tokens from here on are not connections'.
+pub(crate) const FIRST_OTHER: usize = usize::MAX / 2;
+/// The token of what wakes a loop.
+const WAKE: Token = Token(usize::MAX);
+
+/// What others have for a loop.
+pub(crate) struct Inbox {
+    mail: Mutex<Mail>,
+    /// There is mail, or another reason to look around.
+    pending: AtomicBool,
+    /// The loop waits, or is about to: it has to be woken.
+    asleep: AtomicBool,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct Mail {
+    /// Connections that want a turn.
+    wanted: Vec<usize>,
+    /// Connections that have been accepted.
+    accepted: Vec<(OwnedFd, Peer)>,
+}
+
+impl Inbox {
+    /// Gives the loop a connection to serve.
+    pub(crate) fn accepted(&self, fd: OwnedFd, peer: Peer) {
+        self.mail.lock().accepted.push((fd, peer));
+        self.nudge();
+    }
+
+    /// Makes the loop look around once more before it waits.
+    pub(crate) fn nudge(&self) {
+        self.pending.store(true, Ordering::SeqCst);
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // Fails only when the counter of wakes is full, and then the loop is awake.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// True when the loop may wait: whoever comes from now on will wake it.
+    fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.pending.load(Ordering::SeqCst)
+    }
+
+    fn wake_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Wakes one connection.
+struct Nudge {
+    connection: usize,
+    inbox: Arc<Inbox>,
+}
+
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.inbox.mail.lock().wanted.push(self.connection);
+        self.inbox.nudge();
+    }
+}
+
+/// A loop that nobody runs yet.
+pub(crate) struct EventLoop {
+    poll: Poll,
+    events: Events,
+    inbox: Arc<Inbox>,
+    wanted: Vec<usize>,
+}
+
+impl EventLoop {
+    /// # Errors
+    /// The kernel has no descriptors left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let inbox = Arc::new(Inbox {
+            mail: Mutex::default(),
+            pending: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            waker: Waker::new(poll.registry(), WAKE)?,
+        });
+        Ok(EventLoop {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            inbox,
+            wanted: Vec::new(),
+        })
+    }
+
+    /// The way to reach this loop.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// For what is to be reported besides the connections, with tokens from [`FIRST_OTHER`] on.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Serves connections and nothing else, for ever.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub(crate) fn run(mut self, shared: Arc<Shared>) -> io::Result<()> {
+        let mut connections = self.connections(shared)?;
+        loop {
+            self.turn(&mut connections, true, |_| {})?;
+        }
+    }
+
+    /// A set of connections that this loop serves.
+    pub(crate) fn connections(&self, shared: Arc<Shared>) -> io::Result<Connections> {
+        Ok(Connections {
+            shared,
+            registry: self.poll.registry().try_clone()?,
+            inbox: Arc::clone(&self.inbox),
+            all: Slab::new(),
+            scratch: Scratch::default(),
+            again: Vec::new(),
+        })
+    }
+
+    /// Waits for something to do, unless `may_wait` is false, and does it. Other tokens are passed to `other`.
+    ///
+    /// # Errors
+    /// The kernel refuses to report: nothing can be served any more.
+    pub(crate) fn turn(
+        &mut self,
+        connections: &mut Connections,
+        may_wait: bool,
+        mut other: impl FnMut(Token),
+    ) -> io::Result<()> {
+        let wait = may_wait && connections.again.is_empty() && self.inbox.fall_asleep();
+        let polled = self
+            .poll
+            .poll(&mut self.events, (!wait).then_some(Duration::ZERO));
+        self.inbox.wake_up();
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        self.wanted.append(&mut connections.again);
+        for event in &self.events {
+            match event.token() {
+                WAKE => {}
+                token if token.0 >= FIRST_OTHER => other(token),
+                token => {
+                    if let Some(connection) = connections.all.get_mut(token.0) {
+                        connection.socket.note(event);
+                        connections.serve(token.0);
+                    }
+                }
+            }
+        }
+        if self.inbox.pending.load(Ordering::Relaxed) {
+            self.inbox.pending.store(false, Ordering::SeqCst);
+            let mut mail = self.inbox.mail.lock();
+            self.wanted.append(&mut mail.wanted);
+            let accepted = std::mem::take(&mut mail.accepted);
+            drop(mail);
+            for (fd, peer) in accepted {
+                connections.add(fd, peer);
+            }
+        }
+        for key in self.wanted.drain(..) {
+            connections.serve(key);
+        }
+        Ok(())
+    }
+}
+
+/// The connections of a loop.
+pub(crate) struct Connections {
+    shared: Arc<Shared>,
+    registry: Registry,
+    inbox: Arc<Inbox>,
+    all: Slab<Box<Connection>>,
+    scratch: Scratch,
+    /// Those that had more to do than fits in a turn.
+    again: Vec<usize>,
+}
+
+impl Connections {
+    /// Serves a connection from now on.
+    pub(crate) fn add(&mut self, fd: OwnedFd, peer: Peer) {
+        let entry = self.all.vacant_entry();
+        let key = entry.key();
+        let nudge = Arc::new(Nudge {
+            connection: key,
+            inbox: Arc::clone(&self.inbox),
+        });
+        let Some(connection) = Connection::open(&self.shared, fd, peer, &nudge.into()) else {
+            return;
+        };
+        let registered = connection.socket.register(&self.registry, Token(key));
+        entry.insert(Box::new(connection));
+        if registered.is_err() {
+            self.close(key, Some(End::Closed));
+        }
+    }
+
+    /// Gives a connection a turn; there may be none of that number any more.
+    fn serve(&mut self, key: usize) {
+        let Some(connection) = self.all.get_mut(key) else {
+            return;
+        };
+        let turn = catch_unwind(AssertUnwindSafe(|| connection.turn(&mut self.scratch)));
+        match turn {
+            Ok(Turn::Idle) => {}
+            Ok(Turn::Again) => self.again.push(key),
+            Ok(Turn::Over(end)) => self.close(key, Some(end)),
+            Err(panic) => {
+                let what = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("unknown");
+                connection.recover(what);
+                self.scratch = Scratch::default();
+                self.close(key, None);
+            }
+        }
+    }
+
+    /// Forgets a connection, and the client unless that has been done.
+    fn close(&mut self, key: usize, end: Option<End>) {
+        let mut connection = self.all.remove(key);
+        connection.socket.deregister(&self.registry);
+        // Before the socket closes: whoever gets its number next must not be taken for this client.
+        if let Some(end) = end {
+            connection.ended(&end);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A connection's socket, and what the kernel has told of it.
+//!
+//! It is registered once and edge-triggered: the kernel tells when a direction has become ready, which is remembered here
+//! until a call finds it otherwise. A read that brings less than there was room for has emptied the socket, so the call that
+//! would only say so is saved.
+#![allow(unsafe_code, reason = "a vector is told what the kernel wrote to it")]
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::task::Poll;
+
+/// A TCP or Unix stream socket that does not block.
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    readable: bool,
+    writable: bool,
+    /// The peer will send no more: the end is still to be read when everything else has been.
+    ended: bool,
+}
+
+impl Socket {
+    /// A socket that has just been accepted.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Socket {
+            fd,
+            readable: false,
+            writable: true,
+            ended: false,
+        }
+    }
+
+    /// Has the kernel report on it under `token`.
+    pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut SourceFd(&self.fd.as_raw_fd()), token, both)
+    }
+
+    /// No more reports. Closing is not enough when a child process holds a copy of the descriptor.
+    pub(crate) fn deregister(&self, registry: &Registry) {
+        // It has been registered, which is all that this could object to.
+        let _ = registry.deregister(&mut SourceFd(&self.fd.as_raw_fd()));
+    }
+
+    /// Takes note of a report.
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.ended |= event.is_read_closed() || event.is_error();
+        self.readable |= self.ended || event.is_readable();
+        self.writable |= self.ended || event.is_writable();
+    }
+
+    /// Appends up to `max` bytes to `into`, as far as it has room. None have come when the peer has ended.
+    pub(crate) fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Poll<io::Result<usize>> {
+        if !self.readable {
+            return Poll::Pending;
+        }
+        let room = into.spare_capacity_mut();
+        let asked = room.len().min(max);
+        let received = loop {
+            match rustix::net::recv(&self.fd, &mut room[..asked], RecvFlags::empty()) {
+                Ok(((bytes, _), _)) => break bytes.len(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.readable = false;
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        };
+        if received < asked {
+            self.readable = self.ended;
+        }
+        // SAFETY: the kernel has written so many bytes to the room behind the present ones.
+        unsafe { into.set_len(into.len() + received) };
+        Poll::Ready(Ok(received))
+    }
+
+    /// Writes; tells how many bytes the kernel has taken.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.try_write(|fd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL))
+    }
+
+    /// Writes several pieces at once; tells how many bytes the kernel has taken.
+    pub(crate) fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.try_write(|fd| rustix::io::writev(fd, parts))
+    }
+
+    fn try_write(
+        &mut self,
+        write: impl Fn(&OwnedFd) -> rustix::io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.writable {
+            return Poll::Pending;
+        }
+        match rustix::io::retry_on_intr(|| write(&self.fd)) {
+            Err(Errno::AGAIN) => {
+                self.writable = false;
+                Poll::Pending
+            }
+            result => Poll::Ready(result.map_err(io::Error::from)),
+        }
+    }
+
+    /// Closes both directions, also for copies of the descriptor that a child holds.
+    pub(crate) fn shut_down(&self) {
+        // Failing means that the peer has closed it already.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll as Poller};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    /// A socket that a poller reports on, and its peer.
+    fn pair() -> (Poller, Socket, UnixStream) {
+        let (ours, peer) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let poller = Poller::new().unwrap();
+        let socket = Socket::new(ours.into());
+        socket.register(poller.registry(), Token(7)).unwrap();
+        (poller, socket, peer)
+    }
+
+    /// Waits for a report and takes note of it.
+    fn wait(poller: &mut Poller, socket: &mut Socket) {
+        let mut events = Events::with_capacity(4);
+        poller.poll(&mut events, None).unwrap();
+        events.iter().for_each(|event| socket.note(event));
+    }
+
+    #[test]
+    fn the_end_is_read_behind_the_last_bytes() {
+        let (mut poller, mut socket, mut peer) = pair();
+        peer.write_all(b"abc").unwrap();
+        drop(peer);
+        wait(&mut poller, &mut socket);
+        let mut bytes = Vec::with_capacity(16);
+        assert!(matches!(socket.read(&mut bytes, 16), Poll::Ready(Ok(3))));
+        assert!(matches!(socket.read(&mut bytes, 16), Poll::Ready(Ok(0))));
+        assert_eq!(bytes, b"abc");
+    }
+
+    #[test]
+    fn a_short_read_waits_for_the_next_report() {
+        let (mut poller, mut socket, mut peer) = pair();
+        wait(&mut poller, &mut socket);
+        let mut bytes = Vec::with_capacity(16);
+        assert!(socket.read(&mut bytes, 2).is_pending());
+        peer.write_all(b"abc").unwrap();
+        wait(&mut poller, &mut socket);
+        // Never more than asked for, whatever room there is.
+        assert!(matches!(socket.read(&mut bytes, 2), Poll::Ready(Ok(2))));
+        assert!(matches!(socket.read(&mut bytes, 2), Poll::Ready(Ok(1))));
+        assert!(socket.read(&mut bytes, 2).is_pending());
+        peer.write_all(b"d").unwrap();
+        wait(&mut poller, &mut socket);
+        assert!(matches!(socket.read(&mut bytes, 2), Poll::Ready(Ok(1))));
+        assert_eq!(bytes, b"abcd");
+    }
+
+    #[test]
+    fn a_full_socket_is_written_again_when_the_peer_has_read() {
+        let (mut poller, mut socket, mut peer) = pair();
+        wait(&mut poller, &mut socket);
+        let piece = [b'x'; 4096];
+        let mut written = 0;
+        while let Poll::Ready(count) = socket.write_vectored(&[IoSlice::new(&piece)]) {
+            written += count.unwrap();
+        }
+        assert!(socket.write(&piece).is_pending());
+        peer.read_exact(&mut vec![0; written]).unwrap();
+        wait(&mut poller, &mut socket);
+        assert!(matches!(socket.write(b"y"), Poll::Ready(Ok(1))));
+    }
+}
