@@ -236,5 +236,23 @@ start_server {tags {"repl psync2 external:skip needs:debug needs:save"} override
             same_data 0 -1
             assert_equal {0 1} [list [s -1 sync_full] [s -1 sync_partial_ok]]
         }
+
+        # They were dropped without a word: the replica kept them for ever.
+        test {what expires while the primary is down goes from the replica as well} {
+            $primary debug set-active-expire 0
+            $primary set stays 1
+            $primary set short 1 px 1
+            $primary select 4
+            $primary set other 1 px 1
+            $primary select $::dbnum
+            wait_for_ofs_sync r $primary
+            set mark [log_mark -1]
+            restart_server -1 true false 1 save
+            set primary [srv -1 client]
+            wait_for_log $mark {*Done loading RDB, keys loaded: *, keys expired: 2.*}
+            wait_for_sync r
+            same_data 0 -1
+            assert_equal {0 1} [list [s -1 sync_full] [s -1 sync_partial_ok]]
+        }
     }
 }

@@ -697,6 +697,11 @@ impl Engine {
         self.core.saving.dirty_at_save = self.keys.dirty;
         self.core.refresh_gate();
         self.start_role(restored);
+        // Who continues the snapshot's history still has the keys that were dropped. One by one, as they were many.
+        for (db, key) in &loaded.expired {
+            self.keys.propagate_expired(*db, key);
+            dispatch::feed_stream(&mut self.keys, &mut self.core);
+        }
     }
 
     /// Takes up the configured role, with the identity that the dataset carried.

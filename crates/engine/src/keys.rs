@@ -386,9 +386,14 @@ impl Keys {
     #[cold]
     fn tell_expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired += 1;
+        self.propagate_expired(db, key);
+        self.went_away(db, key, Event::EXPIRED);
+    }
+
+    /// Tells the stream alone that a key's time has come.
+    pub(crate) fn propagate_expired(&mut self, db: usize, key: &[u8]) {
         let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
         self.effects.push_op(db, &[command, key]);
-        self.went_away(db, key, Event::EXPIRED);
     }
 
     /// As [`Self::changed_in`], for a key that went by itself: that is news to every client, whoever runs.

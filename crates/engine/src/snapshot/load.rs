@@ -129,7 +129,7 @@ impl Loader<'_> {
         let done = if head.type_ == ValueType::String {
             let text = reader.string()?;
             if expired {
-                self.loaded.keys_expired += 1;
+                self.drop_expired(key);
                 return Ok(());
             }
             match text {
@@ -149,13 +149,21 @@ impl Loader<'_> {
                 return Ok(());
             };
             if expired {
-                self.loaded.keys_expired += 1;
+                self.drop_expired(key);
                 return Ok(());
             }
             self.incoming.push(db, key, value, at, clock)
         };
         self.loaded.keys_loaded += 1;
         done.map_err(|entry| duplicate(reader.offset(), &entry, self.db))
+    }
+
+    #[cold]
+    fn drop_expired(&mut self, key: &[u8]) {
+        self.loaded.keys_expired += 1;
+        if self.replication.0.is_some() {
+            self.loaded.expired.push((self.db, key.into()));
+        }
     }
 
     /// Lets the keys under way arrive.

@@ -141,6 +141,8 @@ pub struct Loaded {
     pub keys_loaded: u64,
     /// Keys dropped because they had expired.
     pub keys_expired: u64,
+    /// Those keys with their databases, where the snapshot carried an identity: who continues it has them still.
+    pub expired: Vec<(usize, Box<[u8]>)>,
     /// Keys dropped because their value was empty.
     pub keys_empty: u64,
     /// Bytes of the snapshot.

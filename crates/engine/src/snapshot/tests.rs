@@ -157,6 +157,7 @@ fn expired_and_empty_keys_are_left_out_and_counted() {
     };
     let back = load(&bytes[..], &later, &mut |_| true).unwrap();
     assert_eq!((back.keys_loaded, back.keys_expired), (1, 1));
+    assert_eq!(back.expired.len(), 1);
     let keep = LoadOptions {
         keep_expired: true,
         ..later
