@@ -274,9 +274,13 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {a hundred synchronisations given up as soon as they have begun leave nothing} {
             wait_no_save -1
-            $p config set rdb-key-save-delay 3000
+            # What the first one makes and keeps is not left over from the others.
+            begin_sync
+            assert_dual_done $p $r
+            slow_snapshot -1 300 3000
             $p debug delay-rdb-client-free-seconds 1
             leave $r
+            wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows $p]" }
             set files {}
             foreach level {0 -1} { lappend files [llength [glob /proc/[srv $level pid]/fd/*]] }
             set memory [list [s used_memory] [s -1 used_memory]]
@@ -345,7 +349,7 @@ foreach victim {primary replica} {
     start_server [list tags {"repl dual-channel-replication external:skip needs:debug"} \
             overrides [concat $dual {repl-timeout 4 repl-ping-replica-period 1}]] {
         start_server [list overrides [concat $dual {repl-timeout 4}]] {
-            foreach point {delay announced transfer buffering loading} {
+            foreach point {delay announced transfer buffering loading draining} {
                 # The reference may die of an assertion when its primary comes back at once.
                 test "kill -9 of the $victim: $point" {
                     expect_crash
@@ -354,6 +358,8 @@ foreach victim {primary replica} {
                     leave [srv client]
                     r -1 config set repl-diskless-sync-delay [expr {$point eq "delay" ? 10 : 0}]
                     r config set key-load-delay [expr {$point eq "loading" ? 3000 : 0}] loading-process-events-interval-bytes 1024
+                    # The snapshot stands still while the test writes.
+                    foreach level {-1 0} { r $level config set repl-timeout [expr {$point eq "draining" ? 60 : 4}] }
                     set mark [log_mark]
                     r -1 debug delay-rdb-client-free-seconds 1
                     r -1 set at $point
@@ -371,6 +377,7 @@ foreach victim {primary replica} {
                         r -1 set buffered 1
                         wait_for_condition 100 20 {[s replicas_repl_buffer_size] > 0} else { fail "nothing is buffered" }
                     }
+                    if {$point eq "draining"} { begin_drain -1 0 }
                     set level [expr {$victim eq "primary" ? -1 : 0}]
                     set pid [srv $level pid]
                     exec kill -9 $pid
@@ -378,6 +385,11 @@ foreach victim {primary replica} {
                     if {$point eq "announced" && $victim eq "primary"} {
                         resume_process [srv pid]
                         r debug pause-after-fork 0
+                    }
+                    if {$point eq "draining" && $victim eq "primary"} {
+                        # What it has it takes over all the same.
+                        wait_for_log $mark {*Successfully streamed replication data into memory*} 20000
+                        assert_equal 100 [r get drained]
                     }
                     restart_server $level true false
                     r config set key-load-delay 0

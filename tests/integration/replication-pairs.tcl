@@ -65,7 +65,7 @@ foreach {primary replica} $pairs {
             }
 
             # The reference as a replica may fail an assertion when its primary comes back at once.
-            foreach {victim point} {replica transfer replica buffering primary transfer primary buffering primary announced} {
+            foreach {victim point} {replica transfer replica buffering replica draining primary transfer primary buffering primary announced primary draining} {
                 if {$victim eq "primary" && $replica eq "other"} continue
                 test "$pair: kill -9 of the $victim: $point" {
                     expect_crash
@@ -91,6 +91,7 @@ foreach {primary replica} $pairs {
                         r -1 set buffered 1
                         wait_for_condition 100 20 {[s replicas_repl_buffer_size] > 0} else { fail "nothing is buffered" }
                     }
+                    if {$point eq "draining"} { begin_drain -1 0 }
                     set level [expr {$victim eq "primary" ? -1 : 0}]
                     exec kill -9 [srv $level pid]
                     wait_for_condition 100 20 {![process_is_alive [srv $level pid]]} else { fail "alive" }
