@@ -173,6 +173,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         }
 
         test {the link cut afterwards: a partial synchronisation on one connection} {
+            $r replicaof {*}[at -1]
+            wait_for_sync $r
             $p config resetstat
             $p client kill type replica
             $p set after cut
@@ -259,6 +261,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             # The reference loses the selected database: writes land in database 0.
             test {a chain, with the stream in database 5} {
                 leave $r2
+                $r replicaof {*}[at -2]
+                wait_for_sync $r
                 $p select 5
                 $p set before chain
                 wait_for_ofs_sync $r $p

@@ -5,6 +5,17 @@ source tests/helpers/dual-channel.tcl
 
 set calm {save "" repl-diskless-sync-delay 0 repl-ping-replica-period 1}
 
+# Level -2 is the primary of the two others, all in step.
+proc both_follow {} {
+    if {[s -2 role] eq "slave"} { r -2 replicaof no one }
+    foreach level {-1 0} {
+        r $level replicaof {*}[at -2]
+        wait_for_sync [srv $level client]
+    }
+    wait_for_condition 50 100 {[regexp -all {state=online} [r -2 info replication]] == 2} else { fail "not online" }
+    foreach level {-1 0} { wait_for_ofs_sync [srv $level client] [srv -2 client] }
+}
+
 start_server [list tags {"repl failover external:skip needs:debug"} overrides $calm] {
     set a [srv client]
     start_server [list overrides $calm] {
@@ -25,11 +36,7 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
                 assert_error {ERR FAILOVER timeout must be greater than 0} {$a failover timeout -1}
                 assert_error {ERR value is not an integer or out of range} {$a failover timeout x}
                 assert_error {ERR value is not an integer or out of range} {$a failover to 127.0.0.1 x}
-                $b replicaof {*}$at_a
-                $c replicaof {*}$at_a
-                wait_for_sync $b
-                wait_for_sync $c
-                wait_for_condition 50 100 {[regexp -all {state=online} [$a info replication]] == 2} else { fail "not online" }
+                both_follow
                 assert_error {ERR FAILOVER is not valid when server is a replica.} {$b failover}
                 assert_error {ERR FAILOVER target HOST and PORT is not a replica.} {$a failover to 127.0.0.1 1}
                 assert_error {ERR FAILOVER with force option requires both a timeout and target HOST and IP.} {$a failover force timeout 100}
@@ -38,6 +45,7 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
             }
 
             test {FAILOVER TO: the roles change, and nothing is synchronised in full} {
+                both_follow
                 foreach client [list $a $b $c] { $client config resetstat }
                 $a set before failover
                 set mark [log_mark -2]
@@ -62,20 +70,14 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
             }
 
             test {FAILOVER without a target takes whoever is in step} {
-                $b config resetstat
-                assert_equal OK [$b failover]
-                wait_for_condition 50 100 {[s -1 role] eq "slave" && [s -1 master_link_status] eq "up"} else { fail "not over" }
-                # Back as it was.
-                foreach {client to} [list $b $at_a $c $at_a] {
-                    if {[s -2 role] eq "slave"} { $a replicaof no one }
-                    $client replicaof {*}$to
-                    wait_for_sync $client
-                }
-                wait_for_condition 50 100 {[regexp -all {state=online} [$a info replication]] == 2} else { fail "not online" }
-                assert_equal master [s -2 role]
+                both_follow
+                assert_equal OK [$a failover]
+                wait_for_condition 50 100 {[s -2 role] eq "slave" && [s -2 master_link_status] eq "up"} else { fail "not over" }
+                assert_equal 1 [expr {[s -1 role] eq "master" || [s role] eq "master"}]
             }
 
             test {while it waits, writes wait, nothing is streamed, and nobody synchronises} {
+                both_follow
                 pause_process [srv -1 pid]
                 $a set behind 1
                 wait_for_ofs_sync $c $a
@@ -106,6 +108,7 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
             }
 
             test {TIMEOUT: it is given up when no replica catches up} {
+                both_follow
                 pause_process [srv -1 pid]
                 $a set behind 2
                 set mark [log_mark -2]
@@ -118,6 +121,7 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
             }
 
             test {FORCE: it goes ahead all the same} {
+                both_follow
                 pause_process [srv -1 pid]
                 $a set behind 3
                 set mark [log_mark -2]
@@ -129,14 +133,10 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
                 assert_equal no-failover [s -2 master_failover_state]
                 wait_for_ofs_sync $a $b
                 assert_equal [$b debug digest] [$a debug digest]
-                $a replicaof no one
-                foreach client [list $b $c] {
-                    $client replicaof {*}$at_a
-                    wait_for_sync $client
-                }
             }
 
             test {a target that refuses: the primary stays one} {
+                both_follow
                 # Its history is another one: it has become a primary and a replica again.
                 pause_process [srv -1 pid]
                 $a set behind 4
