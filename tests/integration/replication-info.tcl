@@ -102,6 +102,7 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-ping-replica-p
         }
 
         test {a replica that is connected} {
+            r replicaof [srv -1 host] [srv -1 port]
             wait_for_sync r
             wait_replica_online $p
             $p config set rdb-key-save-delay 0
@@ -120,6 +121,8 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-ping-replica-p
 
         # The reference does not count the stream it sends.
         test {bytes in and out are counted} {
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
             $p config resetstat
             r config resetstat
             $p set big [string repeat x 100000]
@@ -130,6 +133,8 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-ping-replica-p
         } {} {peer:skip}
 
         test {a link that has broken} {
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
             pause_process [srv -1 pid]
             r client kill type primary
             wait_for_condition 50 50 {[s master_link_status] eq "down"} else { fail "still up" }

@@ -12,6 +12,12 @@ proc at {level} {
     list [srv $level host] [srv $level port]
 }
 
+# Make LEVEL a replica of OTHER, if it is not one already.
+proc follow {level other} {
+    r $level replicaof {*}[at $other]
+    wait_for_sync [srv $level client]
+}
+
 start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" repl-ping-replica-period 3600}} {
     start_server {overrides {save ""}} {
         set primary [srv -1 client]
@@ -34,6 +40,7 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
         }
 
         test {a cut link inside of the backlog: CONTINUE, without a full synchronisation} {
+            follow 0 -1
             $primary config resetstat
             foreach side {primary replica} {
                 set mark [log_mark -1]
@@ -52,6 +59,7 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
         }
 
         test {outside of the backlog: a full synchronisation, and the log says why} {
+            follow 0 -1
             $primary config resetstat
             $primary config set repl-backlog-size 16384
             set mark [log_mark -1]
@@ -70,6 +78,7 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
         }
 
         test {the backlog goes after its time to live, and the history with it} {
+            follow 0 -1
             r replicaof no one
             wait_for_condition 50 50 {[s -1 connected_slaves] == 0} else { fail "still connected" }
             set id [s -1 master_replid]
@@ -94,10 +103,8 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
             set r2 [srv client]
 
             test {a chain shares one history, byte for byte} {
-                $r1 replicaof {*}[at -2]
-                wait_for_sync $r1
-                $r2 replicaof {*}[at -1]
-                wait_for_sync $r2
+                follow -1 -2
+                follow 0 -1
                 set stream [wire_replica {*}[at -2] capa eof capa psync2]
                 set copy [wire_replica {*}[at -1] capa eof capa psync2]
                 foreach c [list $stream $copy] {
@@ -131,6 +138,8 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
             }
 
             test {a replica in the middle refuses while its own link is down} {
+                follow -1 -2
+                follow 0 -1
                 pause_process [srv -2 pid]
                 $r1 client kill type primary
                 wait_for_condition 50 50 {[status $r1 master_link_status] eq "down"} else { fail "link still up" }
@@ -143,7 +152,9 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
             }
 
             test {promotion: the siblings continue under the old id, up to the offset of the promotion} {
-                # P and R1 below R2.
+                follow -1 -2
+                follow 0 -1
+                $p config set repl-ping-replica-period 3600
                 foreach c [list $p $r1 $r2] {
                     $c config resetstat
                 }
@@ -175,10 +186,18 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
             }
 
             test {a new id from above goes down the chain without a full synchronisation} {
-                # P was above all; now it comes below R1, which is below R2.
-                $r2 config set repl-ping-replica-period 3600
-                $p replicaof {*}[at -1]
-                wait_for_sync $p
+                # P is above all, and comes below R1, which is below R2.
+                if {[s -1 role] eq "master"} {
+                    follow -1 -2
+                    follow 0 -1
+                }
+                $r2 replicaof no one
+                follow -1 0
+                foreach c [list $p $r1 $r2] {
+                    $c config resetstat
+                    $c config set repl-ping-replica-period 3600
+                }
+                follow -2 -1
                 $r2 set down chain
                 wait_for_condition 50 50 {[$p get down] eq "chain"} else { fail "not arrived" }
                 assert_equal 0 [s -1 sync_full]
@@ -225,6 +244,7 @@ start_server {tags {"repl psync2 external:skip needs:debug needs:save"} override
         }
 
         test {a primary restarted from its file lets the replica continue} {
+            follow 0 -1
             $primary set k 2
             wait_for_ofs_sync r $primary
             set id [s -1 master_replid]
@@ -239,6 +259,7 @@ start_server {tags {"repl psync2 external:skip needs:debug needs:save"} override
 
         # They were dropped without a word: the replica kept them for ever.
         test {what expires while the primary is down goes from the replica as well} {
+            follow 0 -1
             $primary debug set-active-expire 0
             $primary set stays 1
             $primary set short 1 px 1
