@@ -32,6 +32,7 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
     }
 
     test {the right password opens} {
+        assert_equal OK [r auth foobar]
         assert_equal OK [r set k v]
         assert_equal v [r get k]
         assert_equal default [r acl whoami]
@@ -71,6 +72,8 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
     }
 
     test {a changed password counts for the next login, an empty one lets everybody in} {
+        r auth foobar
+        r set k v
         r config set requirepass second
         assert_equal v [r get k]
         set c [valkey_client]

@@ -20,9 +20,9 @@ proc assert_gone {c} {
 
 start_server {tags {"client-eviction external:skip"}} {
     r client no-evict on
+    r config set maxmemory-clients [expr {3 * $mb}]
 
     test {a request that grows and grows} {
-        r config set maxmemory-clients [expr {3 * $mb}]
         set before [evicted]
         set c [valkey_client]
         $c write "*3\r\n\$3\r\nSET\r\n\$1\r\nk\r\n\$[expr {8 * $mb}]\r\n"

@@ -81,6 +81,7 @@ start_server {tags {"expire"}} {
             assert_error {ERR invalid expire time in 'set' command} {r set x foo ex $value}
             assert_error {ERR invalid expire time in 'setex' command} {r setex x $value foo}
         }
+        r set x foo
         assert_error {ERR invalid expire time in 'getex' command} {r getex x ex 0}
         assert_error {ERR syntax error} {r set x foo ex 1 px 1}
     }

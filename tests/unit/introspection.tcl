@@ -271,6 +271,7 @@ start_server {tags {"introspection external:skip"} config_lines {
     }
 
     test {a renamed container's errors and help name it as it was called} {
+        r set k v
         assert_equal embstr [r obj encoding k]
         assert_error {ERR unknown subcommand 'foo'. Try OBJ HELP.} {r obj foo}
         assert_error {ERR wrong number of arguments for 'object|encoding' command} {r obj encoding}
@@ -302,6 +303,7 @@ start_server {tags {"introspection external:skip"} config_lines {
     } {} {needs:repl}
 
     test {CONFIG REWRITE keeps the lines of rename-command and writes the default user} {
+        r set k v
         r config rewrite
         set file [open [srv config_file]]
         set text [read $file]

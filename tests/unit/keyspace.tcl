@@ -60,6 +60,7 @@ start_server {tags {"keyspace"}} {
     }
 
     test {EXISTS and TOUCH count repeated keys} {
+        r set s 1
         assert_equal 1 [r exists s]
         assert_equal 2 [r exists s s none]
         assert_equal 2 [r touch s s none]
@@ -76,6 +77,9 @@ start_server {tags {"keyspace"}} {
     } {1}
 
     test {commands on the wrong type are refused} {
+        r set s 1
+        r del l
+        r rpush l 1
         foreach command {{get l} {lpush s x} {sadd s x} {zadd s 1 x} {hset s f v} {incr l}} {
             assert_error {WRONGTYPE Operation against a key holding the wrong kind of value} {r {*}$command}
         }
@@ -186,6 +190,7 @@ start_server {tags {"keyspace singledb:skip"}} {
     }
 
     test {COPY to another database} {
+        r set x nine
         assert_equal 1 [r copy x z db 10]
         r select 10
         assert_equal nine [r get z]
@@ -193,6 +198,10 @@ start_server {tags {"keyspace singledb:skip"}} {
     } {OK}
 
     test {SWAPDB exchanges two databases} {
+        r set x nine
+        r select 10
+        r set x ten
+        r select 9
         r swapdb 9 10
         assert_equal ten [r get x]
         r swapdb 9 10
@@ -202,6 +211,10 @@ start_server {tags {"keyspace singledb:skip"}} {
     }
 
     test {FLUSHDB empties one database, FLUSHALL all} {
+        r select 10
+        r set x ten
+        r select 9
+        r set x nine
         r flushdb
         assert_equal 0 [r dbsize]
         r select 10

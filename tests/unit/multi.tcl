@@ -30,6 +30,7 @@ start_server {tags {"multi"}} {
     }
 
     test {a command that cannot be queued aborts the transaction} {
+        r set k v
         r multi
         catch {r nosuchcommand}
         assert_equal QUEUED [r set k broken]

@@ -113,6 +113,8 @@ start_server {tags {"protocol network"}} {
     } {$-1}
 
     test {an empty string is a bulk of length 0} {
+        r set empty ""
+        r readraw 1
         assert_equal {$0} [r get empty]
         assert_equal {} [r read]
         assert_equal *0 [r lrange none 0 -1]

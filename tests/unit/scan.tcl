@@ -24,12 +24,16 @@ start_server {tags {"scan"}} {
     }
 
     test {SCAN MATCH} {
+        r flushdb
+        populate 1000
         assert_equal 100 [llength [lsort -unique [walk scan match "key:1??"]]]
         assert_equal {} [walk scan match nothing*]
         assert_equal {key:7} [lsort -unique [walk scan match key:7]]
     }
 
     test {COUNT bounds a step, whatever MATCH leaves of it} {
+        r flushdb
+        populate 1000
         set steps 0
         set cursor 0
         while 1 {

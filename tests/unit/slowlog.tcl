@@ -18,6 +18,7 @@ start_server {tags {"slowlog"} overrides {slowlog-log-slower-than 1000000}} {
     }
 
     test {GET shows ten by default, all with -1, none with 0} {
+        r config set slowlog-log-slower-than 0
         for {set i 0} {$i < 15} {incr i} {r ping}
         assert_equal 10 [llength [r slowlog get]]
         assert_morethan [llength [r slowlog get -1]] 15
@@ -27,6 +28,7 @@ start_server {tags {"slowlog"} overrides {slowlog-log-slower-than 1000000}} {
     }
 
     test {an entry has number, time, duration, arguments, address and name} {
+        r config set slowlog-log-slower-than 0
         r client setname tester
         r slowlog reset
         r set key value
@@ -43,6 +45,7 @@ start_server {tags {"slowlog"} overrides {slowlog-log-slower-than 1000000}} {
     }
 
     test {long commands and long arguments are cut} {
+        r config set slowlog-log-slower-than 0
         r sadd set {*}[lrepeat 33 x]
         set words [lindex [r slowlog get 1] 0 3]
         assert_equal 32 [llength $words]
@@ -52,6 +55,7 @@ start_server {tags {"slowlog"} overrides {slowlog-log-slower-than 1000000}} {
     }
 
     test {passwords stay out} {
+        r config set slowlog-log-slower-than 0
         r slowlog reset
         r config set primaryuser ""
         r config set primaryuser "" primaryauth secret
@@ -63,6 +67,7 @@ start_server {tags {"slowlog"} overrides {slowlog-log-slower-than 1000000}} {
     }
 
     test {EXEC's commands are kept one by one} {
+        r config set slowlog-log-slower-than 0
         r slowlog reset
         r multi
         r ping one
