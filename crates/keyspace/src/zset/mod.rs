@@ -433,6 +433,8 @@ impl Default for ZSet {
 #[derive(Debug)]
 pub struct Builder {
     index: Box<Index>,
+    /// A zero with a sign is among the scores.
+    signed_zero: bool,
 }
 
 impl Builder {
@@ -440,6 +442,7 @@ impl Builder {
     pub fn new(members: usize) -> Self {
         Builder {
             index: Box::new(Index::with_capacity(members)),
+            signed_zero: false,
         }
     }
 
@@ -451,6 +454,7 @@ impl Builder {
         if score.is_nan() {
             return Err(Invalid::Score);
         }
+        self.signed_zero |= score == 0.0 && score.is_sign_negative();
         if self.index.insert_unordered(member, score) {
             Ok(())
         } else {
@@ -466,6 +470,18 @@ impl Builder {
         };
         zset.compact(limits);
         zset
+    }
+
+    /// As [`Self::finish`], for one that was an index where it was saved, because it once was big: it may have a zero
+    /// with a sign, which a listpack would lose and a replica must not.
+    pub fn finish_as_saved(mut self, limits: &Limits) -> ZSet {
+        if !self.signed_zero {
+            return self.finish(limits);
+        }
+        self.index.sort();
+        ZSet {
+            repr: Repr::Index(self.index),
+        }
     }
 }
 

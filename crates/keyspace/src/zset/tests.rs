@@ -238,6 +238,17 @@ fn a_listpack_keeps_zero_without_its_sign() {
 }
 
 #[test]
+fn what_was_saved_keeps_the_sign_of_a_zero() {
+    let mut builder = Builder::new(2);
+    builder.push(b"a", -0.0).unwrap();
+    builder.push(b"b", 0.0).unwrap();
+    let zset = builder.finish_as_saved(&Limits::default());
+    assert_eq!(zset.encoding(), Encoding::Skiplist);
+    assert!(zset.score(b"a").unwrap().is_sign_negative());
+    assert!(zset.score(b"b").unwrap().is_sign_positive());
+}
+
+#[test]
 fn a_broken_listpack_is_refused() {
     let pack = |elements: &[&str]| {
         let mut listpack = Listpack::new();
