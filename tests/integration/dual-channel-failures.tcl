@@ -121,6 +121,29 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $r config set client-output-buffer-limit "replica 256mb 64mb 60"
         }
 
+        test {the size that the replica reports for its buffer is what it costs} {
+            slow_snapshot -1 300 3000
+            begin_sync
+            wait_dual_transfer $p
+            # Nothing is loaded meanwhile.
+            set child [get_child_pid -1]
+            pause_process $child
+            $p set first 1
+            wait_for_condition 100 20 {[set size [s replicas_repl_buffer_size]] > 0} else { fail "nothing is buffered" }
+            set memory [s used_memory]
+            for {set i 0} {$i < 200} {incr i} {
+                $p set during [string repeat w 100000]
+            }
+            wait_for_condition 500 20 {[s replicas_repl_buffer_size] > 20000000} else { fail "little is buffered: [s replicas_repl_buffer_size]" }
+            # But for one block, a sixteenth of the backlog's size.
+            set grown [expr {[s replicas_repl_buffer_size] - $size}]
+            assert_range [expr {[s used_memory] - $memory - $grown}] -700000 700000
+            assert_equal [s replicas_repl_buffer_size] [s replicas_repl_buffer_peak]
+            resume_process $child
+            assert_dual_done $p $r
+            assert_range [s replicas_repl_buffer_peak] $grown [expr {$grown + 1400000}]
+        }
+
         test {the stream is pinned from the snapshot on, beyond the size of the backlog} {
             slow_snapshot -1 10 0
             $p config set repl-backlog-size 16384

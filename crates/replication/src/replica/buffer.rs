@@ -46,12 +46,7 @@ impl LocalBuffer {
             if bytes_max > 0 && self.bytes > bytes_max {
                 break;
             }
-            let share = usize::try_from(backlog_bytes / BACKLOG_SHARE_MAX).unwrap_or(usize::MAX);
-            let capacity = data
-                .len()
-                .max(BLOCK_BYTES_MIN)
-                .min(share.max(BLOCK_BYTES_MIN));
-            let block = Vec::with_capacity(capacity);
+            let block = Vec::with_capacity(capacity(data.len(), backlog_bytes));
             self.bytes += block.capacity() as u64 + BLOCK_OVERHEAD;
             self.peak = self.peak.max(self.bytes);
             self.blocks.push_back(block);
@@ -82,9 +77,25 @@ impl LocalBuffer {
     }
 }
 
+/// The size of a block for this many bytes and more. Allocators have the powers of two: of another size they might give
+/// a fifth more than they are asked for, and the costs would not be what is counted here.
+fn capacity(wanted: usize, backlog_bytes: u64) -> usize {
+    let share = usize::try_from(backlog_bytes / BACKLOG_SHARE_MAX).unwrap_or(usize::MAX);
+    let largest = 1 << share.max(BLOCK_BYTES_MIN).ilog2();
+    wanted.clamp(BLOCK_BYTES_MIN, largest).next_power_of_two()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_is_a_power_of_two_within_its_share_of_the_backlog() {
+        let sizes = [1, 20_000, 65_537, 700_000].map(|wanted| capacity(wanted, 10 << 20));
+        assert_eq!(sizes, [16 << 10, 32 << 10, 128 << 10, 512 << 10]);
+        assert_eq!(capacity(700_000, 16 << 10), 16 << 10);
+        assert_eq!(capacity(700_000, u64::MAX), 1 << 20);
+    }
 
     #[test]
     fn it_stops_within_a_block_of_its_limit() {
