@@ -403,3 +403,25 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         }
     }
 }
+
+# The load of a snapshot of one key takes no time: it may be over while the bytes behind the
+# snapshot are still looked at. Now and then they were lost.
+start_server {tags {"repl external:skip"} overrides {save ""}} {
+    test {the stream right behind a small snapshot arrives whole, time after time} {
+        lassign [wire_listen] - port
+        set rdb "REDIS0011\xfe\x00\x00\x04from\x07primary\xff[string repeat \x00 8]"
+        r select 0
+        for {set i 0} {$i < 100} {incr i} {
+            set more [resp::encode [list incr n:$i]]
+            set stream [resp::encode {select 0}]$more$more$more
+            r replicaof 127.0.0.1 $port
+            set link [wire_accept $port]
+            handshake $link PSYNC* $pong
+            wire_raw $link "+FULLRESYNC $id 0\r\n\$[string length $rdb]\r\n$rdb$stream"
+            for {set n 0} {$n < 20} {incr n} { wire_raw $link $more }
+            wait_for_condition 500 2 {![catch {r get n:$i} n] && $n eq "23"} else { fail "the stream came to $n in attempt $i" }
+            r replicaof no one
+            wire_close $link
+        }
+    } {} {singledb:skip}
+}

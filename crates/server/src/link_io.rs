@@ -256,10 +256,14 @@ impl LinkIo {
     }
 
     fn bytes(&mut self, shared: &Arc<Shared>, conn: Conn, bytes: io::Result<Vec<u8>>) {
-        if self.line(conn).is_none() {
+        let Some(line) = self.line(conn) else {
             return;
-        }
+        };
         match bytes {
+            // Those that came before them go first.
+            Ok(bytes) if !bytes.is_empty() && !line.left_over.is_empty() => {
+                line.left_over.extend_from_slice(&bytes)
+            }
             Ok(bytes) if !bytes.is_empty() => self.take(shared, conn, bytes),
             Ok(_) => {
                 self.lines.remove(&conn.channel);
@@ -281,29 +285,35 @@ impl LinkIo {
         let mut fed = false;
         while !rest.is_empty() {
             let received = shared.engine.lock().link_received(conn, rest);
-            // A sink may have been opened by the very bytes in front of the payload: first things first.
-            while let Ok(command) = self.commands.try_recv() {
-                self.command(shared, command);
+            if received.hold {
+                // Kept before the commands are looked at: the one to go on may be among them, from a load that took no time.
+                if let Some(line) = self.line(conn) {
+                    line.left_over.extend_from_slice(rest);
+                }
+                return self.pending_commands(shared);
             }
+            // A sink may have been opened by the very bytes in front of the payload: first things first.
+            self.pending_commands(shared);
             if let Some(payload) = received.payload {
                 fed = true;
                 self.store(shared, &rest[payload]);
                 shared.engine.lock().link_payload_taken();
             }
             rest = &rest[received.used..];
-            if received.hold {
-                break;
-            }
         }
-        let left_over = rest.to_vec();
         let starved = fed
             && matches!(&self.receiving, Some(Receiving::Parser { depth, .. }) if depth.load(Ordering::Acquire) > PARSER_QUEUE);
         if let Some(line) = self.line(conn) {
-            line.left_over = left_over;
             line.starved = starved;
             if !line.paused && !starved && line.left_over.is_empty() {
                 line.go_on();
             }
+        }
+    }
+
+    fn pending_commands(&mut self, shared: &Arc<Shared>) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.command(shared, command);
         }
     }
 
