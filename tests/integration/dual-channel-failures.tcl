@@ -63,6 +63,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
     }
 
     test {after the grace period it is gone; the backlog may still do} {
+        $p debug delay-rdb-client-free-seconds 2
         set mark [log_mark]
         lassign [snapshot_channel 0] d ofs id cid
         wire_payload $d
@@ -165,7 +166,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {the primary's limit before the main connection joins: dropped at once, memory free, tried again} {
             # The snapshot is still being sent when the limit is met.
             slow_snapshot -1 300 3000
-            $p config set client-output-buffer-limit "replica 100kb 0 0"
+            $p config set client-output-buffer-limit "replica 100kb 0 0" repl-backlog-size 16384
             $r debug pause-after-fork 1
             begin_sync
             wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" }

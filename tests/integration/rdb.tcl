@@ -74,6 +74,7 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
     }
 
     test {the file's head, its metadata and its check} {
+        r save
         set bytes [rdb_bytes]
         assert_match "REDIS0011\xfa\x0avalkey-ver\x058.0.1\xfa\x0aredis-bits\xc0\x40\xfa\x05ctime*used-mem*aof-base*" $bytes
         assert_equal "\xff" [string index $bytes end-8]

@@ -51,6 +51,8 @@ foreach {primary replica} $pairs {
                 }
 
                 test "$pair: partial resynchronisation after $kind" {
+                    $r replicaof {*}[at -1]
+                    wait_for_sync $r 200
                     $p config resetstat
                     set writes [start_write_load {*}[at -1] 30]
                     $p client kill type replica
@@ -116,6 +118,8 @@ foreach {primary replica} $pairs {
                 start_server [list server $third overrides $dual] {
                     test "$pair: a chain to $third, and its promotion" {
                         set s [srv client]
+                        $r replicaof {*}[at -2]
+                        wait_for_sync $r
                         $s replicaof {*}[at -1]
                         wait_for_sync $s
                         $p set down chain

@@ -6,12 +6,17 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     set primary_port [srv port]
 
     start_server {overrides {save ""}} {
+        # It is a replica, if it is not one already.
+        proc follow {} {
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
+            wait_replica_online [srv -1 client]
+        }
+
         test {a full synchronisation copies the data of every type} {
             createComplexDataset $primary 500
             assert_equal master [s role]
-            r replicaof $primary_host $primary_port
-            wait_for_sync r
-            wait_replica_online $primary
+            follow
             wait_for_ofs_sync r $primary
             assert_equal [debug_digest -1] [debug_digest]
             assert_equal slave [s role]
@@ -19,6 +24,7 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         } {} {needs:debug}
 
         test {writes arrive, in order} {
+            follow
             for {set i 0} {$i < 100} {incr i} {
                 $primary rpush order $i
             }
@@ -28,6 +34,7 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         }
 
         test {a replica refuses writes, and knows its primary} {
+            follow
             assert_error {READONLY You can't write against a read only replica.} {r set x 1}
             assert_equal $primary_port [s master_port]
             assert_equal [list slave $primary_host $primary_port connected] [lrange [r role] 0 3]
@@ -35,12 +42,14 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         }
 
         test {WAIT counts the replicas that have the write} {
+            follow
             $primary set waited 1
             assert_equal 1 [$primary wait 1 5000]
             assert_error {ERR WAIT cannot be used with replica instances*} {r wait 1 0}
         }
 
         test {after a lost link the missing part is enough} {
+            follow
             set partial [s -1 sync_partial_ok]
             $primary client kill type replica
             $primary set after-link 1
@@ -52,6 +61,8 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         }
 
         test {REPLICAOF NO ONE makes it a primary with the data it has} {
+            follow
+            $primary set after-link 1
             wait_for_ofs_sync r $primary
             set replid [s -1 master_replid]
             r replicaof no one
