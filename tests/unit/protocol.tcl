@@ -193,3 +193,21 @@ start_server {tags {"protocol network external:skip"}} {
         assert_equal PONG [r ping]
     }
 }
+
+start_server {tags {"protocol network external:skip"} overrides {loglevel verbose}} {
+    test {the log tells of protocol errors, with what was not understood} {
+        foreach {bytes reason shown} {
+            {*1\r\nfo\x00o\r\nPING} {expected $ but got something else}   {fo.o..PING}
+            {*x\r\n}               {invalid mbulk count}                 {\*x..}
+            {*1\r\n$-3\r\n}        {invalid bulk length}                 {$-3..}
+            {PING "a\r\n}          {unbalanced quotes in inline request} {PING "a..}
+        } {
+            set mark [log_mark]
+            protocol_answer [subst -nocommands -novariables $bytes]
+            wait_for_log $mark "*- Protocol error ($reason) from client: id=* addr=127.0.0.1:* flags=N *. Query buffer during protocol error: '$shown'"
+        }
+        set mark [log_mark]
+        protocol_answer "*1\r\n![string repeat a 64][string repeat b 64]\r\n"
+        wait_for_log $mark "*'![string repeat a 63]' (... more 3 bytes ...) '[string repeat b 62]..'"
+    }
+}

@@ -465,17 +465,12 @@ impl Engine {
         let text = format!("ERR {error}");
         self.core.stats.count_error("ERR");
         client.out.error(text.as_bytes());
-        client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
         if self.core.is_verbose() {
-            let line = format!(
-                "Protocol error ({error}) from client: {}",
-                crate::commands::client::describe(
-                    &client,
-                    self.core.config.hide_user_data_from_log
-                )
-            );
-            self.core.log(Level::Verbose, &line);
+            let hide = self.core.config.hide_user_data_from_log;
+            let client = crate::commands::client::describe(&client, hide);
+            self.core.log(Level::Verbose, &error.log_line(&client));
         }
+        client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
         self.core.clients.put_back(slot, client);
     }
 

@@ -2,8 +2,8 @@
 
 use crate::inline::split_args;
 use crate::limits::{
-    BIG_ARG_BYTES, HEADER_BYTES_MAX, INLINE_BYTES_MAX, MULTIBULK_COUNT_MAX, RESERVE_AHEAD_ARGS,
-    RESERVE_AHEAD_BYTES, RESERVE_FIRST_BYTES, UNAUTHENTICATED_BULK_BYTES_MAX,
+    BIG_ARG_BYTES, EXCERPT_END_BYTES, HEADER_BYTES_MAX, INLINE_BYTES_MAX, MULTIBULK_COUNT_MAX,
+    RESERVE_AHEAD_ARGS, RESERVE_AHEAD_BYTES, RESERVE_FIRST_BYTES, UNAUTHENTICATED_BULK_BYTES_MAX,
     UNAUTHENTICATED_MULTIBULK_COUNT_MAX,
 };
 use crate::number::parse_i64;
@@ -101,9 +101,9 @@ impl Batch {
     }
 }
 
-/// What a peer did wrong. The connection is closed after the reply.
+/// How a peer has violated the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProtocolError {
+pub enum Violation {
     /// An inline request grew past its bound without a line end.
     TooBigInline,
     /// An inline request with quotes that do not balance.
@@ -124,7 +124,7 @@ pub enum ProtocolError {
     ExpectedDollar(u8),
 }
 
-impl fmt::Display for ProtocolError {
+impl fmt::Display for Violation {
     /// The text of the reference, without the leading `-ERR `.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
@@ -146,6 +146,78 @@ impl fmt::Display for ProtocolError {
             }
         };
         write!(f, "Protocol error: {what}")
+    }
+}
+
+impl Violation {
+    /// What the log of the reference calls it.
+    fn in_log(self) -> &'static str {
+        match self {
+            Self::TooBigInline => "too big inline request",
+            Self::UnbalancedQuotes => "unbalanced quotes in inline request",
+            Self::TooBigCountString => "too big mbulk count string",
+            Self::TooBigBulkCountString => "too big bulk count string",
+            Self::InvalidMultibulkLength => "invalid mbulk count",
+            Self::UnauthenticatedMultibulkLength => "unauth mbulk count",
+            Self::InvalidBulkLength => "invalid bulk length",
+            Self::UnauthenticatedBulkLength => "unauth bulk length",
+            Self::ExpectedDollar(_) => "expected $ but got something else",
+        }
+    }
+}
+
+/// What a peer did wrong. The connection is closed after the reply, whose text is the error's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolError {
+    /// The violation.
+    pub violation: Violation,
+    /// The bytes that were not understood as the log shows them: shortened, and none that is unprintable.
+    pub excerpt: String,
+}
+
+impl ProtocolError {
+    fn new(violation: Violation, unread: &[u8]) -> Self {
+        Self {
+            violation,
+            excerpt: excerpt(unread),
+        }
+    }
+
+    /// The line of the log about a client that is described so.
+    #[must_use]
+    pub fn log_line(&self, client: &str) -> String {
+        format!(
+            "Protocol error ({}) from client: {client}. Query buffer during protocol error: {}",
+            self.violation.in_log(),
+            self.excerpt
+        )
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.violation.fmt(f)
+    }
+}
+
+/// Quotes `unread`; of long texts both ends.
+fn excerpt(unread: &[u8]) -> String {
+    let printable = |bytes: &[u8]| -> String {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        let shown = |byte: &u8| char::from(if is_plain(*byte) { *byte } else { b'.' });
+        bytes.iter().map(shown).collect()
+    };
+    match (
+        unread.first_chunk::<EXCERPT_END_BYTES>(),
+        unread.last_chunk::<EXCERPT_END_BYTES>(),
+        unread.len().checked_sub(2 * EXCERPT_END_BYTES),
+    ) {
+        (Some(first), Some(last), Some(between)) => format!(
+            "'{}' (... more {between} bytes ...) '{}'",
+            printable(first),
+            printable(last)
+        ),
+        _ => format!("'{}'", printable(unread)),
     }
 }
 
@@ -277,7 +349,13 @@ impl Decoder {
                 progress.args.clear();
             }
             loop {
-                match self.step(buffer, start, &mut progress, batch)? {
+                let at = start.saturating_add(progress.at);
+                let step = self
+                    .step(buffer, start, &mut progress, batch)
+                    .map_err(|violation| {
+                        ProtocolError::new(violation, buffer.get(at..).unwrap_or(&[]))
+                    })?;
+                match step {
                     Step::More => {}
                     Step::Done => {
                         start = start.saturating_add(progress.at);
@@ -374,7 +452,7 @@ impl Decoder {
         start: usize,
         progress: &mut Progress,
         batch: &mut Batch,
-    ) -> Result<Step, ProtocolError> {
+    ) -> Result<Step, Violation> {
         let at = start.saturating_add(progress.at);
         match (progress.args_left, progress.bulk_len) {
             (None, _) => match buffer.get(at) {
@@ -424,17 +502,17 @@ impl Decoder {
         at: usize,
         progress: &mut Progress,
         batch: &mut Batch,
-    ) -> Result<Step, ProtocolError> {
-        let Some(line) = line(buffer, at, progress, ProtocolError::TooBigCountString)? else {
+    ) -> Result<Step, Violation> {
+        let Some(line) = line(buffer, at, progress, Violation::TooBigCountString)? else {
             return Ok(Step::Partial);
         };
         let count = line
             .get(1..)
             .and_then(parse_i64)
             .filter(|count| *count <= MULTIBULK_COUNT_MAX)
-            .ok_or(ProtocolError::InvalidMultibulkLength)?;
+            .ok_or(Violation::InvalidMultibulkLength)?;
         if count > UNAUTHENTICATED_MULTIBULK_COUNT_MAX && !self.authenticated {
-            return Err(ProtocolError::UnauthenticatedMultibulkLength);
+            return Err(Violation::UnauthenticatedMultibulkLength);
         }
         let count = u32::try_from(count.max(0)).unwrap_or(0);
         batch.args.reserve((count as usize).min(RESERVE_AHEAD_ARGS));
@@ -447,30 +525,30 @@ impl Decoder {
         buffer: &[u8],
         at: usize,
         progress: &mut Progress,
-    ) -> Result<Step, ProtocolError> {
-        let Some(line) = line(buffer, at, progress, ProtocolError::TooBigBulkCountString)? else {
+    ) -> Result<Step, Violation> {
+        let Some(line) = line(buffer, at, progress, Violation::TooBigBulkCountString)? else {
             return Ok(Step::Partial);
         };
         match line.split_first() {
             Some((b'$', digits)) => {
                 let len = parse_i64(digits)
                     .filter(|len| *len >= 0)
-                    .ok_or(ProtocolError::InvalidBulkLength)?;
+                    .ok_or(Violation::InvalidBulkLength)?;
                 if self
                     .bulk_bytes_max
                     .is_some_and(|max| len.cast_unsigned() > max)
                 {
-                    return Err(ProtocolError::InvalidBulkLength);
+                    return Err(Violation::InvalidBulkLength);
                 }
                 if len > UNAUTHENTICATED_BULK_BYTES_MAX && !self.authenticated {
-                    return Err(ProtocolError::UnauthenticatedBulkLength);
+                    return Err(Violation::UnauthenticatedBulkLength);
                 }
                 progress.bulk_len =
-                    Some(usize::try_from(len).map_err(|_| ProtocolError::InvalidBulkLength)?);
+                    Some(usize::try_from(len).map_err(|_| Violation::InvalidBulkLength)?);
                 Ok(Step::More)
             }
-            Some((other, _)) => Err(ProtocolError::ExpectedDollar(*other)),
-            None => Err(ProtocolError::ExpectedDollar(b'\r')),
+            Some((other, _)) => Err(Violation::ExpectedDollar(*other)),
+            None => Err(Violation::ExpectedDollar(b'\r')),
         }
     }
 }
@@ -511,8 +589,8 @@ fn line<'a>(
     buffer: &'a [u8],
     at: usize,
     progress: &mut Progress,
-    too_long: ProtocolError,
-) -> Result<Option<&'a [u8]>, ProtocolError> {
+    too_long: Violation,
+) -> Result<Option<&'a [u8]>, Violation> {
     let rest = buffer.get(at..).unwrap_or(&[]);
     let unseen = rest.get(progress.searched..).unwrap_or(&[]);
     match memchr::memchr(b'\r', unseen) {
@@ -540,23 +618,23 @@ fn inline(
     at: usize,
     progress: &mut Progress,
     batch: &mut Batch,
-) -> Result<Step, ProtocolError> {
+) -> Result<Step, Violation> {
     let rest = buffer.get(at..).unwrap_or(&[]);
     let unseen = rest.get(progress.searched..).unwrap_or(&[]);
     let Some(found) = memchr::memchr(b'\n', unseen) else {
         if rest.len() > INLINE_BYTES_MAX {
-            return Err(ProtocolError::TooBigInline);
+            return Err(Violation::TooBigInline);
         }
         progress.searched = rest.len();
         return Ok(Step::Partial);
     };
     let len = progress.searched.saturating_add(found);
     if len > INLINE_BYTES_MAX {
-        return Err(ProtocolError::TooBigInline);
+        return Err(Violation::TooBigInline);
     }
     let line = rest.get(..len).unwrap_or(&[]);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    for word in split_args(line).ok_or(ProtocolError::UnbalancedQuotes)? {
+    for word in split_args(line).ok_or(Violation::UnbalancedQuotes)? {
         batch.args.push(Arg::Owned(batch.owned.len() as u32));
         batch.owned.push(Arc::new(word));
     }

@@ -23,7 +23,7 @@ mod number;
 mod output;
 mod reply;
 
-pub use decoder::{Arg, Batch, Decoder, ProtocolError};
+pub use decoder::{Arg, Batch, Decoder, ProtocolError, Violation};
 pub use inline::split_args;
 pub use number::parse_i64;
 pub use output::{Output, Piece};

@@ -19,3 +19,6 @@ pub const RESERVE_AHEAD_BYTES: usize = 1024 * 1024;
 pub const RESERVE_FIRST_BYTES: usize = 64 * 1024;
 /// Argument slots reserved ahead of what has arrived, for the same reason.
 pub const RESERVE_AHEAD_ARGS: usize = 1024;
+
+/// How much the log shows of each end of a request that it does not understand, in bytes.
+pub(crate) const EXCERPT_END_BYTES: usize = 64;

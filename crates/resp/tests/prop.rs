@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use resp::limits::{RESERVE_AHEAD_BYTES, RESERVE_FIRST_BYTES};
-use resp::{Batch, Decoder, ProtocolError};
+use resp::{Batch, Decoder, ProtocolError, Violation};
 
 type Requests = Vec<Vec<Vec<u8>>>;
 
@@ -94,10 +94,14 @@ proptest! {
         bytes in prop::collection::vec(prop_oneof![Just(b'*'), Just(b'$'), Just(b'\r'), Just(b'\n'), Just(b'1'), Just(b'0'), Just(b'"'), any::<u8>()], 0..80),
         cuts in prop::collection::vec(any::<usize>(), 0..6),
     ) {
-        let whole = feed(std::iter::once(&bytes[..]));
+        // How much of a bad request has arrived depends on the pieces.
+        let verdict = |(requests, error): (Requests, Option<ProtocolError>)| {
+            (requests, error.map(|error| error.violation))
+        };
+        let whole = verdict(feed(std::iter::once(&bytes[..])));
         let parts = splits(&bytes, &cuts);
-        prop_assert_eq!(&feed(parts.iter().map(Vec::as_slice)), &whole);
-        prop_assert_eq!(&feed(bytes.chunks(1)), &whole);
+        prop_assert_eq!(&verdict(feed(parts.iter().map(Vec::as_slice))), &whole);
+        prop_assert_eq!(&verdict(feed(bytes.chunks(1))), &whole);
     }
 }
 
@@ -105,16 +109,18 @@ proptest! {
 fn bounds_before_login() {
     let decode = |text: &str| {
         let mut buffer = text.as_bytes().to_vec();
-        Decoder::new(1 << 20).decode(&mut buffer, &mut Batch::default(), 10)
+        Decoder::new(1 << 20)
+            .decode(&mut buffer, &mut Batch::default(), 10)
+            .map_err(|error| error.violation)
     };
     assert_eq!(
         decode("*11\r\n"),
-        Err(ProtocolError::UnauthenticatedMultibulkLength)
+        Err(Violation::UnauthenticatedMultibulkLength)
     );
     assert!(decode("*10\r\n").is_ok());
     assert_eq!(
         decode("*1\r\n$16385\r\n"),
-        Err(ProtocolError::UnauthenticatedBulkLength)
+        Err(Violation::UnauthenticatedBulkLength)
     );
     assert!(decode("*1\r\n$16384\r\n").is_ok());
 }
@@ -172,4 +178,35 @@ fn a_promise_costs_little_before_it_is_kept() {
         big.resize(big.len() + room, b'x');
         arrived += room;
     }
+}
+
+#[test]
+fn the_log_tells_violation_and_bytes_as_the_reference_does() {
+    let line = |input: &[u8]| {
+        let (_, error) = feed(std::iter::once(input));
+        error.expect("the input is no request").log_line("id=1")
+    };
+    assert_eq!(
+        line(b"PING\r\n*2\r\n$4\r\nECHO\r\nfoo\0\r\nbar"),
+        "Protocol error (expected $ but got something else) from client: id=1. \
+         Query buffer during protocol error: 'foo...bar'"
+    );
+    let of_length = |len: usize| format!("*1\r\n!{}\r\n", "a".repeat(len - 3)).into_bytes();
+    let quoted = |len: usize| {
+        let line = line(&of_length(len));
+        line[line.find('\'').expect("the bytes are quoted")..].to_owned()
+    };
+    let (first, last) = (
+        format!("!{}", "a".repeat(63)),
+        format!("{}..", "a".repeat(62)),
+    );
+    assert_eq!(quoted(127), format!("'!{}..'", "a".repeat(124)));
+    assert_eq!(
+        quoted(128),
+        format!("'{first}' (... more 0 bytes ...) '{last}'")
+    );
+    assert_eq!(
+        quoted(130),
+        format!("'{first}' (... more 2 bytes ...) '{last}'")
+    );
 }
