@@ -360,6 +360,9 @@ impl Host for Deaf {
     fn facts(&self) -> ProcessFacts {
         ProcessFacts::default()
     }
+    fn folder(&self) -> Option<Vec<u8>> {
+        None
+    }
     fn free(&mut self, _: Vec<keyspace::Value>) {}
     fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
     fn pending_frees(&self) -> usize {

@@ -192,6 +192,30 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         file delete -force $dir/taken
     }
 
+    test {files go to the folder the server is in, whatever it is called by now} {
+        set dir [file dirname [rdb_path]]
+        file mkdir $dir/before
+        r config set dir $dir/before
+        file rename $dir/before $dir/after
+        assert_equal [list dir $dir/after] [r config get dir]
+        r save
+        assert {[file exists $dir/after/dump.rdb]}
+        file delete $dir/after/dump.rdb
+        r bgsave
+        waitForBgsave r
+        assert_equal ok [s rdb_last_bgsave_status]
+        assert {[file exists $dir/after/dump.rdb]}
+
+        # A folder that is gone has no name.
+        file delete -force $dir/after
+        assert_equal {dir {}} [r config get dir]
+        set mark [log_mark]
+        assert_error {ERR} {r save}
+        wait_for_log $mark {*Failed opening the temp RDB file temp-*.rdb (in server root dir unknown) for saving: No such file or directory*}
+        r config set dir $dir
+        assert_equal OK [r save]
+    }
+
     test {SHUTDOWN SAVE and NOSAVE} {
         r set k one
         restart_server 0 true false 1 save

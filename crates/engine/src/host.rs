@@ -197,6 +197,8 @@ pub trait Host: Send {
     fn cpu(&self) -> CpuFigures;
     /// Facts for INFO.
     fn facts(&self) -> ProcessFacts;
+    /// The folder the process is in, where its files are; `None` when it is gone.
+    fn folder(&self) -> Option<Vec<u8>>;
     /// Frees in another thread.
     fn free(&mut self, garbage: Vec<keyspace::Value>);
     /// Frees whole databases in another thread, or here when `wait` is set.

@@ -39,6 +39,9 @@ impl Host for Quiet {
     fn facts(&self) -> ProcessFacts {
         ProcessFacts::default()
     }
+    fn folder(&self) -> Option<Vec<u8>> {
+        None
+    }
     fn free(&mut self, _: Vec<keyspace::Value>) {}
     fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
     fn pending_frees(&self) -> usize {

@@ -64,10 +64,16 @@ pub(crate) fn start(
         }
         pid => {
             drop(writer);
-            watch(shared, pid, reader, files.temporary(pid as u32));
+            watch(shared, pid, reader, temporary_of(pid as u32));
             Ok(pid as u32)
         }
     }
+}
+
+/// The file a child of this number writes, by a path that holds also after the parent has gone to another folder.
+pub(crate) fn temporary_of(pid: u32) -> PathBuf {
+    let relative = DumpFile::temporary(pid);
+    std::path::absolute(&relative).unwrap_or(relative)
 }
 
 /// Follows a child's reports in a thread of its own, then reaps it.
@@ -149,24 +155,17 @@ fn report(shared: &Weak<Shared>, report: ChildReport) {
     }
 }
 
-/// Where the dump file lies.
+/// The dump file. It is in the folder the process is in, whatever that folder is called by now.
 #[derive(Clone, Debug)]
 pub(crate) struct DumpFile {
-    /// `dir`.
-    pub(crate) dir: String,
     /// `dbfilename`.
     pub(crate) name: String,
 }
 
 impl DumpFile {
-    /// Its path.
-    pub(crate) fn path(&self) -> std::path::PathBuf {
-        Path::new(&self.dir).join(&self.name)
-    }
-
     /// Where the process of this number writes before it renames.
-    pub(crate) fn temporary(&self, pid: u32) -> PathBuf {
-        Path::new(&self.dir).join(format!("temp-{pid}.rdb"))
+    pub(crate) fn temporary(pid: u32) -> PathBuf {
+        PathBuf::from(format!("temp-{pid}.rdb"))
     }
 
     /// Replaces the file: temporary file, sync, rename, sync of the folder. Returns its size.
@@ -177,7 +176,7 @@ impl DumpFile {
         &self,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64, String> {
-        let temporary = self.temporary(std::process::id());
+        let temporary = Self::temporary(std::process::id());
         // A leftover of a process that had our number is of no use to anybody.
         let _ = std::fs::remove_file(&temporary);
         let result = self.fill_and_rename(&temporary, fill);
@@ -192,8 +191,9 @@ impl DumpFile {
         temporary: &Path,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64, String> {
-        let (dir, name) = (&self.dir, &self.name);
-        let shown = temporary.file_name().unwrap_or_default().to_string_lossy();
+        let name = &self.name;
+        let shown = temporary.display();
+        let dir = std::env::current_dir().map_or("unknown".into(), |dir| dir.display().to_string());
         let failed = |step| {
             move |error: io::Error| {
                 let cause = errno_text(&error);
@@ -217,11 +217,11 @@ impl DumpFile {
         file.sync_all().map_err(failed("fsync"))?;
         let size = file.metadata().map_err(failed("stat"))?.len();
         drop(file);
-        std::fs::rename(temporary, self.path()).map_err(|error| {
+        std::fs::rename(temporary, name).map_err(|error| {
             let cause = errno_text(&error);
             format!("Error moving temp DB file {shown} on the final destination {name} (in server root dir {dir}): {cause}")
         })?;
-        File::open(dir)
+        File::open(".")
             .and_then(|folder| folder.sync_all())
             .map_err(failed("fsync of the folder"))?;
         Ok(size)

@@ -323,14 +323,14 @@ impl LinkIo {
         self.receiving = None;
         match payload.sink {
             Sink::File => {
-                let folder =
-                    PathBuf::from(shared.engine.lock().core.config.dir.lossy().into_owned());
-                let path = folder.join(format!(
+                let name = PathBuf::from(format!(
                     "temp-{}.{}.{}.rdb",
                     crate::clock::unix_us(),
                     std::process::id(),
                     payload.load.0
                 ));
+                // The path must hold also after the process has gone to another folder.
+                let path = std::path::absolute(&name).unwrap_or(name);
                 match File::options()
                     .read(true)
                     .write(true)
@@ -431,17 +431,16 @@ impl LinkIo {
                 bytes,
                 ..
             }) if current == load => {
-                let dump = {
+                let name = {
                     let engine = shared.engine.lock();
-                    let folder = PathBuf::from(engine.core.config.dir.lossy().into_owned());
-                    folder.join(&*engine.core.config.dbfilename.lossy())
+                    PathBuf::from(engine.core.config.dbfilename.lossy().into_owned())
                 };
-                let folder = dump.parent().unwrap_or(std::path::Path::new("."));
+                let dump = std::path::absolute(&name).unwrap_or(name);
                 let done = file
                     .set_len(bytes.saturating_sub(mark_bytes))
                     .and_then(|()| file.sync_all())
                     .and_then(|()| std::fs::rename(&path, &dump))
-                    .and_then(|()| File::open(folder)?.sync_all());
+                    .and_then(|()| File::open(".")?.sync_all());
                 match done {
                     Ok(()) => drop(self.files.insert(load, dump)),
                     Err(error) => {

@@ -16,6 +16,7 @@ use engine::host::{
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 
@@ -83,6 +84,8 @@ pub(crate) struct Process {
     dump: DumpFile,
     oom: crate::oom::Oom,
     child_pid: AtomicU32,
+    /// What the snapshot child writes, when it writes a file.
+    child_file: std::path::PathBuf,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
     /// Made when there is a primary for the first time.
@@ -128,6 +131,7 @@ impl Process {
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
             child_pid: AtomicU32::new(0),
+            child_file: std::path::PathBuf::new(),
             garbage,
             pending_frees,
             link: None,
@@ -201,6 +205,11 @@ impl Host for Process {
     fn facts(&self) -> ProcessFacts {
         self.facts.clone()
     }
+    fn folder(&self) -> Option<Vec<u8>> {
+        let folder = std::env::current_dir().ok()?;
+        Some(folder.into_os_string().into_vec())
+    }
+
 
     fn free(&mut self, garbage: Vec<keyspace::Value>) {
         self.discard(garbage.len(), Garbage::Values(garbage));
@@ -232,6 +241,7 @@ impl Host for Process {
     ) -> Result<u32, HostError> {
         let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
             .map_err(|error| error.to_string())?;
+        self.child_file = child::temporary_of(pid);
         self.child_pid.store(pid, Ordering::Relaxed);
         Ok(pid)
     }
@@ -241,14 +251,13 @@ impl Host for Process {
         if pid != 0 {
             // SAFETY: sends a signal to a child that has not been waited for: the engine asks only while one is running.
             unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
-            let temporary = std::path::Path::new(&self.dump.dir).join(format!("temp-{pid}.rdb"));
             // There is none when the child was writing to sockets.
-            let _ = std::fs::remove_file(temporary);
+            let _ = std::fs::remove_file(&self.child_file);
         }
     }
 
     fn open_dump(&mut self) -> Result<Option<Box<dyn Read + Send>>, HostError> {
-        match File::open(self.dump.path()) {
+        match File::open(&self.dump.name) {
             Ok(file) => Ok(Some(Box::new(file))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!(
@@ -260,7 +269,7 @@ impl Host for Process {
     }
 
     fn send_dump(&mut self, client: ClientId, header: Vec<u8>) {
-        match File::open(self.dump.path()) {
+        match File::open(&self.dump.name) {
             Ok(file) => self.transfers.put(client, Transfer::new(header, file)),
             Err(error) => logging::log(
                 Level::Warning,
@@ -275,7 +284,7 @@ impl Host for Process {
     }
 
     fn remove_dump(&mut self) {
-        if let Err(error) = std::fs::remove_file(self.dump.path())
+        if let Err(error) = std::fs::remove_file(&self.dump.name)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             logging::log(
@@ -288,10 +297,8 @@ impl Host for Process {
     fn apply(&mut self, config: &Config, parameter: Param) -> Result<(), String> {
         match parameter {
             Param::Loglevel => logging::configure(&config.logfile.lossy(), threshold(config.loglevel)),
-            Param::Dir => {
-                std::env::set_current_dir(&*config.dir.lossy()).map_err(|error| crate::errno_text(&error))?;
-                self.dump = dump_file(config);
-            }
+            Param::Dir => std::env::set_current_dir(std::ffi::OsStr::from_bytes(config.dir.as_bytes()))
+                .map_err(|error| crate::errno_text(&error))?,
             Param::JemallocBgThread => crate::memory::purge_in_background(config.jemalloc_bg_thread),
             Param::Dbfilename => self.dump = dump_file(config),
             Param::Port | Param::Bind => {

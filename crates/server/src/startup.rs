@@ -118,7 +118,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     })?;
     let mut config = startup.config;
     if let Ok(folder) = std::env::current_dir() {
-        config.dir = Text::fixed(&folder.display().to_string());
+        config.dir = Text::from(folder.as_os_str().as_bytes());
     }
     if config.daemonize {
         become_daemon().map_err(|error| {

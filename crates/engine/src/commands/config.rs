@@ -24,6 +24,7 @@ pub(super) static COMMANDS: Family = &[
 /// Propagates: nothing.
 /// Source: Valkey command reference, CONFIG GET (since 2.0.0, several since 7.0.0).
 fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    look_up_folder(x.core);
     let shown = x.core.config.show(&args[2..]);
     x.out.map(shown.len());
     for (name, value) in shown {
@@ -31,6 +32,11 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         x.out.bulk(&value);
     }
     Ok(())
+}
+
+/// `dir` is the folder the process is in: its name may have changed since it was entered.
+fn look_up_folder(core: &mut Core) {
+    core.config.dir = core.host.folder().unwrap_or_default().into();
 }
 
 /// Hands changed parameters to the process.
@@ -58,6 +64,8 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         },
         loading: x.core.loading != Loading::No,
     };
+    // What a refused change goes back to.
+    look_up_folder(x.core);
     let changed = x
         .core
         .config
@@ -127,6 +135,7 @@ fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     if x.core.host.facts().config_file.is_empty() {
         return Err(Error::NO_CONFIG_FILE);
     }
+    look_up_folder(x.core);
     let written = x.core.host.read_config_file().and_then(|old| {
         let users = [super::acl::default_user(&x.core.config)];
         let text = crate::config::rewrite(&old, &x.core.config, &users);
