@@ -54,3 +54,47 @@ start_server {tags {"logging external:skip"}} {
         assert {![file exists [srv 0 unixsocket]]}
     }
 }
+
+foreach behaviour {panic panic-on-replicas} {
+    start_server {tags {"logging repl external:skip needs:debug"}} {
+        set primary [srv 0 client]
+        set host [srv 0 host]
+        set port [srv 0 port]
+        start_server [list overrides [list propagation-error-behavior $behaviour crash-memcheck-enabled no]] {
+            test "a replica that cannot follow its primary ends, with propagation-error-behavior $behaviour" {
+                expect_crash
+                $primary config set repl-diskless-sync-delay 0
+                r replicaof $host $port
+                wait_for_sync r
+                $primary set k v
+                $primary debug replicate lpush k x
+                set text [wait_log {*=== VALKEY BUG REPORT END.*}]
+                assert_match "*== CRITICAL == This replica is sending an error to its primary: *WRONGTYPE*after processing the command 'lpush'*" $text
+                assert_match "*Guru Meditation: This replica panicked sending an error to its primary after processing the command 'lpush'*" $text
+                wait_for_condition 50 50 {![process_is_alive [srv 0 pid]]} else {
+                    fail "it lives on"
+                }
+                assert_equal PONG [$primary ping]
+            }
+        }
+    }
+}
+
+start_server {tags {"logging repl external:skip needs:debug"}} {
+    set primary [srv 0 client]
+    set host [srv 0 host]
+    set port [srv 0 port]
+    start_server {overrides {propagation-error-behavior ignore}} {
+        test {a replica goes on with propagation-error-behavior ignore} {
+            $primary config set repl-diskless-sync-delay 0
+            r replicaof $host $port
+            wait_for_sync r
+            $primary set k v
+            $primary debug replicate lpush k x
+            $primary set after it
+            wait_for_ofs_sync $primary r
+            assert_equal it [r get after]
+            assert_equal 1 [s unexpected_error_replies]
+        }
+    }
+}

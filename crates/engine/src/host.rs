@@ -265,7 +265,7 @@ pub trait Host: Send {
     fn stop_self(&mut self);
     /// Blocks this thread (DEBUG SLEEP, key-load-delay).
     fn sleep_us(&mut self, microseconds: u64);
-    /// Makes the process fail in the given way (DEBUG PANIC, SEGFAULT).
+    /// Makes the process fail in the given way (DEBUG PANIC, SEGFAULT, `propagation-error-behavior`).
     fn crash(&mut self, how: Crash);
     /// Starts the process anew (DEBUG RESTART).
     fn restart(&mut self, delay_ms: u64);
@@ -319,10 +319,10 @@ pub enum LinkCommand {
 }
 
 /// Ways to crash on request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// As by a state that cannot be.
-    Panic,
+    /// As by a state that cannot be, which is named.
+    Panic(String),
     /// As by a failed assertion.
     Assertion,
     /// As by a wild pointer.

@@ -1,12 +1,12 @@
 //! The link to our primary, as the engine sees it: what arrives is applied here, what is to be sent goes to the process.
 
 use crate::client::{Client, ClientFlags, Peer};
-use crate::config::{Config, ReplDisklessLoad};
+use crate::config::{Config, PropagationErrorBehavior, ReplDisklessLoad};
 use crate::core::{Core, LoadProgress, Loading};
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::exec::Exec;
-use crate::host::{Attention, Level, LinkCommand};
+use crate::host::{Attention, Crash, Level, LinkCommand};
 use crate::keys::{Expiry, Keys};
 use crate::snapshot::{LoadOptions, Loaded};
 use replication::replica::{
@@ -408,6 +408,11 @@ fn run(
             Level::Warning,
             &format!("== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{name}'", text.trim_start_matches('-')),
         );
+        if core.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
+            core.host.crash(Crash::Panic(format!(
+                "This replica panicked sending an error to its primary after processing the command '{name}'"
+            )));
+        }
     }
     Ok(())
 }

@@ -376,10 +376,10 @@ impl Host for Process {
     fn crash(&mut self, how: Crash) {
         const RULE: &str = "------------------------------------------------";
         match how {
-            Crash::Panic => crash::fail(&[
+            Crash::Panic(what) => crash::fail(&[
                 RULE,
                 "!!! Software Failure. Press left mouse button to continue",
-                "Guru Meditation: DEBUG PANIC called",
+                &format!("Guru Meditation: {what}"),
                 RULE,
             ]),
             Crash::Assertion => crash::fail(&[

@@ -95,7 +95,7 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         (b"clusterlink", [_, _, _]) => return Err(Error::DEBUG_CLUSTER_ONLY),
         (b"client-eviction", []) => client_eviction(x)?,
 
-        (b"panic" | b"oom", _) => x.core.host.crash(Crash::Panic),
+        (b"panic" | b"oom", _) => x.core.host.crash(Crash::Panic("DEBUG PANIC called".into())),
         (b"assert", _) => x.core.host.crash(Crash::Assertion),
         (b"segfault", _) => x.core.host.crash(Crash::Segfault),
         (b"restart", delay @ ([] | [_])) => return restart(x, delay, Saving::First),
