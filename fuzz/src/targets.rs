@@ -392,6 +392,12 @@ impl Host for Deaf {
     }
     fn link(&mut self, _: LinkCommand) {}
     fn set_role(&mut self, _: bool) {}
+    fn allocator_number(&mut self, _: &[u8], _: Option<i64>) -> Result<i64, HostError> {
+        Err("no allocator to ask".into())
+    }
+    fn allocator_text(&mut self, _: &[u8], _: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
+        Err("no allocator to ask".into())
+    }
     fn exit(&mut self, _: i32) {}
     fn stop_self(&mut self) {}
     fn sleep_us(&mut self, _: u64) {}

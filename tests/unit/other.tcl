@@ -310,3 +310,25 @@ start_server {tags {"other network external:skip"} overrides {save ""}} {
         foreach client [list $c $again $other] {$client close}
     }
 }
+
+start_server {tags {"other external:skip needs:debug"}} {
+    test {DEBUG MALLCTL reads and sets numbers of the allocator} {
+        assert_equal 16 [r debug mallctl arenas.quantum]
+        assert_equal 0 [r debug mallctl opt.abort]
+        set before [r debug mallctl arenas.muzzy_decay_ms 1234]
+        assert_equal 1234 [r debug mallctl arenas.muzzy_decay_ms $before]
+        assert_equal $before [r debug mallctl arenas.muzzy_decay_ms]
+        assert_error {ERR No such file or directory} {r debug mallctl nope}
+        assert_error {ERR Operation not permitted} {r debug mallctl arenas.narenas 5}
+        assert_error {ERR Bad address} {r debug mallctl arenas.muzzy_decay_ms -5}
+        assert_error {ERR value is not an integer*} {r debug mallctl arenas.muzzy_decay_ms soon}
+    }
+
+    test {DEBUG MALLCTL-STR reads and sets texts of the allocator} {
+        assert_match 5.* [r debug mallctl-str version]
+        set before [r debug mallctl-str arena.0.dss disabled]
+        assert_equal disabled [r debug mallctl-str arena.0.dss $before]
+        assert_error {ERR No such file or directory} {r debug mallctl-str nope}
+        assert_error {ERR Invalid argument} {r debug mallctl-str opt.abort}
+    }
+}

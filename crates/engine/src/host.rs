@@ -275,6 +275,17 @@ pub trait Host: Send {
     }
     /// Has the allocator give back what it holds in reserve (MEMORY PURGE).
     fn purge_allocator(&mut self) {}
+    /// Gets a number from the allocator by its name there, and sets it first if there is a value (DEBUG MALLCTL): what it
+    /// was.
+    ///
+    /// # Errors
+    /// Why not, in the system's words.
+    fn allocator_number(&mut self, name: &[u8], value: Option<i64>) -> Result<i64, HostError>;
+    /// As [`Self::allocator_number`], for texts (DEBUG MALLCTL-STR).
+    ///
+    /// # Errors
+    /// Why not, in the system's words.
+    fn allocator_text(&mut self, name: &[u8], value: Option<&[u8]>) -> Result<Vec<u8>, HostError>;
     /// Unpredictable bytes for identities and marks.
     fn random_bytes(&mut self) -> [u8; 32];
 }

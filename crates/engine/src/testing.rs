@@ -76,6 +76,12 @@ impl Host for Quiet {
     fn link(&mut self, _: crate::host::LinkCommand) {}
     fn set_role(&mut self, _: bool) {}
     fn exit(&mut self, _: i32) {}
+    fn allocator_number(&mut self, _: &[u8], _: Option<i64>) -> Result<i64, HostError> {
+        Err("no allocator to ask".into())
+    }
+    fn allocator_text(&mut self, _: &[u8], _: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
+        Err("no allocator to ask".into())
+    }
     fn stop_self(&mut self) {}
     fn sleep_us(&mut self, _: u64) {}
     fn crash(&mut self, _: Crash) {}

@@ -1,6 +1,8 @@
 //! The allocator: jemalloc, with counters that make `used_memory` cheap to read.
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
+pub(crate) mod control;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};

@@ -405,6 +405,14 @@ impl Host for Process {
             .exec();
         logging::log(Level::Warning, &format!("Can't restart: {error}"));
     }
+    fn allocator_number(&mut self, name: &[u8], value: Option<i64>) -> Result<i64, HostError> {
+        memory::control::number(name, value)
+    }
+
+    fn allocator_text(&mut self, name: &[u8], value: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
+        memory::control::text(name, value)
+    }
+
 
     fn random_bytes(&mut self) -> [u8; 32] {
         random_bytes()
