@@ -149,7 +149,6 @@ impl Process {
 
 fn dump_file(config: &Config) -> DumpFile {
     DumpFile {
-        dir: config.dir.lossy().into_owned(),
         name: config.dbfilename.lossy().into_owned(),
     }
 }
@@ -205,11 +204,11 @@ impl Host for Process {
     fn facts(&self) -> ProcessFacts {
         self.facts.clone()
     }
+
     fn folder(&self) -> Option<Vec<u8>> {
         let folder = std::env::current_dir().ok()?;
         Some(folder.into_os_string().into_vec())
     }
-
 
     fn free(&mut self, garbage: Vec<keyspace::Value>) {
         self.discard(garbage.len(), Garbage::Values(garbage));
@@ -241,8 +240,8 @@ impl Host for Process {
     ) -> Result<u32, HostError> {
         let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
             .map_err(|error| error.to_string())?;
-        self.child_file = child::temporary_of(pid);
         self.child_pid.store(pid, Ordering::Relaxed);
+        self.child_file = child::temporary_of(pid);
         Ok(pid)
     }
 
@@ -405,6 +404,7 @@ impl Host for Process {
             .exec();
         logging::log(Level::Warning, &format!("Can't restart: {error}"));
     }
+
     fn allocator_number(&mut self, name: &[u8], value: Option<i64>) -> Result<i64, HostError> {
         memory::control::number(name, value)
     }
@@ -412,7 +412,6 @@ impl Host for Process {
     fn allocator_text(&mut self, name: &[u8], value: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
         memory::control::text(name, value)
     }
-
 
     fn random_bytes(&mut self) -> [u8; 32] {
         random_bytes()
@@ -474,7 +473,7 @@ fn replace_file(path: &str, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Kernel and user time in microseconds.
-fn usage(who: libc::c_int) -> (u64, u64) {
+pub(crate) fn usage(who: libc::c_int) -> (u64, u64) {
     // SAFETY: all-zero is a valid `rusage`, and `getrusage` writes only to it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();

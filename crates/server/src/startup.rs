@@ -1,6 +1,9 @@
 //! From the command line to a configuration and a process ready to serve.
 #![allow(unsafe_code, reason = "daemons are made with system calls")]
 
+mod memory_test;
+mod system_check;
+
 use crate::{limits, logging, process};
 use engine::command::Names;
 use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
@@ -65,14 +68,15 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
             complain(USAGE);
             return Err(ExitCode::FAILURE);
         }
-        Ok(Invocation::TestMemory(_)) => {
-            complain("This build has no memory test: use memtester or memtest86.\n");
-            return Err(ExitCode::FAILURE);
-        }
+        Ok(Invocation::TestMemory(megabytes)) => return Err(test_memory(megabytes.as_ref())),
         Ok(Invocation::CheckSystem) => {
-            // Success would say that something had been looked at.
-            complain("This build has no system checks.\n");
-            return Err(ExitCode::FAILURE);
+            let (report, fine) = system_check::run();
+            print(&report);
+            return Err(if fine {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
         Err(problem) => {
             complain(&format!("{problem}\n"));
@@ -162,6 +166,32 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         names: startup.names,
         facts,
     })
+}
+
+/// `--test-memory`.
+fn test_memory(megabytes: Option<&Text>) -> ExitCode {
+    let Some(megabytes) = megabytes else {
+        complain(
+            "Please specify the amount of memory to test in megabytes.\nExample: ./valkey-server --test-memory 4096\n\n",
+        );
+        return ExitCode::FAILURE;
+    };
+    let Some(megabytes) = megabytes.lossy().parse().ok() else {
+        complain("The amount of memory to test must be a number of megabytes.\n");
+        return ExitCode::FAILURE;
+    };
+    match memory_test::run(megabytes, &mut std::io::stdout()) {
+        Ok(()) => {
+            print(
+                "\nYour memory passed this test.\nPlease if you are still in doubt use the following two tools:\n1) memtest86: http://www.memtest86.com/\n2) memtester: http://pyropus.ca/software/memtester/\n",
+            );
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            complain(&format!("{problem}\n"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Directives of features that this build does not have stop the start: silence would be worse.
@@ -273,6 +303,9 @@ fn absolute(path: &str) -> String {
 }
 
 fn announce(given: bool) {
+    if let Some(warning) = system_check::overcommit_warning() {
+        logging::log(Level::Warning, &format!("WARNING {warning}"));
+    }
     logging::log(
         Level::Notice,
         "oO0OoO0OoO0Oo Valkey is starting oO0OoO0OoO0Oo",

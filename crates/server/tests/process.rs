@@ -465,3 +465,40 @@ fn a_replica_takes_a_snapshot_by_file_with_any_number_of_io_threads() {
         assert!(replica.dir.path().join("dump.rdb").exists());
     }
 }
+
+#[test]
+fn check_system_tells_what_it_has_looked_at() {
+    let output = binary().arg("--check-system").output().expect("it runs");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    for check in ["slow-clocksource", "xen-clocksource", "overcommit", "THP"] {
+        assert!(report.contains(&format!("[{check}]...")), "{report}");
+    }
+    assert_eq!(output.status.success(), !report.contains("...WARNING:\n"));
+    let setting = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
+    let wrong = report.contains("[overcommit]...WARNING:\nMemory overcommit must be enabled!");
+    assert_eq!(wrong, !matches!(setting.trim(), "" | "1"), "{report}");
+}
+
+#[test]
+fn test_memory_wants_an_amount_and_tests_it() {
+    binary()
+        .arg("--test-memory")
+        .assert()
+        .code(1)
+        .stderr(predicate::str::starts_with(
+            "Please specify the amount of memory to test in megabytes.\n",
+        ));
+    binary()
+        .args(["--test-memory", "1"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("[50/50] Checkerboard fill\n"))
+        .stdout(predicate::str::contains(
+            "\nYour memory passed this test.\n",
+        ));
+    binary()
+        .args(["--test-memory", "18446744073709551615"])
+        .assert()
+        .code(1)
+        .stderr("Unable to allocate 18446744073709551615 megabytes: Cannot allocate memory\n");
+}
