@@ -1,17 +1,21 @@
-//! The log: `pid:role date level message`, to standard output or to a file.
+//! The log: `pid:role date level message`, to standard output or to a file, and to the system's log if wanted.
 #![allow(unsafe_code, reason = "local time comes from libc")]
+
+pub(crate) mod syslog;
 
 use engine::host::Level;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use syslog::Syslog;
 
 static PID: AtomicU32 = AtomicU32::new(0);
 /// Until it serves, the process is nobody's primary.
 static ROLE: AtomicU8 = AtomicU8::new(b'C');
 static THRESHOLD: AtomicU8 = AtomicU8::new(2);
 static FILE: Mutex<String> = Mutex::new(String::new());
+static SYSLOG: OnceLock<Syslog> = OnceLock::new();
 
 /// Sets where lines go (empty: standard output) and the least level that is written.
 pub(crate) fn configure(file: &str, threshold: Option<Level>) {
@@ -23,6 +27,12 @@ pub(crate) fn configure(file: &str, threshold: Option<Level>) {
         Ordering::Relaxed,
     );
     set_pid();
+}
+
+/// From now on lines go to the system's log too.
+pub(crate) fn add_syslog(syslog: Syslog) {
+    // The parameters that it follows from cannot change while the process runs.
+    let _ = SYSLOG.set(syslog);
 }
 
 /// Notes the process id: after the start and after becoming a daemon.
@@ -51,13 +61,21 @@ fn write(level: Level, text: &str) {
         Level::Notice => '*',
         Level::Warning => '#',
     };
+    let pid = PID.load(Ordering::Relaxed);
+    let (now, millis) = local_time();
+    let month = MONTHS.get(now.tm_mon as usize).unwrap_or(&"???");
+    let clock = format!("{:02}:{:02}:{:02}", now.tm_hour, now.tm_min, now.tm_sec);
     let line = format!(
-        "{}:{} {} {mark} {text}\n",
-        PID.load(Ordering::Relaxed),
+        "{pid}:{} {:02} {month} {} {clock}.{millis:03} {mark} {text}\n",
         char::from(ROLE.load(Ordering::Relaxed)),
-        timestamp()
+        now.tm_mday,
+        now.tm_year + 1900,
     );
     raw(line.as_bytes());
+    if let Some(syslog) = SYSLOG.get() {
+        let time = format!("{month} {:2} {clock}", now.tm_mday);
+        syslog.send(level, &time, pid, text);
+    }
 }
 
 /// Writes a line about a signal that has come.
@@ -79,11 +97,12 @@ pub(crate) fn raw(bytes: &[u8]) {
     }
 }
 
-/// Local time as `22 Nov 2026 12:07:11.123`.
-fn timestamp() -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Local time, and the milliseconds that it leaves out.
+fn local_time() -> (libc::tm, u64) {
     let now_us = crate::clock::unix_us();
     let seconds = (now_us / 1_000_000) as libc::time_t;
     // SAFETY: all-zero is a valid `tm`, and `localtime_r` writes only to it.
@@ -92,14 +111,5 @@ fn timestamp() -> String {
         libc::localtime_r(&raw const seconds, &raw mut time);
         time
     };
-    format!(
-        "{:02} {} {} {:02}:{:02}:{:02}.{:03}",
-        time.tm_mday,
-        MONTHS.get(time.tm_mon as usize).unwrap_or(&"???"),
-        time.tm_year + 1900,
-        time.tm_hour,
-        time.tm_min,
-        time.tm_sec,
-        now_us / 1000 % 1000
-    )
+    (time, now_us / 1000 % 1000)
 }

@@ -142,6 +142,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         return Err(ExitCode::FAILURE);
     }
     logging::configure(&log_file, process::threshold(config.loglevel));
+    use_syslog(&config);
     crate::crash::log_panics();
     crate::crash::set_up(&log_file, config.crash_log_enabled);
     announce(given);
@@ -191,6 +192,21 @@ fn test_memory(megabytes: Option<&Text>) -> ExitCode {
             complain(&format!("{problem}\n"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The system's log gets the lines too, if it is wanted.
+fn use_syslog(config: &Config) {
+    if !config.syslog_enabled {
+        return;
+    }
+    let ident = config.syslog_ident.lossy();
+    match logging::syslog::Syslog::new(logging::syslog::SOCKET, &ident, config.syslog_facility) {
+        Ok(syslog) => logging::add_syslog(syslog),
+        Err(error) => logging::log(
+            Level::Warning,
+            &format!("Can't write to syslog: {}", crate::errno_text(&error)),
+        ),
     }
 }
 
