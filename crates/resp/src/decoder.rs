@@ -326,11 +326,15 @@ impl Decoder {
                 }
                 self.finish_big();
             }
-            if self.progress.is_none()
-                && let Some(end) = self.decode_whole(buffer, start, batch)
-            {
-                start = end;
-                continue;
+            if self.progress.is_none() {
+                while batch.len() < requests_max
+                    && let Some(end) = self.decode_whole(buffer, start, batch)
+                {
+                    start = end;
+                }
+                if start == buffer.len() || batch.len() >= requests_max {
+                    break;
+                }
             }
             let mut progress = self
                 .progress
@@ -397,27 +401,25 @@ impl Decoder {
         whole
     }
 
+    #[inline]
     fn scan_whole(&self, buffer: &[u8], start: usize, batch: &mut Batch) -> Option<usize> {
-        let (count, mut at) = short_header(buffer, start, b'*')?;
+        let (count, mut rest) = short_header(buffer.get(start..)?, b'*')?;
         if !self.authenticated && i64::from(count) > UNAUTHENTICATED_MULTIBULK_COUNT_MAX {
             return None;
         }
         for _ in 0..count {
-            let (len, data) = short_header(buffer, at, b'$')?;
+            let (len, data) = short_header(rest, b'$')?;
             if !self.authenticated && i64::from(len) > UNAUTHENTICATED_BULK_BYTES_MAX {
                 return None;
             }
             // At most six digits: no overflow, and far below every `proto-max-bulk-len`.
-            at = data.wrapping_add(len as usize).wrapping_add(2);
-            if at > buffer.len() {
-                return None;
-            }
+            rest = data.get((len as usize).wrapping_add(2)..)?;
             batch.args.push(Arg::Span {
-                start: data as u32,
+                start: buffer.len().wrapping_sub(data.len()) as u32,
                 len,
             });
         }
-        Some(at)
+        Some(buffer.len().wrapping_sub(rest.len()))
     }
 
     /// As [`Self::decode`], but big arguments stay in the buffer like all others: for a stream whose bytes are needed
@@ -562,22 +564,30 @@ fn room_ahead(arrived: usize) -> usize {
         .max(arrived)
 }
 
-/// Reads `<kind><1 to 6 digits>\r\n` at `at`: the number and the offset behind the line. `None` for anything else.
+/// Reads `<kind><1 to 6 digits>\r\n`: the number and what follows the line. `None` for anything else.
 #[inline]
-fn short_header(buffer: &[u8], at: usize, kind: u8) -> Option<(u32, usize)> {
-    let line = buffer.get(at..)?;
-    let (&first, digits) = line.split_first()?;
-    if first != kind {
-        return None;
+fn short_header(line: &[u8], kind: u8) -> Option<(u32, &[u8])> {
+    let digit = |byte: u8| u32::from(byte & 0x0f);
+    match line {
+        [first, a @ b'0'..=b'9', b'\r', _, rest @ ..] if *first == kind => Some((digit(*a), rest)),
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, rest @ ..] if *first == kind => {
+            Some((digit(*a).wrapping_mul(10).wrapping_add(digit(*b)), rest))
+        }
+        [first, digits @ ..] if *first == kind => longer_header(digits),
+        _ => None,
     }
+}
+
+/// As [`short_header`], from the digits on.
+fn longer_header(digits: &[u8]) -> Option<(u32, &[u8])> {
     let mut value: u32 = 0;
     for (index, &byte) in digits.iter().take(7).enumerate() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            let used = at.wrapping_add(index).wrapping_add(3);
+            let rest = digits.get(index.wrapping_add(2)..)?;
             // Canonical numbers only: "00", "007" and a missing digit take the strict path.
             let canonical = index == 1 || (index > 1 && digits.first() != Some(&b'0'));
-            return (byte == b'\r' && canonical && used <= buffer.len()).then_some((value, used));
+            return (byte == b'\r' && canonical).then_some((value, rest));
         }
         value = value.wrapping_mul(10).wrapping_add(u32::from(digit));
     }
