@@ -124,7 +124,18 @@ impl<'a> Payload<'a> {
     }
 
     /// Writes the entry into `out`, which has exactly its length.
+    #[inline]
     pub(super) fn write(&self, out: &mut [u8]) {
+        // The usual entry of all: a short string, with one byte before it and one behind.
+        if self.head_len == 1
+            && self.body.len() < 64
+            && let [head, body @ .., back] = out
+        {
+            *head = self.head[0];
+            body.copy_from_slice(self.body);
+            *back = self.len() as u8;
+            return;
+        }
         let (head, rest) = out.split_at_mut(usize::from(self.head_len));
         head.copy_from_slice(self.head());
         let (body, back) = rest.split_at_mut(self.body.len());

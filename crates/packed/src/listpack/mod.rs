@@ -285,12 +285,12 @@ impl Listpack {
     /// Adds `value` before the first element.
     #[inline]
     pub fn push_front(&mut self, value: &[u8]) {
-        self.insert_at(HEADER, &Payload::new(value));
+        self.prepend(&Payload::new(value));
     }
 
     /// Adds a number before the first element.
     pub fn push_front_int(&mut self, value: i64) {
-        self.insert_at(HEADER, &Payload::int(value));
+        self.prepend(&Payload::int(value));
     }
 
     /// Adds `value` before the element at `at`; gives the new element's position.
@@ -315,9 +315,18 @@ impl Listpack {
     }
 
     /// Removes the element at `at`; gives the position of the one that followed it.
+    #[inline]
     pub fn remove(&mut self, at: Pos) -> Option<Pos> {
         let old = entry_len(self.as_bytes(), at.0);
-        self.resize_span(at.0, old, 0);
+        if at.0 + old + 1 == self.byte_len() {
+            // The last one: nothing moves.
+            self.buf.truncate(self.start + at.0);
+            self.buf.push(TERMINATOR);
+            self.give_back();
+            self.write_size();
+        } else {
+            self.resize_span(at.0, old, 0);
+        }
         self.add_count(-1);
         (self.as_bytes()[at.0] != TERMINATOR).then_some(at)
     }
@@ -403,7 +412,27 @@ impl Listpack {
         self.add_count(1);
     }
 
+    /// Adds an entry before the first. Where there is room, nothing moves: the header is written anew.
+    #[inline]
+    fn prepend(&mut self, payload: &Payload<'_>) {
+        if self.is_empty() {
+            return self.append(payload);
+        }
+        let len = payload.entry_len();
+        self.room_at_front(len);
+        let count = self.stated_count();
+        self.start -= len;
+        self.write_size();
+        self.set_count(count.saturating_add(1));
+        let entry = self.start + HEADER;
+        payload.write(&mut self.buf[entry..entry + len]);
+    }
+
     fn insert_at(&mut self, at: usize, payload: &Payload<'_>) -> Pos {
+        if at == HEADER {
+            self.prepend(payload);
+            return Pos(at);
+        }
         let len = payload.entry_len();
         self.resize_span(at, 0, len);
         let at_buf = self.start + at;

@@ -3,7 +3,7 @@
 //! Capacities follow the allocator's size classes (four to a doubling), so that a buffer has no slack but
 //! what the allocator would have rounded up to anyway.
 
-use super::{HEADER, Listpack};
+use super::Listpack;
 use crate::limits::{SHRINK_BYTES_MIN, SHRINK_FACTOR};
 
 /// A shift of everything must win at least a share of the live bytes of 1 in so many, or pushing would
@@ -18,11 +18,7 @@ impl Listpack {
         let behind = live - at - old;
         if new > old {
             let more = new - old;
-            let push_front = at == HEADER && old == 0;
-            if push_front && behind > 1 {
-                self.room_at_front(more);
-            }
-            if self.start >= more && (push_front || at < behind) {
+            if self.start >= more && at < behind {
                 self.buf
                     .copy_within(self.start..self.start + at, self.start - more);
                 self.start -= more;
@@ -72,10 +68,15 @@ impl Listpack {
     }
 
     /// Sees to it that `more` bytes are free before the listpack.
-    fn room_at_front(&mut self, more: usize) {
-        if self.start >= more {
-            return;
+    #[inline]
+    pub(super) fn room_at_front(&mut self, more: usize) {
+        if self.start < more {
+            self.room_at_front_slow(more);
         }
+    }
+
+    #[cold]
+    fn room_at_front_slow(&mut self, more: usize) {
         let live = self.byte_len();
         let slack = self.buf.capacity() - self.buf.len();
         if slack >= more && slack * SHIFT_GAIN >= live {
@@ -93,7 +94,7 @@ impl Listpack {
 
     /// A much too large buffer is exchanged for one of twice the size of its contents.
     #[inline]
-    fn give_back(&mut self) {
+    pub(super) fn give_back(&mut self) {
         let capacity = self.buf.capacity();
         if capacity > SHRINK_BYTES_MIN && capacity / SHRINK_FACTOR > self.byte_len() {
             self.move_to(size_class(2 * self.byte_len()), 0);
