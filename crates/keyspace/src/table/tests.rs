@@ -274,3 +274,17 @@ fn a_table_is_small() {
     assert_eq!(size_of::<Table<Key>>(), 48);
     assert!(size_of::<crate::Set>() <= 48);
 }
+
+#[test]
+fn keys_are_the_same_when_every_byte_is() {
+    for len in 0..=70 {
+        let a: Vec<u8> = (0..len).collect();
+        assert!(same(&a, &a.clone()));
+        assert!(!same(&a, &[&a[..], b"x"].concat()));
+        for at in 0..a.len() {
+            let mut b = a.clone();
+            b[at] ^= 0x40;
+            assert!(!same(&a, &b), "byte {at} of {len}");
+        }
+    }
+}
