@@ -144,12 +144,28 @@ impl Reply {
 
     #[inline]
     fn header(&mut self, kind: u8, value: i64) {
+        match u32::try_from(value) {
+            // The line is made in a register: no call to format the number, and none to copy it.
+            Ok(value @ ..100_000_000) => {
+                let (digits, count) = eight_digits(value);
+                let end = u128::from(u16::from_le_bytes(*b"\r\n"))
+                    .wrapping_shl(count.wrapping_add(1).wrapping_mul(8));
+                let line = u128::from(kind) | (u128::from(digits) << 8) | end;
+                let len = self
+                    .buffer()
+                    .len()
+                    .saturating_add(count.wrapping_add(3) as usize);
+                self.buffer().extend_from_slice(&line.to_le_bytes());
+                self.buffer().truncate(len);
+            }
+            _ => self.long_header(kind, value),
+        }
+    }
+
+    #[cold]
+    fn long_header(&mut self, kind: u8, value: i64) {
         let mut digits = itoa::Buffer::new();
-        let digits = digits.format(value).as_bytes();
-        self.buffer().reserve(digits.len().saturating_add(3));
-        self.buffer().push(kind);
-        self.buffer().extend_from_slice(digits);
-        self.buffer().extend_from_slice(b"\r\n");
+        self.line(kind, digits.format(value).as_bytes());
     }
 
     #[inline]
@@ -303,6 +319,28 @@ impl Reply {
     }
 }
 
+/// The decimal digits of a number below 100 000 000, the first one in the lowest byte, and how many there are.
+///
+/// Example: 1234567 is split into 0123 and 4567, these into 01, 23, 45 and 67, and these into 0, 1, 2, 3, 4, 5, 6 and 7,
+/// each time all parts at once; then the zeroes in front go. 10486 / 2^20 is 1/100 as far as four digits go, and
+/// 103 / 2^10 is 1/10 as far as two do.
+#[inline]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "every part has fewer digits than its bits can hold, so that nothing overflows"
+)]
+fn eight_digits(value: u32) -> (u64, u32) {
+    let value = u64::from(value);
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let upper = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = upper | ((fours - 100 * upper) << 16);
+    let upper = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = upper | ((twos - 10 * upper) << 8);
+    // The last digit stays, be it a zero.
+    let zeroes = (ones | (1 << 56)).trailing_zeros() / 8;
+    ((ones | 0x3030_3030_3030_3030) >> (8 * zeroes), 8 - zeroes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Protocol, Reply};
@@ -338,6 +376,30 @@ mod tests {
         );
         assert_eq!(both(|r| r.int(-12)), pair(":-12\r\n", ":-12\r\n"));
         assert_eq!(both(|r| r.bulk(&[b'x'; 101])).0.len(), 101 + 2 + 6);
+    }
+
+    #[test]
+    fn numbers_are_printed_as_usual() {
+        let steps = (0..=19).flat_map(|power| {
+            let round = 10u64.pow(power).cast_signed();
+            [
+                round - 1,
+                round,
+                round.wrapping_add(1),
+                round / 3,
+                round / 7,
+            ]
+        });
+        let many = (0..200_000).chain((0..1 << 31).step_by(9973)).chain(steps);
+        let mut reply = Reply::default();
+        for number in many {
+            for number in [number, number.wrapping_neg()] {
+                reply.truncate(0);
+                reply.int(number);
+                let line = format!(":{number}\r\n");
+                assert_eq!(reply.output().contiguous(), Some(line.as_bytes()));
+            }
+        }
     }
 
     #[test]
