@@ -55,11 +55,16 @@ impl Ahead {
         self.forget();
         self.big.extend(batch.big_args().cloned());
         let mut at = from;
+        let (mut last_name, mut command): (&[u8], _) = (&[], None);
         while at < batch.len() && self.keys.len() < KEYS_MAX {
             let spans = batch.request(at);
-            let command = spans
+            let name = spans
                 .first()
-                .and_then(|name| names.find(batch.bytes(buffer, *name)));
+                .map_or(&[][..], |name| batch.bytes(buffer, *name));
+            // A pipeline mostly repeats itself.
+            if name != last_name {
+                (last_name, command) = (name, names.find(name));
+            }
             self.requests.push((command, self.keys.len() as u32));
             if let Some(command) = command {
                 let (first, last, step) = command.key_range(spans.len());

@@ -28,6 +28,7 @@ pub(crate) enum Flow {
 const READY_ROUNDS_MAX: usize = 10_000;
 
 /// Runs one request of `x.client`. `known` is its command, if that has been looked up already.
+#[inline]
 pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
     let (meta, handler) = match find(x.core, args, known) {
         Ok(found) => found,
@@ -366,6 +367,7 @@ fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
 }
 
 /// Counts a command that has been answered.
+#[inline]
 fn account(
     core: &mut Core,
     client: &mut Client,

@@ -12,7 +12,6 @@ use crate::host::{Attention, Clock, Host, Level};
 use crate::keys::{Expiry, Keys};
 use crate::repl::Repl;
 use resp::{Batch, Output, Protocol, ProtocolError, Reply};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The server without its process.
@@ -62,6 +61,8 @@ const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 1024;
 const STREAM_BYTES_MAX: usize = 512 * 1024;
 /// Pieces of the stream given to a replica's connection at once: what one vectored write takes.
 const STREAM_SLICES_MAX: usize = 64;
+/// Arguments that a batch has room for without a second allocation.
+const ARGS_AT_FIRST: usize = 16;
 /// Most bytes of query buffer before login.
 const UNAUTHENTICATED_QUERY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -288,7 +289,7 @@ impl Engine {
         let mut then = Then::Continue;
         // Requests from `look_from` up to `looked` have been looked at.
         let (mut look_from, mut looked) = (from, from);
-        let mut args: SmallVec<[&[u8]; 32]> = SmallVec::new();
+        let mut args: Vec<&[u8]> = Vec::with_capacity(ARGS_AT_FIRST);
         if !client.flags.has(
             ClientFlags::BLOCKED
                 | ClientFlags::PAUSED
