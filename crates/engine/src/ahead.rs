@@ -6,8 +6,10 @@
 
 use crate::command::Names;
 use crate::command::meta::Meta;
-use keyspace::{Counted, Db};
+use keyspace::table::Prefetch;
+use keyspace::{Counted, Db, Entry};
 use resp::Batch;
+use smallvec::SmallVec;
 use std::cell::Cell;
 
 /// Keys looked at in one go: about as many as a core can have on their way from memory, twice over. More of them would
@@ -87,7 +89,30 @@ impl Ahead {
         for known in &self.keys {
             db.prefetch_entry(known.hash);
         }
+        self.look_inside(db, batch, buffer, from);
         at
+    }
+
+    /// The same for the members and fields that the requests will look for in large containers: their buckets, then they
+    /// themselves.
+    fn look_inside(&self, db: &Db, batch: &Batch, buffer: &[u8], from: usize) {
+        let mut members: SmallVec<[(&dyn Prefetch, u64); 32]> = SmallVec::new();
+        for (nth, (command, first)) in self.requests.iter().enumerate() {
+            let spans = batch.request(from + nth);
+            let member = command.and_then(|command| command.member_index(spans.len()));
+            let (Some(at), Some(known)) = (member, self.keys.get(*first as usize)) else {
+                continue;
+            };
+            let key = batch.bytes(buffer, spans[1]);
+            if let Some(table) = db.get_hashed(known.hash, key).and_then(Entry::members) {
+                let hash = Db::hash(batch.bytes(buffer, spans[at]));
+                table.bucket(hash);
+                members.push((table, hash));
+            }
+        }
+        for (table, hash) in members {
+            table.items(hash);
+        }
     }
 
     /// The next request begins, the `nth` since the last look. Returns its command, if there is one of that name.

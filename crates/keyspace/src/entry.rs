@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::layout::size_class;
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
-use crate::table::Item;
+use crate::table::{Item, Prefetch};
 use crate::{Counted, Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
 
 /// Bytes of the fixed header.
@@ -429,6 +429,17 @@ impl Entry {
     #[inline]
     pub fn set_clock(&self, clock: u32) {
         self.clock_cell().store(clock, Ordering::Relaxed);
+    }
+
+    /// The table in which a set, a hash or a sorted set that is large enough has its members: for looking ahead.
+    #[must_use]
+    pub fn members(&self) -> Option<&dyn Prefetch> {
+        match self.value() {
+            ValueRef::Set(set) => set.table(),
+            ValueRef::Hash(hash) => hash.table(),
+            ValueRef::ZSet(zset) => zset.table(),
+            ValueRef::Str(_) | ValueRef::List(_) | ValueRef::Stream(_) => None,
+        }
     }
 
     /// See [`Value::free_effort`].

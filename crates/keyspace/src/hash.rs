@@ -8,7 +8,7 @@ use packed::{Listpack, ListpackIter};
 
 use crate::hashing::hash;
 use crate::limits::PACKED_BYTES_MAX;
-use crate::table::{self, Stats, Table};
+use crate::table::{self, Prefetch, Stats, Table};
 use crate::thin::Field;
 use crate::{Element, Encoding, Invalid, Limits, Rng};
 
@@ -203,6 +203,14 @@ impl Hash {
         match &self.repr {
             Repr::Table(_) => Encoding::Hashtable,
             Repr::Listpack(_) => Encoding::Listpack,
+        }
+    }
+
+    /// The table, if it is held as one.
+    pub(crate) fn table(&self) -> Option<&dyn Prefetch> {
+        match &self.repr {
+            Repr::Table(table) => Some(table),
+            Repr::Listpack(_) => None,
         }
     }
 

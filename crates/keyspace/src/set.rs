@@ -12,7 +12,7 @@ use packed::{Intset, IntsetIter, Listpack, ListpackIter};
 
 use crate::hashing::hash;
 use crate::limits::{INTSET_ENTRIES_MAX, PACKED_BYTES_MAX};
-use crate::table::{self, Stats, Table};
+use crate::table::{self, Prefetch, Stats, Table};
 use crate::thin::Member;
 use crate::{Element, Encoding, Invalid, Limits, Rng};
 
@@ -285,6 +285,14 @@ impl Set {
             Repr::Table(_) => Encoding::Hashtable,
             Repr::Intset(_) => Encoding::Intset,
             Repr::Listpack(_) => Encoding::Listpack,
+        }
+    }
+
+    /// The table, if it is held as one.
+    pub(crate) fn table(&self) -> Option<&dyn Prefetch> {
+        match &self.repr {
+            Repr::Table(table) => Some(table),
+            _ => None,
         }
     }
 

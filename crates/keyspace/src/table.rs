@@ -48,6 +48,24 @@ pub trait Item {
     fn key(&self) -> &[u8];
 }
 
+/// A table in which lookups can be prepared, whatever it holds.
+pub trait Prefetch {
+    /// Starts loading the bucket that `h` leads to.
+    fn bucket(&self, h: u64);
+    /// Starts loading the items that the bucket may hold under `h`. Reads the bucket: ask for that well before.
+    fn items(&self, h: u64);
+}
+
+impl<E: Item> Prefetch for Table<E> {
+    fn bucket(&self, h: u64) {
+        self.prefetch(h);
+    }
+
+    fn items(&self, h: u64) {
+        self.prefetch_items(h);
+    }
+}
+
 /// Whether a table may move memory around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resize {

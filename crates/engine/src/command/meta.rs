@@ -243,6 +243,24 @@ impl Meta {
         (first, end, (self.step.unsigned_abs() as usize).max(1))
     }
 
+    /// Where a member or a field may stand among `count` arguments, for a command that works on sets, hashes or sorted
+    /// sets: a guess that is right for those that name one.
+    #[inline]
+    pub(crate) fn member_index(&self, count: usize) -> Option<usize> {
+        if count < 3 {
+            None
+        } else if self
+            .acl
+            .intersects(AclCategories::SET.and(AclCategories::HASH))
+        {
+            Some(2)
+        } else if self.acl.intersects(AclCategories::SORTEDSET) {
+            Some(count - 1)
+        } else {
+            None
+        }
+    }
+
     fn is_named(&self, folded: Folded, name: &[u8]) -> bool {
         self.folded == folded
             && self.name.len() == name.len()

@@ -44,6 +44,10 @@ impl Index {
         }
     }
 
+    pub(super) fn items(&self) -> &Table<ZItem> {
+        &self.items
+    }
+
     pub(super) fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
         let (item, new) = self
             .items

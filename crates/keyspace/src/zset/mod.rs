@@ -18,7 +18,7 @@ pub use range::{LexBound, LexRange, ScoreRange};
 
 use crate::limits::PACKED_BYTES_MAX;
 use crate::number::TEXT_MAX;
-use crate::table::Stats;
+use crate::table::{Prefetch, Stats};
 use crate::{Element, Encoding, Invalid, Limits, Rng};
 use index::Index;
 use pack::Pack;
@@ -135,6 +135,14 @@ impl ZSet {
                 }
                 self.make_index(1).insert(member, score)
             }
+        }
+    }
+
+    /// The table that finds members, if there is one.
+    pub(crate) fn table(&self) -> Option<&dyn Prefetch> {
+        match &self.repr {
+            Repr::Index(index) => Some(index.items()),
+            Repr::Pack(_) => None,
         }
     }
 
