@@ -574,6 +574,12 @@ impl Error {
         )
     }
 
+    /// DEBUG MALLCTL: the allocator's reason.
+    #[cold]
+    pub fn allocator(why: &str) -> Self {
+        Error::Built(format!("ERR {why}"))
+    }
+
     /// A text of our own making, starting with its code.
     pub fn built(text: impl Into<String>) -> Self {
         Error::Built(text.into())

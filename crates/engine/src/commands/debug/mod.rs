@@ -85,13 +85,11 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         (b"mallctl", [name, value @ ..]) if value.len() <= 1 => {
             let value = value.first().map(|value| number::int(value)).transpose()?;
             let number = x.core.host.allocator_number(name, value);
-            x.out
-                .int(number.map_err(|why| Error::built(format!("ERR {why}")))?);
+            x.out.int(number.map_err(|why| Error::allocator(&why))?);
         }
         (b"mallctl-str", [name, value @ ..]) if value.len() <= 1 => {
             let text = x.core.host.allocator_text(name, value.first().copied());
-            x.out
-                .bulk(&text.map_err(|why| Error::built(format!("ERR {why}")))?);
+            x.out.bulk(&text.map_err(|why| Error::allocator(&why))?);
         }
 
         (b"change-repl-id", []) => {
