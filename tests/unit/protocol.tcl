@@ -197,7 +197,7 @@ start_server {tags {"protocol network external:skip"}} {
 start_server {tags {"protocol network external:skip"} overrides {loglevel verbose}} {
     test {the log tells of protocol errors, with what was not understood} {
         foreach {bytes reason shown} {
-            {*1\r\nfo\x00o\r\nPING} {expected $ but got something else}   {fo.o..PING}
+            {*1\r\nfo\x01o\r\nPING} {expected $ but got something else}   {fo.o..PING}
             {*x\r\n}               {invalid mbulk count}                 {\*x..}
             {*1\r\n$-3\r\n}        {invalid bulk length}                 {$-3..}
             {PING "a\r\n}          {unbalanced quotes in inline request} {PING "a..}
