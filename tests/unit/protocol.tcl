@@ -182,6 +182,34 @@ start_server {tags {"protocol external:skip"}} {
     } {OK}
 }
 
+# Sends BEFORE pings, a pop that waits and BYTES at once; returns the client when it waits.
+proc protocol_wait {before bytes} {
+    set rd [valkey_deferring_client]
+    $rd write "[string repeat "PING\r\n" $before]BLPOP queue 0\r\n$bytes"
+    $rd flush
+    for {set i 0} {$i < $before} {incr i} {
+        assert_equal PONG [$rd read]
+    }
+    wait_for_blocked_client
+    return $rd
+}
+
+start_server {tags {"protocol network"}} {
+    test {megabytes behind a command that waits do not take longer than they would otherwise} {
+        set count 4000000
+        set rd [protocol_wait 0 ""]
+        $rd write "CLIENT REPLY OFF\r\n[string repeat "PING\r\n" $count]CLIENT REPLY ON\r\n"
+        $rd flush
+        set start [clock milliseconds]
+        r rpush queue x
+        assert_equal {queue x} [$rd read]
+        assert_equal OK [$rd read]
+        # Seconds, where a pipeline that is moved for every batch takes half a minute.
+        assert_lessthan [expr {[clock milliseconds] - $start}] 12000
+        $rd close
+    }
+}
+
 start_server {tags {"protocol network external:skip"}} {
     test {requests of HTTP end the connection, whatever came before} {
         foreach request {"POST / HTTP/1.1\r\n" "Host: somewhere\r\n" "*1\r\n\$4\r\npost\r\n" "PING\r\nPOST /\r\nPING\r\n"} {

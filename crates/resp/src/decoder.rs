@@ -318,7 +318,21 @@ impl Decoder {
         batch: &mut Batch,
         requests_max: usize,
     ) -> Result<usize, ProtocolError> {
-        let mut start: usize = 0;
+        self.decode_from(buffer, 0, batch, requests_max)
+    }
+
+    /// As [`Self::decode`], but the first `start` bytes of `buffer` have been consumed before and are passed over: a long
+    /// pipeline need not move for every batch that is taken from it. Returns the offset behind what is consumed.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_from(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        mut start: usize,
+        batch: &mut Batch,
+        requests_max: usize,
+    ) -> Result<usize, ProtocolError> {
         while batch.len() < requests_max && u32::try_from(buffer.len()).is_ok() {
             if let Some((bytes, total)) = &self.big {
                 if bytes.len() < *total {

@@ -8,6 +8,14 @@ type Requests = Vec<Vec<Vec<u8>>>;
 
 /// Feeds `chunks` the way a connection does and collects the requests.
 fn feed<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Requests, Option<ProtocolError>) {
+    feed_batches(chunks, usize::MAX)
+}
+
+/// As [`feed`], with at most `batch_max` requests taken at once.
+fn feed_batches<'a>(
+    chunks: impl Iterator<Item = &'a [u8]>,
+    batch_max: usize,
+) -> (Requests, Option<ProtocolError>) {
     let mut decoder = Decoder::new(512 << 20);
     decoder.authenticated = true;
     let (mut buffer, mut batch, mut requests) = (Vec::new(), Batch::default(), Vec::new());
@@ -21,19 +29,26 @@ fn feed<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Requests, Option<Protoco
                 buffer.extend_from_slice(chunk);
                 chunk = &[];
             }
-            batch.clear();
-            let result = decoder.decode(&mut buffer, &mut batch, usize::MAX);
-            for index in 0..batch.len() {
-                let args = batch.request(index).iter();
-                requests.push(
-                    args.map(|arg| batch.bytes(&buffer, *arg).to_vec())
-                        .collect(),
-                );
+            let mut start = 0;
+            loop {
+                batch.clear();
+                let result = decoder.decode_from(&mut buffer, start, &mut batch, batch_max);
+                for index in 0..batch.len() {
+                    let args = batch.request(index).iter();
+                    requests.push(
+                        args.map(|arg| batch.bytes(&buffer, *arg).to_vec())
+                            .collect(),
+                    );
+                }
+                match result {
+                    Ok(used) => start = used,
+                    Err(error) => return (requests, Some(error)),
+                }
+                if batch.len() < batch_max {
+                    break;
+                }
             }
-            match result {
-                Ok(used) => drop(buffer.drain(..used)),
-                Err(error) => return (requests, Some(error)),
-            }
+            buffer.drain(..start);
         }
     }
     (requests, None)
@@ -84,6 +99,10 @@ proptest! {
         prop_assert_eq!(feed(std::iter::once(&bytes[..])), (requests.clone(), None));
         let parts = splits(&bytes, &cuts);
         prop_assert_eq!(feed(parts.iter().map(Vec::as_slice)), (requests.clone(), None));
+        for batch_max in 1..3 {
+            let chunks = parts.iter().map(Vec::as_slice);
+            prop_assert_eq!(feed_batches(chunks, batch_max), (requests.clone(), None));
+        }
         if bytes.len() < 4_000 {
             prop_assert_eq!(feed(bytes.chunks(1)), (requests, None));
         }

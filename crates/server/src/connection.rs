@@ -12,6 +12,7 @@ use resp::{Batch, Decoder, Output, Piece};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -44,8 +45,8 @@ struct Held {
     batch: Batch,
     buffer: Vec<u8>,
     next: usize,
-    /// Bytes of `buffer` that the batch covers.
-    used: usize,
+    /// The part of `buffer` that the batch covers.
+    covers: Range<usize>,
 }
 
 /// Parts of a connection that are only there when needed.
@@ -82,7 +83,9 @@ impl Kept {
     }
 
     fn held_bytes(&self) -> usize {
-        self.input.len() + self.ahead.len() + self.held.as_ref().map_or(0, |held| held.buffer.len())
+        let held = self.held.as_ref();
+        let held = held.map_or(0, |held| held.buffer.len() - held.covers.start);
+        self.input.len() + self.ahead.len() + held
     }
 }
 
@@ -281,7 +284,7 @@ impl Connection {
                 held.next = done;
                 self.kept.held = Some(held);
             } else {
-                self.kept.input = held.buffer.split_off(held.used);
+                self.kept.input = held.buffer.split_off(held.covers.end);
             }
             self.write(&mut output)?;
             self.follow(then)?;
@@ -428,17 +431,13 @@ impl Connection {
             } else {
                 1
             };
-            if start > 0 {
-                let rest = input.split_off(start);
-                *input = rest;
-            }
-            let decoded = self.decoder.decode(input, batch, max);
+            let decoded = self.decoder.decode_from(input, start, batch, max);
             let used = match &decoded {
                 Ok(used) => *used,
                 Err(_) => batch
                     .len()
                     .checked_sub(1)
-                    .map_or(0, |last| batch.end_of(last)),
+                    .map_or(start, |last| batch.end_of(last)),
             };
             if batch.is_empty() {
                 if let Err(error) = decoded {
@@ -465,7 +464,7 @@ impl Connection {
                     batch: std::mem::take(batch),
                     buffer: std::mem::take(input),
                     next: done,
-                    used,
+                    covers: start..used,
                 }));
                 return Ok(None);
             }
