@@ -195,6 +195,28 @@ proc protocol_wait {before bytes} {
 }
 
 start_server {tags {"protocol network"}} {
+    test {a pipeline goes on behind a command that has waited, wherever in it that stands} {
+        foreach before {0 1 63 127 255 511 1023 2047 4095} {
+            set rd [protocol_wait $before "PING\r\nECHO behind\r\n"]
+            r rpush queue x
+            assert_equal {queue x} [$rd read]
+            assert_equal PONG [$rd read] "$before before"
+            assert_equal behind [$rd read]
+            $rd close
+        }
+    }
+
+    test {what is wrong behind a command that waits is found when that is over} {
+        foreach before {0 511} {
+            set rd [protocol_wait $before "PING\r\n*1\r\nfoo\r\n"]
+            r rpush queue x
+            assert_equal {queue x} [$rd read]
+            assert_equal PONG [$rd read]
+            assert_error {*Protocol error: expected '$', got 'f'} {$rd read}
+            $rd close
+        }
+    }
+
     test {megabytes behind a command that waits do not take longer than they would otherwise} {
         set count 4000000
         set rd [protocol_wait 0 ""]

@@ -468,12 +468,17 @@ impl Connection {
                 }));
                 return Ok(None);
             }
+            if self.waits && (batch.len() == max || decoded.is_err()) {
+                // What is behind the batch is whole, or wrong: to be found out when the wait is over.
+                self.kept.ahead = input.split_off(used);
+                return Ok(Some(used));
+            }
             if let Err(error) = decoded {
                 self.shared.engine.lock().protocol_error(self.slot, error);
                 self.attend()?;
                 return Ok(Some(used));
             }
-            if self.waits || batch.len() < max {
+            if batch.len() < max {
                 return Ok(Some(used));
             }
             start = used;
