@@ -232,6 +232,22 @@ start_server {tags {"protocol network"}} {
     }
 }
 
+start_server {tags {"protocol network needs:debug"} overrides {enable-debug-command yes io-threads 1}} {
+    test {a long pipeline leaves others their turn} {
+        set rd [valkey_deferring_client]
+        set other [valkey_deferring_client]
+        set pipeline [string repeat "INCR counter\r\n" 60000]
+        $rd write "CLIENT REPLY OFF\r\nDEBUG SLEEP 0.3\r\n"
+        $rd flush
+        $other get counter
+        $rd write $pipeline
+        $rd flush
+        assert_lessthan [$other read] 10000
+        $rd close
+        $other close
+    }
+}
+
 start_server {tags {"protocol network external:skip"}} {
     test {requests of HTTP end the connection, whatever came before} {
         foreach request {"POST / HTTP/1.1\r\n" "Host: somewhere\r\n" "*1\r\n\$4\r\npost\r\n" "PING\r\nPOST /\r\nPING\r\n"} {

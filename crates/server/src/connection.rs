@@ -21,8 +21,8 @@ use std::task::{Poll, Waker};
 const READ_BYTES: usize = 64 * 1024;
 /// Requests run under one lock: a bound on how long others wait.
 const BATCH_REQUESTS_MAX: usize = 512;
-/// Batches before other connections have their turn.
-const BATCHES_PER_TURN: usize = 4;
+/// Steps before other connections have their turn.
+const STEPS_PER_TURN: usize = 4;
 /// A loop's buffer larger than this is not kept.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces of output given to the kernel at once.
@@ -123,6 +123,8 @@ pub(crate) struct Connection {
     closing: bool,
     is_replica: bool,
     transfer: Option<crate::transfer::Transfer>,
+    /// Its loop has it in line for another turn.
+    pub(crate) in_line: bool,
 }
 
 impl Connection {
@@ -164,6 +166,7 @@ impl Connection {
             closing: false,
             is_replica: false,
             transfer: None,
+            in_line: false,
         })
     }
 
@@ -195,9 +198,11 @@ impl Connection {
 
     /// Does what can be done now.
     pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Turn {
-        for _ in 0..BATCHES_PER_TURN {
+        for _ in 0..STEPS_PER_TURN {
             match self.step(scratch) {
-                Ok(Poll::Ready(())) => {}
+                // As much as a buffer holds, and more is likely to be there: the others first.
+                Ok(Poll::Ready(received)) if received >= READ_BYTES => return Turn::Again,
+                Ok(Poll::Ready(_)) => {}
                 Ok(Poll::Pending) => return Turn::Idle,
                 Err(end) => return Turn::Over(end),
             }
@@ -205,8 +210,8 @@ impl Connection {
         Turn::Again
     }
 
-    /// One step: `Ready` when there may be more to do at once.
-    fn step(&mut self, scratch: &mut Scratch) -> Result<Poll<()>, End> {
+    /// One step: `Ready` when there may be more to do at once, with the number of bytes it has taken in.
+    fn step(&mut self, scratch: &mut Scratch) -> Result<Poll<usize>, End> {
         let attended = self.attention.lower();
         if attended {
             self.attend()?;
@@ -225,8 +230,9 @@ impl Connection {
             };
         }
         if !self.waits && (self.kept.held.is_some() || !self.kept.ahead.is_empty()) {
+            let held = self.kept.held_bytes();
             self.resume(scratch)?;
-            return Ok(Poll::Ready(()));
+            return Ok(Poll::Ready(held));
         }
         self.read(scratch)
     }
@@ -308,7 +314,7 @@ impl Connection {
     }
 
     /// Reads what there is and runs it.
-    fn read(&mut self, scratch: &mut Scratch) -> Result<Poll<()>, End> {
+    fn read(&mut self, scratch: &mut Scratch) -> Result<Poll<usize>, End> {
         if self.waits {
             return self.read_ahead();
         }
@@ -342,11 +348,11 @@ impl Connection {
         if output.capacity() > SCRATCH_BYTES_MAX {
             *output = Output::default();
         }
-        Ok(Poll::Ready(()))
+        Ok(Poll::Ready(received))
     }
 
     /// Reads the rest of a request that is under way.
-    fn read_more(&mut self, scratch: &mut Scratch) -> Result<Poll<()>, End> {
+    fn read_more(&mut self, scratch: &mut Scratch) -> Result<Poll<usize>, End> {
         let read = match self.decoder.big_arg() {
             Some((big, missing)) => self.socket.read(big, missing),
             None => {
@@ -364,13 +370,13 @@ impl Connection {
                 } else {
                     self.check_held()?;
                 }
-                Ok(Poll::Ready(()))
+                Ok(Poll::Ready(received))
             }
         }
     }
 
     /// While nothing may run, input is only kept: the end of the connection must be noticed.
-    fn read_ahead(&mut self) -> Result<Poll<()>, End> {
+    fn read_ahead(&mut self) -> Result<Poll<usize>, End> {
         self.kept.ahead.reserve(4096);
         match self.socket.read(&mut self.kept.ahead, READ_BYTES) {
             Poll::Pending => {
@@ -381,20 +387,20 @@ impl Connection {
             }
             Poll::Ready(Ok(0)) => Err(End::Left),
             Poll::Ready(Err(_)) => Err(End::Closed),
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(received)) => {
                 self.check_held()?;
-                Ok(Poll::Ready(()))
+                Ok(Poll::Ready(received))
             }
         }
     }
 
     /// A client that is being closed may still send: what it says no longer matters.
-    fn drain_input(&mut self) -> Result<Poll<()>, End> {
+    fn drain_input(&mut self) -> Result<Poll<usize>, End> {
         let mut ignored = Vec::with_capacity(4096);
         match self.socket.read(&mut ignored, READ_BYTES) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Ok(0) | Err(_)) => Err(End::Closed),
-            Poll::Ready(Ok(_)) => Ok(Poll::Ready(())),
+            Poll::Ready(Ok(received)) => Ok(Poll::Ready(received)),
         }
     }
 

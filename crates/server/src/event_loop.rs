@@ -92,6 +92,7 @@ pub(crate) struct EventLoop {
     events: Events,
     inbox: Arc<Inbox>,
     wanted: Vec<usize>,
+    in_line: Vec<usize>,
 }
 
 impl EventLoop {
@@ -110,6 +111,7 @@ impl EventLoop {
             events: Events::with_capacity(EVENTS),
             inbox,
             wanted: Vec::new(),
+            in_line: Vec::new(),
         })
     }
 
@@ -165,7 +167,7 @@ impl EventLoop {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
         }
-        self.wanted.append(&mut connections.again);
+        std::mem::swap(&mut self.in_line, &mut connections.again);
         for event in &self.events {
             match event.token() {
                 WAKE => {}
@@ -173,7 +175,10 @@ impl EventLoop {
                 token => {
                     if let Some(connection) = connections.all.get_mut(token.0) {
                         connection.socket.note(event);
-                        connections.serve(token.0);
+                        // A turn is a turn: reports must not give more of them to who never pauses.
+                        if !connection.in_line {
+                            connections.serve(token.0);
+                        }
                     }
                 }
             }
@@ -189,6 +194,11 @@ impl EventLoop {
             }
         }
         for key in self.wanted.drain(..) {
+            if connections.all.get(key).is_some_and(|one| !one.in_line) {
+                connections.serve(key);
+            }
+        }
+        for key in self.in_line.drain(..) {
             connections.serve(key);
         }
         Ok(())
@@ -230,10 +240,14 @@ impl Connections {
         let Some(connection) = self.all.get_mut(key) else {
             return;
         };
+        connection.in_line = false;
         let turn = catch_unwind(AssertUnwindSafe(|| connection.turn(&mut self.scratch)));
         match turn {
             Ok(Turn::Idle) => {}
-            Ok(Turn::Again) => self.again.push(key),
+            Ok(Turn::Again) => {
+                connection.in_line = true;
+                self.again.push(key);
+            }
             Ok(Turn::Over(end)) => self.close(key, Some(end)),
             Err(panic) => {
                 let what = panic
