@@ -19,8 +19,9 @@ pub(crate) struct Socket {
     fd: OwnedFd,
     readable: bool,
     writable: bool,
-    /// The peer will send no more: the end is still to be read when everything else has been.
-    ended: bool,
+    /// A short read does not tell that there is no more: the peer has ended, which is to be read when everything else has
+    /// been, or has sent urgent data, before which a read stops.
+    wary: bool,
 }
 
 impl Socket {
@@ -30,14 +31,14 @@ impl Socket {
             fd,
             readable: false,
             writable: true,
-            ended: false,
+            wary: false,
         }
     }
 
     /// Has the kernel report on it under `token`.
     pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut SourceFd(&self.fd.as_raw_fd()), token, both)
+        let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        registry.register(&mut SourceFd(&self.fd.as_raw_fd()), token, all)
     }
 
     /// No more reports. Closing is not enough when a child process holds a copy of the descriptor.
@@ -48,9 +49,10 @@ impl Socket {
 
     /// Takes note of a report.
     pub(crate) fn note(&mut self, event: &Event) {
-        self.ended |= event.is_read_closed() || event.is_error();
-        self.readable |= self.ended || event.is_readable();
-        self.writable |= self.ended || event.is_writable();
+        let ended = event.is_read_closed() || event.is_error();
+        self.wary |= ended || event.is_priority();
+        self.readable |= ended || event.is_readable();
+        self.writable |= ended || event.is_writable();
     }
 
     /// Appends up to `max` bytes to `into`, as far as it has room. None have come when the peer has ended.
@@ -72,7 +74,7 @@ impl Socket {
             }
         };
         if received < asked {
-            self.readable = self.ended;
+            self.readable = self.wary;
         }
         // SAFETY: the kernel has written so many bytes to the room behind the present ones.
         unsafe { into.set_len(into.len() + received) };
@@ -117,6 +119,7 @@ mod tests {
     use super::*;
     use mio::{Events, Poll as Poller};
     use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
 
     /// A socket that a poller reports on, and its peer.
@@ -163,6 +166,27 @@ mod tests {
         peer.write_all(b"d").unwrap();
         wait(&mut poller, &mut socket);
         assert!(matches!(socket.read(&mut bytes, 2), Poll::Ready(Ok(1))));
+        assert_eq!(bytes, b"abcd");
+    }
+
+    #[test]
+    fn what_follows_urgent_data_is_read_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut poller = Poller::new().unwrap();
+        let mut socket = Socket::new(ours.into());
+        socket.register(poller.registry(), Token(7)).unwrap();
+        peer.write_all(b"ab").unwrap();
+        rustix::net::send(&peer, b"!", SendFlags::OOB).unwrap();
+        peer.write_all(b"cd").unwrap();
+        let mut bytes = Vec::with_capacity(16);
+        while bytes.len() < 4 {
+            if socket.read(&mut bytes, 16).is_pending() {
+                wait(&mut poller, &mut socket);
+            }
+        }
         assert_eq!(bytes, b"abcd");
     }
 
