@@ -183,8 +183,9 @@ impl EventLoop {
                 }
             }
         }
-        if self.inbox.pending.load(Ordering::Relaxed) {
-            self.inbox.pending.store(false, Ordering::SeqCst);
+        let pending = &self.inbox.pending;
+        // Exchanged rather than stored: what was done before it was set is to be seen from here on.
+        if pending.load(Ordering::Relaxed) && pending.swap(false, Ordering::SeqCst) {
             let mut mail = self.inbox.mail.lock();
             self.wanted.append(&mut mail.wanted);
             let accepted = std::mem::take(&mut mail.accepted);
