@@ -216,20 +216,6 @@ start_server {tags {"protocol network"}} {
             $rd close
         }
     }
-
-    test {megabytes behind a command that waits do not take longer than they would otherwise} {
-        set count 4000000
-        set rd [protocol_wait 0 ""]
-        $rd write "CLIENT REPLY OFF\r\n[string repeat "PING\r\n" $count]CLIENT REPLY ON\r\n"
-        $rd flush
-        set start [clock milliseconds]
-        r rpush queue x
-        assert_equal {queue x} [$rd read]
-        assert_equal OK [$rd read]
-        # Seconds, where a pipeline that is moved for every batch takes half a minute.
-        assert_lessthan [expr {[clock milliseconds] - $start}] 12000
-        $rd close
-    }
 }
 
 start_server {tags {"protocol network needs:debug"} overrides {enable-debug-command yes io-threads 1}} {
