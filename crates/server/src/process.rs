@@ -405,6 +405,14 @@ impl Host for Process {
         logging::log(Level::Warning, &format!("Can't restart: {error}"));
     }
 
+    fn allocator_report(&self) -> String {
+        memory::control::report()
+    }
+
+    fn purge_allocator(&mut self) {
+        memory::control::purge();
+    }
+
     fn allocator_number(&mut self, name: &[u8], value: Option<i64>) -> Result<i64, HostError> {
         memory::control::number(name, value)
     }

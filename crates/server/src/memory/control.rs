@@ -1,4 +1,4 @@
-//! jemalloc's settings by name, for DEBUG MALLCTL.
+//! What jemalloc is asked for besides memory: settings by name (DEBUG MALLCTL), its report, and its reserve back (MEMORY).
 //!
 //! The allocator takes what is written by size alone, and reads some of it as a pointer: only what is known to be a number,
 //! or a text, is written.
@@ -122,6 +122,47 @@ fn control(name: &CStr, old: &mut [u8], new: Option<&[u8]>) -> Result<(), i32> {
     if error == 0 { Ok(()) } else { Err(error) }
 }
 
+/// Longest report, in bytes: some hundred arenas. What is reserved and not written costs nothing.
+const REPORT_BYTES_MAX: usize = 1 << 20;
+
+/// The allocator's report about itself.
+pub(crate) fn report() -> String {
+    /// Appends what fits: there must be no allocation while the allocator speaks.
+    unsafe extern "C" fn append(report: *mut c_void, text: *const c_char) {
+        // SAFETY: this is what `report` hands over below, and nobody else has it until the call returns.
+        let report = unsafe { &mut *report.cast::<Vec<u8>>() };
+        // SAFETY: the allocator passes terminated texts.
+        let text = unsafe { CStr::from_ptr(text) }.to_bytes();
+        let room = report.capacity() - report.len();
+        report.extend_from_slice(&text[..text.len().min(room)]);
+    }
+    // The figures are as of the last epoch; an old report is better than none.
+    let _ = number(b"epoch", Some(1));
+    let mut report: Vec<u8> = Vec::with_capacity(REPORT_BYTES_MAX);
+    // SAFETY: `append` gets the vector it expects, alive during the call, and no options are a null pointer.
+    unsafe {
+        tikv_jemalloc_sys::malloc_stats_print(Some(append), (&raw mut report).cast(), ptr::null());
+    }
+    String::from_utf8_lossy(&report).into_owned()
+}
+
+/// Gives the free pages of all arenas back to the kernel.
+pub(crate) fn purge() {
+    // The number means all arenas. No value is read or written, so nothing can be wrong with one.
+    let name = c"arena.4096.purge";
+    // SAFETY: the name is terminated, and there is neither an old value nor a new one.
+    let error = unsafe {
+        tikv_jemalloc_sys::mallctl(
+            name.as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            0,
+        )
+    };
+    debug_assert_eq!(error, 0, "all arenas can be purged");
+}
+
 /// Whether `name` is one of `known`.
 fn is_among(name: &[u8], known: &[&str]) -> bool {
     let arena = |name: &[u8], pattern: &str| {
@@ -166,6 +207,28 @@ mod tests {
         ] {
             assert_eq!(number(name, value), Err(why.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_report_is_whole() {
+        let report = report();
+        assert!(report.starts_with("___ Begin jemalloc statistics ___\n"));
+        assert!(report.ends_with("--- End jemalloc statistics ---\n"));
+    }
+
+    #[test]
+    fn a_purge_gives_free_pages_back() {
+        const BYTES: usize = 4 << 20;
+        let dirty = || {
+            number(b"epoch", Some(1)).expect("an epoch");
+            number(b"stats.arenas.4096.pdirty", None).expect("a count of pages")
+        };
+        drop(std::hint::black_box(vec![1u8; BYTES]));
+        let pages = (BYTES / 4096) as i64;
+        let before = dirty();
+        assert!(before >= pages, "{before}");
+        purge();
+        assert!(dirty() < pages);
     }
 
     #[test]
