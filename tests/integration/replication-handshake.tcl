@@ -129,6 +129,31 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         assert_equal up [s master_link_status]
     }
 
+    test {a stream that breaks the protocol is not followed, and never continued} {
+        # What else this suite asks for is covered with commands that fail.
+        r config set propagation-error-behavior ignore
+        set client_error "*Protocol error (%s) from client: *. Query buffer during protocol error: '%s'*"
+        foreach {bytes said violation excerpt} {
+            "FLUSHALL\r\n" "*WARNING: Receiving inline protocol from primary, primary stream corruption?*"
+            "Master using the inline protocol. Desync?" FLUSHALL..
+            "*x\r\n" "*== CRITICAL == This replica is sending an error to its primary: 'Protocol error: invalid multibulk length' after processing the command '<unknown>'*"
+            "invalid mbulk count" {\*x..}
+        } {
+            set mark [log_mark]
+            wire_raw $link [subst -nocommands -novariables $bytes]
+            wait_for_log $mark [format $client_error $violation $excerpt]
+            assert_match $said [logs::from {*}$mark]
+            assert_equal primary [r get from]
+            wire_close $link
+            set link [wire_accept $port]
+            assert_equal {PSYNC ? -1} [wire_words [lindex [handshake $link PSYNC* $pong] end]]
+            wire_raw $link "+FULLRESYNC $id 1000\r\n"
+            wire_raw $link "$[string length $rdb]\r\n$rdb"
+            wait_for_sync r
+            r select 0
+        }
+    }
+
     test {an unknown PSYNC falls back to an inline SYNC} {
         wire_close $link
         set link [wire_accept $port]

@@ -463,9 +463,10 @@ impl Engine {
             return;
         };
         let mut client = client;
-        let text = format!("ERR {error}");
         self.core.stats.count_error("ERR");
-        client.out.error(text.as_bytes());
+        client
+            .out
+            .error(&[b"ERR ", error.reply().as_slice()].concat());
         if self.core.is_verbose() {
             let hide = self.core.config.hide_user_data_from_log;
             let client = crate::commands::client::describe(&client, hide);

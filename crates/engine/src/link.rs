@@ -12,7 +12,7 @@ use crate::snapshot::{LoadOptions, Loaded};
 use replication::replica::{
     self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Numbers, Purpose,
 };
-use resp::{Batch, Decoder, Protocol, Reply};
+use resp::{Batch, Decoder, Protocol, Reply, Violation};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -170,6 +170,7 @@ impl Engine {
                 loopback: false,
             };
             side.client.created_ms = self.keys.now_ms;
+            side.client.last_command = None;
         }
         with_link(&self.keys, &mut self.core, |link, env| {
             link.connected(env, conn)
@@ -356,9 +357,25 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
         core.log(Level::Warning, &text);
         with_link(keys, core, |link, env| link.stream_unusable(env, &text));
     } else if let Err(error) = decoded {
-        let text = format!("Protocol error from the primary: {error}");
-        core.log(Level::Warning, &text);
-        with_link(keys, core, |link, env| link.stream_failed(env, &text));
+        let hide = core.config.hide_user_data_from_log;
+        let (client, name) = core
+            .repl
+            .link
+            .as_ref()
+            .map_or_else(Default::default, |side| {
+                let client = crate::commands::client::describe(&side.client, hide);
+                (client, last_command(&side.client))
+            });
+        if error.violation == Violation::InlineFromPrimary {
+            core.log(Level::Warning, "WARNING: Receiving inline protocol from primary, primary stream corruption? Closing the primary connection and discarding the cached primary.");
+        } else {
+            error_to_primary(core, &error.to_string(), name);
+        }
+        core.log(Level::Warning, &error.log_line(&client));
+        // The same bytes would come again from where we are.
+        with_link(keys, core, |link, env| {
+            link.stream_unusable(env, &error.to_string())
+        });
     }
     crate::repl::pump(keys, core);
 }
@@ -397,24 +414,32 @@ fn run(
     }
     if out.output().start().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
-        let text = String::from_utf8_lossy(out.output().start())
-            .trim_end()
-            .to_owned();
-        let name = args
-            .first()
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .unwrap_or_default();
-        core.log(
-            Level::Warning,
-            &format!("== CRITICAL == This replica is sending an error to its primary: '{}' after processing the command '{name}'", text.trim_start_matches('-')),
-        );
-        if core.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
-            core.host.crash(Crash::Panic(format!(
-                "This replica panicked sending an error to its primary after processing the command '{name}'"
-            )));
-        }
+        let text = String::from_utf8_lossy(out.output().start());
+        let text = text.strip_suffix("\r\n").unwrap_or(&text);
+        let name = last_command(&side.client);
+        error_to_primary(core, text.strip_prefix("-ERR ").unwrap_or(text), name);
     }
     Ok(())
+}
+
+/// The name of the last command of the stream, for the log.
+fn last_command(primary: &Client) -> &'static str {
+    primary
+        .last_command
+        .map_or("<unknown>", |meta| meta.full_name)
+}
+
+/// Something in the stream is refused with this text: the data may differ from the primary's.
+fn error_to_primary(core: &mut Core, text: &str, name: &str) {
+    let line = format!(
+        "== CRITICAL == This replica is sending an error to its primary: '{text}' after processing the command '{name}'"
+    );
+    core.log(Level::Warning, &line);
+    if core.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
+        core.host.crash(Crash::Panic(format!(
+            "This replica panicked sending an error to its primary after processing the command '{name}'"
+        )));
+    }
 }
 
 /// Carries out what the link asks for, and what the hub has to say to that.

@@ -108,6 +108,8 @@ pub enum Violation {
     TooBigInline,
     /// An inline request with quotes that do not balance.
     UnbalancedQuotes,
+    /// An inline request from a primary, which sends none.
+    InlineFromPrimary,
     /// A `*` line grew past its bound.
     TooBigCountString,
     /// A `$` line grew past its bound.
@@ -130,6 +132,7 @@ impl fmt::Display for Violation {
         let what = match self {
             Self::TooBigInline => "too big inline request",
             Self::UnbalancedQuotes => "unbalanced quotes in request",
+            Self::InlineFromPrimary => "inline request from the primary",
             Self::TooBigCountString => "too big mbulk count string",
             Self::TooBigBulkCountString => "too big bulk count string",
             Self::InvalidMultibulkLength => "invalid multibulk length",
@@ -155,6 +158,7 @@ impl Violation {
         match self {
             Self::TooBigInline => "too big inline request",
             Self::UnbalancedQuotes => "unbalanced quotes in inline request",
+            Self::InlineFromPrimary => "Master using the inline protocol. Desync?",
             Self::TooBigCountString => "too big mbulk count string",
             Self::TooBigBulkCountString => "too big bulk count string",
             Self::InvalidMultibulkLength => "invalid mbulk count",
@@ -180,6 +184,20 @@ impl ProtocolError {
         Self {
             violation,
             excerpt: excerpt(unread),
+        }
+    }
+
+    /// The text of the reply, without the leading `-ERR `: as [`fmt::Display`] has it, but with any byte as it came.
+    #[must_use]
+    pub fn reply(&self) -> Vec<u8> {
+        match self.violation {
+            Violation::ExpectedDollar(got) => [
+                b"Protocol error: expected '$', got '",
+                [got].as_slice(),
+                b"'",
+            ]
+            .concat(),
+            other => other.to_string().into_bytes(),
         }
     }
 
@@ -474,7 +492,7 @@ impl Decoder {
             (None, _) => match buffer.get(at) {
                 None => Ok(Step::Partial),
                 Some(b'*') => self.header(buffer, at, progress, batch),
-                Some(_) => inline(buffer, at, progress, batch),
+                Some(_) => self.inline(buffer, at, progress, batch),
             },
             (Some(0), _) => Ok(Step::Done),
             (Some(_), None) => self.bulk_header(buffer, at, progress),
@@ -534,6 +552,42 @@ impl Decoder {
         batch.args.reserve((count as usize).min(RESERVE_AHEAD_ARGS));
         progress.args_left = Some(count);
         Ok(Step::More)
+    }
+
+    fn inline(
+        &self,
+        buffer: &[u8],
+        at: usize,
+        progress: &mut Progress,
+        batch: &mut Batch,
+    ) -> Result<Step, Violation> {
+        let rest = buffer.get(at..).unwrap_or(&[]);
+        let unseen = rest.get(progress.searched..).unwrap_or(&[]);
+        let Some(found) = memchr::memchr(b'\n', unseen) else {
+            if rest.len() > INLINE_BYTES_MAX {
+                return Err(Violation::TooBigInline);
+            }
+            progress.searched = rest.len();
+            return Ok(Step::Partial);
+        };
+        let len = progress.searched.saturating_add(found);
+        if len > INLINE_BYTES_MAX {
+            return Err(Violation::TooBigInline);
+        }
+        let line = rest.get(..len).unwrap_or(&[]);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let words = split_args(line).ok_or(Violation::UnbalancedQuotes)?;
+        // An empty line is a primary's sign of life; words are what a stream looks like that has lost its way.
+        if self.bulk_bytes_max.is_none() && !words.is_empty() {
+            return Err(Violation::InlineFromPrimary);
+        }
+        for word in words {
+            batch.args.push(Arg::Owned(batch.owned.len() as u32));
+            batch.owned.push(Arc::new(word));
+        }
+        progress.searched = 0;
+        progress.at = progress.at.saturating_add(len).saturating_add(1);
+        Ok(Step::Done)
     }
 
     fn bulk_header(
@@ -635,36 +689,6 @@ fn line<'a>(
             Ok(None)
         }
     }
-}
-
-fn inline(
-    buffer: &[u8],
-    at: usize,
-    progress: &mut Progress,
-    batch: &mut Batch,
-) -> Result<Step, Violation> {
-    let rest = buffer.get(at..).unwrap_or(&[]);
-    let unseen = rest.get(progress.searched..).unwrap_or(&[]);
-    let Some(found) = memchr::memchr(b'\n', unseen) else {
-        if rest.len() > INLINE_BYTES_MAX {
-            return Err(Violation::TooBigInline);
-        }
-        progress.searched = rest.len();
-        return Ok(Step::Partial);
-    };
-    let len = progress.searched.saturating_add(found);
-    if len > INLINE_BYTES_MAX {
-        return Err(Violation::TooBigInline);
-    }
-    let line = rest.get(..len).unwrap_or(&[]);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    for word in split_args(line).ok_or(Violation::UnbalancedQuotes)? {
-        batch.args.push(Arg::Owned(batch.owned.len() as u32));
-        batch.owned.push(Arc::new(word));
-    }
-    progress.searched = 0;
-    progress.at = progress.at.saturating_add(len).saturating_add(1);
-    Ok(Step::Done)
 }
 
 /// From "relative to the request" to "relative to the buffer and the batch".

@@ -200,6 +200,42 @@ fn a_promise_costs_little_before_it_is_kept() {
 }
 
 #[test]
+fn the_reply_quotes_an_unexpected_byte_as_it_came() {
+    for byte in [1, b'\t', b'x', 0x80, 0xff] {
+        let input = [b"*1\r\n", [byte].as_slice(), b"4\r\n"].concat();
+        let (_, error) = feed(std::iter::once(input.as_slice()));
+        let want = [
+            b"Protocol error: expected '$', got '",
+            [byte].as_slice(),
+            b"'",
+        ]
+        .concat();
+        assert_eq!(error.expect("the input is no request").reply(), want);
+    }
+}
+
+#[test]
+fn a_primary_sends_no_inline_requests_but_newlines() {
+    let decode = |bytes: &[u8]| {
+        let mut decoder = Decoder::default();
+        decoder.authenticated = true;
+        assert_eq!(decoder.bulk_bytes_max, None);
+        let (mut buffer, mut batch) = (bytes.to_vec(), Batch::default());
+        let decoded = decoder.decode_in_place(&mut buffer, &mut batch);
+        (batch.len(), decoded.map_err(|error| error.violation))
+    };
+    let (requests, decoded) = decode(b"\n\r\n*1\r\n$4\r\nPING\r\n");
+    assert!(decoded.is_ok() && requests == 3);
+    let (requests, decoded) = decode(b"*1\r\n$4\r\nPING\r\nFLUSHALL\r\n");
+    assert_eq!(
+        (requests, decoded.err()),
+        (1, Some(Violation::InlineFromPrimary))
+    );
+    let (_, decoded) = decode(b"SET \"a\r\n");
+    assert_eq!(decoded.err(), Some(Violation::UnbalancedQuotes));
+}
+
+#[test]
 fn the_log_tells_violation_and_bytes_as_the_reference_does() {
     let line = |input: &[u8]| {
         let (_, error) = feed(std::iter::once(input));
