@@ -11,6 +11,18 @@ start_server {tags {"introspection external:skip"}} {
         assert_match {*flags=N db=9 *cmd=client|info user=default redir=-1 resp=2 *} [r client info]
     } {} {singledb:skip}
 
+    test {CLIENT LIST names the last command, also one that was refused} {
+        set c [valkey_client]
+        set id [$c client id]
+        foreach {command name} {
+            {get a} get  {set a} set  {nosuch} NULL  {config get} config|get  config config  {config nosuch} NULL
+        } {
+            catch {$c {*}$command}
+            assert_match "*cmd=$name *" [r client list id $id]
+        }
+        $c close
+    }
+
     test {CLIENT LIST can be filtered by type and by id} {
         set c [valkey_deferring_client]
         subscribe $c {ch}

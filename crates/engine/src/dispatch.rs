@@ -30,7 +30,11 @@ const READY_ROUNDS_MAX: usize = 10_000;
 /// Runs one request of `x.client`. `known` is its command, if that has been looked up already.
 #[inline]
 pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
-    let (meta, handler) = match find(x.core, args, known) {
+    let found = find(x.core, args, known);
+    x.client.last_command = found
+        .as_ref()
+        .map_or_else(|(meta, _)| *meta, |(meta, _)| Some(*meta));
+    let (meta, handler) = match found {
         Ok(found) => found,
         Err(_) if is_http(args) => return abort_http(x),
         Err((meta, error)) => return reject(x, meta, &error),
@@ -39,7 +43,6 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
         return reject(x, Some(meta), &Error::arity(meta.full_name));
     }
     x.meta = meta;
-    x.client.last_command = Some(meta);
     const CHECKED: Flags = Flags::PROTECTED.and(Flags::PUBSUB);
     const SLOW: u32 =
         ClientFlags::MULTI | ClientFlags::PUBSUB | ClientFlags::REPLICA | ClientFlags::MONITOR;
@@ -720,7 +723,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
 }
 
 /// Takes back what was written behind `mark` for a client that wants no replies (CLIENT REPLY OFF and SKIP). What
-/// (un)subscribing says is no reply to it, but a push.
+/// (un)subscribing says is no reply to it, but a push, unless it is refused.
 pub(crate) fn keep_quiet(client: &mut Client, out: &mut Reply, mark: usize) {
     if !client
         .flags
@@ -728,9 +731,11 @@ pub(crate) fn keep_quiet(client: &mut Client, out: &mut Reply, mark: usize) {
     {
         return;
     }
-    let pushes = client
-        .last_command
-        .is_some_and(|meta| meta.name.ends_with("subscribe"));
+    let refused = out.output().start().get(mark) == Some(&b'-');
+    let pushes = !refused
+        && client
+            .last_command
+            .is_some_and(|meta| meta.name.ends_with("subscribe"));
     if !pushes {
         out.truncate(mark);
     }
