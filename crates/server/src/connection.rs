@@ -23,6 +23,8 @@ const READ_BYTES: usize = 64 * 1024;
 const BATCH_REQUESTS_MAX: usize = 512;
 /// Steps before other connections have their turn.
 const STEPS_PER_TURN: usize = 4;
+/// Bytes a replica is fed before other connections have their turn.
+const FEED_BYTES_PER_TURN: usize = 1024 * 1024;
 /// A loop's buffer larger than this is not kept.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces of output given to the kernel at once.
@@ -201,7 +203,7 @@ impl Connection {
         for _ in 0..STEPS_PER_TURN {
             match self.step(scratch) {
                 // As much as a buffer holds, and more is likely to be there: the others first.
-                Ok(Poll::Ready(received)) if received >= READ_BYTES => return Turn::Again,
+                Ok(Poll::Ready(bytes)) if bytes >= READ_BYTES => return Turn::Again,
                 Ok(Poll::Ready(_)) => {}
                 Ok(Poll::Pending) => return Turn::Idle,
                 Err(end) => return Turn::Over(end),
@@ -210,7 +212,7 @@ impl Connection {
         Turn::Again
     }
 
-    /// One step: `Ready` when there may be more to do at once, with the number of bytes it has taken in.
+    /// One step: `Ready` when there may be more to do at once, with the number of bytes it has dealt with.
     fn step(&mut self, scratch: &mut Scratch) -> Result<Poll<usize>, End> {
         let attended = self.attention.lower();
         if attended {
@@ -219,9 +221,7 @@ impl Connection {
         if !self.kept.output.is_empty() {
             self.write_kept()?;
         }
-        if self.is_replica {
-            self.write_stream()?;
-        }
+        let hungry = self.is_replica && self.feed_replica()?;
         if self.closing {
             return if self.kept.output.is_empty() {
                 Err(End::Closed)
@@ -234,7 +234,10 @@ impl Connection {
             self.resume(scratch)?;
             return Ok(Poll::Ready(held));
         }
-        self.read(scratch)
+        match self.read(scratch)? {
+            Poll::Pending if hungry => Ok(Poll::Ready(FEED_BYTES_PER_TURN)),
+            done => Ok(done),
+        }
     }
 
     /// Takes what others have caused.
@@ -595,14 +598,26 @@ impl Connection {
         Ok(())
     }
 
-    /// Feeds a replica: first the dump file, if one is due, then the stream. Nothing is copied.
-    fn write_stream(&mut self) -> Result<(), End> {
+    /// Feeds a replica: first the dump file, if one is due, then the stream. Nothing is copied. True when it could take more
+    /// at once.
+    fn feed_replica(&mut self) -> Result<bool, End> {
         if !self.kept.output.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let mut fed = 0;
         if let Some(transfer) = &mut self.transfer {
-            match transfer.poll(|bytes| self.socket.write(bytes)) {
-                Poll::Pending => return Ok(()),
+            let socket = &mut self.socket;
+            let within_turn = |bytes: &[u8]| {
+                if fed >= FEED_BYTES_PER_TURN {
+                    return Poll::Pending;
+                }
+                socket.write(bytes).map_ok(|count| {
+                    fed += count;
+                    count
+                })
+            };
+            match transfer.poll(within_turn) {
+                Poll::Pending => return Ok(fed >= FEED_BYTES_PER_TURN),
                 Poll::Ready(Err(_)) => return Err(End::Closed),
                 Poll::Ready(Ok(bytes)) => {
                     self.transfer = None;
@@ -621,8 +636,8 @@ impl Connection {
                     .engine
                     .lock()
                     .stream(self.id, sent, &mut self.slices);
-                if count == 0 {
-                    return Ok(());
+                if count == 0 || fed >= FEED_BYTES_PER_TURN {
+                    return Ok(count > 0);
                 }
                 sent = 0;
             }
@@ -645,12 +660,13 @@ impl Connection {
                         self.slices = unused;
                         self.streamed = 0;
                     }
-                    return Ok(());
+                    return Ok(false);
                 }
                 Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
                 Poll::Ready(Ok(count)) => {
                     self.streamed += count;
                     sent += count;
+                    fed += count;
                 }
             }
         }
