@@ -242,21 +242,15 @@ impl Connections {
             return;
         };
         connection.in_line = false;
-        let turn = catch_unwind(AssertUnwindSafe(|| connection.turn(&mut self.scratch)));
-        match turn {
+        match guarded(|| connection.turn(&mut self.scratch)) {
             Ok(Turn::Idle) => {}
             Ok(Turn::Again) => {
                 connection.in_line = true;
                 self.again.push(key);
             }
             Ok(Turn::Over(end)) => self.close(key, Some(end)),
-            Err(panic) => {
-                let what = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("unknown");
-                connection.recover(what);
+            Err(what) => {
+                connection.recover(&what);
                 self.scratch = Scratch::default();
                 self.close(key, None);
             }
@@ -268,8 +262,22 @@ impl Connections {
         let mut connection = self.all.remove(key);
         connection.socket.deregister(&self.registry);
         // Before the socket closes: whoever gets its number next must not be taken for this client.
-        if let Some(end) = end {
-            connection.ended(&end);
+        if let Some(end) = end
+            && let Err(what) = guarded(|| connection.ended(&end))
+        {
+            connection.recover(&what);
         }
     }
+}
+
+/// Does something of which a panic must cost one connection only. The error is what the panic says.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown")
+            .to_owned()
+    })
 }
