@@ -380,6 +380,7 @@ impl Host for Deaf {
     }
     fn send_dump(&mut self, _: u64, _: Vec<u8>) {}
     fn write_now(&mut self, _: i32, _: &[u8]) {}
+    fn hang_up(&mut self, _: i32) {}
     fn remove_dump(&mut self) {}
     fn apply(&mut self, _: &Config, _: Param) -> Result<(), String> {
         Ok(())

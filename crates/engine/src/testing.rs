@@ -73,6 +73,7 @@ impl Host for Quiet {
     fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
         Ok(())
     }
+    fn hang_up(&mut self, _: i32) {}
     fn link(&mut self, _: crate::host::LinkCommand) {}
     fn set_role(&mut self, _: bool) {}
     fn exit(&mut self, _: i32) {}

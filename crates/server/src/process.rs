@@ -282,6 +282,12 @@ impl Host for Process {
         let _ = crate::fanout::write_some(fd, bytes);
     }
 
+    fn hang_up(&mut self, fd: i32) {
+        // SAFETY: a system call on a descriptor, which belongs to a client that the engine still knows. Failing means that
+        // the peer has closed the connection already.
+        unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+    }
+
     fn remove_dump(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.dump.name)
             && error.kind() != std::io::ErrorKind::NotFound

@@ -11,7 +11,8 @@ mod common;
 use assert_cmd::Command;
 use common::{Client, OURS, Reply, Server, free_port, wait_for};
 use predicates::prelude::{Predicate, predicate};
-use std::net::{TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -501,4 +502,28 @@ fn test_memory_wants_an_amount_and_tests_it() {
         .assert()
         .code(1)
         .stderr("Unable to allocate 18446744073709551615 megabytes: Cannot allocate memory\n");
+}
+
+/// The other end must find the end of the connection, and not that what it sent was in vain.
+#[test]
+fn a_client_is_cut_off_before_its_killer_has_the_reply() {
+    for threads in ["1", "2"] {
+        let server = Server::start(OURS, &["--io-threads", threads]);
+        let mut killer = server.client();
+        for attempt in 0..300 {
+            let mut victim = TcpStream::connect(("127.0.0.1", server.port)).expect("a connection");
+            victim.write_all(b"CLIENT ID\r\n").expect("it is served");
+            let mut reply = [0; 32];
+            let length = victim.read(&mut reply).expect("its number");
+            let id = String::from_utf8_lossy(&reply[1..length]);
+            let killed = killer.words(&format!("CLIENT KILL ID {}", id.trim()));
+            assert_eq!(killed.text(), ":1");
+            let sent = victim.write_all(b"PING\r\n");
+            let read = victim.read(&mut reply);
+            assert!(
+                sent.is_ok() && matches!(read, Ok(0)),
+                "attempt {attempt}: {sent:?} {read:?}"
+            );
+        }
+    }
 }

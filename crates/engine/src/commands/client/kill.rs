@@ -2,6 +2,7 @@
 
 use super::list::{Type, is_going};
 use crate::client::{Client, ClientFlags, ClientId};
+use crate::core::Core;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 
@@ -88,8 +89,14 @@ pub(super) fn kill(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
     let now_ms = x.now_ms();
     let mut closed = 0;
-    for client in x.core.clients.iter_mut() {
+    let Core { clients, host, .. } = &mut *x.core;
+    for client in clients.iter_mut() {
         if filter.takes(client, now_ms) {
+            // Before the reply is written: whoever reads it may rely on the other one being cut off. A snapshot channel in its
+            // grace period has no connection any more.
+            if !client.flags.has(ClientFlags::PROTECTED) {
+                host.hang_up(client.peer.fd);
+            }
             client.close_now();
             closed += 1;
         }
