@@ -117,10 +117,11 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
     start_server [list overrides $dual] {
         set r [srv client]
         # Each write waits until the replica has the one before: what is measured is what the
-        # primary keeps, and not how far a busy machine has let it run ahead.
+        # primary keeps, and not how far a busy machine has let it run ahead. The amount is
+        # bounded: past its limit for buffered data a replica rightly stops reading.
         test {a synchronisation costs the primary no memory to speak of} {
             $p debug populate 10000 key: 1000
-            $p config set rdb-key-save-delay 300 repl-backlog-size 16kb
+            $p config set rdb-key-save-delay 400 repl-backlog-size 16kb
             set value [string repeat x 100000]
             $p set one $value
             set before [s -1 used_memory]
@@ -128,13 +129,14 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             wait_dual_transfer $p
             set start [s -1 master_repl_offset]
             set most 0
-            while {[has_row $p *state=bg_transfer,*type=main-channel*]} {
+            for {set i 0} {$i < 100} {incr i} {
                 $p set one $value
                 wait_for_condition 500 5 {[s -1 mem_total_replication_buffers] < 400000} else { fail "the stream is kept: [s -1 mem_total_replication_buffers]" }
                 set most [expr {max($most, [s -1 used_memory])}]
             }
+            assert {[has_row $p *state=bg_transfer,*type=main-channel*]}
             # Far more has been written than it may cost.
-            assert_morethan [expr {[s -1 master_repl_offset] - $start}] 3000000
+            assert_morethan [expr {[s -1 master_repl_offset] - $start}] 10000000
             assert_lessthan [expr {$most - $before}] 1500000
             assert_dual_done $p $r
         }
