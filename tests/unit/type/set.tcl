@@ -183,6 +183,13 @@ start_server {tags {"set"}} {
         }
     }
 
+    test {SUNION of integers is in ascending order} {
+        r del a{t} b{t}
+        r sadd a{t} 5 9
+        r sadd b{t} 7 -3 9
+        list [r sunion a{t} b{t}] [r sunion b{t} nope{t} a{t}]
+    } {{-3 5 7 9} {-3 5 7 9}}
+
     test {a STORE form may overwrite one of its sources} {
         r del a{t} b{t}
         r sadd a{t} 1 2 3

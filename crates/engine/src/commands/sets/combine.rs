@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 /// The sets a command names, in its order; `None` for a missing key.
 pub(super) type Sets<'a> = SmallVec<[Option<&'a Set>; 8]>;
 
-/// A way of combining sets: calls the closure once for each member of the result, in the reference's order.
+/// A way of combining sets: calls the closure for each member of the result, in the reference's order where it has one.
 pub(super) type Combine = fn(&Sets<'_>, &Limits, &mut dyn FnMut(Element<'_>));
 
 /// `SINTER key [key ...]`, `SUNION key [key ...]`, `SDIFF key [key ...]`.
@@ -142,14 +142,18 @@ fn intersection<'a>(sets: &Sets<'a>) -> impl Iterator<Item = Element<'a>> + use<
         })
 }
 
-/// What any set has.
+/// What any set has: once each, and integers alone in ascending order.
 pub(super) fn union(sets: &Sets<'_>, limits: &Limits, f: &mut dyn FnMut(Element<'_>)) {
-    let mut seen = Set::new();
-    for member in sets.iter().flatten().flat_map(|set| set.iter()) {
-        if member.with_bytes(|bytes| seen.add(bytes, limits)) {
-            f(member);
-        }
-    }
+    let mut all = Set::new();
+    concat(sets, limits, &mut |member| {
+        member.with_bytes(|bytes| all.add(bytes, limits));
+    });
+    all.iter().for_each(f);
+}
+
+/// As [`union`], for a destination that tells repetitions itself: what is in several sets comes several times.
+pub(super) fn concat(sets: &Sets<'_>, _: &Limits, f: &mut dyn FnMut(Element<'_>)) {
+    sets.iter().flatten().flat_map(|set| set.iter()).for_each(f);
 }
 
 /// What the first set has and no other.

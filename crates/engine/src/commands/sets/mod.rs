@@ -30,7 +30,7 @@ pub(super) static COMMANDS: Family = &[
         combine::store(x, args, combine::inter, "sinterstore")
     }),
     ("sunionstore", |x, args| {
-        combine::store(x, args, combine::union, "sunionstore")
+        combine::store(x, args, combine::concat, "sunionstore")
     }),
     ("sdiffstore", |x, args| {
         combine::store(x, args, combine::diff, "sdiffstore")
