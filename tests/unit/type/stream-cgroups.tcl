@@ -74,8 +74,13 @@ start_server {tags {"stream"}} {
         assert_equal {2-1 3-1} [take b]
         assert_equal {{1-1 a 1} {2-1 b 1} {3-1 b 1}} [pending]
         r xgroup setid s g \$
-        take b
-    } {}
+        assert_equal {} [take b]
+        r xgroup setid s g -
+        assert_equal {1-1 2-1 3-1} [take b]
+        r xgroup setid s g + ENTRIESREAD 7
+        assert_error {ERR Invalid stream ID*} {r xgroup create s h +}
+        list [take b] [dict get [lindex [r xinfo groups s] 0] entries-read]
+    } {{} 7}
 
     test {XGROUP DESTROY removes the group alone} {
         fill 3

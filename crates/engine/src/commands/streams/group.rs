@@ -14,11 +14,14 @@ enum Position {
     Behind(StreamId),
 }
 
+/// A way of reading ids.
+type ReadId = fn(&[u8], Missing) -> Result<StreamId, Error>;
+
 impl Position {
-    fn parse(arg: &[u8]) -> Result<Self, Error> {
+    fn parse(arg: &[u8], read: ReadId) -> Result<Self, Error> {
         match arg {
             b"$" => Ok(Position::End),
-            _ => Ok(Position::Behind(id::parse(arg, Missing::First)?)),
+            _ => Ok(Position::Behind(read(arg, Missing::First)?)),
         }
     }
 
@@ -85,7 +88,7 @@ pub(super) fn create(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if is_new && !options.make {
         return Err(Error::XGROUP_NO_KEY);
     }
-    let position = Position::parse(args[4])?;
+    let position = Position::parse(args[4], id::parse)?;
     let (stream, _) = x.keys.stream_or_new(key)?;
     if stream.groups.contains_key(name) {
         return Err(Error::BUSY_GROUP);
@@ -102,7 +105,7 @@ pub(super) fn create(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// `XGROUP SETID key group id | $ [ENTRIESREAD entries-read]`.
+/// `XGROUP SETID key group id | $ [ENTRIESREAD entries-read]`; `-` and `+` are ids here.
 ///
 /// Reply: OK.
 /// Errors: WRONGTYPE, NOGROUP, syntax, a bad id, no such key.
@@ -113,7 +116,7 @@ pub(super) fn setid(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let options = parse(args, false)?;
     let stream = stream(x, key)?;
     group_in(stream, key, name)?;
-    let last_id = Position::parse(args[4])?.in_log(&stream.log);
+    let last_id = Position::parse(args[4], id::parse_or_end)?.in_log(&stream.log);
     let group = group_in(stream, key, name)?;
     group.last_id = last_id;
     group.entries_read = options.entries_read;

@@ -59,7 +59,7 @@ pub(super) fn parse(arg: &[u8], missing: Missing) -> Result<StreamId, Error> {
 }
 
 /// `ms-seq`, `ms`, or `-` and `+` for the ends.
-fn parse_or_end(arg: &[u8], missing: Missing) -> Result<StreamId, Error> {
+pub(super) fn parse_or_end(arg: &[u8], missing: Missing) -> Result<StreamId, Error> {
     match text(arg)? {
         b"-" => Ok(StreamId::MIN),
         b"+" => Ok(StreamId::MAX),
