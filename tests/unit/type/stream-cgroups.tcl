@@ -64,6 +64,9 @@ start_server {tags {"stream"}} {
         assert_error {NOGROUP No such consumer group 'h' for key name 's'} {r xgroup delconsumer s h c}
         assert_error {ERR The XGROUP subcommand requires the key to exist*} {r xgroup setid nokey g 0}
         assert_error {ERR The XGROUP subcommand requires the key to exist*} {r xgroup destroy nokey g}
+        assert_error {ERR unknown subcommand or wrong number*'create'*} {r xgroup create s h + mkstream mkstream entriesread 1}
+        assert_error {ERR value is not an integer*} {r xgroup create s h + mkstream mkstream entriesread x}
+        assert_error {ERR unknown subcommand or wrong number*'setid'*} {r xgroup setid s g 0 entriesread 1 entriesread 1}
         assert_match {*XGROUP <subcommand>*CREATE*MKSTREAM*SETID*} [r xgroup help]
     }
 

@@ -33,6 +33,9 @@ impl Position {
     }
 }
 
+/// Words that the options of CREATE and SETID may have: MKSTREAM, ENTRIESREAD and its value.
+const OPTION_WORDS_MAX: usize = 3;
+
 /// The options of CREATE and SETID.
 struct Options {
     make: bool,
@@ -60,6 +63,10 @@ fn parse(args: Args<'_>, makes: bool) -> Result<Options, Error> {
         } else {
             return Err(Error::subcommand_syntax(args));
         }
+    }
+    // More can only be repetitions.
+    if args.len() > 5 + OPTION_WORDS_MAX {
+        return Err(Error::subcommand_syntax(args));
     }
     Ok(options)
 }
