@@ -648,7 +648,7 @@ fn tame(words: &mut Words) {
     let cursor = if name == b"SCAN" { 1 } else { 2 };
     if name.ends_with(b"SCAN")
         && let Some(cursor) = words.get_mut(cursor)
-        && cursor.iter().all(u8::is_ascii_digit)
+        && std::str::from_utf8(cursor).is_ok_and(|text| text.parse::<u64>().is_ok())
     {
         *cursor = b"0".to_vec();
     }
