@@ -33,6 +33,17 @@ start_server {tags {"pubsub network"}} {
         $d close
     }
 
+    test {the empty channel is below no pattern, be it nothing but stars} {
+        set c [valkey_deferring_client]
+        psubscribe $c {* **}
+        assert_equal 0 [r publish {} hello]
+        assert_equal 2 [r publish x hello]
+        $c close
+        r set {} v
+        assert_equal {{} {{}}} [list [r keys **] [r keys *]]
+        r del {}
+    }
+
     test {shard channels have subscribers of their own} {
         set c [valkey_deferring_client]
         ssubscribe $c {orders}

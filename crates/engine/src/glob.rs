@@ -2,7 +2,7 @@
 //!
 //! | in a pattern | matches |
 //! | --- | --- |
-//! | `*` | any bytes, also none |
+//! | `*` | any bytes, also none where the text is not empty |
 //! | `?` | any byte |
 //! | `[abc]`, `[a-z]`, `[^a]` | a byte in the class, or not in it |
 //! | `\x` | `x` itself, also inside a class |
@@ -39,6 +39,10 @@ pub fn is_pattern(pattern: &[u8]) -> bool {
 
 /// Whether all of `text` matches `pattern`.
 pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
+    // The reference looks at no part of the pattern then, be it nothing but stars.
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     if pattern == b"*" {
         return true;
     }
@@ -208,7 +212,8 @@ mod tests {
     fn empty_patterns_and_texts() {
         assert!(sensitive("", ""));
         assert!(!sensitive("", "a"));
-        assert!(sensitive("***", ""));
+        assert!(!sensitive("*", ""));
+        assert!(!sensitive("***", ""));
         assert!(!sensitive("?", ""));
         assert!(!sensitive("[^a]", ""));
     }

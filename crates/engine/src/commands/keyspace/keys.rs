@@ -110,11 +110,13 @@ fn type_(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, KEYS (since 1.0.0).
 fn keys(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let pattern = args[1];
+    // The empty key is among all keys, but below no other pattern.
+    let all = pattern == b"*";
     let mark = x.out.mark();
     let mut count = 0;
     for entry in x.keys.current().iter() {
         let key = entry.key();
-        if glob::matches(pattern, key, Case::Sensitive) && !x.keys.is_gone(entry) {
+        if (all || glob::matches(pattern, key, Case::Sensitive)) && !x.keys.is_gone(entry) {
             x.out.bulk(key);
             count += 1;
         }
