@@ -32,6 +32,8 @@ start_server {tags {"protocol network"}} {
         assert_equal {$3} [protocol_answer "PING \"a b\"\r\n"]
         assert_equal {$4} [protocol_answer "  PING  'it\\'s'  \r\n"]
         assert_equal {$1} [protocol_answer "PING \"\\x41\"\r\n"]
+        assert_equal {$3} [protocol_answer "\x0b PING a\x0bb\r\n"]
+        assert_equal {$2} [protocol_answer "PING a\x0c\r\n"]
         assert_equal {-ERR Protocol error: unbalanced quotes in request} [protocol_answer "PING \"a\r\n"]
         assert_equal {-ERR Protocol error: unbalanced quotes in request} [protocol_answer "PING \"a\"b\r\n"]
     }

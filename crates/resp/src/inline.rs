@@ -28,6 +28,11 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0)
 }
 
+/// Of the white space, what ends a word that is not quoted: the rare kinds are part of it.
+fn ends_word(byte: u8) -> bool {
+    is_space(byte) && !matches!(byte, 0x0b | 0x0c)
+}
+
 fn one_word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut word = Vec::new();
     while let Some((&byte, tail)) = rest.split_first() {
@@ -35,7 +40,7 @@ fn one_word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
         match byte {
             b'"' => rest = closed(double_quoted(rest, &mut word)?)?,
             b'\'' => rest = closed(single_quoted(rest, &mut word)?)?,
-            _ if is_space(byte) => return Some((word, rest)),
+            _ if ends_word(byte) => return Some((word, rest)),
             _ => {
                 word.push(byte);
                 continue;
