@@ -13,6 +13,17 @@ start_server {tags {"auth external:skip"}} {
     }
 }
 
+start_server {tags {"auth external:skip"}} {
+    test {ACL CAT lists containers too} {
+        set slow [r acl cat slow]
+        foreach name {config client acl slowlog config|get} {
+            assert {$name in $slow}
+        }
+        assert {"command" in [r acl cat connection]}
+        assert {"client" ni [r acl cat connection]}
+    }
+}
+
 start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
     test {everything but logging in needs a login} {
         assert_error {NOAUTH Authentication required.} {r set k v}
