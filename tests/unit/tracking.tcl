@@ -219,6 +219,21 @@ start_server {tags {"tracking network external:skip"}} {
         $c close
     }
 
+    test {TRACKINGINFO in RESP3: a set of flags, an array of prefixes} {
+        set c [wire_open [srv host] [srv port]]
+        wire_raw $c "hello 3 setname cache\r\n"
+        while {[wire_line $c] ne "*0"} {}
+        wire_raw $c "client tracking on bcast prefix p\r\n"
+        assert_equal +OK [wire_line $c]
+        wire_raw $c "client trackinginfo\r\n"
+        set lines {}
+        for {set i 0} {$i < 16} {incr i} {
+            lappend lines [wire_line $c]
+        }
+        assert_equal {%3 {$5} flags ~2 {$2} on {$5} bcast {$8} redirect :0 {$8} prefixes *1 {$1} p} $lines
+        wire_close_all
+    }
+
     test {TRACKINGINFO, GETREDIR and RESET} {
         set c [valkey_client]
         assert_equal {flags off redirect -1 prefixes {}} [$c client trackinginfo]

@@ -54,7 +54,7 @@ pub(super) fn info(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.out.bulk(b"redirect");
     x.out.int(redirection(tracking));
     x.out.bulk(b"prefixes");
-    x.out.set(mode.prefixes.len());
+    x.out.array(mode.prefixes.len());
     for prefix in &mode.prefixes {
         x.out.bulk(prefix);
     }
