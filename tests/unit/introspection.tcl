@@ -222,7 +222,8 @@ start_server {tags {"introspection external:skip"}} {
         assert_equal command [lindex $latest 0]
         assert_range [lindex $latest 3] 30 1000
         assert_equal 2 [llength [lindex [r latency history command] 0]]
-        assert_match {command - high * ms*} [r latency graph command]
+        # Four rows, a row of blanks, and as many rows as the age has characters.
+        assert_match "command - high * ms*\n \n \n \n_\n \n\[0-9\]*\ns\n" [r latency graph command]
         assert_match {*1. command: 1 latency spikes*} [r latency doctor]
         assert_error {ERR No samples available for event 'nosuch'} {r latency graph nosuch}
         assert_equal 1 [r latency reset command]

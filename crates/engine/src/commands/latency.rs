@@ -101,40 +101,47 @@ fn graph(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Bars from `_` over `o` to `#`, the age of each below it from top to bottom.
+/// Bars that end in `_`, `o` or `#` and stand on `|`, the age of each below it from top to bottom.
 fn draw(name: &str, series: &Series, now: i64) -> String {
-    let skip = series.samples.len().saturating_sub(GRAPH_COLUMNS);
-    let shown: Vec<Sample> = series.samples.iter().skip(skip).copied().collect();
-    let high = shown.iter().map(|sample| sample.ms).max().unwrap_or(0);
-    let low = shown.iter().map(|sample| sample.ms).min().unwrap_or(0);
+    let samples: Vec<Sample> = series.samples.iter().copied().collect();
+    let high = samples.iter().map(|sample| sample.ms).max().unwrap_or(0);
+    let low = samples.iter().map(|sample| sample.ms).min().unwrap_or(0);
     let mut text = format!(
         "{name} - high {high} ms, low {low} ms (all time high {} ms)\n{}\n",
         series.max_ms,
         "-".repeat(GRAPH_COLUMNS)
     );
     // Three steps per row: `_`, `o`, `#`.
-    let steps = GRAPH_ROWS * 3 - 1;
+    let steps = GRAPH_ROWS * 3;
     let span = (high - low).max(1);
-    for row in (0..GRAPH_ROWS).rev() {
-        for sample in &shown {
-            let height = (sample.ms - low) * steps / span - row * 3;
-            text.push(match height {
-                i64::MIN..0 => ' ',
-                0 => '_',
-                1 => 'o',
-                _ => '#',
-            });
+    for (number, shown) in samples.chunks(GRAPH_COLUMNS).enumerate() {
+        if number > 0 {
+            text.push('\n');
         }
-        text.push('\n');
-    }
-    let ages: Vec<String> = shown.iter().map(|sample| age(now - sample.at)).collect();
-    let longest = ages.iter().map(String::len).max().unwrap_or(0);
-    text.push('\n');
-    for at in 0..longest {
-        for age in &ages {
-            text.push(age.as_bytes().get(at).map_or(' ', |byte| char::from(*byte)));
+        for row in (0..GRAPH_ROWS).rev() {
+            text.extend(shown.iter().map(|sample| {
+                let height = ((sample.ms - low) * steps / span).min(steps - 1);
+                match height - row * 3 {
+                    i64::MIN..0 => ' ',
+                    0 => '_',
+                    1 => 'o',
+                    2 => '#',
+                    3.. => '|',
+                }
+            }));
+            text.push('\n');
         }
+        text.push_str(&" ".repeat(shown.len()));
         text.push('\n');
+        let ages: Vec<String> = shown.iter().map(|sample| age(now - sample.at)).collect();
+        let longest = ages.iter().map(String::len).max().unwrap_or(0);
+        for at in 0..longest {
+            text.extend(
+                ages.iter()
+                    .map(|age| age.as_bytes().get(at).map_or(' ', |byte| char::from(*byte))),
+            );
+            text.push('\n');
+        }
     }
     text
 }
@@ -308,15 +315,39 @@ mod tests {
 
     #[test]
     fn a_graph_has_a_bar_per_spike() {
+        // As the reference has drawn them.
         let mut log = LatencyLog::default();
-        log.add("command", 100, 10);
-        log.add("command", 160, 20);
-        let text = draw("command", &log.events["command"], 170);
+        for (at, ms) in [48, 16, 8, 36, 20, 59, 34, 51, 6, 14, 27, 28]
+            .into_iter()
+            .enumerate()
+        {
+            log.add("command", 100 + at as i64, ms);
+        }
+        let text = draw("command", &log.events["command"], 112);
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(
             rows[0],
-            "command - high 20 ms, low 10 ms (all time high 20 ms)"
+            "command - high 59 ms, low 6 ms (all time high 59 ms)"
         );
-        assert_eq!(rows[2..], [" #", " #", " #", "_#", "", "11", "m0", " s"]);
+        assert_eq!(
+            rows[2..],
+            [
+                "_    # o    ",
+                "|  _ |_|    ",
+                "|  |_|||  oo",
+                "|#_|||||_o||",
+                "            ",
+                "111987654321",
+                "210sssssssss",
+                "sss         ",
+            ]
+        );
+        let mut log = LatencyLog::default();
+        for at in 0..82 {
+            log.add("command", 100 + at, 5);
+        }
+        let text = draw("command", &log.events["command"], 181);
+        let second = text.split_once("\n\n").unwrap().1;
+        assert_eq!(second, "  \n  \n  \n__\n  \n10\nss\n");
     }
 }
