@@ -225,6 +225,7 @@ start_server {tags {"other external:skip"}} {
         assert_error {ERR syntax error} {r shutdown save nosave}
         assert_error {ERR syntax error} {r shutdown abort now}
         assert_error {ERR No shutdown in progress.} {r shutdown abort}
+        assert_error {ERR No shutdown in progress.} {r shutdown abort abort}
         r ping
     } {PONG}
 }

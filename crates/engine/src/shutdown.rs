@@ -19,7 +19,7 @@ pub struct Pending {
 }
 
 /// How to shut down.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// `SAVE` or `NOSAVE`; `None` means if save points are set.
     pub save: Option<bool>,

@@ -100,7 +100,7 @@ fn shutdown_command(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         }
     }
     if abort {
-        if args.len() > 2 {
+        if options != Options::default() {
             return Err(Error::SYNTAX);
         }
         if !shutdown::abort(x.keys, x.core) {
