@@ -21,6 +21,7 @@ start_server {tags {"oom-score-adj external:skip needs:linux"}} {
         assert_equal [expr {$base + 10}] [oom_score [srv 0 pid]]
         r config set oom-score-adj-values "15 20 30"
         assert_equal [expr {$base + 15}] [oom_score [srv 0 pid]]
+        assert_equal {oom-score-adj yes} [r config get oom-score-adj]
         r config set oom-score-adj yes
         assert_equal [expr {$base + 15}] [oom_score [srv 0 pid]]
     }

@@ -40,11 +40,20 @@ impl Oom {
     /// The kernel refuses; the log tells why.
     pub(crate) fn configure(&mut self, config: &Config) -> Result<(), String> {
         self.mode = config.oom_score_adj;
-        self.scores = config.oom_score_adj_values;
+        let scores = config.oom_score_adj_values;
+        if scores != self.scores
+            && (scores.primary > scores.replica || scores.replica > scores.child)
+        {
+            logging::log(
+                Level::Warning,
+                "The oom-score-adj-values configuration may not work for non-privileged processes! Please consult the documentation.",
+            );
+        }
+        self.scores = scores;
         if self.put_in_force() {
             Ok(())
         } else {
-            Err("Failed to apply new oom_score_adj configuration, check server logs.".to_owned())
+            Err("Failed to set current oom_score_adj. Check server logs.".to_owned())
         }
     }
 

@@ -6,7 +6,9 @@ use super::setting::Setting;
 
 /// Declares an enum whose variants are words in the configuration, in the order error messages list them.
 macro_rules! choice {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[$variant_meta:meta])* $variant:ident = $word:literal $(shown as $shown:literal)?,)+
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
@@ -39,10 +41,14 @@ macro_rules! choice {
             }
 
             fn print(&self, _kind: &Kind) -> Vec<u8> {
-                self.name().into()
+                match self {
+                    $(Self::$variant => choice!(@shown $word $($shown)?).into(),)+
+                }
             }
         }
     };
+    (@shown $word:literal) => { $word };
+    (@shown $word:literal $shown:literal) => { $shown };
 }
 
 choice! {
@@ -125,7 +131,7 @@ choice! {
         /// Like `relative`.
         Yes = "yes",
         /// Added to the score the process started with.
-        Relative = "relative",
+        Relative = "relative" shown as "yes",
         /// As they are.
         Absolute = "absolute",
     }
