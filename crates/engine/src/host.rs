@@ -75,8 +75,8 @@ pub struct ProcessFacts {
     pub config_file: String,
     /// Who supervises the process: `systemd`, `upstart` or `no`.
     pub supervised: String,
-    /// Listening addresses: kind, address list and port, as INFO shows them.
-    pub listeners: Vec<String>,
+    /// Listening addresses, as INFO shows them: a name that stands for the kind, and kind, address list and port.
+    pub listeners: Vec<(&'static str, String)>,
     /// The port in use.
     pub port: u16,
     /// Random, 40 hexadecimal digits, new at each start.

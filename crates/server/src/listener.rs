@@ -130,7 +130,7 @@ impl Listeners {
     }
 
     /// The `listenerN` rows of INFO.
-    pub(crate) fn describe(&self, config: &Config) -> Vec<String> {
+    pub(crate) fn describe(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         if config.port != 0 {
             let mut row = String::from("name=tcp");
@@ -138,10 +138,11 @@ impl Listeners {
                 row.push_str(&format!(",bind={}", address.lossy()));
             }
             row.push_str(&format!(",port={}", config.port));
-            rows.push(row);
+            rows.push(("listener0", row));
         }
         if !config.unixsocket.as_bytes().is_empty() {
-            rows.push(format!("name=unix,bind={}", config.unixsocket.lossy()));
+            let row = format!("name=unix,bind={}", config.unixsocket.lossy());
+            rows.push(("listener1", row));
         }
         rows
     }

@@ -361,6 +361,16 @@ fn the_unix_socket_has_its_mode_and_is_removed() {
     assert_eq!(facts.permissions().mode() & 0o777, 0o700);
     assert_ne!(facts.mode() & 0o140_000, 0, "it is a socket");
     UnixStream::connect(&path).expect("it accepts");
+    // The number stands for the kind, so it stays when there is no port.
+    let mut client = server.client();
+    let mut over_unix = UnixStream::connect(&path).expect("it accepts");
+    assert_eq!(client.info("server", "listener1"), "name=unix,bind=sock");
+    client.words("config set port 0");
+    over_unix.write_all(b"INFO server\r\n").expect("it reads");
+    let mut text = String::new();
+    over_unix.write_all(b"QUIT\r\n").expect("it reads");
+    over_unix.read_to_string(&mut text).expect("it answers");
+    assert!(text.contains("listener1:name=unix,bind=sock") && !text.contains("listener0"));
     server.signal("TERM");
     assert_eq!(server.wait_exit().code(), Some(0));
     assert!(!Path::new(&path).exists());

@@ -45,8 +45,8 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("config_file", &facts.config_file);
     rows.row("io_threads_active", u8::from(config.io_threads > 1));
     rows.row("availability_zone", config.availability_zone.lossy());
-    for (number, listener) in facts.listeners.iter().enumerate() {
-        rows.row(&format!("listener{number}"), listener);
+    for (name, listener) in &facts.listeners {
+        rows.row(name, listener);
     }
 }
 
