@@ -178,7 +178,9 @@ start_server {tags {"introspection external:skip"}} {
     test {a port that is taken leaves the old one in force} {
         set taken [socket -server list -myaddr 127.0.0.1 0]
         set port [lindex [fconfigure $taken -sockname] 2]
-        assert_error {ERR CONFIG SET failed (possibly related to argument 'port')*} {r config set maxmemory 10000001 port $port}
+        set mark [log_mark]
+        assert_error {ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs.} {r config set maxmemory 10000001 port $port}
+        wait_for_log $mark {*Failed applying new configuration. Possibly related to new port setting. Restoring previous settings.*}
         close $taken
         assert_equal {maxmemory 0} [r config get maxmemory]
         assert_equal [list port [srv port]] [r config get port]

@@ -86,7 +86,7 @@ impl Listeners {
                     if (optional && absent) || unsupported {
                         continue;
                     }
-                    return Err("Unable to listen on this port".to_owned());
+                    return Err("Unable to listen on this port. Check server logs.".to_owned());
                 }
             }
         }

@@ -44,7 +44,13 @@ struct ToHost<'h>(&'h mut dyn Host);
 
 impl Apply for ToHost<'_> {
     fn apply(&mut self, config: &Config, param: Param) -> Result<(), String> {
-        self.0.apply(config, param)
+        self.0.apply(config, param).inspect_err(|_| {
+            let line = format!(
+                "Failed applying new configuration. Possibly related to new {} setting. Restoring previous settings.",
+                param.name()
+            );
+            self.0.log(Level::Warning, &line);
+        })
     }
 }
 
