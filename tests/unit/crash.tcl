@@ -36,6 +36,27 @@ foreach {what how pattern} {
     }
 }
 
+start_server {tags {"logging external:skip"} overrides {crash-log-enabled no}} {
+    test {without a report a crash ends the process all the same} {
+        expect_crash
+        exec kill -SEGV [srv 0 pid]
+        wait_for_condition 50 50 {![process_is_alive [srv 0 pid]]} else {
+            fail "it lives on"
+        }
+        assert_no_match {*BUG REPORT*} [server_log]
+    }
+}
+
+start_server {tags {"logging external:skip"}} {
+    test {the report can be switched off and on} {
+        expect_crash
+        r config set crash-log-enabled no
+        r config set crash-log-enabled yes
+        exec kill -SEGV [srv 0 pid]
+        wait_log {*=== VALKEY BUG REPORT END.*}
+    }
+}
+
 start_server {tags {"logging external:skip"}} {
     test {SIGHUP and SIGPIPE are ignored, SIGALRM shows where the process is} {
         exec kill -HUP [srv 0 pid]

@@ -32,18 +32,17 @@ const PIECE_BYTES: usize = 1024;
 static LOG_FILE: OnceLock<CString> = OnceLock::new();
 /// A report is being written: the next crash, be it in the handler itself, ends the process at once.
 static REPORTING: AtomicBool = AtomicBool::new(false);
+/// Whether a signal leaves a report.
+static WANTED: AtomicBool = AtomicBool::new(false);
 /// The report's first line is written.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// Catches the signals of a crash if `report` is set, and ignores those that must not end a server.
-pub(crate) fn set_up(log_file: &str, report: bool) {
+/// Catches the signals of a crash if `wanted` is set, and ignores those that must not end a server.
+pub(crate) fn set_up(log_file: &str, wanted: bool) {
     // SAFETY: changes what two signals do; neither has a handler.
     unsafe {
         libc::signal(libc::SIGHUP, libc::SIG_IGN);
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-    }
-    if !report {
-        return;
     }
     let path = std::ffi::OsStr::new(log_file);
     if let Ok(path) = CString::new(path.as_bytes()) {
@@ -54,10 +53,22 @@ pub(crate) fn set_up(log_file: &str, report: bool) {
     let mut frames = [std::ptr::null_mut(); 2];
     // SAFETY: the buffer holds as many frames as are asked for.
     unsafe { libc::backtrace(frames.as_mut_ptr(), 2) };
-    for signal in FATAL {
-        catch(signal, handle);
-    }
     catch(libc::SIGALRM, handle_alarm);
+    report_crashes(wanted);
+}
+
+/// Whether crashes leave a report.
+pub(crate) fn report_crashes(wanted: bool) {
+    WANTED.store(wanted, Ordering::SeqCst);
+    for signal in FATAL {
+        if wanted {
+            catch(signal, handle);
+        } else {
+            // SAFETY: restores the default action. Without it the handler of the standard library would stay, which lets
+            // the first signal that another process has sent pass.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
 }
 
 /// Has panics logged, wherever they happen: most are caught and end but a task, and standard error may lead nowhere.
@@ -101,6 +112,9 @@ pub(crate) fn fail(lines: &[&str]) -> ! {
     report.start();
     for line in lines {
         report.line(format_args!("{line}"));
+    }
+    if !WANTED.load(Ordering::SeqCst) {
+        report.end();
     }
     report.close();
     std::process::abort();
@@ -160,6 +174,13 @@ impl Report {
         }
     }
 
+    /// The line that every report ends with.
+    fn end(&mut self) {
+        self.write(format_args!(
+            "\n=== VALKEY BUG REPORT END. Make sure to include from START to END. ===\n"
+        ));
+    }
+
     fn stack(&mut self) {
         self.write(format_args!("\n------ STACK TRACE ------\n"));
         let mut frames = [std::ptr::null_mut(); FRAMES_MAX];
@@ -214,9 +235,7 @@ fn report(signal: libc::c_int, info: *mut libc::siginfo_t, context: *const libc:
     report.stack();
     report.write(format_args!("\n------ REGISTERS ------\n"));
     registers(&mut report, context);
-    report.write(format_args!(
-        "\n=== VALKEY BUG REPORT END. Make sure to include from START to END. ===\n"
-    ));
+    report.end();
 }
 
 /// The registers of the thread that crashed, four digits of name each.

@@ -322,6 +322,7 @@ impl Host for Process {
             }
             Param::ProcTitleTemplate => crate::title::show(config),
             Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
+            Param::CrashLogEnabled => crate::crash::report_crashes(config.crash_log_enabled),
             Param::LocaleCollate => check_locale(&config.locale_collate.lossy())?,
             Param::Maxclients => crate::limits::raise_open_files(config.maxclients).map_err(|possible| {
                 format!(
