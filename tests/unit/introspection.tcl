@@ -263,6 +263,32 @@ start_server {tags {"introspection external:skip"}} {
         $c close
     }
 
+    test {a silent client is closed after timeout, but not one that waits, listens or monitors} {
+        foreach name {waiting listening monitoring} {
+            set $name [valkey_deferring_client]
+            [set $name] client setname $name
+            assert_equal OK [[set $name] read]
+        }
+        $waiting blpop key 0
+        $listening subscribe channel
+        $monitoring monitor
+        wait_for_blocked_client
+        # The last to speak, so the last to be closed.
+        set silent [valkey_deferring_client]
+        $silent client setname silent
+        assert_equal OK [$silent read]
+        r config set timeout 1
+        wait_for_condition 100 50 {[llength [lsearch -all -inline [split [r client list] \n] *name=silent*]] == 0} else {
+            fail "it is still there"
+        }
+        foreach name {waiting listening monitoring} {
+            assert_match "* name=$name *" [r client list]
+            [set $name] close
+        }
+        $silent close
+        r config set timeout 0
+    }
+
     test {a waiting client's row shows its arguments} {
         set c [valkey_deferring_client]
         $c blpop key 0

@@ -160,6 +160,7 @@ impl Engine {
         for client in self.core.clients.iter() {
             const EXEMPT: u32 = ClientFlags::REPLICA
                 | ClientFlags::PRIMARY
+                | ClientFlags::MONITOR
                 | ClientFlags::BLOCKED
                 | ClientFlags::PUBSUB
                 | ClientFlags::PROTECTED;
