@@ -256,6 +256,8 @@ start_server {tags {"introspection external:skip"}} {
         $c ping
         assert_equal PONG [$c read]
         $c client reply off
+        # A refusal is a reply.
+        $c subscribe
         $c subscribe channel
         assert_equal {subscribe channel 1} [$c read]
         r publish channel hello
