@@ -4,11 +4,20 @@
 /// Descriptors the process needs besides its clients.
 pub(crate) const RESERVED_DESCRIPTORS: u64 = 32;
 
+/// The system does not give as many descriptors as were asked for.
+#[derive(Debug)]
+pub(crate) struct TooFew {
+    /// For how many clients there is room now.
+    pub(crate) clients: u64,
+    /// What the system says.
+    pub(crate) reason: std::io::Error,
+}
+
 /// Makes room for so many clients and the process's own files.
 ///
 /// # Errors
-/// The number of clients there is room for.
-pub(crate) fn raise_open_files(maxclients: u32) -> Result<(), u64> {
+/// There is not as much room; what there is has been taken.
+pub(crate) fn raise_open_files(maxclients: u32) -> Result<(), TooFew> {
     let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
     // SAFETY: all-zero is a valid `rlimit`, and `getrlimit` writes only to it.
     let mut limit = unsafe {
@@ -19,14 +28,22 @@ pub(crate) fn raise_open_files(maxclients: u32) -> Result<(), u64> {
     if limit.rlim_cur >= wanted {
         return Ok(());
     }
-    let before = limit.rlim_cur;
+    let hard = limit.rlim_max;
     limit.rlim_cur = wanted;
-    limit.rlim_max = limit.rlim_max.max(wanted);
+    limit.rlim_max = hard.max(wanted);
     // SAFETY: reads from a struct of ours.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0 {
         return Ok(());
     }
-    Err(before.saturating_sub(RESERVED_DESCRIPTORS))
+    let reason = std::io::Error::last_os_error();
+    limit.rlim_cur = hard;
+    limit.rlim_max = hard;
+    // SAFETY: reads from a struct of ours. Should this fail, the limit is what it was.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    Err(TooFew {
+        clients: open_files().saturating_sub(RESERVED_DESCRIPTORS),
+        reason,
+    })
 }
 
 /// The present limit.

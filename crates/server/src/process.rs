@@ -324,9 +324,10 @@ impl Host for Process {
             Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
             Param::CrashLogEnabled => crate::crash::report_crashes(config.crash_log_enabled),
             Param::LocaleCollate => check_locale(&config.locale_collate.lossy())?,
-            Param::Maxclients => crate::limits::raise_open_files(config.maxclients).map_err(|possible| {
+            Param::Maxclients => crate::limits::raise_open_files(config.maxclients).map_err(|few| {
                 format!(
-                    "The operating system is not able to handle the specified number of clients, try with {possible}"
+                    "The operating system is not able to handle the specified number of clients, try with {}",
+                    few.clients
                 )
             })?,
             _ => {}

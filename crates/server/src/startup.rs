@@ -151,7 +151,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     } else {
         b'M'
     });
-    raise_open_files(&mut config);
+    raise_open_files(&mut config)?;
     logging::log(Level::Notice, "monotonic clock: POSIX clock_gettime");
     write_pid_file(&config);
     banner(&config);
@@ -397,7 +397,11 @@ fn write_pid_file(config: &Config) {
     }
 }
 
-fn raise_open_files(config: &mut Config) {
+/// Makes room for the clients, or has fewer of them.
+///
+/// # Errors
+/// There is not even room for the process's own files.
+fn raise_open_files(config: &mut Config) -> Result<(), ExitCode> {
     let before = limits::open_files();
     match limits::raise_open_files(config.maxclients) {
         Ok(()) => {
@@ -411,25 +415,38 @@ fn raise_open_files(config: &mut Config) {
                 );
             }
         }
-        Err(possible) => {
+        Err(few) => {
             let asked = config.maxclients;
-            config.maxclients = u32::try_from(possible).unwrap_or(asked).max(1);
-            logging::log(
-                Level::Warning,
-                &format!(
-                    "You requested maxclients of {asked} requiring at least {} max file descriptors.",
-                    u64::from(asked) + limits::RESERVED_DESCRIPTORS
+            let wanted = u64::from(asked) + limits::RESERVED_DESCRIPTORS;
+            let now = limits::open_files();
+            if few.clients == 0 {
+                logging::log(
+                    Level::Warning,
+                    &format!(
+                        "Your current 'ulimit -n' of {now} is not enough for the server to start. Please increase your open file limit to at least {wanted}. Exiting."
+                    ),
+                );
+                return Err(ExitCode::FAILURE);
+            }
+            config.maxclients = u32::try_from(few.clients).unwrap_or(asked);
+            for line in [
+                format!(
+                    "You requested maxclients of {asked} requiring at least {wanted} max file descriptors."
                 ),
-            );
-            logging::log(
-                Level::Warning,
-                &format!(
-                    "Current maximum open files is {before}. maxclients has been reduced to {} to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
+                format!(
+                    "Server can't set maximum open files to {wanted} because of OS error: {}.",
+                    crate::errno_text(&few.reason)
+                ),
+                format!(
+                    "Current maximum open files is {now}. maxclients has been reduced to {} to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
                     config.maxclients
                 ),
-            );
+            ] {
+                logging::log(Level::Warning, &line);
+            }
         }
     }
+    Ok(())
 }
 
 fn facts(config: &Config, config_file: String) -> ProcessFacts {
