@@ -40,6 +40,7 @@ impl Listeners {
                 )
             })?;
             listeners.unix = Some(bound);
+            crate::startup::leave_behind("unix socket", path);
         }
         if listeners.tcp.is_empty() && listeners.unix.is_none() {
             return Err("Configured to not listen anywhere, exiting.".to_owned());

@@ -71,6 +71,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
         }
     };
     memory::purge_in_background(start.config.jemalloc_bg_thread);
+    let tcp_backlog = start.config.tcp_backlog;
     let mut facts = start.facts;
     facts.listeners = listeners.describe(&start.config);
     let event_loop = EventLoop::new()?;
@@ -102,6 +103,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
             control,
         }
     });
+    startup::warn_of_backlog(tcp_backlog);
     logging::log(Level::Notice, "Server initialized");
     // Before the first client is served: a signal without a handler would end the process.
     if let Err(error) = signals::obey(Arc::clone(&shared)) {

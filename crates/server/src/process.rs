@@ -447,7 +447,7 @@ pub(crate) fn random_bytes() -> [u8; 32] {
 }
 
 /// Refuses the name of a locale that this machine does not have.
-fn check_locale(name: &str) -> Result<(), String> {
+pub(crate) fn check_locale(name: &str) -> Result<(), String> {
     let invalid = || "Invalid locale name".to_owned();
     let name = std::ffi::CString::new(name).map_err(|_| invalid())?;
     // SAFETY: makes a locale by a terminated name and frees it; no thread uses it.

@@ -25,7 +25,7 @@ pub(crate) struct Start {
 }
 
 /// Files to remove at the end, with what the log calls them.
-static LEFTOVERS: Mutex<Vec<(&str, String)>> = Mutex::new(Vec::new());
+static LEFTOVERS: Mutex<Vec<(&'static str, String)>> = Mutex::new(Vec::new());
 
 /// The configuration file, if there is one.
 static CONFIG_FILE: OnceLock<String> = OnceLock::new();
@@ -33,6 +33,13 @@ static CONFIG_FILE: OnceLock<String> = OnceLock::new();
 /// The configuration file as the process title shows it.
 pub(crate) fn config_file() -> String {
     CONFIG_FILE.get().map_or("-", String::as_str).to_owned()
+}
+
+/// Has the file of that name in the log and at that path removed at the end.
+pub(crate) fn leave_behind(name: &'static str, path: String) {
+    if let Ok(mut leftovers) = LEFTOVERS.lock() {
+        leftovers.push((name, path));
+    }
 }
 
 /// Removes the process's own files: pid file and unix socket.
@@ -89,18 +96,11 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     let mut file = Vec::new();
     if let Some(name) = &command_line.file {
         let name = name.lossy().into_owned();
-        file = std::fs::read(&name).map_err(|error| {
-            logging::log(
-                Level::Warning,
-                &format!(
-                    "Fatal error, can't open config file '{}': {}",
-                    absolute(&name),
-                    crate::errno_text(&error)
-                ),
-            );
+        path = absolute(&name);
+        file = std::fs::read(&path).map_err(|error| {
+            logging::log(Level::Warning, &unreadable(path.as_ref(), &error));
             ExitCode::FAILURE
         })?;
-        path = absolute(&name);
         let _ = CONFIG_FILE.set(path.clone());
     }
     let mut stdin = Vec::new();
@@ -113,7 +113,10 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     }
     let startup =
         Startup::load(&command_line.text(&file, &stdin), &mut Files).map_err(|error| {
-            complain(&format!("{}\n", error.to_string().trim_end()));
+            match error {
+                LoadError::File(message) => logging::log(Level::Warning, &message),
+                error => complain(&format!("{}\n", error.to_string().trim_end())),
+            }
             ExitCode::FAILURE
         })?;
     refuse_unsupported(&startup).map_err(|error| {
@@ -146,6 +149,13 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     crate::crash::log_panics();
     crate::crash::set_up(&log_file, config.crash_log_enabled);
     announce(given);
+    if process::check_locale(&config.locale_collate.lossy()).is_err() {
+        logging::log(
+            Level::Warning,
+            "Failed to configure LOCALE for invalid locale name.",
+        );
+        return Err(ExitCode::FAILURE);
+    }
     logging::set_role(if config.replicaof.is_some() {
         b'S'
     } else {
@@ -156,12 +166,15 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     write_pid_file(&config);
     banner(&config);
     crate::title::show(&config);
-    let facts = facts(&config, path);
-    if !config.unixsocket.as_bytes().is_empty()
-        && let Ok(mut leftovers) = LEFTOVERS.lock()
-    {
-        leftovers.push(("unix socket", config.unixsocket.lossy().into_owned()));
+    if let Err(problem) = check_acl_file(&config) {
+        logging::log(
+            Level::Warning,
+            &format!("Aborting Valkey startup because of ACL errors: {problem}"),
+        );
+        clean_up();
+        return Err(ExitCode::FAILURE);
     }
+    let facts = facts(&config, path);
     Ok(Start {
         config,
         names: startup.names,
@@ -215,37 +228,76 @@ fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
     if let Some(module) = startup.modules.first() {
         return Err(module.error("This build loads no modules".into()));
     }
+    let password = !startup.config.requirepass.as_bytes().is_empty();
     startup
         .users
         .iter()
-        .find(|user| !is_plain_default(user, !startup.config.requirepass.as_bytes().is_empty()))
-        .map_or(Ok(()), |user| {
-            Err(user.error(
-                "ACL users besides an unrestricted default one are not available in this build"
-                    .into(),
-            ))
-        })
+        .find(|user| !is_plain_default(user.words.iter().map(Text::as_bytes), password))
+        .map_or(Ok(()), |user| Err(user.error(ONE_USER.into())))
 }
 
-/// True for the line that the reference's CONFIG REWRITE writes: the default user, on, without restrictions. The digest of
-/// a password is fine only beside `requirepass`: alone it would leave the server open.
-fn is_plain_default(user: &engine::config::Directive, password: bool) -> bool {
-    let mut words = user.words.iter().map(|word| word.as_bytes());
-    words.next() == Some(b"default".as_slice())
-        && words.all(|word| {
-            matches!(
-                word,
-                b"on"
-                    | b"nopass"
-                    | b"sanitize-payload"
-                    | b"~*"
-                    | b"&*"
-                    | b"+@all"
-                    | b"allkeys"
-                    | b"allchannels"
-                    | b"allcommands"
-            ) || (password && word.starts_with(b"#"))
-        })
+/// True for the line that the reference's CONFIG REWRITE writes: the default user, on, without restrictions. A line starts
+/// from nothing, so it has to grant everything. The digest of a password is fine only beside `requirepass`: alone it would
+/// leave the server open.
+fn is_plain_default<'a>(words: impl IntoIterator<Item = &'a [u8]>, password: bool) -> bool {
+    let mut words = words.into_iter();
+    if words.next() != Some(b"default") {
+        return false;
+    }
+    let (mut on, mut login, mut keys, mut channels, mut commands) =
+        (false, false, false, false, false);
+    for word in words {
+        match word {
+            b"on" => on = true,
+            b"nopass" => login = true,
+            [b'#', ..] if password => login = true,
+            b"~*" | b"allkeys" => keys = true,
+            b"&*" | b"allchannels" => channels = true,
+            b"+@all" | b"allcommands" => commands = true,
+            b"sanitize-payload" => {}
+            _ => return false,
+        }
+    }
+    on && login && keys && channels && commands
+}
+
+/// Reads the file of users, which may describe no more than the configuration may.
+///
+/// # Errors
+/// It cannot be read, or restricts somebody: a text for the log.
+fn check_acl_file(config: &Config) -> Result<(), String> {
+    let path = config.aclfile.lossy();
+    if path.is_empty() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&*path).map_err(|error| {
+        format!(
+            "Error loading ACLs, opening file '{path}': {}",
+            crate::errno_text(&error)
+        )
+    })?;
+    let password = !config.requirepass.as_bytes().is_empty();
+    let unknown = text.lines().position(|line| {
+        let mut words = line.split_ascii_whitespace().map(str::as_bytes);
+        match words.next() {
+            None => false,
+            Some(b"user") => !is_plain_default(words, password),
+            Some(word) => !word.starts_with(b"#"),
+        }
+    });
+    unknown.map_or(Ok(()), |at| Err(format!("{path}:{}: {ONE_USER}", at + 1)))
+}
+
+/// What is said of users that are described but cannot be had.
+const ONE_USER: &str =
+    "ACL users besides an unrestricted default one are not available in this build";
+
+fn unreadable(path: &std::path::Path, error: &std::io::Error) -> String {
+    format!(
+        "Fatal error, can't open config file '{}': {}",
+        path.display(),
+        crate::errno_text(error)
+    )
 }
 
 /// Reads included files and changes the folder while the configuration is read.
@@ -255,7 +307,7 @@ impl Surroundings for Files {
     fn include(&mut self, pattern: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         let pattern = &*String::from_utf8_lossy(pattern);
         let read =
-            |path: &std::path::Path| std::fs::read(path).map_err(|error| crate::errno_text(&error));
+            |path: &std::path::Path| std::fs::read(path).map_err(|error| unreadable(path, &error));
         if !pattern.contains(['*', '?', '[']) {
             return Ok(vec![read(std::path::Path::new(pattern))?]);
         }
@@ -376,6 +428,22 @@ fn banner(config: &Config) {
     }
 }
 
+/// Tells of a queue of new connections that the system makes shorter than asked for.
+pub(crate) fn warn_of_backlog(wanted: i32) {
+    const PATH: &str = "/proc/sys/net/core/somaxconn";
+    let most = std::fs::read_to_string(PATH)
+        .ok()
+        .and_then(|text| text.trim().parse::<i32>().ok());
+    if let Some(most) = most.filter(|most| *most > 0 && *most < wanted) {
+        logging::log(
+            Level::Warning,
+            &format!(
+                "WARNING: The TCP backlog setting of {wanted} cannot be enforced because {PATH} is set to the lower value of {most}."
+            ),
+        );
+    }
+}
+
 fn write_pid_file(config: &Config) {
     let path = match config.pidfile.lossy().into_owned() {
         path if !path.is_empty() => path,
@@ -384,9 +452,7 @@ fn write_pid_file(config: &Config) {
     };
     match std::fs::write(&path, format!("{}\n", std::process::id())) {
         Ok(()) => {
-            if let Ok(mut leftovers) = LEFTOVERS.lock() {
-                leftovers.push(("pid", absolute(&path)));
-            }
+            leave_behind("pid", absolute(&path));
         }
         Err(error) => {
             logging::log(

@@ -10,7 +10,7 @@ mod common;
 
 use assert_cmd::Command;
 use common::{Client, OURS, Reply, Server, free_port, wait_for};
-use predicates::prelude::{Predicate, predicate};
+use predicates::prelude::{Predicate, PredicateBooleanExt, predicate};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -79,6 +79,139 @@ fn a_missing_file_is_named() {
         .stdout(predicate::str::contains(
             "Fatal error, can't open config file '/nowhere/at/all.conf': No such file or directory",
         ));
+}
+
+#[test]
+fn a_missing_included_file_is_named_in_the_log() {
+    binary()
+        .arg("-")
+        .write_stdin("include /nowhere/at/all.conf")
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(
+            " # Fatal error, can't open config file '/nowhere/at/all.conf': No such file or directory",
+        ));
+}
+
+#[test]
+fn a_locale_that_is_none_ends_the_start() {
+    binary()
+        .args(["--locale-collate", "xx_YY"])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(
+            "Failed to configure LOCALE for invalid locale name.",
+        ));
+}
+
+/// A line starts from nothing: what it does not grant is refused, and nothing like that can be had here.
+#[test]
+fn users_with_less_than_all_rights_end_the_start() {
+    for line in [
+        "user default",
+        "user default on",
+        "user default on nopass",
+        "user default on nopass ~* +@all",
+        "user default on >secret ~* &* +@all",
+        "user default on #30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4 ~* &* +@all",
+        "user alice on nopass ~* &* +@all",
+    ] {
+        binary()
+            .arg("-")
+            .write_stdin(line)
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(
+                "ACL users besides an unrestricted default one",
+            ));
+    }
+}
+
+#[test]
+fn a_file_of_users_is_looked_into() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("users.acl");
+    let start = || {
+        binary()
+            .current_dir(&folder)
+            .args(["--port", "0", "--aclfile", "users.acl"])
+            .assert()
+            .code(1)
+    };
+    start().stdout(predicate::str::contains(
+        "Aborting Valkey startup because of ACL errors: Error loading ACLs, opening file 'users.acl': No such file or directory",
+    ));
+    std::fs::write(&path, "# none\n\nuser alice on\n").expect("a file");
+    start().stdout(predicate::str::contains("ACL errors: users.acl:3: "));
+    std::fs::write(&path, "user default on nopass ~* &* +@all\n").expect("a file");
+    // The file is fine: what is wrong is that there is no port.
+    start().stdout(predicate::str::contains(
+        "Configured to not listen anywhere",
+    ));
+}
+
+#[test]
+fn what_the_system_will_not_do_is_told_at_the_start() {
+    let server = Server::start(
+        OURS,
+        &[
+            "--tcp-backlog",
+            "1000000000",
+            "--oom-score-adj-values",
+            "3 2 1",
+        ],
+    );
+    let log = server.log();
+    assert!(log.contains("WARNING: The TCP backlog setting of 1000000000 cannot be enforced because /proc/sys/net/core/somaxconn is set to the lower value of "));
+    assert!(log.contains(
+        "The oom-score-adj-values configuration may not work for non-privileged processes!"
+    ));
+}
+
+/// Runs the binary through a shell that limits its open files first.
+fn limited(limits: &str, clients: &str, port: u16) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("{limits}; exec \"$@\""), "sh", OURS]);
+    command.args(["--port", &port.to_string(), "--maxclients", clients]);
+    command.stdout(std::process::Stdio::piped());
+    command
+}
+
+/// Whoever may raise hard limits gets the files that were asked for.
+#[test]
+fn as_many_files_are_opened_as_the_hard_limit_allows() {
+    let port = free_port();
+    let mut child = limited("ulimit -Sn 64; ulimit -Hn 300", "10000", port)
+        .spawn()
+        .expect("a shell");
+    wait_for("the server to answer", || Client::connect(port).is_ok());
+    let mut client = Client::connect(port).expect("a connection");
+    let most = client.words("config get maxclients").items()[1].text();
+    client.words("config set maxclients 20");
+    let refused = client.words("config set maxclients 20000").text();
+    child.kill().expect("a child");
+    let log = child.wait_with_output().expect("a log").stdout;
+    let log = String::from_utf8_lossy(&log);
+    if most == "10000" {
+        println!("skipped: this user may raise hard limits");
+        return;
+    }
+    assert_eq!(most, "268");
+    assert!(refused.contains("try with 268"), "{refused}");
+    assert!(log.contains(
+        "# Server can't set maximum open files to 10032 because of OS error: Operation not permitted."
+    ));
+    assert!(
+        log.contains("# Current maximum open files is 300. maxclients has been reduced to 268")
+    );
+
+    let output = limited("ulimit -n 32", "10", port)
+        .output()
+        .expect("a shell");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(
+        "Your current 'ulimit -n' of 32 is not enough for the server to start. Please increase your open file limit to at least 42. Exiting."
+    ));
 }
 
 #[test]
@@ -374,6 +507,19 @@ fn the_unix_socket_has_its_mode_and_is_removed() {
     server.signal("TERM");
     assert_eq!(server.wait_exit().code(), Some(0));
     assert!(!Path::new(&path).exists());
+}
+
+#[test]
+fn a_unix_socket_that_cannot_be_is_not_removed() {
+    binary()
+        .args(["--port", &free_port().to_string()])
+        .args(["--unixsocket", "/nowhere/at/all"])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(
+            "Failed opening Unix socket: bind: No such file or directory",
+        ))
+        .stdout(predicate::str::contains("Removing the unix socket file").not());
 }
 
 /// An address of this machine that is not loopback, if it has one. No packet is sent.
