@@ -102,6 +102,17 @@ start_server {tags {"other"}} {
     test {MEMORY DOCTOR, PURGE, MALLOC-STATS, HELP} {
         # A server that has been at work may be told of issues: "Sam, I detected ...".
         assert_match {*Sam, *} [r memory doctor]
+        set c [valkey_deferring_client]
+        r set big [string repeat x 10000000]
+        $c write "*2\r\n\$4\r\necho\r\n\$100000000\r\n[string repeat x 5000000]"
+        $c flush
+        wait_for_condition 50 50 {
+            [string match "Sam, I detected a few issues*\n\n \\* Big client buffers: *" [r memory doctor]]
+        } else {
+            fail "not told of a big buffer: [r memory doctor]"
+        }
+        $c close
+        r del big
         assert_equal OK [r memory purge]
         set report [r memory malloc-stats]
         assert_match "___ Begin jemalloc statistics ___*--- End jemalloc statistics ---\n" $report

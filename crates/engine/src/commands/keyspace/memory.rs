@@ -1,5 +1,8 @@
 //! MEMORY: what keys and the server take.
 
+mod doctor;
+
+use crate::client::ClientFlags;
 use crate::commands::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
@@ -8,7 +11,7 @@ use keyspace::number::NumberBuf;
 use resp::Reply;
 
 pub(in crate::commands) static COMMANDS: Family = &[
-    ("memory|doctor", doctor),
+    ("memory|doctor", examine),
     ("memory|help", |x, _| {
         x.reply_help("MEMORY", HELP);
         Ok(())
@@ -35,8 +38,6 @@ const HELP: &[&str] = &[
 
 /// Elements MEMORY USAGE looks at unless SAMPLES says otherwise.
 const SAMPLES_DEFAULT: usize = 5;
-/// Below this many bytes MEMORY DOCTOR has nothing to examine.
-const DOCTOR_BYTES_MIN: usize = 5 << 20;
 /// Bytes a client takes besides its buffers, as an estimate.
 const CLIENT_BYTES: usize = size_of::<crate::Client>();
 
@@ -94,7 +95,9 @@ struct Figures {
     startup: usize,
     backlog: usize,
     replicas: usize,
+    replicas_number: usize,
     clients: usize,
+    clients_number: usize,
     /// Per database with keys: number, key table, expiry index.
     tables: Vec<(usize, usize, usize)>,
     keys: usize,
@@ -111,6 +114,8 @@ impl Figures {
             .clients
             .iter()
             .map(|client| CLIENT_BYTES + client.output_bytes() + client.query_bytes);
+        let is_replica = |client: &&crate::Client| client.flags.has(ClientFlags::REPLICA);
+        let replicas_number = x.core.clients.iter().filter(is_replica).count();
         let dbs = x.keys.dbs.iter().enumerate();
         Figures {
             peak: x.core.stats.peak_memory.max(memory.used),
@@ -118,7 +123,10 @@ impl Figures {
             startup: x.core.startup_memory,
             backlog: replication.backlog as usize,
             replicas: replication.replicas as usize,
+            replicas_number,
             clients: clients.sum::<usize>() + CLIENT_BYTES,
+            // With the one that asks.
+            clients_number: x.core.clients.iter().count() + 1 - replicas_number,
             tables: dbs
                 .filter(|(_, db)| !db.is_empty())
                 .map(|(index, db)| (index, db.table_bytes(), db.expires_bytes()))
@@ -266,14 +274,8 @@ fn float(out: &mut Reply, name: &str, value: f64) {
 /// Errors: none.
 /// Propagates: nothing.
 /// Source: Valkey command reference, MEMORY DOCTOR (since 4.0.0).
-fn doctor(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    const TOO_SMALL: &str = "Hi Sam, this instance is empty or is using very little memory, my issues detector can't be used in these conditions. Please, leave for your mission on Earth and fill it with some data. The new Sam and I will be back to our programming as soon as I finished rebooting.\n";
-    const WELL: &str = "Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs on this base.\n";
-    let report = if x.core.host.used_memory() < DOCTOR_BYTES_MIN {
-        TOO_SMALL
-    } else {
-        WELL
-    };
+fn examine(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    let report = doctor::report(&Figures::measure(x));
     x.out.verbatim(*b"txt", report.as_bytes());
     Ok(())
 }
