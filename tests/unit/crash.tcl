@@ -110,12 +110,25 @@ start_server {tags {"logging repl external:skip needs:debug"}} {
             $primary config set repl-diskless-sync-delay 0
             r replicaof $host $port
             wait_for_sync r
+            r config set hide-user-data-from-log yes
             $primary set k v
             $primary debug replicate lpush k x
             $primary set after it
             wait_for_ofs_sync $primary r
             assert_equal it [r get after]
             assert_equal 1 [s unexpected_error_replies]
+            verify_log_message 0 "*hide-user-data-from-log is on, skip logging backlog content to avoid spilling user data.*" 0
+        }
+
+        test {what came in front of an error is shown where the log may hold data} {
+            r config set hide-user-data-from-log no
+            # All but the last 256 bytes is left out.
+            $primary set long [string repeat x 300]
+            $primary set k "\x01\""
+            set mark [log_mark]
+            $primary debug replicate lpush k x
+            wait_for_log $mark {*== CRITICAL ==*}
+            wait_for_log $mark {*Latest backlog is: '"x*x?r?n?3?r?n$3?r?nset?r?n$1?r?nk?r?n$2?r?n?x01?"?r?n*"'*}
         }
     }
 }

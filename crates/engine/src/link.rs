@@ -1,7 +1,7 @@
 //! The link to our primary, as the engine sees it: what arrives is applied here, what is to be sent goes to the process.
 
 use crate::client::{Client, ClientFlags, Peer};
-use crate::config::{Config, PropagationErrorBehavior, ReplDisklessLoad};
+use crate::config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
 use crate::core::{Core, LoadProgress, Loading};
 use crate::dispatch;
 use crate::engine::Engine;
@@ -435,11 +435,36 @@ fn error_to_primary(core: &mut Core, text: &str, name: &str) {
         "== CRITICAL == This replica is sending an error to its primary: '{text}' after processing the command '{name}'"
     );
     core.log(Level::Warning, &line);
+    log_latest(core);
     if core.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
         core.host.crash(Crash::Panic(format!(
             "This replica panicked sending an error to its primary after processing the command '{name}'"
         )));
     }
+}
+
+/// Bytes of the stream that are shown after an error.
+const LATEST_BYTES: u64 = 256;
+
+/// Shows what came in front of an error, if the log may hold users' data.
+fn log_latest(core: &mut Core) {
+    let hub = &mut core.repl.hub;
+    let Some(backlog) = hub.backlog().filter(|backlog| backlog.histlen() > 0) else {
+        return;
+    };
+    if core.config.hide_user_data_from_log {
+        core.log(
+            Level::Notice,
+            "hide-user-data-from-log is on, skip logging backlog content to avoid spilling user data.",
+        );
+        return;
+    }
+    let last = backlog.next_offset() - 1;
+    let latest = hub.stream_since(last - backlog.histlen().min(LATEST_BYTES));
+    let mut line = b"Latest backlog is: '".to_vec();
+    quote_into(&mut line, &latest);
+    line.push(b'\'');
+    core.log(Level::Notice, &String::from_utf8_lossy(&line));
 }
 
 /// Carries out what the link asks for, and what the hub has to say to that.

@@ -194,7 +194,7 @@ impl Hub {
         self.stream_db
     }
 
-    /// A copy of the stream behind `offset`, as far as it is held: for tests and tools, not for replicas.
+    /// A copy of the stream behind `offset`, as far as it is held: for the log and tests, not for replicas.
     pub fn stream_since(&mut self, offset: u64) -> Vec<u8> {
         let Some(backlog) = &mut self.backlog else {
             return Vec::new();
