@@ -36,3 +36,17 @@ foreach prefix {{} p s} {
         pubsub::confirm $client @type $channels
     }]
 }
+
+# The keyspace events that CLIENT, a subscriber of __keyevent@*, has been told since it was last asked:
+# event, key, event, key and so on.
+proc told_events {client} {
+    r publish __keyevent@end ""
+    set told {}
+    while {1} {
+        lassign [$client read] kind pattern channel key
+        if {$channel eq "__keyevent@end"} {
+            return $told
+        }
+        lappend told [regsub {^__keyevent@\d+__:} $channel {}] $key
+    }
+}

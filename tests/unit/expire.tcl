@@ -259,10 +259,17 @@ start_server {tags {"expire needs:repl needs:debug cluster:skip"}} {
         r set e v px 1
         after 5
         r set e w
+        r set e v px 1
+        after 5
+        r sunionstore e none
+        r set e v px 1
+        after 5
+        r set e w xx
         assert_replication_stream $repl {
             {select *} {set k v PXAT *} {unlink k} {set k v PXAT *} {unlink k}
             {set k v PXAT *} {set other v} multi {unlink k} {rename other k} exec
             {set e v PXAT *} multi {unlink e} {set e w} exec
+            {set e v PXAT *} {sunionstore e none} {set e v PXAT *} {unlink e}
         }
         close_replication_stream $repl
     }
@@ -277,6 +284,40 @@ start_server {tags {"expire needs:repl needs:debug cluster:skip"}} {
         r exists k k
         foreach event {set expire expired keymiss keymiss} {
             assert_equal [list pmessage __keyevent@* __keyevent@${::dbnum}__:$event k] [$rd read]
+        }
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK}
+
+    test {the end of a key is told before what takes its place} {
+        r flushall
+        r sadd s x
+        r zadd z 1 x
+        r config set notify-keyspace-events EAmn
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__keyevent@*}
+        foreach {command events} {
+            {set k v} {expired k new k set k}
+            {getset k v} {expired k keymiss k new k set k}
+            {set k v get} {expired k keymiss k new k set k}
+            {set k v pxat 1} {expired k}
+            {set k v xx} {expired k}
+            {append k v} {expired k new k append k}
+            {copy s k} {expired k new k copy_to k}
+            {sunionstore k s} {expired k new k sunionstore k}
+            {sunionstore k k} {expired k keymiss k}
+            {sunionstore k no} {keymiss no del k}
+            {zunionstore k 1 z} {expired k new k zunionstore k}
+            {zunionstore k 1 k} {expired k keymiss k}
+            {zunionstore k 1 no} {keymiss no del k}
+            {zrangestore k no 0 -1} {keymiss no del k}
+        } {
+            r del k
+            r set k v px 1
+            after 5
+            told_events $rd
+            r {*}$command
+            assert_equal $events [told_events $rd] $command
         }
         $rd close
         r config set notify-keyspace-events ""

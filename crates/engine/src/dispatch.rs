@@ -327,7 +327,7 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
         crate::commands::monitor::feed(x, args);
     }
     if !x.keys.effects.expired.is_empty() {
-        delete_expired(x.keys);
+        x.keys.delete_found_expired();
     }
     if x.keys.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
         remember_own_expiry(x, args);
@@ -459,19 +459,6 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
     shown
 }
 
-/// Deletes what reads have found expired.
-fn delete_expired(keys: &mut Keys) {
-    for (db, key) in std::mem::take(&mut keys.effects.expired) {
-        let gone = keys.dbs[db]
-            .get(&key)
-            .is_some_and(|entry| keys.is_gone(entry));
-        if gone && keys.expiry == Expiry::Delete {
-            keys.delete_expired(db, &key);
-        }
-        keys.notify_in(db, crate::notify::Event::KEY_MISS, &key);
-    }
-}
-
 /// Carries out everything that commands have left pending. Nothing is pending afterwards.
 pub(crate) fn settle(x: &mut Exec<'_>) {
     // Inside EXEC the whole transaction settles at once, at its end.
@@ -503,7 +490,7 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
 pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
     for _ in 0..READY_ROUNDS_MAX {
         if !keys.effects.expired.is_empty() {
-            delete_expired(keys);
+            keys.delete_found_expired();
         }
         feed_stream(keys, core);
         for (event, (db, key)) in std::mem::take(&mut keys.effects.events) {

@@ -307,6 +307,15 @@ impl Keys {
         gone
     }
 
+    /// Removes the expired keys that lookups have come across, and tells of each as gone and missed. A command that looks
+    /// up and then overwrites or deletes the same key has it done in between.
+    pub(crate) fn delete_found_expired(&mut self) {
+        for (db, key) in std::mem::take(&mut self.effects.expired) {
+            self.expire_now(db, &key);
+            self.notify_in(db, Event::KEY_MISS, &key);
+        }
+    }
+
     /// Removes a key whose time has come, with everything that follows from it.
     pub fn delete_expired(&mut self, db: usize, key: &[u8]) {
         let Some(entry) = self.dbs[db].remove(key) else {

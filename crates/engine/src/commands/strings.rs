@@ -133,8 +133,8 @@ fn set_with(
     value: &[u8],
     options: &SetOptions,
 ) -> Outcome {
-    if options.get {
-        reply_string(x, key)?;
+    if options.get && !reply_string(x, key)? {
+        x.keys.delete_found_expired();
     }
     if options.when != When::Always {
         x.keys.expire_now(x.keys.db, key);
@@ -170,6 +170,7 @@ fn set_with(
     };
     if has_passed(x.keys, ms) {
         // The key is gone before anybody could see it.
+        x.keys.expire_now(x.keys.db, key);
         let lazy = x.keys.lazy.expire;
         if x.keys.remove(key, lazy) {
             x.keys.changed(key, Event::DEL, 1);
@@ -239,7 +240,9 @@ fn set_expiring(x: &mut Exec<'_>, args: Args<'_>, unit_ms: i64) -> Outcome {
 /// Source: Valkey command reference, GETSET (since 1.0.0).
 fn getset(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let (key, value) = (args[1], args[2]);
-    reply_string(x, key)?;
+    if !reply_string(x, key)? {
+        x.keys.delete_found_expired();
+    }
     x.keys.set_string(key, value, Ttl::Clear, StrHow::Detect);
     x.keys.changed(key, SET, 1);
     x.propagate_as(&[b"SET", key, value]);

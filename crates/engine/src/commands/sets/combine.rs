@@ -62,8 +62,9 @@ pub(super) fn store(
         member.with_bytes(|bytes| result.add(bytes, limits));
     });
     let count = result.len();
+    x.keys.delete_found_expired();
     if count == 0 {
-        x.keys.expire_now(x.keys.db, destination);
+        // Deleted like any other key if only its time has come: nobody has looked it up.
         let lazy = x.keys.lazy.server_del;
         x.keys.delete(destination, lazy);
     } else {

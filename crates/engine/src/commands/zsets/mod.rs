@@ -98,7 +98,7 @@ fn store(
     result: Option<keyspace::ZSet>,
     event: &'static str,
 ) -> Outcome {
-    x.keys.expire_now(x.keys.db, key);
+    x.keys.delete_found_expired();
     match result.filter(|zset| !zset.is_empty()) {
         Some(zset) => {
             let count = zset.len();
