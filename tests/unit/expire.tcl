@@ -112,6 +112,12 @@ start_server {tags {"expire"}} {
         assert_equal 0 [r pexpireat x 33177117420000 gt]
     }
 
+    test {GT and LT refuse the time that it has} {
+        r set x foo
+        r pexpireat x 33177117420000
+        assert_equal {0 0} [list [r pexpireat x 33177117420000 gt] [r pexpireat x 33177117420000 lt]]
+    }
+
     test {LT: only to an earlier time} {
         r set x foo
         assert_equal 1 [r expire x 100 lt]

@@ -127,6 +127,36 @@ start_server {tags {"info external:skip"}} {
         }
     }
 
+    test {every change counts, and nothing else} {
+        r flushall
+        r set e v
+        foreach {changes command} {
+            1 {set k v} 0 {set k v nx} 0 {set no v xx} 1 {getex k ex 100} 0 {getex k} 1 {persist k} 0 {persist k}
+            1 {expire k 100} 0 {expire k 10 gt} 1 {getdel k} 0 {getdel k} 2 {mset k 1 l 2} 0 {msetnx m 1 k 2} 1 {append k x}
+            1 {setrange k 0 y} 0 {setrange k 0 ""} 1 {rename k l} 0 {renamenx l e} 1 {copy l m} 0 {copy l m} 1 {move m 10}
+            2 {del e l no} 1 {incr n} 1 {unlink n}
+            3 {rpush l a b c} 0 {rpushx no a} 1 {lset l 0 x} 1 {linsert l before x a} 0 {linsert l before no a} 2 {lpop l 2}
+            0 {lpop l 0} 2 {rpush l c c} 3 {lrem l 0 c} 0 {lrem l 0 c} 3 {lpush l a b c} 1 {ltrim l 1 -1} 1 {lmove l m left left}
+            2 {lmpop 1 l left count 9} 1 {blpop m 0}
+            2 {hset h a 1 b 2} 2 {hset h a 1 b 2} 0 {hsetnx h a 1} 1 {hincrby h a 1} 1 {hincrbyfloat h a 1} 2 {hdel h a b c} 0 {hdel h a}
+            3 {sadd s a b c} 0 {sadd s a} 2 {srem s a b d} 2 {smove s t c} 0 {smove s t c} 5 {sadd t 1 2 3 4 5} 1 {spop t} 2 {spop t 2}
+            1 {sunionstore s t} 3 {spop t 10} 1 {sinterstore s s t} 0 {sinterstore s s t}
+            3 {zadd z 1 a 2 b 3 c} 2 {zadd z 1 a 3 b 4 d} 0 {zadd z 1 a} 1 {zincrby z 1 a} 0 {zincrby z 0 a} 1 {zrem z a e}
+            3 {zadd z 1 e 2 f 9 g} 2 {zpopmin z 2} 2 {zmpop 1 z max count 2} 1 {zrangestore y z 0 -1} 1 {zremrangebyrank z 0 -2}
+            1 {bzpopmin z 0} 1 {zunionstore y 1 z} 0 {zunionstore y 1 z}
+            1 {xadd x 1-1 f v} 1 {xadd x 2-1 f v} 1 {xadd x maxlen 2 3-1 f v} 1 {xtrim x maxlen 1} 0 {xtrim x maxlen 1}
+            1 {xadd x 4-1 f v} 1 {xadd x 5-1 f v} 1 {xsetid x 9-9} 1 {xgroup create x g 0} 1 {xgroup setid x g 0}
+            1 {xgroup createconsumer x g c} 0 {xgroup createconsumer x g c} 1 {xreadgroup group g c count 2 streams x >}
+            2 {xreadgroup group g d streams x >} 1 {xreadgroup group g c streams x 0} 2 {xclaim x g c 0 3-1 5-1} 0 {xclaim x g c 0 6-1}
+            3 {xautoclaim x g c 0 0} 2 {xack x g 3-1 4-1 6-1} 2 {xdel x 3-1 4-1 6-1} 1 {xgroup delconsumer x g d} 0 {xgroup delconsumer x g d}
+            1 {xgroup destroy x g} 0 {xgroup destroy x g} 3 {mset a 1 b 2 c 3} 0 {publish c m} 1 {swapdb 9 9} 4 {flushdb} 1 {flushall} 0 {flushall}
+        } {
+            set before [s rdb_changes_since_last_save]
+            r {*}$command
+            assert_equal $changes [expr {[s rdb_changes_since_last_save] - $before}] $command
+        }
+    } {} {singledb:skip}
+
     test {clients are counted} {
         set before [s connected_clients]
         set c [valkey_client]

@@ -68,6 +68,15 @@ start_server {tags {"pubsub keyspace"}} {
         assert_equal {{set k} {expire k}} [next_events $c 2]
         r getdel k
         assert_equal {{del k}} [next_events $c 1]
+        foreach {command events} {
+            {append k 1} {append k} {append k 2} {append k} {getset k 1} {set k} {incrby k 2} {incrby k} {decr k} {incrby k}
+            {incrbyfloat k 1} {incrbyfloat k} {getex k ex 100} {expire k} {getex k persist} {persist k} {getex k persist} {}
+            {getex k exat 1} {del k} {setex k 100 v} {set k expire k} {mset k 1 l 2} {set k set l} {msetnx k 1 m 2} {}
+            {setnx m 1} {set m} {set m 1 keepttl} {set m} {setrange n 2 x} {setrange n} {getrange n 0 1} {} {set m 1 nx} {}
+        } {
+            r {*}$command
+            assert_equal $events [told_events $c] $command
+        }
         $c close
     } {} {cluster:skip}
 

@@ -47,6 +47,29 @@ start_server {tags {"other"}} {
         r config set maxmemory-policy noeviction
     } {OK}
 
+    test {what counts as a use of a key, and what begins anew} {
+        r flushall
+        set policy [config_get_set maxmemory-policy allkeys-lfu]
+        set factor [config_get_set lfu-log-factor 0]
+        r sadd src a
+        foreach {frequency key command} {
+            5 k {set k v} 6 k {set k v} 7 k {get k} 8 k {setex k 100 v} 9 k {set k v nx} 10 k {set k v xx} 11 k {mset k v}
+            12 k {setnx k v} 13 k {msetnx k v no v} 15 k {getset k v} 16 k {getex k ex 100} 17 k {append k x} 18 k {expire k 200}
+            19 k {persist k} 20 k {persist k} 21 k {strlen k} 21 k {exists k} 21 k {type k} 21 k {ttl k} 22 k {touch k}
+            5 f {incrbyfloat f 1.5} 6 f {incrbyfloat f 1} 23 k {sunionstore k src} 24 k {sadd k b} 5 l {rename k l} 6 l {scard l}
+            5 m {copy l m} 7 l {exists l} 5 m {copy l m replace} 9 l {smembers l}
+        } {
+            r {*}$command
+            assert_equal $frequency [r object freq $key] $command
+        }
+        r move l 10
+        r select 10
+        assert_equal 5 [r object freq l]
+        r select 9
+        r flushall
+        r config set lfu-log-factor $factor maxmemory-policy $policy
+    } {OK} {singledb:skip}
+
     test {looking at a key is no use of it, TOUCH is} {
         r set x v
         eventually 5000 {[r object idletime x] >= 2}
@@ -59,6 +82,11 @@ start_server {tags {"other"}} {
         assert_morethan_equal [r object idletime x] 2
         r touch x
         assert_lessthan [r object idletime x] 2
+        # Another name is a fresh start, whoever gives it.
+        r set y v
+        eventually 5000 {[r object idletime y] >= 2}
+        r rename y z
+        assert_lessthan [r object idletime z] 2
         r client no-touch off
     } {OK} {slow}
 

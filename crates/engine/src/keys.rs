@@ -9,7 +9,9 @@ use crate::effects::{DbKey, Effects};
 use crate::notify::{Classes, Event};
 use crate::rng::Random;
 use hashbrown::HashMap;
-use keyspace::{Db, Entry, EntryMut, Limits, Stamp, StrHow, Ttl, Type, Value, ValueRef};
+use keyspace::{
+    Db, Entry, EntryMut, Limits, Overwritten, Stamp, StrHow, Ttl, Type, Value, ValueRef,
+};
 
 mod typed;
 mod watch;
@@ -346,12 +348,7 @@ impl Keys {
                     push_event(&mut self.effects, self.events_on, Event::NEW, self.db, key);
                 }
             }
-            Some(old) => {
-                self.note_expired(self.db, key, old.expire_at_ms);
-                if let Some(heavy) = old.heavy {
-                    self.free(heavy, self.lazy.server_del);
-                }
-            }
+            Some(old) => self.overwrote(self.db, key, old),
         }
     }
 
@@ -362,32 +359,42 @@ impl Keys {
 
     /// As [`Self::put`], in any database.
     pub fn put_in(&mut self, db: usize, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
-        match self.dbs[db].insert(key, value, expire_at_ms) {
+        let old = self.dbs[db].insert(key, value, expire_at_ms);
+        if (old.is_none() || matches!(self.access, AccessClock::Lru(_)))
+            && let Some(entry) = self.dbs[db].get(key)
+        {
+            entry.set_clock(self.access.fresh());
+        }
+        match old {
             None => {
                 if self.hooks & HOOK_EVENTS != 0 {
                     push_event(&mut self.effects, self.events_on, Event::NEW, db, key);
                 }
             }
-            Some(old) => {
-                self.note_expired(db, key, old.expire_at_ms);
-                if let Some(heavy) = old.heavy {
-                    self.free(heavy, self.lazy.server_del);
-                }
-            }
-        }
-        let fresh = self.access.fresh();
-        if let Some(entry) = self.dbs[db].get(key) {
-            entry.set_clock(fresh);
+            Some(old) => self.overwrote(db, key, old),
         }
     }
 
-    /// A key that was just overwritten had `expire_at_ms`: if that had passed, tells that the old key is gone.
+    /// What follows from writing over `old`. If its time had come, the key is a new one.
     #[inline]
-    fn note_expired(&mut self, db: usize, key: &[u8], expire_at_ms: Option<i64>) {
-        if expire_at_ms.is_some_and(|at| is_past(at, self.now_ms)) && self.expiry == Expiry::Delete
-        {
+    fn overwrote(&mut self, db: usize, key: &[u8], old: Overwritten) {
+        let expired = old.expire_at_ms.is_some_and(|at| is_past(at, self.now_ms))
+            && self.expiry == Expiry::Delete;
+        if expired {
             self.tell_expired(db, key);
             self.notify_in(db, Event::NEW, key);
+        }
+        if matches!(self.access, AccessClock::Lfu { .. })
+            && let Some(entry) = self.dbs[db].get(key)
+        {
+            if expired {
+                entry.set_clock(self.access.fresh());
+            } else if !self.no_touch {
+                touch(entry, self.access, &mut self.rng);
+            }
+        }
+        if let Some(heavy) = old.heavy {
+            self.free(heavy, self.lazy.server_del);
         }
     }
 

@@ -74,7 +74,7 @@ start_server {tags {"string"}} {
     } {-1}
 
     test {SET refuses options that contradict or make no sense} {
-        foreach options {{nx xx} {ex 10 px 10} {ex 10 keepttl} {nonsense} {ex} {exat 10 pxat 10}} {
+        foreach options {{nx xx} {xx nx} {keepttl ex 10} {ex 10 px 10} {ex 10 keepttl} {nonsense} {ex} {exat 10 pxat 10}} {
             assert_error {ERR syntax error} {r set k v {*}$options} $options
         }
         foreach options {{ex 0} {px -1} {exat 0} {ex 9223372036854775807} {px 9223372036854775807}} {
@@ -117,6 +117,10 @@ start_server {tags {"string"}} {
         assert_equal {} [r getex none ex 10]
         assert_error {ERR syntax error} {r getex k ex 10 persist}
         assert_error {ERR syntax error} {r getex k ex 10 px 10}
+        assert_error {ERR syntax error} {r getex k persist ex 10}
+        # Words are judged even if the key is missing, numbers are not.
+        assert_error {ERR syntax error} {r getex none nonsense}
+        assert_equal {} [r getex none ex x]
         assert_equal v [r getex k ex 0 ex 1000]
         assert_range [r ttl k] 900 1000
         assert_equal v [r getex k persist persist]
@@ -146,6 +150,9 @@ start_server {tags {"string"}} {
         assert_equal {0 3} [list [r exists c{t}] [r get a{t}]]
         assert_equal 1 [r msetnx c{t} 1 d{t} 2 c{t} 4]
         assert_equal {4 2} [r mget c{t} d{t}]
+        r expire a{t} 100
+        r mset a{t} 5
+        assert_equal -1 [r ttl a{t}]
         assert_error {ERR wrong number of arguments for 'mset' command} {r mset a{t} 1 b{t}}
         assert_error {ERR wrong number of arguments for 'msetnx' command} {r msetnx a{t} 1 b{t}}
     }
@@ -158,6 +165,17 @@ start_server {tags {"string"}} {
         assert_equal {3 123} [list [r append n 3] [r get n]]
         r incr n
     } {124}
+
+    test {APPEND and SETRANGE stop at proto-max-bulk-len} {
+        set most [config_get_set proto-max-bulk-len 1mb]
+        r set k [string repeat x 1048575]
+        assert_equal 1048576 [r append k y]
+        set error {ERR string exceeds maximum allowed size (proto-max-bulk-len)}
+        assert_error $error {r append k y}
+        assert_error $error {r setrange k 1048576 y}
+        r config set proto-max-bulk-len $most
+        r strlen k
+    } {1048576}
 
     test {SETRANGE pads, and leaves a missing key alone for an empty value} {
         r del k
@@ -242,6 +260,8 @@ start_server {tags {"string"}} {
         r set k w get nx
         r incrbyfloat n 0.5
         r getdel n
+        r getset k y
+        r getex k exat 1
         r set last 1
         assert_replication_stream $repl {
             {select *}
@@ -253,6 +273,8 @@ start_server {tags {"string"}} {
             {set k x xx keepttl}
             {set n 1.5 KEEPTTL}
             {del n}
+            {set k y}
+            {unlink k}
             {set last 1}
         }
         close_replication_stream $repl

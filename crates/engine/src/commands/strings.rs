@@ -7,7 +7,7 @@ use crate::keys::{Expiry, Keys};
 use crate::longdouble::LongDouble;
 use crate::notify::Event;
 use crate::number;
-use keyspace::{StrHow, StrRef, Ttl};
+use keyspace::{Entry, StrHow, StrRef, Ttl, ValueRef};
 use resp::Reply;
 
 mod set_options;
@@ -140,6 +140,8 @@ fn set_with(
         x.keys.expire_now(x.keys.db, key);
         let exists = x.keys.peek(key).is_some();
         if exists != (options.when == When::IfPresent) {
+            // A use of the key, although it stays as it is.
+            x.keys.write(key);
             if !options.get {
                 x.out.null();
             }
@@ -389,7 +391,7 @@ fn append(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let old = match x.keys.write(key) {
         None => None,
         Some(entry) => match entry.entry().value() {
-            keyspace::ValueRef::Str(string) => Some(length(string)),
+            ValueRef::Str(string) => Some(length(string)),
             _ => return Err(Error::WRONG_TYPE),
         },
     };
@@ -471,7 +473,7 @@ fn setrange(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let old = match x.keys.write(key) {
         None => None,
         Some(entry) => match entry.entry().value() {
-            keyspace::ValueRef::Str(string) => Some(length(string)),
+            ValueRef::Str(string) => Some(length(string)),
             _ => return Err(Error::WRONG_TYPE),
         },
     };
@@ -520,8 +522,8 @@ fn add(x: &mut Exec<'_>, args: Args<'_>, by: i64) -> Outcome {
         }
         Some(mut entry) => {
             let old = match entry.entry().value() {
-                keyspace::ValueRef::Str(StrRef::Int(number)) => number,
-                keyspace::ValueRef::Str(StrRef::Bytes(bytes)) => number::int(bytes)?,
+                ValueRef::Str(StrRef::Int(number)) => number,
+                ValueRef::Str(StrRef::Bytes(bytes)) => number::int(bytes)?,
                 _ => return Err(Error::WRONG_TYPE),
             };
             let new = old.checked_add(by).ok_or(Error::OVERFLOW)?;
@@ -566,13 +568,13 @@ fn decrby(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, INCRBYFLOAT (since 2.6.0).
 fn incrbyfloat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
-    let old = match x.keys.write(key) {
+    x.keys.expire_now(x.keys.db, key);
+    // Not a use of the key: writing it is one.
+    let old = match x.keys.peek(key).map(Entry::value) {
         None => Some(LongDouble::from_i64(0)),
-        Some(entry) => match entry.entry().value() {
-            keyspace::ValueRef::Str(StrRef::Int(number)) => Some(LongDouble::from_i64(number)),
-            keyspace::ValueRef::Str(StrRef::Bytes(bytes)) => LongDouble::parse(bytes),
-            _ => return Err(Error::WRONG_TYPE),
-        },
+        Some(ValueRef::Str(StrRef::Int(number))) => Some(LongDouble::from_i64(number)),
+        Some(ValueRef::Str(StrRef::Bytes(bytes))) => LongDouble::parse(bytes),
+        Some(_) => return Err(Error::WRONG_TYPE),
     };
     let (Some(old), Some(by)) = (old, LongDouble::parse(args[2])) else {
         return Err(Error::NOT_A_FLOAT);

@@ -106,7 +106,8 @@ fn expire(x: &mut Exec<'_>, args: Args<'_>, from: From, unit: Unit) -> Outcome {
     if from == From::Now {
         at_ms = at_ms.checked_add(x.keys.now_ms).ok_or_else(invalid)?;
     }
-    x.keys.expire_now(x.keys.db, key);
+    // A look at the key is a use of it, whatever comes of it.
+    x.keys.write(key);
     let allowed = x
         .keys
         .peek(key)
@@ -167,7 +168,7 @@ fn ask(x: &mut Exec<'_>, args: Args<'_>, from: From, unit: Unit) -> Outcome {
 /// Source: Valkey command reference, PERSIST (since 2.2.0).
 fn persist(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
-    x.keys.expire_now(x.keys.db, key);
+    x.keys.write(key);
     let expires = x
         .keys
         .peek(key)

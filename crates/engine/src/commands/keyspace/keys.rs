@@ -183,16 +183,13 @@ fn rename(x: &mut Exec<'_>, args: Args<'_>, existing: Existing) -> Outcome {
     Ok(())
 }
 
-/// Moves an entry to a place where nothing is, with its expiry time and access clock.
+/// Moves an entry to a place where nothing is, with its expiry time. Its access clock starts anew.
 fn relocate(x: &mut Exec<'_>, from: &[u8], to_db: usize, to: &[u8]) {
     let Some(entry) = x.keys.current_mut().remove(from) else {
         return;
     };
-    let (expire_at_ms, clock) = (entry.expire_at_ms(), entry.clock());
+    let expire_at_ms = entry.expire_at_ms();
     x.keys.put_in(to_db, to, entry.into_value(), expire_at_ms);
-    if let Some(entry) = x.keys.dbs[to_db].get(to) {
-        entry.set_clock(clock);
-    }
 }
 
 /// A database's number.
@@ -233,7 +230,7 @@ fn copy(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         x.out.int(0);
         return Ok(());
     };
-    let (expire_at_ms, clock) = (source.expire_at_ms(), source.clock());
+    let expire_at_ms = source.expire_at_ms();
     let value = source.to_value();
     x.keys.expire_now(to_db, to);
     if existing == Existing::Keep && x.keys.peek_in(to_db, to).is_some() {
@@ -245,9 +242,6 @@ fn copy(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         x.keys.free(old.into_value(), lazy);
     }
     x.keys.put_in(to_db, to, value, expire_at_ms);
-    if let Some(entry) = x.keys.dbs[to_db].get(to) {
-        entry.set_clock(clock);
-    }
     x.keys.changed_in(to_db, to, COPY_TO, 1);
     x.out.int(1);
     Ok(())
