@@ -31,6 +31,7 @@ start_server {tags {"keyspace"}} {
         assert_equal {foo_c} [r keys {foo_[^ab]}]
         assert_equal {key_x key_y key_z} [lsort [r keys key_?]]
         assert_equal {foo_a} [r keys foo_\\a]
+        assert_equal {} [r keys FOO*]
         assert_equal {} [r keys nothing*]
         assert_equal 6 [r dbsize]
     }
@@ -359,6 +360,76 @@ start_server {tags {"keyspace"}} {
         $other close
     } {} {singledb:skip}
 
+    test {RENAME, COPY and MOVE are changes where a key goes from and to} {
+        r flushall
+        set here [valkey_client]
+        set there [valkey_client]
+        $here select 9
+        $there select 10
+        foreach {command source target} {
+            {rename src dst} {} PONG {copy src dst db 10} PONG {} {copy src dst} PONG PONG {move src 10} {} {}
+        } {
+            r flushall
+            r rpush src x
+            $here watch src
+            $there watch src dst
+            r {*}$command
+            foreach client [list $here $there] outcome [list $source $target] {
+                $client multi
+                $client ping
+                assert_equal $outcome [$client exec] $command
+            }
+        }
+        r flushall
+        set rd [valkey_deferring_client]
+        $rd select 10
+        $rd read
+        foreach {command from} {{copy src dst db 10} dst {move src 10} src} {
+            $rd blpop dst src 0
+            wait_for_blocked_client
+            r rpush src x
+            r {*}$command
+            assert_equal [list $from x] [$rd read]
+            r del src
+        }
+        r config set notify-keyspace-events EA
+        set events [valkey_deferring_client]
+        psubscribe $events {__keyevent@10__* __keyevent@end}
+        r rpush src x
+        r copy src dst db 10
+        assert_equal {copy_to dst} [told_events $events]
+        r config set notify-keyspace-events ""
+        foreach client [list $here $there $rd $events] {
+            $client close
+        }
+    } {} {singledb:skip}
+
+    test {what is freed in the background is counted} {
+        r flushall
+        set members {}
+        for {set i 0} {$i < 200} {incr i} {
+            lappend members member:$i
+        }
+        set options [r config get lazyfree-lazy-*]
+        foreach {option value freed command} {
+            user-del no 0 {del big} user-del no 1 {unlink big} user-del yes 1 {del big}
+            server-del no 0 {set big v} server-del yes 1 {set big v} server-del no 0 {rename src big}
+            server-del yes 1 {rename src big}
+            expire no 0 {expire big -1} expire yes 1 {expire big -1}
+            user-flush no 0 {flushall} user-flush yes 2 {flushall} user-flush no 2 {flushdb async} user-flush yes 0 {flushdb sync}
+        } {
+            r config set lazyfree-lazy-$option $value
+            r set src v
+            r sadd big {*}$members
+            r config resetstat
+            r {*}$command
+            eventually 5000 {[s lazyfree_pending_objects] == 0}
+            assert_equal $freed [s lazyfreed_objects] "$option $value: $command"
+            r del big
+        }
+        r config set {*}$options
+    } {OK} {needs:config-resetstat cluster:skip}
+
     test {SWAPDB wakes the clients blocked on a key that has come} {
         r flushall
         set rd [valkey_deferring_client]
@@ -369,6 +440,11 @@ start_server {tags {"keyspace"}} {
         r rpush list x
         r swapdb 9 10
         assert_equal {list x} [$rd read]
+        $rd blpop list 0
+        wait_for_blocked_client
+        r rpush list y
+        r swapdb 10 9
+        assert_equal {list y} [$rd read]
         $rd close
     } {} {singledb:skip}
 }

@@ -107,6 +107,20 @@ start_server {tags {"multi"}} {
         assert_equal {} [r exec]
     }
 
+    test {a watched key that has expired breaks the transaction, be it still there} {
+        r debug set-active-expire 0
+        r set k v px 100
+        r watch k
+        r debug sleep 0.11
+        assert_equal 1 [r dbsize]
+        r multi
+        r ping
+        r readraw 1
+        assert_equal *-1 [r exec]
+        r readraw 0
+        r debug set-active-expire 1
+    } {OK} {needs:debug}
+
     test {a key that had expired before WATCH breaks nothing} {
         r debug set-active-expire 0
         r set k v px 1

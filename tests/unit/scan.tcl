@@ -162,6 +162,12 @@ start_server {tags {"scan"}} {
         r hello 3
         assert_equal [list 0 $expected] [r zscan zset 0]
         r hello 2
+        # Members of a skip list come with all the digits.
+        set most [config_get_set zset-max-listpack-entries 0]
+        r del zset
+        r zadd zset 0.1 a
+        assert_equal {0 {a 0.10000000000000001}} [r zscan zset 0]
+        r config set zset-max-listpack-entries $most
     } {*} {external:skip}
 
     test {packed values are shown whole, whatever the cursor and COUNT} {

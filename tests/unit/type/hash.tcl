@@ -281,14 +281,16 @@ start_server {tags {"hash"}} {
         r hset h a 1 b 2
         r hincrby h a 1
         r hincrbyfloat h a 1
+        r hsetnx h a 1
+        r hsetnx h c 1
         r hdel h none
-        r hdel h a b
+        r hdel h a b c
         set events {}
-        foreach _ {1 2 3 4 5} {
+        foreach _ {1 2 3 4 5 6} {
             lappend events [lindex [$c read] 3]
         }
         $c close
         config_set notify-keyspace-events ""
         set events
-    } {hset hincrby hincrbyfloat hdel del}
+    } {hset hincrby hincrbyfloat hset hdel del}
 }

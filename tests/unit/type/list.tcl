@@ -92,9 +92,18 @@ start_server {tags {"list"}} {
             {lpos nope a} {lpos nope a count 0} {lrange nope 0 -1} {lindex nope 0}} {
             lappend seen [r {*}$command]
         }
+        # In a transaction what would wait says at once that there is nothing.
+        r multi
+        foreach command {{blpop nope 0} {blmove nope x left left 0} {brpoplpush nope x 0} {blmpop 0 1 nope left}} {
+            r {*}$command
+        }
+        lappend seen [r exec]
+        foreach _ {1 2 3 4} {
+            lappend seen [r read]
+        }
         r readraw 0
         join $seen
-    } {$-1 *-1 *-1 $-1 *-1 $-1 *0 *0 $-1} {cluster:skip}
+    } {$-1 *-1 *-1 $-1 *-1 $-1 *0 *0 $-1 *4 *-1 $-1 $-1 *-1} {cluster:skip}
 
     test {RESP3 has one null} {
         r hello 3

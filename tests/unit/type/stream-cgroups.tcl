@@ -33,6 +33,12 @@ proc consumer_field {consumer field} {
     fail "no consumer $consumer"
 }
 
+# When the first consumer of the first group of s was seen.
+proc seen_time {} {
+    set group [lindex [dict get [r xinfo stream s full] groups] 0]
+    return [dict get [lindex [dict get $group consumers] 0] seen-time]
+}
+
 start_server {tags {"stream"}} {
     test {XGROUP CREATE makes a group, once} {
         r del s
@@ -340,6 +346,18 @@ start_server {tags {"stream"}} {
         assert_range [consumer_field b inactive] 0 60000
         assert_error {NOGROUP No such consumer group 'h' for key name 's'} {r xinfo consumers s h}
         assert_error {ERR no such key} {r xinfo consumers nokey g}
+    }
+
+    test {What is read again is idle for no time, and so is who reads} {
+        fill 2
+        take a
+        r xclaim s g a 0 1-1 idle 100000 justid
+        r xreadgroup group g a streams s 0
+        assert_lessthan [lindex [r xpending s g - + 1] 0 2] 100000
+        eventually 5000 {[consumer_field a idle] > 0}
+        set before [seen_time]
+        r xreadgroup group g a streams s >
+        assert_morethan [seen_time] $before
     }
 
     test {Groups are read, as far as hits and misses are concerned} {

@@ -591,9 +591,11 @@ start_server {tags {"stream"}} {
         r xgroup createconsumer s g c
         r xgroup createconsumer s g c
         r xreadgroup group g d streams s >
+        r xclaim s g e 0 2-1
+        r xautoclaim s g f 0 0
         r xgroup delconsumer s g c
         r xgroup destroy s g
-        foreach event {xadd xadd xtrim xadd xtrim xsetid xdel xgroup-create xgroup-setid xgroup-createconsumer xgroup-createconsumer xgroup-delconsumer xgroup-destroy} {
+        foreach event {xadd xadd xtrim xadd xtrim xsetid xdel xgroup-create xgroup-setid xgroup-createconsumer xgroup-createconsumer xgroup-createconsumer xgroup-createconsumer xgroup-delconsumer xgroup-destroy} {
             assert_match "pmessage * *:$event s" [$rd read]
         }
         $rd close

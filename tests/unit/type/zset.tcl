@@ -43,12 +43,14 @@ start_server {tags {"zset"}} {
             assert_equal 2 [r zadd z xx ch gt 5 a 25 b 35 c 1 d]
             assert_equal 3 [r zadd z lt ch 12 a 24 b 30 c 1 d]
             assert_equal 1 [r zadd z gt ch 13 a 2 b]
+            assert_equal 1 [r zadd z gt 40 e]
             r zrange z 0 -1 withscores
-        } {d 1 a 13 b 24 c 30}
+        } {d 1 a 13 b 24 c 30 e 40}
 
         test "ZADD INCR and ZINCRBY ($encoding)" {
             make z 10 a
             assert_equal {11.5 5 3} [list [r zadd z incr 1.5 a] [r zadd z incr 5 b] [r zincrby z -2 b]]
+            assert_equal {{} {}} [list [r zadd z lt incr 0 a] [r zadd z gt incr 0 a]]
             assert_equal {{} {} {} {} 12} [list [r zadd z nx incr 1 a] [r zadd z xx incr 1 none] \
                 [r zadd z gt incr -1 a] [r zadd z lt incr 1 a] [r zadd z gt incr 0.5 a]]
             assert_error {ERR INCR option supports a single increment-element pair} {r zadd z incr 1 a 2 b}
@@ -236,6 +238,10 @@ start_server {tags {"zset"}} {
             assert_equal {x 0} [r zunion 2 a{t} b{t} withscores]
             assert_equal {x 0} [r zinter 2 a{t} b{t} withscores]
             assert_equal {x 0} [r zunion 1 a{t} weights 0 withscores]
+            assert_equal {x 0} [r zinter 1 a{t} weights 0 withscores]
+            make b{t} 1 x 2 y
+            assert_equal {x 1} [r zinter 2 a{t} b{t} weights 0 1 withscores]
+            make b{t} -inf x
             r zunion 2 a{t} b{t} aggregate max withscores
         } {x inf}
 
