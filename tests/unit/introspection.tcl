@@ -37,6 +37,36 @@ start_server {tags {"introspection external:skip"}} {
         $c close
     }
 
+    test {CLIENT LIST follows what a client does} {
+        set c [valkey_client]
+        set id [$c client id]
+        $c ping
+        $c hello 3
+        $c watch a b
+        $c multi
+        $c set a [string repeat x 1000]
+        $c set b y
+        set row [r client list id $id]
+        assert_match {* flags=x * multi=2 watch=2 * resp=3 *} $row
+        foreach {field least most} {multi-mem 1000 1500 tot-net-in 1150 1600 tot-net-out 100 600 tot-cmds 5 8} {
+            assert_equal 1 [regexp " $field=(\\d+)" $row -> value]
+            assert_range $value $least $most $field
+        }
+        # A transaction that is lost keeps nothing.
+        r set a x
+        assert_match {* flags=xd * multi=0 watch=0 * multi-mem=0 *} [r client list id $id]
+        $c discard
+        $c multi
+        $c set a x
+        catch {$c nosuchcommand}
+        assert_match {* flags=x * multi=0 * multi-mem=0 *} [r client list id $id]
+        $c discard
+        $c watch a b
+        assert_match {* flags=N *watch=2 *} [r client list id $id]
+        eventually 5000 {[regexp { idle=[1-9]} [r client list id $id]]}
+        $c close
+    } {} {slow}
+
     test {names and library} {
         assert_equal {} [r client getname]
         r client setname me
@@ -69,8 +99,10 @@ start_server {tags {"introspection external:skip"}} {
         assert_equal 1 [r client kill id [$c client id]]
         assert_error * {$c ping}
         assert_equal 0 [r client kill id [r client id]]
-        assert_equal 0 [r client kill type normal maxage 1000000]
         set c [valkey_client]
+        assert_equal 0 [r client kill maxage 1000000]
+        assert_equal 0 [r client kill type pubsub]
+        assert_equal 0 [r client kill type replica id [$c client id]]
         assert_equal 1 [$c client kill id [$c client id] skipme no]
         assert_error * {$c ping}
         foreach {words error} {
@@ -113,12 +145,14 @@ start_server {tags {"introspection external:skip"}} {
         wait_for_blocked_client
         assert_equal 1 [r client unblock $id error]
         assert_error {UNBLOCKED client unblocked via CLIENT UNBLOCK} {$c read}
+        assert_match count=* [errorrstat UNBLOCKED r]
         assert_error {ERR CLIENT UNBLOCK reason*} {r client unblock $id x}
         $c close
     }
 
     test {CLIENT PAUSE WRITE holds writes back, reads go on} {
         r client pause 100000 write
+        r client pause 1 write
         set c [valkey_deferring_client]
         $c set paused yes
         wait_for_blocked_clients_count 1
@@ -161,8 +195,50 @@ start_server {tags {"introspection external:skip"}} {
         assert_match {*"ping"} [$c read]
         assert_match {*"exec"} [$c read]
         assert_match {*flags=O *} [r client list]
+        $c get foo
+        assert_error {ERR Replica can't interact with the keyspace} {$c read}
         $c close
     } {} {singledb:skip}
+
+    test {clients that wait or listen may do so for longer than the timeout} {
+        set idle [valkey_client]
+        set waiting [valkey_deferring_client]
+        $waiting blpop nokey 0
+        set listening [valkey_deferring_client]
+        subscribe $listening {news}
+        r config set timeout 1
+        set id [$idle client id]
+        eventually 10000 {[r client list id $id] eq ""}
+        r lpush nokey x
+        assert_equal {nokey x} [$waiting read]
+        assert_equal 1 [r publish news x]
+        r config set timeout 0
+    } {OK} {slow}
+
+    test {CONFIG RESETSTAT begins every count anew} {
+        r config set slowlog-log-slower-than -1
+        r set k v px 1
+        after 5
+        r get k
+        r set k v
+        r get k
+        catch {r nosuchcommand}
+        r bgsave
+        waitForBgsave r
+        assert_morethan [s total_forks] 0
+        assert_morethan [s latest_fork_usec] 0
+        assert_morethan [s rdb_saves] 0
+        r config resetstat
+        foreach field {
+            expired_keys evicted_keys keyspace_hits keyspace_misses total_error_replies rdb_saves total_forks
+            latest_fork_usec sync_full sync_partial_ok sync_partial_err rejected_connections
+            total_connections_received expired_time_cap_reached_count
+        } {
+            assert_equal 0 [s $field] $field
+        }
+        assert_equal {} [errorrstat ERR r]
+        assert_equal {} [cmdrstat bgsave r]
+    } {} {needs:save needs:config-resetstat}
 
     test {CONFIG SET sets all parameters or none} {
         r config set timeout 10 hz 20
@@ -213,6 +289,7 @@ start_server {tags {"introspection external:skip"}} {
         fconfigure $channel -translation binary
         assert_equal {-ERR max number of clients reached} [string trimright [gets $channel] \r]
         close $channel
+        assert_equal 1 [s rejected_connections]
         r config set maxclients 10000
     }
 

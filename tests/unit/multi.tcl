@@ -22,6 +22,9 @@ start_server {tags {"multi"}} {
         assert_error {ERR EXEC without MULTI} {r exec}
         assert_error {ERR DISCARD without MULTI} {r discard}
         r multi
+        assert_error {EXECABORT Transaction discarded because of: wrong number of arguments*} {r exec x}
+        assert_error {ERR EXEC without MULTI} {r exec}
+        r multi
         assert_error {ERR Command not allowed inside a transaction} {r multi}
         assert_error {EXECABORT*} {r exec}
         r multi

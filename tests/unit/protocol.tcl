@@ -147,6 +147,35 @@ start_server {tags {"protocol network"}} {
         assert_error {ERR Protocol version is not an integer or out of range} {r hello x}
     }
 
+    test {RESET gives up what the connection was used for} {
+        set c [valkey_deferring_client]
+        foreach command {
+            {hello 3} {client setname me} {client no-touch on} {client no-evict on} {client tracking on} {watch k} {multi} {ping}
+        } {
+            $c {*}$command
+            $c read
+        }
+        $c reset
+        assert_equal RESET [$c read]
+        $c client info
+        assert_match {* name= * flags=N * multi=-1 watch=0 * redir=-1 resp=2 *} [$c read]
+        subscribe $c {news}
+        $c reset
+        assert_equal RESET [$c read]
+        assert_equal 0 [r publish news x]
+        # Outside of a transaction, with nothing that could break one.
+        $c watch k
+        $c read
+        r set k v
+        $c reset
+        $c read
+        $c multi
+        $c exec
+        assert_equal {OK {}} [list [$c read] [$c read]]
+        $c close
+        r del k
+    } {1} {needs:reset external:skip}
+
     test {RESET goes back to RESP2 and database 0} {
         r hello 3
         assert_equal RESET [r reset]

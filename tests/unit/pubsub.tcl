@@ -12,6 +12,8 @@ start_server {tags {"pubsub network"}} {
         assert_equal {ssubscribe s 1} [$c read]
         $c subscribe a
         assert_equal {subscribe a 3} [$c read]
+        assert_equal 1 [r publish a once]
+        assert_equal {message a once} [$c read]
         $c unsubscribe a nosuch
         assert_equal {unsubscribe a 2} [$c read]
         assert_equal {unsubscribe nosuch 2} [$c read]
@@ -84,6 +86,7 @@ start_server {tags {"pubsub network"}} {
         assert_equal 2 [r pubsub numpat]
         assert_equal 2 [s pubsub_channels]
         assert_equal 2 [s pubsub_patterns]
+        assert_equal 0 [s pubsubshard_channels]
         assert_equal 2 [s pubsub_clients]
         $c close
         $d close

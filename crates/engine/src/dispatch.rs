@@ -131,6 +131,7 @@ fn abort_http(x: &mut Exec<'_>) -> Flow {
 fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow {
     if x.client.flags.has(ClientFlags::MULTI) {
         x.client.flags.set(ClientFlags::EXEC_REFUSED);
+        transactions::drop_queue(x.client);
     }
     if let Some(meta) = meta {
         x.core.stats.commands[meta.id as usize].rejected += 1;

@@ -137,7 +137,16 @@ fn unwatch(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// A key the client watches has changed: EXEC will give null, and there is nothing left to watch for.
 pub(crate) fn break_watches(keys: &mut Keys, client: &mut Client) {
     client.flags.set(ClientFlags::WATCH_BROKEN);
+    drop_queue(client);
     unwatch_all(keys, client);
+}
+
+/// Frees what a transaction has queued that will not run any more.
+pub(crate) fn drop_queue(client: &mut Client) {
+    if let Some(transaction) = &mut client.transaction {
+        transaction.queue = Vec::new();
+        transaction.bytes = 0;
+    }
 }
 
 /// Takes the client's watches back.
