@@ -181,6 +181,26 @@ start_server {tags {"tracking network external:skip"}} {
         }
     }
 
+    test {NOLOOP: who comes across the end of a key hears of it in BCAST mode only} {
+        r debug set-active-expire 0
+        foreach {mode told} {{} 0 bcast 1} {
+            set c [cache_open {*}$mode noloop]
+            r set key v px 100
+            if {$told} {
+                assert_equal key [invalidated $c]
+            }
+            assert_equal v [$c get key]
+            r debug sleep 0.11
+            assert_equal {} [$c get key]
+            if {$told} {
+                assert_equal key [invalidated $c]
+            }
+            assert_quiet $c
+            $c close
+        }
+        r debug set-active-expire 1
+    } {OK} {needs:debug}
+
     test {BCAST NOLOOP: only what others change} {
         set c [cache_open bcast noloop]
         $c set mine 1

@@ -172,7 +172,10 @@ fn evict(keys: &mut Keys, core: &mut Core, candidate: &Candidate) {
     let command: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
     keys.effects
         .push_op(candidate.db, &[command, &candidate.key]);
+    // News to every client, also to the one whose command needs the room.
+    let author = std::mem::take(&mut keys.author);
     keys.went_away(candidate.db, &candidate.key, Event::EVICTED);
+    keys.author = author;
     // On its own, not as a part of what the client asked for.
     crate::dispatch::feed_stream(keys, core);
 }

@@ -412,11 +412,13 @@ impl Keys {
         self.effects.push_op(db, &[command, key]);
     }
 
-    /// As [`Self::changed_in`], for a key that went by itself: that is news to every client, whoever runs.
+    /// As [`Self::changed_in`], for a key that went by itself.
     pub(crate) fn went_away(&mut self, db: usize, key: &[u8], event: Event) {
-        let author = std::mem::take(&mut self.author);
+        let before = self.effects.stale.len();
         self.changed_in(db, key, event, 0);
-        self.author = author;
+        for change in &mut self.effects.stale[before..] {
+            change.by_itself = true;
+        }
     }
 
     /// Removes a key, freeing its value in the background if that is worth it. Tells nobody: see [`Self::delete`].
@@ -514,9 +516,18 @@ impl Keys {
     /// All keys have changed, or may have: tracking clients are told.
     pub(crate) fn all_stale(&mut self) {
         if self.hooks & HOOK_TRACKING != 0 {
-            self.effects.stale.push((self.author, None));
-            self.effects.pending = true;
+            self.note_stale(None);
         }
+    }
+
+    /// Tracking clients are to be told of a key, or of all.
+    fn note_stale(&mut self, stale: Option<Box<[u8]>>) {
+        self.effects.stale.push(crate::tracking::Change {
+            stale,
+            author: self.author,
+            by_itself: false,
+        });
+        self.effects.pending = true;
     }
 
     /// Whether somebody tracks.

@@ -41,8 +41,15 @@ pub struct Tracking {
 /// A key that is stale, or all keys.
 type Stale = Option<Box<[u8]>>;
 
-/// A change to tell tracking clients of: who made it (0: nobody's command) and what is stale.
-pub(crate) type Change = (ClientId, Stale);
+/// A change to tell tracking clients of.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) stale: Stale,
+    /// Whose command ran; 0 if nobody's.
+    pub(crate) author: ClientId,
+    /// The key went by itself: broadcasting mode knows no author then.
+    pub(crate) by_itself: bool,
+}
 
 /// Those who listen to a prefix, and the keys below it that have changed since they were told, with who changed them.
 #[derive(Debug, Default)]
@@ -62,7 +69,7 @@ pub struct Table {
     items: usize,
     prefixes: BTreeMap<Box<[u8]>, Prefix>,
     /// Messages on their way: to whom, made by whom, what is stale.
-    pending: Vec<(ClientId, Change)>,
+    pending: Vec<(ClientId, (ClientId, Stale))>,
 }
 
 impl Table {
@@ -105,8 +112,9 @@ impl Table {
     }
 
     /// Queues the messages that a change causes, but for those of broadcasting mode, which are only noted.
-    fn note(&mut self, (author, stale): Change) {
-        let Some(key) = stale else {
+    fn note(&mut self, change: Change) {
+        let author = change.author;
+        let Some(key) = change.stale else {
             self.keys.clear();
             self.items = 0;
             let told = self.clients.iter().map(|id| (*id, (author, None)));
@@ -115,6 +123,7 @@ impl Table {
         };
         for (prefix, listeners) in &mut self.prefixes {
             if key.starts_with(prefix) {
+                let author = if change.by_itself { 0 } else { author };
                 listeners.changed.insert(key.clone(), author);
             }
         }

@@ -57,8 +57,7 @@ impl Keys {
     /// Breaks the WATCH of everybody who watches the key, which has been changed or deleted, and has those told who track it.
     pub fn touch_watchers(&mut self, db: usize, key: &[u8]) {
         if self.hooks & HOOK_TRACKING != 0 {
-            self.effects.stale.push((self.author, Some(key.into())));
-            self.effects.pending = true;
+            self.note_stale(Some(key.into()));
         }
         if self.hooks & HOOK_WATCH == 0 {
             return;
