@@ -169,7 +169,7 @@ start_server {tags {"expire"}} {
         r select 0
         r set a 1 ex 100
         r set b 1
-        eventually 2000 {[regexp {db0:keys=2,expires=1,avg_ttl=\d+} [r info keyspace]]}
+        eventually 2000 {[regexp {db0:keys=2,expires=1,avg_ttl=[1-9]\d*} [r info keyspace]]}
     } {} {singledb:skip}
 }
 
@@ -181,8 +181,10 @@ start_server {tags {"expire needs:debug"}} {
         after 5
         assert_equal {} [r keys *]
         assert_equal 1 [r dbsize]
+        r config resetstat
         assert_equal 0 [r exists x]
         assert_equal 0 [r dbsize]
+        assert_equal {0 1 1} [list [s keyspace_hits] [s keyspace_misses] [s expired_keys]]
     }
 
     test {RANDOMKEY passes over expired keys} {

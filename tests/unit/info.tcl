@@ -119,6 +119,10 @@ start_server {tags {"info external:skip"}} {
         r get nosuch
         assert_equal {1 1} [list [s keyspace_hits] [s keyspace_misses]]
         assert_equal [expr {$before + 1}] [s rdb_changes_since_last_save]
+        r config resetstat
+        r object encoding k
+        r object encoding nosuch
+        assert_equal {1 1} [list [s keyspace_hits] [s keyspace_misses]]
         r sadd set{t} a
         foreach command {sinterstore sunionstore sdiffstore} {
             r config resetstat
@@ -144,11 +148,11 @@ start_server {tags {"info external:skip"}} {
             3 {zadd z 1 a 2 b 3 c} 2 {zadd z 1 a 3 b 4 d} 0 {zadd z 1 a} 1 {zincrby z 1 a} 0 {zincrby z 0 a} 1 {zrem z a e}
             3 {zadd z 1 e 2 f 9 g} 2 {zpopmin z 2} 2 {zmpop 1 z max count 2} 1 {zrangestore y z 0 -1} 1 {zremrangebyrank z 0 -2}
             1 {bzpopmin z 0} 1 {zunionstore y 1 z} 0 {zunionstore y 1 z}
-            1 {xadd x 1-1 f v} 1 {xadd x 2-1 f v} 1 {xadd x maxlen 2 3-1 f v} 1 {xtrim x maxlen 1} 0 {xtrim x maxlen 1}
+            1 {xadd x 1-1 f v} 1 {xadd x 2-1 f v} 1 {xadd x maxlen 2 3-1 f v} 1 {xtrim x maxlen 1} 0 {xtrim x maxlen 1} 1 {xadd x 3-2 f v} 1 {xadd x 3-3 f v} 2 {xtrim x minid 3-3} 1 {xdel x 3-3} 1 {xadd x 3-4 f v}
             1 {xadd x 4-1 f v} 1 {xadd x 5-1 f v} 1 {xsetid x 9-9} 1 {xgroup create x g 0} 1 {xgroup setid x g 0}
             1 {xgroup createconsumer x g c} 0 {xgroup createconsumer x g c} 1 {xreadgroup group g c count 2 streams x >}
-            2 {xreadgroup group g d streams x >} 1 {xreadgroup group g c streams x 0} 2 {xclaim x g c 0 3-1 5-1} 0 {xclaim x g c 0 6-1}
-            3 {xautoclaim x g c 0 0} 2 {xack x g 3-1 4-1 6-1} 2 {xdel x 3-1 4-1 6-1} 1 {xgroup delconsumer x g d} 0 {xgroup delconsumer x g d}
+            2 {xreadgroup group g d streams x >} 1 {xreadgroup group g c streams x 0} 2 {xclaim x g c 0 3-4 5-1} 0 {xclaim x g c 0 6-1}
+            3 {xautoclaim x g c 0 0} 2 {xack x g 3-4 4-1 6-1} 2 {xdel x 3-4 4-1 6-1} 1 {xgroup delconsumer x g d} 0 {xgroup delconsumer x g d}
             1 {xgroup destroy x g} 0 {xgroup destroy x g} 3 {mset a 1 b 2 c 3} 0 {publish c m} 1 {swapdb 9 9} 4 {flushdb} 1 {flushall} 0 {flushall}
         } {
             set before [s rdb_changes_since_last_save]
@@ -170,6 +174,10 @@ start_server {tags {"info external:skip"}} {
         wait_for_blocked_client
         assert_equal {1 2} [list [s blocked_clients] [s total_blocking_keys]]
         assert_equal 0 [s clients_in_timeout_table]
+        $d close
+        set d [valkey_deferring_client]
+        $d blpop c 1000
+        wait_for_condition 50 100 {[s clients_in_timeout_table] == 1} else {fail "no timeout is watched"}
         $d close
         wait_for_condition 50 100 {[s blocked_clients] == 0} else {fail "still blocked"}
     }

@@ -93,6 +93,29 @@ start_server {tags {"maxmemory external:skip needs:config-maxmemory"}} {
         r exists counted:7
     } {0} {singledb:skip}
 
+    foreach {policy command} {volatile-ttl {r expire $key [expr {1000 - ($i == 7)}]} allkeys-lru {if {$i != 7} {r touch $key}}} {
+        test "the first key to go ($policy)" {
+            start_over
+            r config set maxmemory-policy $policy maxmemory-samples 64
+            for {set i 0} {$i < 10} {incr i} {
+                r set $policy:$i x
+            }
+            eventually 5000 {[r object idletime $policy:9] >= 2}
+            for {set i 0} {$i < 10} {incr i} {
+                set key $policy:$i
+                eval $command
+            }
+            r config set maxmemory-eviction-tenacity 0
+            set events [valkey_deferring_client]
+            r config set notify-keyspace-events Ee
+            psubscribe $events __key*
+            r config set maxmemory [expr {[s used_memory] - 1}]
+            assert_equal "pmessage __key* __keyevent@9__:evicted $policy:7" [$events read]
+            $events close
+            r config set notify-keyspace-events "" maxmemory-samples 5 maxmemory-eviction-tenacity 10 maxmemory 0
+        } {OK} {singledb:skip slow}
+    }
+
     test {replicas see each eviction on its own, before what caused it} {
         start_over
         r config set maxmemory-policy allkeys-random

@@ -135,6 +135,21 @@ start_server {tags {"multi"}} {
         assert_equal PONG [r exec]
     } {} {needs:debug}
 
+    test {a key that comes expired with SWAPDB breaks nothing} {
+        r flushall
+        r debug set-active-expire 0
+        r select 10
+        r set k v px 1
+        r debug sleep 0.005
+        r select 9
+        r watch k
+        r swapdb 9 10
+        r multi
+        r ping
+        assert_equal PONG [r exec]
+        r debug set-active-expire 1
+    } {OK} {needs:debug singledb:skip}
+
     test {deleting a key that had expired before WATCH breaks nothing either} {
         r debug set-active-expire 0
         foreach command {{get k} {del k} {swapdb 9 10}} {

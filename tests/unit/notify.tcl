@@ -126,6 +126,14 @@ start_server {tags {"pubsub keyspace"}} {
         r del k
         r set k v
         assert_equal {{new k} {new k}} [next_events $c 2]
+        r flushall
+        foreach command {{rpush l a} {sadd s a} {hset h f v} {zadd z 1 a} {xadd x * f v} {sunionstore u s} {copy u v}} {
+            told_events $c
+            r {*}$command
+            r {*}$command
+            set key [lindex $command [expr {[lindex $command 0] eq "copy" ? 2 : 1}]]
+            assert_equal [list new $key] [told_events $c] $command
+        }
         $c close
     }
 }

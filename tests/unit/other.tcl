@@ -10,6 +10,13 @@ start_server {tags {"other"}} {
         assert_encoding raw short{t}
         assert_equal {2147483647 1 1} [list [r object refcount int{t}] [r object refcount big{t}] \
             [r object refcount short{t}]]
+        r mset last{t} 9999 next{t} 10000
+        assert_equal {2147483647 1} [list [r object refcount last{t}] [r object refcount next{t}]]
+        # A number that may be evicted by its use is nobody else's.
+        r config set maxmemory 1gb maxmemory-policy allkeys-lru
+        r set int{t} 5
+        assert_equal 1 [r object refcount int{t}]
+        r config set maxmemory 0 maxmemory-policy noeviction
         foreach sub {encoding refcount idletime freq} {
             assert_equal {} [r object $sub none{t}]
             assert_error "ERR wrong number of arguments for 'object|$sub' command" {r object $sub}
@@ -66,6 +73,13 @@ start_server {tags {"other"}} {
         r select 10
         assert_equal 5 [r object freq l]
         r select 9
+        # Every further use counts with a probability that lfu-log-factor lowers.
+        r config set lfu-log-factor 1000000000
+        r set rare v
+        for {set i 0} {$i < 20} {incr i} {
+            r get rare
+        }
+        assert_equal 6 [r object freq rare]
         r flushall
         r config set lfu-log-factor $factor maxmemory-policy $policy
     } {OK} {singledb:skip}
@@ -100,6 +114,12 @@ start_server {tags {"other"}} {
         }
         assert_range [r memory usage list samples 0] 100000 300000
         assert_range [r memory usage list] 50000 300000
+        set size [config_get_set list-max-listpack-size 1]
+        r del list
+        r rpush list a b c d e [string repeat x 10000]
+        assert_lessthan [r memory usage list] 5000
+        assert_morethan [r memory usage list samples 0] 10000
+        r config set list-max-listpack-size $size
         assert_equal {} [r memory usage none]
         assert_error {ERR syntax error} {r memory usage list samples}
         assert_error {ERR syntax error} {r memory usage list samples -1}

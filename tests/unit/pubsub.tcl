@@ -113,6 +113,8 @@ start_server {tags {"pubsub network"}} {
         assert_equal {subscribe me 1} [$c read]
         $c set k v
         assert_equal OK [$c read]
+        $c ping
+        assert_equal PONG [$c read]
         $c publish me hi
         assert_equal {1 {message me hi}} [lsort [list [$c read] [$c read]]]
         $c close

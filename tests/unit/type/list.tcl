@@ -102,8 +102,8 @@ start_server {tags {"list"}} {
             lappend seen [r read]
         }
         r readraw 0
-        join $seen
-    } {$-1 *-1 *-1 $-1 *-1 $-1 *0 *0 $-1 *4 *-1 $-1 $-1 *-1} {cluster:skip}
+        assert_equal {$-1 *-1 *-1 $-1 *-1 $-1 *0 *0 $-1 *4 *-1 $-1 $-1 *-1} [join $seen]
+    } {} {cluster:skip}
 
     test {RESP3 has one null} {
         r hello 3
@@ -356,6 +356,18 @@ start_server {tags {"list"}} {
         assert_encoding listpack a
         assert_encoding quicklist b
     } {} {needs:debug needs:save}
+
+    test {popping a quicklist down to half a node makes it a listpack} {
+        set size [config_get_set list-max-listpack-size 4]
+        foreach command {{rpop l 3} {ltrim l 0 1}} {
+            r del l
+            r rpush l a b c d e
+            assert_encoding quicklist l
+            r {*}$command
+            assert_encoding listpack l
+        }
+        r config set list-max-listpack-size $size
+    } {OK} {needs:debug}
 
     test {list commands raise keyspace events} {
         r config set notify-keyspace-events El

@@ -154,8 +154,8 @@ start_server {tags {"set"}} {
         }
         r readraw 0
         r hello 2
-        set seen
-    } {~1 ~1 ~1 ~1 *1 *1 ~1 ~0 ~0 ~0 ~0 *0 ~0 _ _ :0}
+        assert_equal {~1 ~1 ~1 ~1 *1 *1 ~1 ~0 ~0 ~0 ~0 *0 ~0 _ _ :0} $seen
+    }
 
     foreach encoding {intset listpack hashtable} {
         foreach other {intset listpack hashtable} {

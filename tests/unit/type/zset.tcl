@@ -241,6 +241,11 @@ start_server {tags {"zset"}} {
             assert_equal {x 0} [r zinter 1 a{t} weights 0 withscores]
             make b{t} 1 x 2 y
             assert_equal {x 1} [r zinter 2 a{t} b{t} weights 0 1 withscores]
+            # Members of a set count one.
+            r del s{t}
+            r sadd s{t} x y z
+            assert_equal {x 2 y 3} [r zinter 2 b{t} s{t} withscores]
+            assert_equal {z 1 x 2 y 3} [r zunion 2 b{t} s{t} withscores]
             make b{t} -inf x
             r zunion 2 a{t} b{t} aggregate max withscores
         } {x inf}
@@ -405,6 +410,13 @@ start_server {tags {"zset"}} {
 
     test {a sorted set becomes an index past either threshold, and stays one} {
         set entries [config_get_set zset-max-listpack-entries 3]
+        # What is asked for counts, not what comes of it.
+        r del z
+        r zadd z 1 a
+        r zadd z xx 1 b 1 c 1 d
+        assert_encoding listpack z
+        r zadd z xx 1 b 1 c 1 d 1 e
+        assert_encoding skiplist z
         set value [config_get_set zset-max-listpack-value 4]
         r del z
         r zadd z 1 a 2 b 3 abcd
@@ -429,6 +441,13 @@ start_server {tags {"zset"}} {
         config_set zset-max-listpack-entries $entries
         config_set zset-max-listpack-value $value
     } {} {needs:debug cluster:skip}
+
+    test {RESP2 has a null array where there would be two values} {
+        r del z
+        r readraw 1
+        assert_equal {$-1 *-1 *0} [join [list [r zrank z a] [r zrank z a withscore] [r zpopmin z]]]
+        r readraw 0
+    }
 
     test {RESP3 has doubles and pairs} {
         r del z
