@@ -178,6 +178,13 @@ start_server {tags {"info external:skip"}} {
         set d [valkey_deferring_client]
         $d blpop c 1000
         wait_for_condition 50 100 {[s clients_in_timeout_table] == 1} else {fail "no timeout is watched"}
+        assert_equal 0 [s total_blocking_keys_on_nokey]
+        $d close
+        # The end of its key, too, is news to who waits for a group.
+        r xgroup create stream g 0 mkstream
+        set d [valkey_deferring_client]
+        $d xreadgroup group g c block 0 streams stream >
+        wait_for_condition 50 100 {[s total_blocking_keys_on_nokey] == 1} else {fail "nobody waits for the stream"}
         $d close
         wait_for_condition 50 100 {[s blocked_clients] == 0} else {fail "still blocked"}
     }

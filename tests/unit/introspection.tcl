@@ -79,6 +79,9 @@ start_server {tags {"introspection external:skip"}} {
         assert_error {ERR Unrecognized option 'x'} {r client setinfo x y}
         r client setname ""
         assert_match {* name= *} [r client info]
+        r readraw 1
+        assert_equal {$-1} [r client getname]
+        r readraw 0
     }
 
     test {CLIENT KILL by address, old and new form} {

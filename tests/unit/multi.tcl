@@ -44,6 +44,20 @@ start_server {tags {"multi"}} {
         assert_equal v [r get k]
     }
 
+    test {EXEC is refused what its commands would be} {
+        r set k v
+        r multi
+        r set k w
+        set other [valkey_client]
+        $other config set min-replicas-to-write 1
+        assert_error {EXECABORT Transaction discarded because of: NOREPLICAS*} {r exec}
+        r multi
+        r get k
+        assert_equal v [r exec]
+        $other config set min-replicas-to-write 0
+        $other close
+    }
+
     test {a command that fails while running does not stop the others} {
         r del l
         r rpush l x

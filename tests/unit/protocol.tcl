@@ -147,6 +147,13 @@ start_server {tags {"protocol network"}} {
         assert_error {ERR Protocol version is not an integer or out of range} {r hello x}
     }
 
+    test {HELLO names Redis to those who have asked for that} {
+        assert_equal {valkey 8.0.1} [lmap field {server version} {dict get [r hello] $field}]
+        set old [config_get_set extended-redis-compatibility yes]
+        assert_equal {redis 7.2.4} [lmap field {server version} {dict get [r hello] $field}]
+        r config set extended-redis-compatibility $old
+    } {OK}
+
     test {RESET gives up what the connection was used for} {
         set c [valkey_deferring_client]
         foreach command {
