@@ -91,7 +91,11 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
         assert_error {WRONGPASS*} {$c auth foobar}
         assert_equal OK [$c auth second]
         $c close
+        set c [valkey_client]
+        assert_error {NOAUTH*} {$c ping}
         r config set requirepass ""
+        assert_equal PONG [$c ping]
+        $c close
         set c [valkey_client]
         assert_equal PONG [$c ping]
         $c close

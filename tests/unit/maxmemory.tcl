@@ -64,7 +64,9 @@ start_server {tags {"maxmemory external:skip needs:config-maxmemory"}} {
         start_over
         r config set maxmemory-policy noeviction
         assert_equal {0 0} [list [s total_eviction_exceeded_time] [s current_eviction_exceeded_time]]
+        set mark [log_mark]
         r config set maxmemory 1
+        wait_for_log $mark {*WARNING: the new maxmemory value set via CONFIG SET (1) is smaller than the current memory usage*}
         r ping
         eventually 5000 {[s current_eviction_exceeded_time] > 0}
         r config set maxmemory 0
