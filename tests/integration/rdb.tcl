@@ -64,14 +64,36 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         r pexpireat hash 4102444800123
         r debug set-active-expire 0
         r set short 1 px 1
-        wait_for_condition 50 5 {[r exists short] == 0} else { fail "still there" }
+        r debug sleep 0.005
         r save
+        set mark [log_mark]
         restart_server 0 true false
+        wait_for_log $mark {*Done loading RDB, keys loaded: 3, keys expired: 1*}
         assert_equal 3 [r dbsize]
         assert_equal -1 [r pttl forever]
         assert_range [r pttl long] 99000000 100000000
         assert_equal 4102444800123 [r pexpiretime hash]
     }
+
+    test {how long a key has been idle, and how often it was used, come back} {
+        r flushall
+        r config set maxmemory-policy allkeys-lru
+        r set key v
+        eventually 5000 {[r object idletime key] >= 2}
+        r debug reload
+        assert_morethan_equal [r object idletime key] 2
+        r config set maxmemory-policy allkeys-lfu lfu-log-factor 0
+        r del key
+        r set key v
+        foreach _ {1 2 3} {
+            r get key
+        }
+        set used [r object freq key]
+        assert_morethan $used 5
+        r debug reload
+        assert_equal $used [r object freq key]
+        r config set maxmemory-policy noeviction lfu-log-factor 10
+    } {OK} {slow}
 
     test {the file's head, its metadata and its check} {
         r save

@@ -30,6 +30,9 @@ start_server {tags {"multi"}} {
         r multi
         assert_error {ERR Command not allowed inside a transaction} {r watch k}
         assert_error {EXECABORT*} {r exec}
+        r multi
+        r monitor
+        assert_error {ERR MONITOR isn't allowed for DENY BLOCKING client} {r exec}
     }
 
     test {a command that cannot be queued aborts the transaction} {

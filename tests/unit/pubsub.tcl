@@ -53,6 +53,7 @@ start_server {tags {"pubsub network"}} {
         assert_equal 0 [r publish orders two]
         assert_equal {smessage orders one} [$c read]
         assert_equal orders [r pubsub shardchannels]
+        assert_equal {1 0} [list [s pubsubshard_channels] [s pubsub_channels]]
         assert_equal {orders 1 none 0} [r pubsub shardnumsub orders none]
         $c close
     } {} {cluster:skip}

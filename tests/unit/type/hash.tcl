@@ -182,6 +182,10 @@ start_server {tags {"hash"}} {
             r hset h $field $value_of
             assert_encoding hashtable h
         }
+        # Pairs are counted, be they of one field.
+        r del h
+        r hset h a 1 a 2 a 3 a 4 a 5
+        assert_encoding hashtable h
         r del h
         r hset h 12345678 12345678
         assert_encoding listpack h

@@ -329,6 +329,15 @@ start_server {tags {"list"}} {
         assert_encoding quicklist l
         r ltrim l 0 3
         assert_encoding listpack l
+        # A node of 4096 bytes has room for 41 elements of 95 bytes.
+        r config set list-max-listpack-size -1
+        r del l
+        for {set i 0} {$i < 41} {incr i} {
+            r rpush l [string repeat x 95]
+        }
+        assert_encoding listpack l
+        r rpush l [string repeat x 95]
+        assert_encoding quicklist l
         r config set list-max-listpack-size $before
     } {OK} {needs:debug}
 

@@ -410,6 +410,10 @@ start_server {tags {"zset"}} {
 
     test {a sorted set becomes an index past either threshold, and stays one} {
         set entries [config_get_set zset-max-listpack-entries 3]
+        r del z y
+        r zadd z 1 a 2 b 3 c
+        r zunionstore y 1 z
+        assert_encoding listpack y
         # What is asked for counts, not what comes of it.
         r del z
         r zadd z 1 a
