@@ -164,6 +164,21 @@ start_server {tags {"expire"}} {
         eventually 5000 {![string match {*db5:*} [r info keyspace]]}
     } {} {singledb:skip}
 
+    test {nothing expires while writes are paused} {
+        r flushall
+        r config resetstat
+        r set k v px 50
+        set c [valkey_client]
+        set id [$c client id]
+        r client pause 100000 write
+        # Long enough for the active cycle to come by.
+        eventually 5000 {[regexp { idle=[1-9]} [r client list id $id]]}
+        assert_equal {0 1 0} [list [r exists k] [r dbsize] [s expired_keys]]
+        r client unpause
+        eventually 2000 {[r dbsize] == 0}
+        $c close
+    } {} {slow}
+
     test {avg_ttl and expires are told per database} {
         r flushall
         r select 0

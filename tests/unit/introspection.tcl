@@ -159,6 +159,8 @@ start_server {tags {"introspection external:skip"}} {
         set c [valkey_deferring_client]
         $c set paused yes
         wait_for_blocked_clients_count 1
+        # The shorter pause does not end the longer one.
+        eventually 5000 {[regexp { idle=[1-9]\d* flags=b } [r client list]]}
         assert_equal {} [r get paused]
         r client unpause
         assert_equal OK [$c read]

@@ -118,6 +118,20 @@ start_server {tags {"maxmemory external:skip needs:config-maxmemory"}} {
         } {OK} {singledb:skip slow}
     }
 
+    test {a replica evicts nothing by itself, unless told to} {
+        start_over
+        r config set maxmemory-policy allkeys-random
+        r mset a 1 b 2 c 3
+        r replicaof 127.0.0.1 1
+        r config set maxmemory 1
+        r get a
+        assert_equal {3 0} [list [r dbsize] [s evicted_keys]]
+        r config set replica-ignore-maxmemory no
+        eventually 5000 {[r get a] eq "" && [r dbsize] == 0}
+        r config set replica-ignore-maxmemory yes maxmemory 0
+        r replicaof no one
+    } {OK} {cluster:skip}
+
     test {replicas see each eviction on its own, before what caused it} {
         start_over
         r config set maxmemory-policy allkeys-random
