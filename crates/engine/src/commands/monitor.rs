@@ -34,9 +34,11 @@ fn monitor(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Shows a command that has run to all MONITOR clients, unless it is one they must not see.
 #[cold]
 pub(crate) fn feed(x: &mut Exec<'_>, args: Args<'_>) {
-    // EXEC is shown behind the commands it has run; scripts are shown by the script engine, in front of theirs.
-    let hidden = x.meta.flags.intersects(Flags::ADMIN)
-        || (x.meta.flags.intersects(Flags::SKIP_MONITOR) && x.meta.name != "exec");
+    // Scripts are shown by the script engine, in front of their commands.
+    let hidden = x
+        .meta
+        .flags
+        .intersects(Flags::ADMIN.and(Flags::SKIP_MONITOR));
     if hidden {
         return;
     }
