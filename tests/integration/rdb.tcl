@@ -176,6 +176,15 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         waitForBgsave r
         assert_equal err [s rdb_last_bgsave_status]
         assert_equal {} [temp_files]
+        # Where save points are set, writes stop, and PING tells of it.
+        r config set save "1000 1000"
+        assert_error {MISCONF*} {r set k v}
+        assert_error {MISCONF*} {r ping}
+        assert_equal {} [r get none]
+        r config set stop-writes-on-bgsave-error no
+        assert_equal {OK PONG} [list [r set k v] [r ping]]
+        r config set stop-writes-on-bgsave-error yes save ""
+        assert_equal PONG [r ping]
         file delete -force $dir/missing.rdb
         r config set dbfilename dump.rdb
         assert_equal OK [r save]
