@@ -85,12 +85,15 @@ impl Repl {
     #[must_use]
     pub fn role(&self) -> Role {
         match &self.link {
-            None if self.applying => Role::ReplicaDown,
+            // No snapshot starts in the middle of a command of the stream.
+            None if self.applying => Role::ReplicaDown { stream_db: 0 },
             None => Role::Primary,
             Some(link) if link.is_up() => Role::Replica {
                 stream_db: link.stream_db,
             },
-            Some(_) => Role::ReplicaDown,
+            Some(link) => Role::ReplicaDown {
+                stream_db: link.stream_db,
+            },
         }
     }
 

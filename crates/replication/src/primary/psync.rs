@@ -95,7 +95,7 @@ impl Hub {
     fn refuse(&mut self, env: &Env<'_>, client: ClientId, peer: Peer<'_>) -> Option<Reply> {
         let error = if self.failing_over(env) {
             "-NOMASTERLINK Can't SYNC while failing over"
-        } else if env.role == Role::ReplicaDown {
+        } else if matches!(env.role, Role::ReplicaDown { .. }) {
             "-NOMASTERLINK Can't SYNC while not connected with my master"
         } else if peer.pending_output {
             "-ERR SYNC and PSYNC are invalid with pending output"

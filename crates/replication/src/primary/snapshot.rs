@@ -322,8 +322,9 @@ impl Hub {
         let id = JobId(self.jobs_made);
         let offset = self.history.offset;
         let stream_db = match env.role {
-            Role::Replica { stream_db } => stream_db,
-            Role::Primary | Role::ReplicaDown => self.stream_db.unwrap_or(0),
+            // Also without a link: the stream may be continued from here, and nobody will select again.
+            Role::Replica { stream_db } | Role::ReplicaDown { stream_db } => stream_db,
+            Role::Primary => self.stream_db.unwrap_or(0),
         };
         self.log(
             LogLevel::Notice,

@@ -67,7 +67,10 @@ pub enum Role {
         stream_db: u32,
     },
     /// It is a replica without a working link.
-    ReplicaDown,
+    ReplicaDown {
+        /// The DB in which the stream will go on, if it can be continued.
+        stream_db: u32,
+    },
 }
 
 /// A child process that replication did not start.

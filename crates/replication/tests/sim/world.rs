@@ -202,7 +202,9 @@ impl World {
             Some(_) if node.link.is_up() => Role::Replica {
                 stream_db: node.upstream_db,
             },
-            Some(_) => Role::ReplicaDown,
+            Some(_) => Role::ReplicaDown {
+                stream_db: node.upstream_db,
+            },
         };
         let env = primary::Env {
             config: &config,
