@@ -98,6 +98,29 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 $p config set repl-backlog-size 10mb
             } undefined [expr {$kind eq "dual" ? "peer:skip" : ""}]
 
+            # The reference loads in its main thread, where a load cannot outlive its synchronisation.
+            test "$kind, on-empty-db: a load that was called off does not end the next one" {
+                $r replicaof no one
+                wait_for_condition 100 50 {[s -1 rdb_bgsave_in_progress] == 0} else { fail "a snapshot goes on" }
+                $r flushall
+                $r config set repl-diskless-load on-empty-db key-load-delay 300000
+                $p config set rdb-key-save-delay 1000
+                $r replicaof {*}[at -1]
+                wait_for_condition 500 20 {[s loading] == 1 && [s loading_loaded_bytes] > 0} else { fail "no key is loaded" }
+                # The next load is under way while the first one still sleeps behind a key.
+                set mark [log_mark]
+                exec kill -9 [get_child_pid -1]
+                wait_for_log $mark {*Loading DB in memory*} 10000
+                $r config set key-load-delay 0
+                while {[s master_link_status] ne "up"} {
+                    set info [r info]
+                    if {[regexp {master_link_status:up} $info]} break
+                    assert_match "*\nloading:1*" $info
+                }
+                assert_equal [$p debug digest] [$r debug digest]
+                $p config set rdb-key-save-delay 0
+            } undefined {peer:skip}
+
             test "$kind, disabled: a load that fails leaves nothing, and is tried again" {
                 $r config set repl-diskless-load disabled key-load-delay 500
                 $r replicaof no one

@@ -233,6 +233,14 @@ impl Engine {
     /// A snapshot has been loaded, or could not be.
     pub fn link_loaded(&mut self, load: LoadId, result: Result<Loaded, String>) {
         self.set_time();
+        let side = self.core.repl.link.as_ref();
+        if !side.is_some_and(|side| side.link.is_receiving(load)) {
+            // Called off, and the thread was late to see it: by now there may be another load under way.
+            if let Ok(unused) = result {
+                self.core.host.free_databases(unused.dbs, false);
+            }
+            return;
+        }
         let loaded_well = result.is_ok();
         let outcome = match result {
             Ok(loaded) => {
