@@ -644,6 +644,8 @@ pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, pu
     let from = match &core.repl.link {
         Some(side) => side.link.position(),
         None => {
+            // What the transaction around this has written belongs to the history that we say we have.
+            dispatch::feed_stream(keys, core);
             core.repl.with_hub(|hub, env| hub.demote(env));
             let history = core.repl.hub.history();
             core.log(

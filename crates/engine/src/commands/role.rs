@@ -90,3 +90,27 @@ fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     crate::repl::pump_running(x);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    /// It was lost: no replica had it, while the new replica said that it was in step.
+    #[test]
+    fn what_a_transaction_writes_before_it_follows_somebody_is_propagated() {
+        check(
+            r#"
+            > MULTI
+            < OK
+            > SET k v
+            < QUEUED
+            > REPLICAOF 127.0.0.1 1
+            < QUEUED
+            > EXEC
+            < 1) OK
+            < 2) OK
+            ~ SET k v
+            "#,
+        );
+    }
+}
