@@ -7,7 +7,7 @@ proc waiting_replica {level args} {
     return $c
 }
 
-start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync no}} {
+start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync no enable-protected-configs yes}} {
     populate 1000 key: 100
 
     test {to disk: length, content, and the stream at once} {
@@ -208,6 +208,39 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
             assert_equal {} [glob -nocomplain -directory [file dirname [srv stdout]] temp-*]
         }
     }
+
+    test {a dump file that is gone when it is to be sent: its replicas are closed} {
+        r config set repl-diskless-sync no rdb-key-save-delay 1000
+        wait_for_condition 100 50 {[s rdb_bgsave_in_progress] == 0} else { fail "busy" }
+        set dump [file join [file dirname [srv stdout]] [lindex [r config get dbfilename] 1]]
+        set mark [log_mark]
+        set c [waiting_replica 0]
+        assert_match +FULLRESYNC* [wire_reply $c]
+        file delete $dump
+        pause_process [srv pid]
+        wait_for_condition 100 50 {[file exists $dump]} else { fail "the child does not end" }
+        file delete $dump
+        resume_process [srv pid]
+        wire_closed $c
+        wait_for_log $mark {*SYNC failed. Can't open/stat DB after BGSAVE: No such file or directory*}
+        wire_close $c
+    }
+
+    # The reference sends whatever is called by the new name.
+    test {a dump file that is renamed in the configuration meanwhile is the one that is sent} {
+        set dir [file dirname [srv stdout]]
+        r config set rdb-key-save-delay 0 dbfilename other.rdb
+        r save
+        r config set rdb-key-save-delay 1000 dbfilename dump.rdb
+        r set only here
+        set c [waiting_replica 0]
+        assert_match +FULLRESYNC* [wire_reply $c]
+        r config set dbfilename other.rdb
+        assert_match *only*here* [dict get [wire_payload $c] rdb]
+        wire_close $c
+        r config set dbfilename dump.rdb
+        r del only
+    } {1} {peer:skip}
 
     # The reference misses the end of the last replica when it comes right after the start.
     test {all replicas of a transfer gone: the child ends} {

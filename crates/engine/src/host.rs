@@ -226,9 +226,16 @@ pub trait Host: Send {
     /// # Errors
     /// What went wrong; `Ok(None)` when there is no file.
     fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError>;
-    /// Writes `header` and then the dump file to a replica's connection; reports
+    /// Writes `header` and then the file that the last snapshot child has written to a replica's connection; reports
     /// [`crate::Engine::dump_sent`] when all of it has been written.
-    fn send_dump(&mut self, client: crate::client::ClientId, header: Vec<u8>);
+    ///
+    /// # Errors
+    /// Why there is no such file any more.
+    fn send_dump(
+        &mut self,
+        client: crate::client::ClientId,
+        header: Vec<u8>,
+    ) -> Result<(), HostError>;
     /// Writes a few bytes to a connection now, out of its turn: all of them or nothing. For a connection that has nothing
     /// else to write and that somebody else is about to write to.
     fn write_now(&mut self, fd: i32, bytes: &[u8]);

@@ -198,12 +198,16 @@ fn carry_out(
         },
         Action::StartSnapshot(job) => start(keys, core, job, running.map(|r| &*r.client)),
         Action::KillSnapshot(_) => kill_snapshot(core),
-        Action::SendFile { client, header } => {
-            core.host.send_dump(client.0, header);
-            if let Some(client) = core.clients.get_mut(client.0) {
-                client.attention.raise();
+        Action::SendFile { client, header } => match core.host.send_dump(client.0, header) {
+            Ok(()) => {
+                if let Some(client) = core.clients.get_mut(client.0) {
+                    client.attention.raise();
+                }
             }
-        }
+            Err(error) => core
+                .repl
+                .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
+        },
         Action::StreamTo(client) | Action::Wake(client) => match Running::of(running, client.0) {
             Some(running) => running.client.attention.raise(),
             None => {

@@ -70,10 +70,14 @@ pub(crate) fn start(
     }
 }
 
-/// The file a child of this number writes, by a path that holds also after the parent has gone to another folder.
+/// The file a child of this number writes.
 pub(crate) fn temporary_of(pid: u32) -> PathBuf {
-    let relative = DumpFile::temporary(pid);
-    std::path::absolute(&relative).unwrap_or(relative)
+    absolute(&DumpFile::temporary(pid))
+}
+
+/// A path to a file of a child that holds also after the parent has gone to another folder.
+pub(crate) fn absolute(relative: &Path) -> PathBuf {
+    std::path::absolute(relative).unwrap_or_else(|_| relative.to_owned())
 }
 
 /// Follows a child's reports in a thread of its own, then reaps it.

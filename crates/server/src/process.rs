@@ -86,6 +86,8 @@ pub(crate) struct Process {
     child_pid: AtomicU32,
     /// What the snapshot child writes, when it writes a file.
     child_file: std::path::PathBuf,
+    /// What that becomes once it is complete, whatever the dump file is called by then.
+    child_dump: std::path::PathBuf,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
     /// Made when there is a primary for the first time.
@@ -132,6 +134,7 @@ impl Process {
             oom: crate::oom::Oom::new(config),
             child_pid: AtomicU32::new(0),
             child_file: std::path::PathBuf::new(),
+            child_dump: std::path::PathBuf::new(),
             garbage,
             pending_frees,
             link: None,
@@ -242,6 +245,7 @@ impl Host for Process {
             .map_err(|error| error.to_string())?;
         self.child_pid.store(pid, Ordering::Relaxed);
         self.child_file = child::temporary_of(pid);
+        self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
     }
 
@@ -267,14 +271,10 @@ impl Host for Process {
         }
     }
 
-    fn send_dump(&mut self, client: ClientId, header: Vec<u8>) {
-        match File::open(&self.dump.name) {
-            Ok(file) => self.transfers.put(client, Transfer::new(header, file)),
-            Err(error) => logging::log(
-                Level::Warning,
-                &format!("Can't open the RDB file to send it: {error}"),
-            ),
-        }
+    fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError> {
+        let file = File::open(&self.child_dump).map_err(|error| crate::errno_text(&error))?;
+        self.transfers.put(client, Transfer::new(header, file));
+        Ok(())
     }
 
     fn write_now(&mut self, fd: i32, bytes: &[u8]) {

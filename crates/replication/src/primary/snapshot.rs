@@ -198,6 +198,15 @@ impl Hub {
         }
     }
 
+    /// The dump file of a [`Action::SendFile`] cannot be opened any more.
+    pub fn file_not_sent(&mut self, env: &Env<'_>, client: ClientId, error: &str) {
+        self.log(
+            LogLevel::Warning,
+            format!("SYNC failed. Can't open/stat DB after BGSAVE: {error}"),
+        );
+        self.close_failed(env, client);
+    }
+
     /// For how long nobody has wanted the snapshot under way, in milliseconds; 0 = somebody does.
     ///
     /// A replica that has everything closes its snapshot channel before we hear of the writer's end: so its main
