@@ -3,6 +3,7 @@
 //! The lock is taken once per batch. Idle connections own no buffers: input and output go through buffers of the event loop,
 //! and only what is incomplete or refused by the kernel is kept.
 
+use crate::feed::{self, Feeder};
 use crate::shared::Shared;
 use crate::socket::Socket;
 use engine::client::{ClientId, Peer};
@@ -11,7 +12,7 @@ use engine::{Then, Traffic};
 use resp::{Batch, Decoder, Output, Piece};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -23,8 +24,6 @@ const READ_BYTES: usize = 64 * 1024;
 const BATCH_REQUESTS_MAX: usize = 512;
 /// Steps before other connections have their turn.
 const STEPS_PER_TURN: usize = 4;
-/// Bytes a replica is fed before other connections have their turn.
-const FEED_BYTES_PER_TURN: usize = 1024 * 1024;
 /// A loop's buffer larger than this is not kept.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces of output given to the kernel at once.
@@ -116,15 +115,12 @@ pub(crate) struct Connection {
     attention: Arc<Attention>,
     decoder: Decoder,
     kept: Kept,
-    slices: Vec<replication::Slice>,
-    /// Bytes of `slices` already written.
-    streamed: usize,
     id: ClientId,
     slot: u32,
     waits: bool,
     closing: bool,
     is_replica: bool,
-    transfer: Option<crate::transfer::Transfer>,
+    feeder: Feeder,
     /// Its loop has it in line for another turn.
     pub(crate) in_line: bool,
 }
@@ -160,14 +156,12 @@ impl Connection {
             attention,
             decoder,
             kept: Kept::default(),
-            slices: Vec::new(),
-            streamed: 0,
             id,
             slot,
             waits: false,
             closing: false,
             is_replica: false,
-            transfer: None,
+            feeder: Feeder::default(),
             in_line: false,
         })
     }
@@ -235,7 +229,7 @@ impl Connection {
             return Ok(Poll::Ready(held));
         }
         match self.read(scratch)? {
-            Poll::Pending if hungry => Ok(Poll::Ready(FEED_BYTES_PER_TURN)),
+            Poll::Pending if hungry => Ok(Poll::Ready(feed::BYTES_PER_TURN)),
             done => Ok(done),
         }
     }
@@ -250,8 +244,8 @@ impl Connection {
             self.is_replica = engine.is_replica(self.id);
             then
         };
-        if self.is_replica && self.transfer.is_none() {
-            self.transfer = self.shared.transfers.take(self.id);
+        if self.is_replica && self.feeder.transfer.is_none() {
+            self.feeder.transfer = self.shared.transfers.take(self.id);
         }
         self.write(&mut output)?;
         self.follow(then)
@@ -598,77 +592,43 @@ impl Connection {
         Ok(())
     }
 
-    /// Feeds a replica: first the dump file, if one is due, then the stream. Nothing is copied. True when it could take more
-    /// at once.
+    /// Feeds a replica what is due behind the output that it has still to take. True when it could take more at once.
     fn feed_replica(&mut self) -> Result<bool, End> {
         if !self.kept.output.is_empty() {
             return Ok(false);
         }
-        let mut fed = 0;
-        if let Some(transfer) = &mut self.transfer {
-            let socket = &mut self.socket;
-            let within_turn = |bytes: &[u8]| {
-                if fed >= FEED_BYTES_PER_TURN {
-                    return Poll::Pending;
-                }
-                socket.write(bytes).map_ok(|count| {
-                    fed += count;
-                    count
-                })
-            };
-            match transfer.poll(within_turn) {
-                Poll::Pending => return Ok(fed >= FEED_BYTES_PER_TURN),
-                Poll::Ready(Err(_)) => return Err(End::Closed),
-                Poll::Ready(Ok(bytes)) => {
-                    self.transfer = None;
-                    self.shared.engine.lock().dump_sent(self.id, bytes);
-                }
-            }
-        }
-        let mut sent = 0;
-        loop {
-            let total: usize = self.slices.iter().map(|slice| slice.len()).sum();
-            if self.streamed == total {
-                self.slices.clear();
-                self.streamed = 0;
-                let count = self
-                    .shared
-                    .engine
-                    .lock()
-                    .stream(self.id, sent, &mut self.slices);
-                if count == 0 || fed >= FEED_BYTES_PER_TURN {
-                    return Ok(count > 0);
-                }
-                sent = 0;
-            }
-            let mut skip = self.streamed;
-            let mut parts = Vec::with_capacity(self.slices.len());
-            for slice in &self.slices {
-                if skip >= slice.len() {
-                    skip -= slice.len();
-                } else {
-                    parts.push(IoSlice::new(&slice[skip..]));
-                    skip = 0;
-                }
-            }
-            match self.socket.write_vectored(&parts) {
-                Poll::Pending => {
-                    if sent > 0 {
-                        // What is written must be let go of now; the rest is asked for again.
-                        let mut unused = Vec::new();
-                        self.shared.engine.lock().stream(self.id, sent, &mut unused);
-                        self.slices = unused;
-                        self.streamed = 0;
-                    }
-                    return Ok(false);
-                }
-                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
-                Poll::Ready(Ok(count)) => {
-                    self.streamed += count;
-                    sent += count;
-                    fed += count;
-                }
-            }
-        }
+        let mut ends = Ends {
+            socket: &mut self.socket,
+            shared: &self.shared,
+            id: self.id,
+        };
+        self.feeder.feed(&mut ends).map_err(|_| End::Closed)
+    }
+}
+
+/// A replica's socket, and the engine.
+struct Ends<'a> {
+    socket: &'a mut Socket,
+    shared: &'a Shared,
+    id: ClientId,
+}
+
+impl feed::Ends for Ends<'_> {
+    type Slice = replication::Slice;
+
+    fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.socket.write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.socket.write_vectored(parts)
+    }
+
+    fn dump_sent(&mut self, bytes: u64) {
+        self.shared.engine.lock().dump_sent(self.id, bytes);
+    }
+
+    fn stream(&mut self, sent: usize, slices: &mut Vec<replication::Slice>) -> usize {
+        self.shared.engine.lock().stream(self.id, sent, slices)
     }
 }

@@ -9,6 +9,7 @@ mod connection;
 mod crash;
 mod event_loop;
 mod fanout;
+mod feed;
 mod limits;
 mod link_io;
 mod listener;

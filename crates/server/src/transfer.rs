@@ -47,10 +47,13 @@ impl Transfer {
     }
 
     /// Writes as much as the socket takes; `Ready` with the number of bytes once all is written.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the connection is broken.
     pub(crate) fn poll(
         &mut self,
         mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<u64>> {
+    ) -> io::Result<Poll<u64>> {
         loop {
             if self.written == self.chunk.len() {
                 self.chunk.resize(CHUNK_BYTES, 0);
@@ -58,14 +61,13 @@ impl Transfer {
                 self.chunk.truncate(count);
                 self.written = 0;
                 if count == 0 {
-                    return Poll::Ready(Ok(self.total));
+                    return Ok(Poll::Ready(self.total));
                 }
             }
-            match write(&self.chunk[self.written..]) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => {
+            match write(&self.chunk[self.written..])? {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => {
                     self.written += count;
                     self.total += count as u64;
                 }
