@@ -71,6 +71,9 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
         }
 
         test {a lost link, continued at once} {
+            $r replicaof {*}[at -1]
+            wait_for_sync $r
+            wait_replica_online $p
             set mark [log_mark]
             set primary_mark [log_mark -1]
             $p set k v
@@ -99,7 +102,9 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
             assert_equal 1 [regexp -all {PRIMARY <-> REPLICA sync started} [logs::from {*}$mark]]
         }
 
-        test {promotion, and the way back} {
+        test {promotion} {
+            $r replicaof {*}[at -1]
+            wait_for_sync $r
             set mark [log_mark]
             $r replicaof no one
             assert_log_order $mark {
@@ -239,6 +244,11 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         }
 
         test {a dual channel synchronisation amid a stream} {
+            # A stream there is once somebody has followed.
+            $r replicaof {*}[at -1]
+            wait_for_sync $r
+            wait_replica_online $p
+            $p set some stream
             leave $r
             $r debug pause-after-fork 1
             set mark [log_mark]

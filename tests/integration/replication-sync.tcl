@@ -7,7 +7,7 @@ proc waiting_replica {level args} {
     return $c
 }
 
-start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync no enable-protected-configs yes}} {
+start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync no}} {
     populate 1000 key: 100
 
     test {to disk: length, content, and the stream at once} {
@@ -54,6 +54,7 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
 
     # The reference makes the same mark for all transfers of a process.
     test {each transfer has a mark of its own} {
+        r config set repl-diskless-sync yes
         set marks {}
         foreach i {1 2} {
             set c [waiting_replica 0]
@@ -119,7 +120,7 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
 
     test {those who come within the delay share a snapshot; enough of them end it} {
-        r config set repl-diskless-sync-delay 60 repl-diskless-sync-max-replicas 3
+        r config set repl-diskless-sync yes repl-diskless-sync-delay 60 repl-diskless-sync-max-replicas 3
         wait_for_condition 50 100 {[s rdb_bgsave_in_progress] == 0 && [s connected_slaves] == 0} else { fail "busy" }
         set forks [s total_forks]
         set mark [log_mark]
@@ -147,7 +148,7 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
 
     test {different wishes do not share: two snapshots, one after the other} {
-        r config set rdb-key-save-delay 300
+        r config set repl-diskless-sync yes rdb-key-save-delay 300
         set forks [s total_forks]
         set a [waiting_replica 0]
         assert_match +FULLRESYNC* [wire_reply $a]
@@ -283,6 +284,8 @@ foreach {diskless load} {no disabled yes disabled yes on-empty-db yes swapdb} {
 
             if {$load eq "disabled"} {
                 test "offsets agree everywhere after all kinds of writes: diskless $diskless" {
+                    r replicaof [srv -1 host] [srv -1 port]
+                    wait_for_sync r
                     $primary config set repl-ping-replica-period 1
                     for {set db 0} {$db < 16} {incr db 5} {
                         $primary select $db
