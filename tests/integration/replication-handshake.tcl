@@ -406,6 +406,16 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         wire_closed $c
         wire_close $c
     }
+
+    test {garbage from a replica ends it, and is not answered amid its stream} {
+        set c [wire_replica {*}$server capa eof capa psync2]
+        wire_send $c PSYNC ? -1
+        wire_payload_after_fullresync $c
+        wire_raw $c "*x\r\n"
+        wire_closed $c
+        assert_equal "" $wire::buffer($c)
+        wire_close $c
+    }
     wire_close_all
 }
 

@@ -457,16 +457,19 @@ impl Engine {
         }
     }
 
-    /// The peer has violated the protocol: adds the error to its output and marks it to be closed.
+    /// The peer has violated the protocol: adds the error to its output and marks it to be closed. To a replica nothing is
+    /// said: it would take that for a part of its stream or, with a child writing to the same connection, of its snapshot.
     pub fn protocol_error(&mut self, slot: u32, error: ProtocolError) {
         let Some(client) = self.core.clients.take(slot) else {
             return;
         };
         let mut client = client;
         self.core.stats.count_error("ERR");
-        client
-            .out
-            .error(&[b"ERR ", error.reply().as_slice()].concat());
+        if !client.flags.has(ClientFlags::REPLICA) {
+            client
+                .out
+                .error(&[b"ERR ", error.reply().as_slice()].concat());
+        }
         if self.core.is_verbose() {
             let hide = self.core.config.hide_user_data_from_log;
             let client = crate::commands::client::describe(&client, hide);
