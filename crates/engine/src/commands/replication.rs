@@ -78,6 +78,11 @@ fn ask_hub(
     let reply = x.core.repl.with_hub(|hub, env| input(hub, env, id, peer));
     let answered = repl::write_reply(x.out, reply);
     let is_replica = x.core.repl.hub.is_replica(id);
+    if is_replica && !x.client.flags.has(ClientFlags::REPLICA) {
+        // What others cause would come in the midst of its stream, or of the snapshot that a child writes to it.
+        super::pubsub::forget(x.core, x.client);
+        crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
+    }
     x.client.flags.put(ClientFlags::REPLICA, is_replica);
     repl::pump_running(x);
     answered
@@ -270,5 +275,21 @@ mod tests {
         assert_eq!(driver.pushed(0), b":1\r\n");
         // A reply in the midst of the stream would corrupt it: there is none.
         assert_eq!(driver.send(1, &[b"GET", b"k"]), b"");
+    }
+
+    #[test]
+    fn a_subscriber_that_becomes_a_replica_gets_no_messages_amid_its_stream() {
+        let mut driver = Driver::new();
+        driver.send(1, &[b"HELLO", b"3"]);
+        driver.send(1, &[b"CLIENT", b"TRACKING", b"ON", b"BCAST"]);
+        driver.send(1, &[b"SUBSCRIBE", b"channel"]);
+        driver.send(1, &[b"PSYNC", b"?", b"-1"]);
+        driver.pushed(1);
+        assert_eq!(
+            driver.send(0, &[b"PUBLISH", b"channel", b"message"]),
+            b":0\r\n"
+        );
+        driver.send(0, &[b"SET", b"k", b"v"]);
+        assert_eq!(driver.pushed(1), b"");
     }
 }
