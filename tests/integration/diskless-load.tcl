@@ -98,6 +98,22 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 $p config set repl-backlog-size 10mb
             } undefined [expr {$kind eq "dual" ? "peer:skip" : ""}]
 
+            # What is left of the data, if the load fails, must not be taken for the history it was.
+            test "$kind, disabled: the identity goes with the old data" {
+                $r replicaof no one
+                wait_for_condition 100 50 {[s -1 rdb_bgsave_in_progress] == 0} else { fail "a snapshot goes on" }
+                $r config set repl-diskless-load disabled key-load-delay 500
+                set before [s master_replid]
+                $r replicaof {*}[at -1]
+                wait_for_condition 200 20 {[s loading] == 1} else { fail "not loading" }
+                set info [r info replication]
+                assert_no_match "*$before*" $info
+                assert_no_match "*[s -1 master_replid]*" $info
+                $r config set key-load-delay 0
+                wait_for_sync $r 200
+                assert_equal [s -1 master_replid] [s master_replid]
+            } undefined {peer:skip}
+
             # The reference loads in its main thread, where a load cannot outlive its synchronisation.
             test "$kind, on-empty-db: a load that was called off does not end the next one" {
                 $r replicaof no one

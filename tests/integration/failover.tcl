@@ -91,8 +91,9 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
                 set writer [valkey_deferring_client -2]
                 $writer set late 1
                 wait_for_blocked_client -2
-                # Not even a PING, and one is due each second.
+                # Not even a PING, and one is due each second; nor is anybody asked to acknowledge.
                 set offset [s -2 master_repl_offset]
+                assert_lessthan [$a wait 2 10] 2
                 set seconds [s -2 uptime_in_seconds]
                 wait_for_condition 50 100 {[s -2 uptime_in_seconds] > $seconds + 1} else { fail "time stands still" }
                 assert_equal $offset [s -2 master_repl_offset]
@@ -105,6 +106,16 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
                 $writer close
                 wait_for_ofs_sync $b $a
                 assert_equal master [s -2 role]
+            }
+
+            test {PSYNC FAILOVER is for a replica of this very history} {
+                both_follow
+                set replid [s master_replid]
+                assert_error {ERR PSYNC FAILOVER can't be sent to a master.} {$a psync $replid 1 failover}
+                foreach id [list ? [string repeat b 40]] {
+                    assert_error {ERR PSYNC FAILOVER replid must match my replid.} {$b psync $id 1 failover}
+                }
+                assert_equal {slave slave} [list [s -1 role] [s role]]
             }
 
             test {TIMEOUT: it is given up when no replica catches up} {

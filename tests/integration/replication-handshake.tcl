@@ -307,6 +307,16 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         assert_equal {1 0 0} [list [s sync_full] [s sync_partial_ok] [s sync_partial_err]]
     }
 
+    test {PSYNC and SYNC are refused behind replies that are still to be sent} {
+        foreach request {{PSYNC ? -1} SYNC} {
+            set other [wire_open {*}$server]
+            wire_raw $other "PING\r\n$request\r\n"
+            assert_equal +PONG [wire_reply $other]
+            assert_equal "-ERR SYNC and PSYNC are invalid with pending output" [wire_reply $other]
+            wire_close $other
+        }
+    }
+
     test {a replica that asks again is ignored} {
         wire_send $c PSYNC ? -1
         assert_equal 1 [wire_silent $c 100]

@@ -58,6 +58,21 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             assert_equal {0 0} [$p waitaof 0 1 100]
         }
 
+        test {WAITAOF counts those that say that they have it on disk} {
+            $p config set repl-diskless-sync no
+            $p set k disk
+            set offset [s -1 master_repl_offset]
+            set c [wire_replica {*}[at -1] capa eof capa psync2]
+            wire_send $c PSYNC ? -1
+            wire_payload_after_fullresync $c
+            wire_send $c REPLCONF ACK $offset
+            assert_equal {0 0} [$p waitaof 0 1 100]
+            wire_send $c REPLCONF ACK $offset FACK $offset
+            assert_equal {0 1} [$p waitaof 0 1 5000]
+            wire_close $c
+            $p config set repl-diskless-sync yes
+        }
+
         test {a client that is unblocked gets the count so far} {
             pause_process [srv pid]
             set waiting [valkey_deferring_client -1]

@@ -100,6 +100,26 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         wire_close $old
     }
 
+    test {a bare newline is a sign of life} {
+        r config set repl-diskless-sync no repl-timeout 2
+        set mark [log_mark]
+        foreach c {alive silent} {
+            set $c [waiting_replica 0]
+            wire_payload_after_fullresync [set $c]
+        }
+        # One that has begun to wait later than the other one is given up later.
+        wait_for_condition 100 100 {
+            [wire_raw $alive "\r\n"] eq "" && [string match {*Disconnecting timedout replica (streaming sync)*} [logs::from {*}$mark]]
+        } else { fail "nobody is given up" }
+        wire_closed $silent
+        wire_raw $alive "\r\n"
+        assert_equal 1 [s connected_slaves]
+        assert_equal 1 [regexp -all {Disconnecting timedout replica} [logs::from {*}$mark]]
+        r config set repl-timeout 60
+        wire_close $alive
+        wire_close $silent
+    }
+
     # ---- when a snapshot starts, and who shares it ----
 
     test {newlines once per second during the delay} {
@@ -120,7 +140,7 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
 
     test {those who come within the delay share a snapshot; enough of them end it} {
-        r config set repl-diskless-sync yes repl-diskless-sync-delay 60 repl-diskless-sync-max-replicas 3
+        r config set repl-diskless-sync yes repl-diskless-sync-delay 3600 repl-diskless-sync-max-replicas 3
         wait_for_condition 50 100 {[s rdb_bgsave_in_progress] == 0 && [s connected_slaves] == 0} else { fail "busy" }
         set forks [s total_forks]
         set mark [log_mark]
@@ -164,6 +184,22 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         wire_close $b
     }
 
+    test {different wishes do not share when they come within the delay either} {
+        r config set repl-diskless-sync yes repl-diskless-sync-delay 1
+        wait_for_condition 50 100 {[s rdb_bgsave_in_progress] == 0} else { fail "busy" }
+        set forks [s total_forks]
+        set a [waiting_replica 0]
+        set b [wire_replica [srv host] [srv port] capa eof rdb-only 1 rdb-filter-only functions]
+        wire_send $b SYNC
+        assert_match +FULLRESYNC* [wire_reply $a]
+        assert_morethan [string length [dict get [wire_payload $a] rdb]] 10000
+        assert_lessthan [string length [dict get [wire_payload $b] rdb]] 1000
+        assert_equal [expr {$forks + 2}] [s total_forks]
+        wire_close $a
+        wire_close $b
+        r config set repl-diskless-sync-delay 0
+    }
+
     test {a second replica attaches to the save to disk, at the same offset} {
         r config set repl-diskless-sync no rdb-key-save-delay 500
         wait_for_condition 50 100 {[s rdb_bgsave_in_progress] == 0} else { fail "busy" }
@@ -182,6 +218,24 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
             wire_close $c
         }
         assert_equal [expr {$forks + 1}] [s total_forks]
+    }
+
+    test {who can do less than the one that waits does not attach} {
+        r config set repl-diskless-sync no rdb-key-save-delay 500
+        wait_for_condition 50 100 {[s rdb_bgsave_in_progress] == 0} else { fail "busy" }
+        set forks [s total_forks]
+        set a [waiting_replica 0]
+        assert_match +FULLRESYNC* [wire_reply $a]
+        set mark [log_mark]
+        set b [wire_open [srv host] [srv port]]
+        wire_raw $b "SYNC\r\n"
+        wait_for_log $mark {*Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC*}
+        foreach c [list $a $b] {
+            assert_equal disk [dict get [wire_payload $c] kind]
+            wire_close $c
+        }
+        assert_equal [expr {$forks + 2}] [s total_forks]
+        r config set rdb-key-save-delay 0
     }
 
     test {a save of the user is not attached to when no replica waits for it} {
