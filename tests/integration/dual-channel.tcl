@@ -86,6 +86,28 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             assert_equal 1 [$p wait 1 5000]
         }
 
+        # The reference always says 0, and its replica then follows a proxied stream into the wrong database.
+        test {the offset's line names the database selected in the stream} {
+            $r replicaof {*}[at -1]
+            wait_for_sync $r
+            wait_replica_online $p
+            $p select 5
+            $p set five 1
+            $p select $::dbnum
+            set c [wire_replica {*}[at -1] capa eof rdb-only 1 rdb-channel 1]
+            wire_raw $c "SYNC\r\n"
+            assert_match "\$ENDOFF:* [status $p master_replid] 5 *" [wire_reply $c]
+            # Nobody joins: have it forgotten at once.
+            $p debug delay-rdb-client-free-seconds 0
+            wire_close $c
+            wait_for_condition 50 100 {[s -1 replicas_waiting_psync] == 0 && [s -1 rdb_bgsave_in_progress] == 0} else { fail "it is waited for" }
+            $p debug delay-rdb-client-free-seconds 60
+            $p select 5
+            $p del five
+            $p select $::dbnum
+            $r replicaof no one
+        } undefined {peer:skip}
+
         test {under a load of writes nothing is lost} {
             leave $r
             wait_for_condition 200 50 {[status $p rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }

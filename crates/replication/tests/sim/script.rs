@@ -249,6 +249,7 @@ fn config(world: &mut World, n: usize, word: &str, at: &str) {
             };
             r.buffer_bytes_max = number();
         }
+        "soft" => (p.output_limit.soft_bytes, p.output_limit.soft_seconds) = (number(), 1),
         "announce-ip" => r.announced_ip = value.to_owned(),
         "load" => {
             r.load_mode = match value {
