@@ -237,3 +237,36 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
         }
     }
 }
+
+start_server {tags {"repl external:skip needs:save"} overrides {save "" repl-diskless-sync-delay 0 repl-ping-replica-period 3600}} {
+    set p [srv client]
+    start_server {overrides {save "" repl-diskless-sync-delay 0}} {
+        set r [srv client]
+
+        test {a replica that cannot save refuses its clients, and follows only if it may} {
+            $r replicaof {*}[at -1]
+            wait_for_sync $r
+            set dir [file join [file dirname [srv stdout]] gone]
+            file mkdir $dir
+            $r config set dir $dir replica-ignore-disk-write-errors yes
+            file delete $dir
+            $r config set save "3600 1000000"
+            $r bgsave
+            wait_for_condition 50 100 {[s rdb_last_bgsave_status] eq "err"} else { fail "it can save" }
+            foreach words {{ping} {set k v}} {
+                assert_error {MISCONF*} {$r {*}$words}
+            }
+            set mark [log_mark]
+            $p set k v
+            wait_for_log $mark {*Replica is applying a command even though it is unable to write to disk.*}
+            wait_for_ofs_sync $r $p
+            assert_equal v [$r get k]
+            $r config set replica-ignore-disk-write-errors no
+            expect_crash
+            set pid [srv pid]
+            $p set k w
+            wait_for_condition 100 50 {![process_is_alive $pid]} else { fail "it goes on" }
+            wait_for_log $mark {*Replica was unable to write command to disk.*}
+        }
+    }
+}

@@ -8,6 +8,7 @@ use crate::effects::{DbKey, Propagate};
 use crate::error::Error;
 use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec, Handler};
+use crate::host::{Crash, Level};
 use crate::keys::{Expiry, Keys};
 use keyspace::Entry;
 use resp::{Protocol, Reply};
@@ -26,6 +27,8 @@ pub(crate) enum Flow {
 
 /// Rounds of serving blocked clients after one command; each round is caused by the one before it.
 const READY_ROUNDS_MAX: usize = 10_000;
+/// Milliseconds between two warnings of a replica that follows though it cannot save.
+const DISK_WARNING_EVERY_MS: u64 = 10_000;
 
 /// Runs one request of `x.client`. `known` is its command, if that has been looked up already.
 #[inline]
@@ -191,12 +194,11 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
             return Err(Error::OOM);
         }
     }
-    if !from_primary
-        && (writes || meta.name == "ping")
-        && !x.core.repl.is_replica()
-        && x.core.writes_stopped()
-    {
-        return Err(Error::MISCONF);
+    if (writes || meta.name == "ping") && x.core.writes_stopped() {
+        if !from_primary {
+            return Err(Error::MISCONF);
+        }
+        follow_without_disk(x, writes);
     }
     if !from_primary && writes && !x.core.repl.is_replica() && !x.core.repl.has_enough_replicas() {
         return Err(Error::NO_REPLICAS);
@@ -268,6 +270,27 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
         return Ok(Admitted::Queued);
     }
     Ok(Admitted::Run)
+}
+
+/// A replica cannot refuse what its primary sends: it goes on, saying so, or ends, as the administrator has decided.
+fn follow_without_disk(x: &mut Exec<'_>, writes: bool) {
+    if writes && !x.core.config.replica_ignore_disk_write_errors {
+        let what = "Replica was unable to write command to disk.";
+        x.core.host.crash(Crash::Panic(what.into()));
+        return;
+    }
+    let now_ms = x.core.repl.now_ms;
+    let repl = &mut x.core.repl;
+    if repl
+        .disk_warning_ms
+        .is_none_or(|last| now_ms.saturating_sub(last) > DISK_WARNING_EVERY_MS)
+    {
+        repl.disk_warning_ms = Some(now_ms);
+        x.core.log(
+            Level::Warning,
+            "Replica is applying a command even though it is unable to write to disk.",
+        );
+    }
 }
 
 /// The commands that only a subscribed client may call.

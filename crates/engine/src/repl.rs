@@ -29,6 +29,8 @@ pub struct Repl {
     pub now_ms: u64,
     /// A child that replication did not start.
     pub other_child: OtherChild,
+    /// When a replica that follows though it cannot save has last said so.
+    pub disk_warning_ms: Option<u64>,
     /// `key-load-delay`, for loads under way as well.
     pub key_load_delay_us: Arc<AtomicI64>,
 }
@@ -44,6 +46,7 @@ impl Repl {
             applying: false,
             now_ms: 0,
             other_child: OtherChild::None,
+            disk_warning_ms: None,
             key_load_delay_us: Arc::default(),
         };
         repl.configure(config);
