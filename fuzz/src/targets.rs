@@ -382,6 +382,7 @@ impl Host for Deaf {
         Ok(())
     }
     fn write_now(&mut self, _: i32, _: &[u8]) {}
+    fn coalesce(&mut self, _: i32) {}
     fn hang_up(&mut self, _: i32) {}
     fn remove_dump(&mut self) {}
     fn apply(&mut self, _: &Config, _: Param) -> Result<(), String> {

@@ -239,6 +239,8 @@ pub trait Host: Send {
     /// Writes a few bytes to a connection now, out of its turn: all of them or nothing. For a connection that has nothing
     /// else to write and that somebody else is about to write to.
     fn write_now(&mut self, fd: i32, bytes: &[u8]);
+    /// Lets the kernel gather small writes to a connection into fewer packets, which come later.
+    fn coalesce(&mut self, fd: i32);
     /// Closes both directions of a client's connection now; the connection itself ends in its turn.
     fn hang_up(&mut self, fd: i32);
     /// Removes the dump file (`rdb-del-sync-files`).

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 thread_local! {
     static NOW_US: Cell<u64> = const { Cell::new(1_000_000_000_000_000) };
+    /// Connections of this test whose small writes are gathered.
+    pub(crate) static COALESCED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A host for tests.
@@ -74,6 +76,9 @@ impl Host for Quiet {
     }
     fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
         Ok(())
+    }
+    fn coalesce(&mut self, _: i32) {
+        COALESCED.set(COALESCED.get() + 1);
     }
     fn hang_up(&mut self, _: i32) {}
     fn link(&mut self, _: crate::host::LinkCommand) {}

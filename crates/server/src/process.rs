@@ -14,8 +14,10 @@ use engine::host::{
     SnapshotJob, WriteSnapshot,
 };
 use parking_lot::Mutex;
+use socket2::SockRef;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
@@ -280,6 +282,13 @@ impl Host for Process {
     fn write_now(&mut self, fd: i32, bytes: &[u8]) {
         // What the connection does not take at once it can do without.
         let _ = crate::fanout::write_some(fd, bytes);
+    }
+
+    fn coalesce(&mut self, fd: i32) {
+        // SAFETY: the descriptor belongs to a client that the engine still knows, so it stays open during the call.
+        let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+        // A Unix socket has no such option, and nothing to gain from it.
+        let _ = SockRef::from(&socket).set_tcp_nodelay(false);
     }
 
     fn hang_up(&mut self, fd: i32) {

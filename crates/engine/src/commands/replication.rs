@@ -82,6 +82,9 @@ fn ask_hub(
         // What others cause would come in the midst of its stream, or of the snapshot that a child writes to it.
         super::pubsub::forget(x.core, x.client);
         crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
+        if x.core.config.repl_disable_tcp_nodelay {
+            x.core.host.coalesce(x.client.peer.fd);
+        }
     }
     x.client.flags.put(ClientFlags::REPLICA, is_replica);
     repl::pump_running(x);
@@ -191,7 +194,7 @@ fn wait_for(
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Driver, check};
+    use crate::testing::{COALESCED, Driver, check};
 
     #[test]
     fn role_of_a_lonely_primary() {
@@ -275,6 +278,18 @@ mod tests {
         assert_eq!(driver.pushed(0), b":1\r\n");
         // A reply in the midst of the stream would corrupt it: there is none.
         assert_eq!(driver.send(1, &[b"GET", b"k"]), b"");
+    }
+
+    #[test]
+    fn packets_to_a_replica_are_gathered_where_that_is_wanted() {
+        let mut driver = Driver::new();
+        let replid = driver.engine.core.repl.hub.history().replid.to_string();
+        driver.send(1, &[b"PSYNC", replid.as_bytes(), b"1"]);
+        assert_eq!(COALESCED.get(), 0);
+        driver.send(0, &[b"CONFIG", b"SET", b"repl-disable-tcp-nodelay", b"yes"]);
+        driver.send(2, &[b"PSYNC", replid.as_bytes(), b"1"]);
+        driver.send(2, &[b"REPLCONF", b"ACK", b"0"]);
+        assert_eq!(COALESCED.get(), 1);
     }
 
     #[test]
