@@ -52,6 +52,11 @@ fn statement(world: &mut World, at: &str, words: &[&str]) {
         // replicaof NAME PRIMARY
         "replicaof" => world.replicaof(n(world), world.node(words[2])),
         "promote" => world.promote(n(world)),
+        // getack NAME: asks its replicas to acknowledge, as WAIT does.
+        "getack" => {
+            let n = n(world);
+            world.hub(n, |hub, env| hub.request_acks(env));
+        }
         // run MS
         "run" => world.run(number(1)),
         // cut NAME main|rdb: the replica's connection breaks.
