@@ -369,6 +369,47 @@ foreach {diskless load} {no disabled yes disabled yes on-empty-db yes swapdb} {
     }
 }
 
+# Whose files are made for synchronisations alone may have them removed.
+foreach {save kept} {{} 0 {3600 1000000} 1} {
+    start_server [list tags {"repl external:skip"} overrides [list save $save repl-diskless-sync no rdb-del-sync-files yes]] {
+        start_server [list overrides [list save $save rdb-del-sync-files yes]] {
+            test "rdb-del-sync-files with save points '$save'" {
+                set marks [list [log_mark -1] [log_mark]]
+                set dumps [lmap level {-1 0} {file join [file dirname [srv $level stdout]] dump.rdb}]
+                r replicaof [srv -1 host] [srv -1 port]
+                wait_for_sync r
+                wait_replica_online [srv -1 client]
+                foreach dump $dumps {
+                    wait_for_condition 50 100 {[file exists $dump] == $kept} else { fail "$dump: [file exists $dump]" }
+                }
+                foreach mark $marks text {
+                    "Removing the RDB file used to feed replicas in a persistence-less instance"
+                    "Removing the RDB file obtained from the primary. This replica has persistence disabled"
+                } {
+                    assert_equal [expr {!$kept}] [string match *$text* [logs::from {*}$mark]]
+                }
+            }
+        }
+    }
+}
+
+# A child that held the listening socket would keep the port as long as it lives.
+start_server {tags {"repl external:skip needs:save"} overrides {save ""}} {
+    test {who dies during a save can be started on the same port while the child goes on} {
+        populate 1000 key: 10
+        r config set rdb-key-save-delay 100000
+        r bgsave
+        set child [get_child_pid 0]
+        expect_crash
+        exec kill -9 [srv pid]
+        wait_for_condition 100 20 {![process_is_alive [srv pid]]} else { fail "alive" }
+        assert_equal 1 [process_is_alive $child]
+        restart_server 0 true false
+        assert_equal PONG [r ping]
+        exec kill -9 $child
+    }
+}
+
 test {a delay longer than the replica's timeout: newlines keep it waiting} {
     start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync-delay 4}} {
         start_server {overrides {save "" repl-timeout 2}} {

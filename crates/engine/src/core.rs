@@ -81,6 +81,8 @@ pub struct Saving {
     pub last_load_keys: (u64, u64),
     /// Jobs numbered so far.
     pub jobs: u64,
+    /// The dump file was made for replicas, and for nothing else.
+    pub for_replicas: bool,
 }
 
 /// A running snapshot child.

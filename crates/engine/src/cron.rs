@@ -73,6 +73,7 @@ impl Engine {
         }
         self.core.repl.with_hub(|hub, env| hub.tick(env));
         crate::repl::pump(&mut self.keys, &mut self.core);
+        crate::saving::remove_sync_file(&mut self.core);
         crate::link::tick(&mut self.keys, &mut self.core);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
         crate::tracking::turn_done(&mut self.core, None);

@@ -122,6 +122,7 @@ impl Engine {
                     last_cow_bytes: 0,
                     last_load_keys: (0, 0),
                     jobs: 0,
+                    for_replicas: false,
                 },
                 debug: DebugKnobs {
                     active_expire: true,

@@ -243,7 +243,7 @@ pub trait Host: Send {
     fn coalesce(&mut self, fd: i32);
     /// Closes both directions of a client's connection now; the connection itself ends in its turn.
     fn hang_up(&mut self, fd: i32);
-    /// Removes the dump file (`rdb-del-sync-files`).
+    /// Removes the file that the last snapshot child has written.
     fn remove_dump(&mut self);
     /// A parameter has been set: act on it (listeners, limits of the process, log).
     ///

@@ -59,6 +59,7 @@ pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
     let info = info(keys, core, None, Filter::ALL);
     let dbs = &keys.dbs;
     core.saving.saves += 1;
+    core.saving.for_replicas = false;
     let result = core
         .host
         .save(&|sink, progress| snapshot::write(dbs, &info, sink, progress));
@@ -99,6 +100,7 @@ pub(crate) fn fork(
     if to_file {
         core.saving.last_try_at = now;
         core.saving.saves += 1;
+        core.saving.for_replicas = asked_by.is_some();
     }
     let pid = match result {
         Ok(pid) => pid,
@@ -127,6 +129,21 @@ pub(crate) fn fork(
     }
     set_resize_policy(keys, core);
     Ok(pid)
+}
+
+/// `rdb-del-sync-files`: a server that keeps nothing on disk does not keep what it has sent to its replicas either.
+pub(crate) fn remove_sync_file(core: &mut Core) {
+    let config = &core.config;
+    let wanted = !config.rdb_del_sync_files || config.appendonly || !config.save.rules().is_empty();
+    if wanted || !core.saving.for_replicas || core.has_child() || core.repl.hub.sends_dump() {
+        return;
+    }
+    core.saving.for_replicas = false;
+    core.log(
+        Level::Notice,
+        "Removing the RDB file used to feed replicas in a persistence-less instance",
+    );
+    core.host.remove_dump();
 }
 
 /// Tables are left in peace while a child shares their memory, and as DEBUG DICT-RESIZING wishes.

@@ -482,6 +482,10 @@ impl LinkIo {
             config.rdb_del_sync_files && !config.appendonly && config.save.rules().is_empty()
         };
         if remove {
+            logging::log(
+                Level::Notice,
+                "Removing the RDB file obtained from the primary. This replica has persistence disabled",
+            );
             // The open file stays readable; it may also have been removed by somebody else.
             let _ = std::fs::remove_file(&path);
         }

@@ -298,7 +298,7 @@ impl Host for Process {
     }
 
     fn remove_dump(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.dump.name)
+        if let Err(error) = std::fs::remove_file(&self.child_dump)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             logging::log(

@@ -198,6 +198,17 @@ impl Hub {
         }
     }
 
+    /// Whether a dump file is being sent to somebody, or about to be.
+    #[must_use]
+    pub fn sends_dump(&self) -> bool {
+        self.sessions.values().any(|s| {
+            matches!(
+                s.state,
+                State::SendBulk { .. } | State::WaitEnd { disk: true, .. }
+            )
+        })
+    }
+
     /// The dump file of a [`Action::SendFile`] cannot be opened any more.
     pub fn file_not_sent(&mut self, env: &Env<'_>, client: ClientId, error: &str) {
         self.log(
