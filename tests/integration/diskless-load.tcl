@@ -58,6 +58,9 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 $p config set rdb-key-save-delay 1000
                 set mark [log_mark]
                 $r replicaof {*}[at -1]
+                # What belongs to another history is kept, but not served.
+                wait_for_condition 200 20 {[s loading] || [s async_loading]} else { fail "not loading" }
+                assert_error {LOADING*} {$r get old}
                 fail_while_loading $mark
                 $p config set rdb-key-save-delay 0
                 wait_for_log $mark {*Internal error in RDB reading offset *} 10000

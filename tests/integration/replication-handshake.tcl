@@ -129,6 +129,26 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         assert_equal up [s master_link_status]
     }
 
+    test {a cut amid a command or a transaction: what was not applied comes again, once} {
+        set id [s master_replid]
+        foreach part [list \
+            [string range [resp::encode {INCR cuts}] 0 12] \
+            [resp::encode MULTI][resp::encode {INCR cuts}]] {
+            set ofs [s slave_repl_offset]
+            wire_raw $link $part
+            wait_for_condition 50 20 {[s slave_read_repl_offset] == $ofs + [string length $part]} else { fail "not read" }
+            wire_close $link
+            set link [wire_accept $port]
+            set asked [wire_words [lindex [handshake $link PSYNC* $pong] end]]
+            assert_equal [list PSYNC $id [expr {$ofs + 1}]] $asked
+            set whole [resp::encode MULTI][resp::encode {INCR cuts}][resp::encode EXEC]
+            wire_raw $link "+CONTINUE\r\n$whole"
+            wait_for_condition 50 20 {[s slave_repl_offset] == $ofs + [string length $whole]} else { fail "not applied" }
+        }
+        assert_equal 2 [r get cuts]
+        set ofs [s slave_repl_offset]
+    }
+
     test {a stream that breaks the protocol is not followed, and never continued} {
         # What else this suite asks for is covered with commands that fail.
         r config set propagation-error-behavior ignore
@@ -226,6 +246,22 @@ start_server [list tags {"repl external:skip"} overrides [list save "" \
             {REPLCONF version 8.0.1} {PSYNC ? -1}}] [handshake $link PSYNC* $pong]
         wire_close $link
     }
+
+    # The reference announces no address there, and breaks off when the parameter has changed.
+    test {the snapshot's connection says as much, whatever the parameter says by then} {
+        set link [wire_accept $port]
+        handshake $link PSYNC* $pong
+        r config set dual-channel-replication-enabled no
+        wire_raw $link "+DUALCHANNELSYNC\r\n"
+        set channel [wire_accept $port]
+        assert_equal [encoded {{AUTH ann secret} {REPLCONF capa eof rdb-only 1 rdb-channel 1 listening-port 1234
+            ip-address 10.1.2.3 version 8.0.1}}] [handshake $channel REPLCONF*]
+        r config set dual-channel-replication-enabled yes
+        wire_close $channel
+        wire_closed $link
+        wire_close $link
+    } {} {peer:skip}
+
     test {a refused AUTH: it tries again} {
         r config set primaryuser ""
         set link [wire_accept $port]

@@ -90,6 +90,25 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
 
         # ---- refusals ----
 
+        test {who waits for a key, or watches one, does not go on under another role or dataset} {
+            $r replicaof no one
+            $r set watched 1
+            set blocked [valkey_deferring_client]
+            $blocked blpop list 0
+            wait_for_blocked_client
+            set watching [valkey_client]
+            $watching watch watched
+            $r replicaof {*}[at -1]
+            assert_error {UNBLOCKED *} {$blocked read}
+            wait_for_sync $r
+            $watching multi
+            $watching ping
+            assert_equal {} [$watching exec]
+            $blocked close
+            $watching close
+            wait_replica_online $p
+        }
+
         test {min-replicas: writes are refused while too few replicas are near} {
             $p config set min-replicas-to-write 1 min-replicas-max-lag 1
             wait_for_condition 50 100 {![catch {$p set min ok}]} else { fail "refused" }
