@@ -90,24 +90,41 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
 
         # ---- refusals ----
 
-        test {who waits for a key, or watches one, does not go on under another role or dataset} {
-            $r replicaof no one
-            $r set watched 1
-            set blocked [valkey_deferring_client]
-            $blocked blpop list 0
-            wait_for_blocked_client
-            set watching [valkey_client]
-            $watching watch watched
-            $r replicaof {*}[at -1]
-            assert_error {UNBLOCKED *} {$blocked read}
-            wait_for_sync $r
-            $watching multi
-            $watching ping
-            assert_equal {} [$watching exec]
-            $blocked close
-            $watching close
-            wait_replica_online $p
+        foreach load {disabled swapdb} {
+            test "who waits for a key, or watches one, does not go on under another role or dataset: load $load" {
+                $r replicaof no one
+                $r config set repl-diskless-load $load
+                $r flushall
+                $r set watched 1
+                set blocked [valkey_deferring_client]
+                $blocked blpop list 0
+                wait_for_blocked_client
+                set watching [valkey_client]
+                $watching watch watched
+                $p set new 1
+                # What is flushed before it is loaded has changed no key that was not there.
+                set expecting [valkey_client]
+                $expecting watch [expr {$load eq "swapdb" ? "new" : "watched"}]
+                set caching [valkey_client]
+                $caching hello 3
+                $caching client tracking on
+                $caching get watched
+                $r replicaof {*}[at -1]
+                assert_error {UNBLOCKED *} {$blocked read}
+                wait_for_sync $r
+                foreach c [list $watching $expecting] {
+                    $c multi
+                    $c ping
+                    assert_equal {} [$c exec]
+                    $c close
+                }
+                assert_equal invalidate [lindex [$caching read] 0]
+                $caching close
+                $blocked close
+                wait_replica_online $p
+            }
         }
+        $r config set repl-diskless-load disabled
 
         test {min-replicas: writes are refused while too few replicas are near} {
             $p config set min-replicas-to-write 1 min-replicas-max-lag 1
@@ -253,6 +270,26 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             assert_equal 0 [$p exists theirs]
             wait_for_ofs_sync $r $p
             assert_equal [$p debug digest] [$r debug digest]
+        }
+
+        test {what a replica's own clients let expire is forgotten with the dataset} {
+            $r config set replica-read-only no repl-diskless-load swapdb
+            $r set own 1 ex 1000
+            assert_morethan_equal [s slave_expires_tracked_keys] 1
+            $p debug change-repl-id
+            $p client kill type replica
+            wait_for_condition 100 50 {[s master_replid] eq [s -1 master_replid] && [s master_link_status] eq "up"} else { fail "no new dataset" }
+            assert_equal 0 [$r exists own]
+            assert_equal 0 [s slave_expires_tracked_keys]
+            $r config set replica-read-only yes repl-diskless-load disabled
+        }
+
+        test {bind-source-addr: the replica comes from there} {
+            start_server {overrides {save "" bind-source-addr 127.0.0.2}} {
+                r replicaof {*}[at -2]
+                wait_for_sync r
+                assert_match *:ip=127.0.0.2,* [$p info replication]
+            }
         }
     }
 }
