@@ -185,6 +185,7 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
             restart_server -1 true false
             set p [srv -1 client]
             wait_for_sync $r
+            wait_replica_online $p
             # One that catches up in time is all right.
             $p config set shutdown-timeout 60
             set mark [log_mark -1]

@@ -239,7 +239,9 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
 
     test {a save of the user is not attached to when no replica waits for it} {
+        r config set rdb-key-save-delay 3000
         r bgsave
+        r config set rdb-key-save-delay 0
         set mark [log_mark]
         set c [waiting_replica 0]
         wait_for_log $mark {*Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC*}

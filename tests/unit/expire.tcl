@@ -167,10 +167,13 @@ start_server {tags {"expire"}} {
     test {nothing expires while writes are paused} {
         r flushall
         r config resetstat
-        r set k v px 50
         set c [valkey_client]
         set id [$c client id]
+        # At once: a busy machine must not let the key expire before the pause.
+        r multi
+        r set k v px 50
         r client pause 100000 write
+        r exec
         # Long enough for the active cycle to come by.
         eventually 5000 {[regexp { idle=[1-9]} [r client list id $id]]}
         assert_equal {0 1 0} [list [r exists k] [r dbsize] [s expired_keys]]

@@ -129,9 +129,9 @@ start_server {tags {"multi"}} {
 
     test {a watched key that has expired breaks the transaction, be it still there} {
         r debug set-active-expire 0
-        r set k v px 100
+        r set k v px 500
         r watch k
-        r debug sleep 0.11
+        r debug sleep 0.51
         assert_equal 1 [r dbsize]
         r multi
         r ping

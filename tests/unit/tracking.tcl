@@ -185,12 +185,12 @@ start_server {tags {"tracking network external:skip"}} {
         r debug set-active-expire 0
         foreach {mode told} {{} 0 bcast 1} {
             set c [cache_open {*}$mode noloop]
-            r set key v px 100
+            r set key v px 500
             if {$told} {
                 assert_equal key [invalidated $c]
             }
             assert_equal v [$c get key]
-            r debug sleep 0.11
+            r debug sleep 0.51
             assert_equal {} [$c get key]
             if {$told} {
                 assert_equal key [invalidated $c]

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_dump_file_is_sent_in_turns_too_and_the_stream_comes_behind_it() {
-        let file = tempfile(3 * BYTES_PER_TURN);
+        let file = unnamed(3 * BYTES_PER_TURN);
         let mut fake = Fake {
             produced: 1000,
             room: usize::MAX,
@@ -229,16 +229,9 @@ mod tests {
     }
 
     /// An unnamed file of so many bytes.
-    fn tempfile(bytes: usize) -> std::fs::File {
+    fn unnamed(bytes: usize) -> std::fs::File {
         use std::io::{Seek, Write};
-        let path = std::env::temp_dir().join(format!("feed-{}", std::process::id()));
-        let mut file = std::fs::File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .unwrap();
-        std::fs::remove_file(path).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![7; bytes]).unwrap();
         file.rewind().unwrap();
         file
