@@ -201,6 +201,7 @@ start_server {tags {"other"}} {
         assert_equal OK [r replconf]
         assert_error {ERR syntax error} {r replconf capa}
         assert_error {ERR Unrecognized REPLCONF option: nonsense} {r replconf nonsense 1}
+        assert_error {ERR Unrecognized REPLCONF option: a  b} {r replconf "a\r\nb" 1}
         assert_error {ERR value is not an integer or out of range} {r replconf listening-port x}
     }
 }

@@ -21,12 +21,16 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// A peer's bytes for a log line or an error: bounded, without control characters.
+/// A peer's bytes for a log line or an error: bounded, on one line, without control characters.
 pub(crate) fn printable(text: &[u8]) -> String {
     let shown = &text[..text.len().min(LOGGED_BYTES_MAX)];
     String::from_utf8_lossy(shown)
         .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| match c {
+            '\r' | '\n' => ' ',
+            c if c.is_control() => '?',
+            c => c,
+        })
         .collect()
 }
 
@@ -48,6 +52,11 @@ pub(crate) fn encode_request(out: &mut Vec<u8>, args: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_peer_says_stays_on_one_line() {
+        assert_eq!(printable(b"fo\r\no\0\xff"), "fo  o?\u{fffd}");
+    }
 
     #[test]
     fn numbers_are_read_strictly() {
