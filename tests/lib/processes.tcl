@@ -35,9 +35,17 @@ proc resume_process {pid} {
     }
 }
 
-# The pid of a server's child (a save or rewrite).
+# The pid of a server's child (a save or rewrite), which may be about to be forked.
 proc get_child_pid {level} {
     set pid [srv $level pid]
+    wait_for_condition 100 10 {[set child [child_of $pid]] ne ""} else {
+        fail "failed to get child pid of $pid"
+    }
+    return $child
+}
+
+# The pid of a process whose parent that is and that has not ended, or nothing.
+proc child_of {pid} {
     foreach dir [glob -nocomplain -directory /proc {[0-9]*}] {
         set child [file tail $dir]
         set fields [reaper::stat $child]
@@ -45,5 +53,4 @@ proc get_child_pid {level} {
             return $child
         }
     }
-    fail "failed to get child pid of $pid"
 }
