@@ -47,7 +47,7 @@ start_server {tags {"logging external:skip"} overrides {crash-log-enabled no}} {
     }
 }
 
-start_server {tags {"logging external:skip"}} {
+start_server {tags {"logging external:skip"} overrides {crash-memcheck-enabled no}} {
     test {the report can be switched off and on} {
         expect_crash
         r config set crash-log-enabled no
