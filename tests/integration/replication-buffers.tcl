@@ -74,7 +74,8 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
                 assert_equal 1 [s -2 client_output_buffer_limit_disconnections]
                 assert_equal 1 [s -2 connected_slaves]
                 assert_lessthan [s -2 mem_total_replication_buffers] 2500000
-                # It comes back, and needs a full synchronisation.
+                # It comes back when what it has missed has left the backlog, and needs a full synchronisation.
+                fill_stream $p 100 20000
                 resume_process [srv 0 pid]
                 wait_for_log $mark {*Unable to partial resync with replica * for lack of backlog*} 10000
                 wait_for_condition 100 100 {[regexp -all {state=online} [$p info replication]] == 2} else { fail "not back" }
