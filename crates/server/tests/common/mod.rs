@@ -29,6 +29,7 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "never came: {what}");
+        // The only sleep of these tests: the pause between two looks.
         std::thread::sleep(POLL);
     }
 }
