@@ -7,7 +7,6 @@
 use engine::Engine;
 use engine::config::{Config, Param, Startup, Surroundings};
 use engine::digest::Digest;
-use engine::glob::Case;
 use engine::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures,
     ProcessFacts, SnapshotJob, WriteSnapshot,
@@ -17,6 +16,7 @@ use packed::{Intset, Listpack};
 use replication::replica;
 use resp::{Batch, Decoder};
 use std::sync::Arc;
+use words::glob::Case;
 
 /// A target: its name, its code, and inputs to start from.
 pub struct Target {
@@ -283,9 +283,9 @@ pub fn glob(data: &[u8]) {
         .unwrap_or(data.len());
     let (pattern, text) = data.split_at(cut);
     for case in [Case::Sensitive, Case::Insensitive] {
-        engine::glob::matches(pattern, text, case);
-        if !pattern.contains(&b'\\') && !engine::glob::is_pattern(pattern) {
-            assert!(engine::glob::matches(pattern, pattern, case));
+        words::glob::matches(pattern, text, case);
+        if !pattern.contains(&b'\\') && !words::glob::is_pattern(pattern) {
+            assert!(words::glob::matches(pattern, pattern, case));
         }
     }
 }
@@ -487,5 +487,5 @@ fn is_greedy(words: &[Vec<u8>]) -> bool {
 }
 
 fn resp_number(text: &[u8]) -> Option<i64> {
-    ::resp::parse_i64(text)
+    ::words::int::parse_i64(text)
 }

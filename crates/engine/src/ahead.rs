@@ -163,7 +163,7 @@ mod tests {
         let mut buffer = Vec::new();
         for request in requests {
             let args: Vec<&[u8]> = request.iter().map(|arg| arg.as_bytes()).collect();
-            crate::effects::encode_command(&mut buffer, &args);
+            words::request::encode(&mut buffer, &args);
         }
         let mut batch = Batch::default();
         let mut decoder = Decoder::new(1 << 20);
@@ -227,7 +227,7 @@ mod tests {
     fn a_big_argument_is_stored_as_it_came() {
         let value = vec![b'v'; 3 * resp::limits::BIG_ARG_BYTES];
         let mut encoded = Vec::new();
-        crate::effects::encode_command(&mut encoded, &[b"set", b"k", &value]);
+        words::request::encode(&mut encoded, &[b"set", b"k", &value]);
         let (start, rest) = encoded.split_at(100);
         let mut buffer = start.to_vec();
         let mut batch = Batch::default();

@@ -8,10 +8,10 @@ use crate::client::ClientId;
 use crate::command::meta::Meta;
 use crate::effects::DbKey;
 use crate::error::Error;
-use crate::longdouble::LongDouble;
 use hashbrown::HashMap;
 use keyspace::Type;
 use std::collections::{BTreeSet, VecDeque};
+use words::longdouble::LongDouble;
 
 /// What is replied when the time is up.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ pub fn deadline_from_seconds(text: &[u8], now_ms: i64) -> Result<i64, Error> {
 /// # Errors
 /// Not a number, negative, or too far away.
 pub fn deadline_from_ms(text: &[u8], now_ms: i64) -> Result<i64, Error> {
-    let ms = resp::parse_i64(text).ok_or(Error::TIMEOUT_NOT_AN_INTEGER)?;
+    let ms = words::int::parse_i64(text).ok_or(Error::TIMEOUT_NOT_AN_INTEGER)?;
     deadline_after(ms, now_ms)
 }
 

@@ -15,10 +15,10 @@
 //!
 //! Source: DEBUG DIGEST and DEBUG DIGEST-VALUE of Valkey 8.0.1, found and checked by experiment.
 
-use keyspace::number::NumberBuf;
 use keyspace::{Db, Element, Entry, StrRef, StreamId, ValueRef};
 use sha1::{Digest as _, Sha1};
 use std::fmt;
+use words::print::NumberBuf;
 
 /// What an expiry time adds; when it is does not matter.
 const EXPIRES: &[u8] = b"!!expire!!";

@@ -6,6 +6,7 @@
 use crate::client::ClientId;
 use crate::notify::Event;
 use keyspace::Value;
+use words::request;
 
 /// How the running command reaches replicas and the AOF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -62,26 +63,11 @@ impl Effects {
         if !self.recording {
             return;
         }
-        encode_command(&mut self.bytes, args);
+        request::encode(&mut self.bytes, args);
         self.ops.push(Op {
             db: db as u32,
             end: self.bytes.len() as u32,
         });
         self.pending = true;
-    }
-}
-
-/// Encodes a command as a RESP array of bulk strings, the form of the stream and of the AOF.
-pub fn encode_command(into: &mut Vec<u8>, args: &[&[u8]]) {
-    let mut digits = itoa::Buffer::new();
-    into.push(b'*');
-    into.extend_from_slice(digits.format(args.len()).as_bytes());
-    into.extend_from_slice(b"\r\n");
-    for arg in args {
-        into.push(b'$');
-        into.extend_from_slice(digits.format(arg.len()).as_bytes());
-        into.extend_from_slice(b"\r\n");
-        into.extend_from_slice(arg);
-        into.extend_from_slice(b"\r\n");
     }
 }

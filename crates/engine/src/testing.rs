@@ -4,7 +4,6 @@
 
 use crate::client::Peer;
 use crate::config::{Config, Param};
-use crate::effects::encode_command;
 use crate::engine::{Engine, Traffic};
 use crate::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
@@ -13,6 +12,7 @@ use crate::host::{
 use resp::{Batch, Decoder, Output};
 use std::cell::Cell;
 use std::sync::Arc;
+use words::request;
 
 thread_local! {
     static NOW_US: Cell<u64> = const { Cell::new(1_000_000_000_000_000) };
@@ -160,7 +160,7 @@ impl Driver {
     pub(crate) fn send(&mut self, index: usize, args: &[&[u8]]) -> Vec<u8> {
         let slot = self.client(index);
         let mut buffer = Vec::new();
-        encode_command(&mut buffer, args);
+        request::encode(&mut buffer, args);
         let mut decoder = Decoder::new(u64::MAX);
         decoder.authenticated = true;
         let mut batch = Batch::default();

@@ -113,7 +113,7 @@ impl Entry {
     /// An entry for a string.
     pub(crate) fn new_str(key: &[u8], expire: Option<i64>, value: &[u8], how: StrHow) -> Entry {
         if how == StrHow::Detect
-            && let Some(n) = packed::parse_i64(value)
+            && let Some(n) = words::int::parse_i64(value)
         {
             let mut entry = Entry::alloc(key, expire, Kind::Int, WORD);
             entry.write_word(n);
@@ -169,7 +169,7 @@ impl Entry {
     /// Makes the value these bytes, handing back a heavy old one. May move the entry.
     pub(crate) fn set_str(&mut self, value: &[u8], how: StrHow) -> Option<Value> {
         if how == StrHow::Detect
-            && let Some(n) = packed::parse_i64(value)
+            && let Some(n) = words::int::parse_i64(value)
         {
             let heavy = self.take_heavy();
             self.set_int(n);
@@ -402,7 +402,7 @@ impl Entry {
             Kind::Int => Some(self.word()),
             Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => match self.str_ref() {
                 StrRef::Int(n) => Some(n),
-                StrRef::Bytes(bytes) => packed::parse_i64(bytes),
+                StrRef::Bytes(bytes) => words::int::parse_i64(bytes),
             },
             Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => None,
         }

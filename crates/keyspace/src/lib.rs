@@ -11,13 +11,11 @@
 
 pub mod db;
 pub mod entry;
-mod grisu;
 pub mod hash;
 pub mod hashing;
 mod layout;
 pub mod limits;
 pub mod list;
-pub mod number;
 pub mod rng;
 pub mod set;
 pub mod stream;

@@ -58,7 +58,7 @@ impl Set {
 
     /// An empty set, held as suits its first member and the number of members to come, as SADD does.
     pub fn with_hint(first: &[u8], size_hint: usize, limits: &Limits) -> Self {
-        let repr = if packed::parse_i64(first).is_some() && size_hint <= intset_max(limits) {
+        let repr = if words::int::parse_i64(first).is_some() && size_hint <= intset_max(limits) {
             Repr::Intset(Intset::new())
         } else if size_hint <= limits.set_max_listpack_entries {
             Repr::Listpack(Listpack::new())
@@ -124,7 +124,7 @@ impl Set {
                     .1
             }
             Repr::Intset(intset) => {
-                let Some(n) = packed::parse_i64(member) else {
+                let Some(n) = words::int::parse_i64(member) else {
                     self.leave_intset(member, limits);
                     return self.add(member, limits);
                 };
@@ -156,7 +156,7 @@ impl Set {
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.repr {
             Repr::Table(table) => table.remove(hash(member), member).is_some(),
-            Repr::Intset(intset) => packed::parse_i64(member).is_some_and(|n| intset.remove(n)),
+            Repr::Intset(intset) => words::int::parse_i64(member).is_some_and(|n| intset.remove(n)),
             Repr::Listpack(listpack) => match listpack.find(member, None, 0) {
                 Some(at) => {
                     listpack.remove(at);
@@ -238,7 +238,7 @@ impl Set {
         let Repr::Intset(intset) = &self.repr else {
             return;
         };
-        let at_end = |i: usize| intset.get(i).map_or(0, packed::decimal_len);
+        let at_end = |i: usize| intset.get(i).map_or(0, words::int::decimal_len);
         let longest = at_end(0)
             .max(at_end(intset.len().saturating_sub(1)))
             .max(member.len());
@@ -257,7 +257,9 @@ impl Set {
     pub fn contains(&self, member: &[u8]) -> bool {
         match &self.repr {
             Repr::Table(table) => table.find(hash(member), member).is_some(),
-            Repr::Intset(intset) => packed::parse_i64(member).is_some_and(|n| intset.contains(n)),
+            Repr::Intset(intset) => {
+                words::int::parse_i64(member).is_some_and(|n| intset.contains(n))
+            }
             Repr::Listpack(listpack) => listpack.find(member, None, 0).is_some(),
         }
     }
@@ -449,7 +451,7 @@ mod tests {
             let mut set = Set::new();
             let mut model = BTreeSet::new();
             for (op, m) in ops {
-                if ints_only && packed::parse_i64(&m).is_none() { continue; }
+                if ints_only && words::int::parse_i64(&m).is_none() { continue; }
                 match op {
                     0..6 => prop_assert_eq!(set.add(&m, &limits), model.insert(m.clone())),
                     6..9 => prop_assert_eq!(set.remove(&m), model.remove(&m)),

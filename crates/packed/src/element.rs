@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::int::{decimal_len, parse_i64};
+use words::int::{decimal_len, parse_i64};
 
 /// Space for the decimal text of an integer element, on the caller's stack.
 #[derive(Clone, Default)]

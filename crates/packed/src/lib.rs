@@ -13,13 +13,11 @@
 
 mod element;
 mod error;
-mod int;
 mod intset;
 pub mod limits;
 mod listpack;
 
 pub use element::{Element, IntBuf};
 pub use error::Error;
-pub use int::{decimal_len, parse_i64};
 pub use intset::{Intset, Iter as IntsetIter};
 pub use listpack::{Iter as ListpackIter, Listpack, Pos};

@@ -7,9 +7,6 @@ pub const LISTPACK_BYTES_MAX: usize = 1 << 30;
 /// Elements the 16-bit count of a listpack header can state; from here on it says "unknown".
 pub const LISTPACK_COUNT_UNKNOWN: usize = 65_535;
 
-/// Bytes of the longest decimal text of an `i64`: `-9223372036854775808`.
-pub const I64_TEXT_BYTES_MAX: usize = 20;
-
 /// A buffer smaller than this many bytes is not worth shrinking.
 pub(crate) const SHRINK_BYTES_MIN: usize = 128;
 

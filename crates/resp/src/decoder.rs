@@ -6,9 +6,9 @@ use crate::limits::{
     RESERVE_AHEAD_ARGS, RESERVE_AHEAD_BYTES, RESERVE_FIRST_BYTES, UNAUTHENTICATED_BULK_BYTES_MAX,
     UNAUTHENTICATED_MULTIBULK_COUNT_MAX,
 };
-use crate::number::parse_i64;
 use std::fmt;
 use std::sync::Arc;
+use words::int::parse_i64;
 
 /// Where one argument of a decoded request lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,12 +19,10 @@
 mod decoder;
 mod inline;
 pub mod limits;
-mod number;
 mod output;
 mod reply;
 
 pub use decoder::{Arg, Batch, Decoder, ProtocolError, Violation};
 pub use inline::split_args;
-pub use number::parse_i64;
 pub use output::{Output, Piece};
 pub use reply::{Mark, Protocol, Reply};

@@ -13,16 +13,18 @@ use std::path::{Path, PathBuf};
 
 /// Which crate may use which of ours. A new edge is a decision of its own.
 static EDGES: &[(&str, &[&str])] = &[
-    ("resp", &[]),
-    ("packed", &[]),
+    ("words", &[]),
+    ("resp", &["words"]),
+    ("packed", &["words"]),
     ("backlog", &[]),
-    ("keyspace", &["packed"]),
+    ("keyspace", &["packed", "words"]),
     ("rdb", &["packed"]),
-    ("replication", &["backlog", "resp"]),
+    ("replication", &["backlog", "resp", "words"]),
     ("scripting", &["resp"]),
     (
         "engine",
         &[
+            "words",
             "resp",
             "packed",
             "keyspace",
@@ -35,6 +37,7 @@ static EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "words",
             "resp",
             "packed",
             "keyspace",

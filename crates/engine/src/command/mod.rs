@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 /// Matches keys and channels: case matters.
 #[must_use]
 pub fn glob_match(pattern: &[u8], text: &[u8]) -> bool {
-    crate::glob::matches(pattern, text, crate::glob::Case::Sensitive)
+    words::glob::matches(pattern, text, words::glob::Case::Sensitive)
 }
 
 /// The handler of each command that exists, by [`Meta::id`].

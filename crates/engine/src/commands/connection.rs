@@ -138,7 +138,7 @@ fn auth(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let mut version = None;
     if let Some(text) = args.get(1) {
-        version = Some(match resp::parse_i64(text) {
+        version = Some(match words::int::parse_i64(text) {
             Some(2) => Protocol::V2,
             Some(3) => Protocol::V3,
             Some(_) => return Err(Error::NO_PROTO),

@@ -4,11 +4,11 @@ use super::Family;
 use super::sampling::{self, Choice, Count, Drawn};
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
-use crate::longdouble::LongDouble;
 use crate::notify::Event;
 use crate::number;
 use keyspace::{Element, Hash, ValueRef};
 use resp::Reply;
+use words::longdouble::LongDouble;
 
 pub(super) static COMMANDS: Family = &[
     ("hset", hset),

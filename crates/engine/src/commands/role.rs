@@ -35,7 +35,7 @@ fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if x.client.flags.has(ClientFlags::REPLICA) {
         return Err(Error::NOT_FOR_REPLICAS);
     }
-    let port = resp::parse_i64(args[2])
+    let port = words::int::parse_i64(args[2])
         .and_then(|port| u16::try_from(port).ok())
         .ok_or(Error::INVALID_PRIMARY_PORT)?;
     let host = String::from_utf8_lossy(args[1]).into_owned();

@@ -23,7 +23,7 @@ const COUNT_DEFAULT: usize = 10;
 fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let count = match args {
         [_, _] => COUNT_DEFAULT,
-        [_, _, text] => match resp::parse_i64(text) {
+        [_, _, text] => match words::int::parse_i64(text) {
             Some(-1) => usize::MAX,
             Some(count) => usize::try_from(count).map_err(|_| Error::SLOWLOG_COUNT)?,
             None => return Err(Error::SLOWLOG_COUNT),

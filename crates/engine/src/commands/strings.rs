@@ -4,11 +4,11 @@ use super::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::{Expiry, Keys};
-use crate::longdouble::LongDouble;
 use crate::notify::Event;
 use crate::number;
 use keyspace::{Entry, StrHow, StrRef, Ttl, ValueRef};
 use resp::Reply;
+use words::longdouble::LongDouble;
 
 mod set_options;
 

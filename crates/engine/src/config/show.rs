@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::row::Flags;
 use super::table::{Config, Param, TABLE};
-use crate::glob::{self, Case};
+use words::glob::{self, Case};
 
 impl Config {
     /// Names and values for the names and patterns that CONFIG GET was asked for, each name once.

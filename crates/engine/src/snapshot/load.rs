@@ -228,7 +228,7 @@ impl Loader<'_> {
     }
 
     fn aux(&mut self, key: &[u8], value: &[u8]) {
-        let number = || packed::parse_i64(value);
+        let number = || words::int::parse_i64(value);
         let log = |line: &str| (self.options.log)(Level::Notice, line);
         match key {
             b"valkey-ver" | b"redis-ver" => {
@@ -377,7 +377,7 @@ impl ValueSink for Builder<'_> {
     fn string(&mut self, value: Text<'_>) -> Accept {
         self.whole(Value::Str(match value {
             Text::Int(number) => Str::Int(number),
-            Text::Borrowed(bytes) => match packed::parse_i64(bytes) {
+            Text::Borrowed(bytes) => match words::int::parse_i64(bytes) {
                 Some(number) => Str::Int(number),
                 None => Str::Bytes(bytes.to_vec()),
             },

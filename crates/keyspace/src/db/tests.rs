@@ -26,7 +26,7 @@ fn text(entry: &Entry) -> Option<Vec<u8>> {
 
 fn encoding_of(bytes: &[u8], how: StrHow) -> Encoding {
     match how {
-        StrHow::Detect if packed::parse_i64(bytes).is_some() => Encoding::Int,
+        StrHow::Detect if words::int::parse_i64(bytes).is_some() => Encoding::Int,
         StrHow::Raw => Encoding::Raw,
         _ if bytes.len() <= 44 => Encoding::Embstr,
         _ => Encoding::Raw,

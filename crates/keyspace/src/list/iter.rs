@@ -156,7 +156,7 @@ pub struct Positions<'a> {
 
 impl<'a> Positions<'a> {
     pub(super) fn new(range: Range<'a>, value: &'a [u8], index: usize, skip: usize) -> Self {
-        let value = packed::parse_i64(value).map_or(Element::Bytes(value), Element::Int);
+        let value = words::int::parse_i64(value).map_or(Element::Bytes(value), Element::Int);
         Self {
             range,
             value,

@@ -17,11 +17,11 @@ use packed::{Listpack, Pos};
 pub use range::{LexBound, LexRange, ScoreRange};
 
 use crate::limits::PACKED_BYTES_MAX;
-use crate::number::TEXT_MAX;
 use crate::table::{Prefetch, Stats};
 use crate::{Element, Encoding, Invalid, Limits, Rng};
 use index::Index;
 use pack::Pack;
+use words::print::TEXT_MAX;
 
 /// A member with its score.
 type Scored<'a> = (&'a [u8], f64);

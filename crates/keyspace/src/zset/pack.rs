@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use packed::{Listpack, Pos};
 
 use super::Inserted;
-use crate::number::{NumberBuf, parse_score};
 use crate::{Element, Invalid};
+use words::print::{NumberBuf, parse_score};
 
 /// The score element after a member, as a number.
 fn read_score(element: Element<'_>) -> Option<f64> {

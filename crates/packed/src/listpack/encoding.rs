@@ -20,7 +20,7 @@
 //! ```
 
 use crate::element::Element;
-use crate::int::parse_i64;
+use words::int::parse_i64;
 
 /// First byte of a string with a 4-byte length.
 const STR_32: u8 = 0xF0;

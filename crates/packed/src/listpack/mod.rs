@@ -16,8 +16,8 @@ mod room;
 
 use crate::element::Element;
 use crate::error::Error;
-use crate::int::parse_i64;
 use crate::limits::{LISTPACK_BYTES_MAX, LISTPACK_COUNT_UNKNOWN};
+use words::int::parse_i64;
 
 use encoding::{
     BackLen, Payload, TERMINATOR, back_len_bytes, decode, payload_len, payload_len_checked,

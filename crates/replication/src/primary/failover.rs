@@ -6,7 +6,8 @@ use super::hub::Hub;
 use super::session::Session;
 use super::types::*;
 use crate::LogLevel;
-use crate::text::{parse_i64, printable};
+use crate::text::printable;
+use words::int::parse_i64;
 
 /// How far a failover has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

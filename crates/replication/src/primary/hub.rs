@@ -3,10 +3,10 @@
 use super::failover::Failover;
 use super::session::{Session, State};
 use super::types::*;
-use crate::text::encode_request;
 use crate::{ClientId, Entropy, History, LogLevel, ReplId};
 use backlog::{Appended, Backlog, Cursor};
 use std::collections::{BTreeMap, VecDeque};
+use words::request;
 
 /// `PING` as the stream carries it.
 const STREAM_PING: &[u8] = b"*1\r\n$4\r\nping\r\n";
@@ -104,7 +104,7 @@ impl Hub {
             && self.stream_db != Some(db)
         {
             let mut select = Vec::with_capacity(32);
-            encode_request(
+            request::encode(
                 &mut select,
                 &[b"SELECT", itoa::Buffer::new().format(db).as_bytes()],
             );

@@ -3,8 +3,9 @@
 use super::hub::Hub;
 use super::session::State;
 use super::types::*;
-use crate::text::{parse_i64, printable};
+use crate::text::printable;
 use crate::{ClientId, LogLevel};
+use words::int::parse_i64;
 
 impl Hub {
     /// `PSYNC args…` (the command's name not among them; the table has checked that there are two or more).

@@ -5,7 +5,8 @@ use super::session::State;
 use super::types::*;
 use crate::ClientId;
 use crate::limits::ANNOUNCED_IP_BYTES;
-use crate::text::{parse_i64, parse_u64, printable};
+use crate::text::{parse_u64, printable};
+use words::int::parse_i64;
 
 const NOT_AN_INTEGER: &str = "-ERR value is not an integer or out of range";
 const NOT_A_FLAG: &str = "-ERR value is out of range, value must between 0 and 1";

@@ -5,8 +5,9 @@ use super::link::{Link, Main, Rdb, RdbState, Retry, Step};
 use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
-use crate::text::{parse_i64, parse_u64, printable};
+use crate::text::{parse_u64, printable};
 use crate::{LogLevel, ReplId, VERSION};
+use words::int::parse_i64;
 
 /// Results of the main channel's PSYNC as the abort line numbers them.
 pub(super) mod psync_result {

@@ -6,9 +6,9 @@ use super::lines::{Line, LineReader};
 use super::payload::Receiving;
 use super::types::*;
 use crate::limits::{HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN};
-use crate::text::encode_request;
 use crate::{LogLevel, ReplId};
 use std::collections::VecDeque;
+use words::request;
 
 /// Where the main connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -447,7 +447,7 @@ impl Link {
 
     pub(super) fn send(&mut self, conn: Conn, args: &[&[u8]]) {
         let mut bytes = Vec::new();
-        encode_request(&mut bytes, args);
+        request::encode(&mut bytes, args);
         self.actions.push_back(Action::Send(conn, bytes));
     }
 

@@ -57,11 +57,11 @@ pub(super) fn kill(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     for [option, value] in pairs {
         match option.to_ascii_lowercase().as_slice() {
             b"id" => {
-                let id = resp::parse_i64(value).filter(|id| *id > 0);
+                let id = words::int::parse_i64(value).filter(|id| *id > 0);
                 filter.id = Some(id.ok_or(Error::CLIENT_ID)? as u64);
             }
             b"maxage" => {
-                let age = resp::parse_i64(value).ok_or(Error::MAXAGE_NOT_AN_INTEGER)?;
+                let age = words::int::parse_i64(value).ok_or(Error::MAXAGE_NOT_AN_INTEGER)?;
                 if age <= 0 {
                     return Err(Error::MAXAGE);
                 }

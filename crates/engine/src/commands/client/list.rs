@@ -77,7 +77,7 @@ pub(super) fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         }
         [_, _, option, ids @ ..] if option.eq_ignore_ascii_case(b"id") && !ids.is_empty() => ids
             .iter()
-            .map(|id| resp::parse_i64(id).map(|id| id as u64))
+            .map(|id| words::int::parse_i64(id).map(|id| id as u64))
             .collect::<Option<_>>()
             .ok_or(Error::INVALID_CLIENT_ID)?,
         _ => return Err(Error::SYNTAX),

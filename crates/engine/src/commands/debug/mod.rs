@@ -3,9 +3,9 @@
 use super::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
-use crate::glob::Case;
 use crate::host::{Crash, Level};
 use crate::number;
+use words::glob::Case;
 
 mod dataset;
 mod help;
@@ -67,7 +67,7 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         }
 
         (b"sleep", [seconds]) => {
-            let seconds = number::parse_f64(seconds).unwrap_or(0.0).max(0.0);
+            let seconds = words::parse::parse_f64(seconds).unwrap_or(0.0).max(0.0);
             // The cast saturates.
             x.core.host.sleep_us((seconds * 1e6) as u64);
             x.out.ok();
@@ -214,7 +214,7 @@ fn stringmatch(x: &mut Exec<'_>) {
     for _ in 0..STRINGMATCH_ROUNDS {
         let pattern = random(&mut x.keys.rng);
         let text = random(&mut x.keys.rng);
-        std::hint::black_box(crate::glob::matches(&pattern, &text, Case::Sensitive));
+        std::hint::black_box(words::glob::matches(&pattern, &text, Case::Sensitive));
     }
     x.out
         .simple(b"Apparently the server did not crash: test passed");

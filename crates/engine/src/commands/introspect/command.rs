@@ -12,7 +12,7 @@ use crate::command::meta::{self, AclCategories, Flags, KeyRef, Meta, keys};
 use crate::commands::Family;
 use crate::core::Core;
 use crate::error::{Error, Outcome};
-use crate::glob::{self, Case};
+use words::glob::{self, Case};
 
 pub(crate) static COMMANDS: Family = &[
     ("command", |x, _| {

@@ -107,7 +107,7 @@ fn empty(x: &mut Exec<'_>, range: std::ops::Range<usize>, free: Free) {
 /// Source: Valkey command reference, SWAPDB (since 4.0.0).
 fn swapdb(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let index = |text: &[u8], error: Error| {
-        resp::parse_i64(text)
+        words::int::parse_i64(text)
             .filter(|index| i32::try_from(*index).is_ok())
             .ok_or(error)
     };

@@ -3,11 +3,11 @@
 use crate::commands::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
-use crate::glob::{self, Case};
 use crate::keys::Expiry;
 use crate::notify::Event;
 use crate::number;
 use keyspace::{Entry, Type};
+use words::glob::{self, Case};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("del", |x, args| {

@@ -7,8 +7,8 @@ use crate::commands::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
-use keyspace::number::NumberBuf;
 use resp::Reply;
+use words::print::NumberBuf;
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("memory|doctor", examine),

@@ -6,12 +6,12 @@
 use crate::commands::Family;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
-use crate::glob::{self, Case};
 use crate::keys::Expiry;
 use crate::number;
 use keyspace::{Element, Encoding, Type};
 use packed::IntBuf;
 use resp::{Mark, Reply};
+use words::glob::{self, Case};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("scan", scan),
@@ -126,7 +126,7 @@ fn type_named(name: &[u8]) -> Result<Type, Error> {
 /// A cursor: a number as `strtoull` reads it, which a zero byte ends.
 fn cursor(text: &[u8]) -> Result<u64, Error> {
     let end = text.iter().position(|byte| *byte == 0);
-    number::unsigned(&text[..end.unwrap_or(text.len())]).ok_or(Error::INVALID_CURSOR)
+    words::parse::unsigned(&text[..end.unwrap_or(text.len())]).ok_or(Error::INVALID_CURSOR)
 }
 
 /// Puts the frame around the elements written since `mark`.
@@ -256,7 +256,7 @@ fn zscan(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let step = Step::parse(&args[3..], Over::Scores)?;
     let mark = x.out.mark();
     let mut shown = 0;
-    let mut digits = keyspace::number::NumberBuf::new();
+    let mut digits = words::print::NumberBuf::new();
     let packed = zset.encoding() == Encoding::Listpack;
     let next = step.walk(start, |cursor, seen| {
         zset.scan(cursor, &mut |member, score| {

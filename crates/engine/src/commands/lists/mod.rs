@@ -149,7 +149,7 @@ fn pop(x: &mut Exec<'_>, args: Args<'_>, end: End) -> Outcome {
 
 /// A count of elements, as LPOP and SPOP take it.
 pub(super) fn count_argument(text: &[u8]) -> Result<usize, Error> {
-    let count = resp::parse_i64(text).ok_or(Error::OUT_OF_RANGE_POSITIVE)?;
+    let count = words::int::parse_i64(text).ok_or(Error::OUT_OF_RANGE_POSITIVE)?;
     usize::try_from(count).map_err(|_| Error::OUT_OF_RANGE_POSITIVE)
 }
 

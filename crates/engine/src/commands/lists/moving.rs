@@ -77,7 +77,7 @@ impl<'a> PopMany<'a> {
     /// Parses `numkeys key [key ...] LEFT | RIGHT [COUNT count]`.
     pub(super) fn parse(words: Args<'a>) -> Result<Self, Error> {
         let positive = |text: &[u8]| {
-            resp::parse_i64(text)
+            words::int::parse_i64(text)
                 .and_then(|number| usize::try_from(number).ok())
                 .filter(|number| *number > 0)
         };

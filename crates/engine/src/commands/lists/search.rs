@@ -47,7 +47,7 @@ impl Options {
 }
 
 fn not_negative(text: &[u8]) -> Option<usize> {
-    usize::try_from(resp::parse_i64(text)?).ok()
+    usize::try_from(words::int::parse_i64(text)?).ok()
 }
 
 /// `LPOS key element [RANK rank] [COUNT count] [MAXLEN len]`.

@@ -82,7 +82,7 @@ pub(super) fn store(
 /// Propagates: nothing.
 /// Source: Valkey command reference, SINTERCARD (since 7.0.0).
 pub(super) fn sintercard(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let key_count = resp::parse_i64(args[1])
+    let key_count = words::int::parse_i64(args[1])
         .and_then(|number| usize::try_from(number).ok())
         .filter(|number| *number > 0)
         .ok_or(Error::NUMKEYS_NOT_POSITIVE)?;
@@ -95,7 +95,7 @@ pub(super) fn sintercard(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         if !name.eq_ignore_ascii_case(b"limit") {
             return Err(Error::SYNTAX);
         }
-        limit = resp::parse_i64(value)
+        limit = words::int::parse_i64(value)
             .and_then(|number| usize::try_from(number).ok())
             .ok_or(Error::LIMIT_NEGATIVE)?;
     }

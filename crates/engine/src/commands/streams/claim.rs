@@ -151,7 +151,7 @@ pub(super) fn xclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !has_group(x, claim.key, claim.group)? {
         return Err(Error::no_key_or_group(claim.key, claim.group));
     }
-    claim.min_idle_ms = resp::parse_i64(args[4]).ok_or(Error::XCLAIM_MIN_IDLE)?;
+    claim.min_idle_ms = words::int::parse_i64(args[4]).ok_or(Error::XCLAIM_MIN_IDLE)?;
     let is_id = |arg: &&&[u8]| id::parse(arg, Missing::First).is_ok();
     let ids = args[5..].iter().take_while(is_id).count();
     let (ids, mut rest) = args[5..].split_at(ids);
@@ -165,7 +165,7 @@ pub(super) fn xclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             claim.just_id = true;
         } else if let Some((value, more)) = more.split_first() {
             rest = more;
-            let int = || resp::parse_i64(value);
+            let int = || words::int::parse_i64(value);
             if is(b"idle") {
                 claim.at_ms = now_ms.wrapping_sub(int().ok_or(Error::XCLAIM_IDLE)?);
             } else if is(b"time") {
@@ -222,7 +222,7 @@ pub(super) fn xautoclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let (key, group) = (args[1], args[2]);
     // Looked up first, and complained about last.
     let has_group = has_group(x, key, group);
-    let min_idle_ms = resp::parse_i64(args[4]).ok_or(Error::XAUTOCLAIM_MIN_IDLE)?;
+    let min_idle_ms = words::int::parse_i64(args[4]).ok_or(Error::XAUTOCLAIM_MIN_IDLE)?;
     let mut next = Some(id::parse_start(args[5])?);
     let (mut count, mut just_id) = (COUNT, false);
     let mut rest = &args[6..];
@@ -231,7 +231,7 @@ pub(super) fn xautoclaim(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         if option.eq_ignore_ascii_case(b"count")
             && let Some((value, more)) = more.split_first()
         {
-            count = resp::parse_i64(value)
+            count = words::int::parse_i64(value)
                 .filter(|count| (1..=COUNT_MAX).contains(count))
                 .and_then(|count| usize::try_from(count).ok())
                 .ok_or(Error::XAUTOCLAIM_COUNT)?;

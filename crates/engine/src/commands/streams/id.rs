@@ -1,7 +1,6 @@
 //! Ids as commands take them.
 
 use crate::error::Error;
-use crate::number;
 use keyspace::StreamId;
 
 /// Longest text of an id, in bytes.
@@ -43,7 +42,7 @@ fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };
-    let ms = number::unsigned(ms).ok_or(Error::STREAM_ID)?;
+    let ms = words::parse::unsigned(ms).ok_or(Error::STREAM_ID)?;
     Ok((ms, seq))
 }
 
@@ -51,7 +50,7 @@ fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
 pub(super) fn parse(arg: &[u8], missing: Missing) -> Result<StreamId, Error> {
     let (ms, seq) = split(text(arg)?)?;
     let seq = match (seq, missing) {
-        (Some(seq), _) => number::unsigned(seq).ok_or(Error::STREAM_ID)?,
+        (Some(seq), _) => words::parse::unsigned(seq).ok_or(Error::STREAM_ID)?,
         (None, Missing::First) => 0,
         (None, Missing::Last) => u64::MAX,
     };

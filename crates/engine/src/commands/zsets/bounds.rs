@@ -1,7 +1,6 @@
 //! The ends of ranges as clients write them.
 
 use crate::error::Error;
-use crate::number;
 use keyspace::{LexBound, LexRange, ScoreRange};
 
 /// `5` or `(5`, twice.
@@ -12,7 +11,7 @@ pub(super) fn scores(min: &[u8], max: &[u8]) -> Result<ScoreRange, Error> {
             all => (all, false),
         };
         // An empty text is zero, which only this place of the reference believes.
-        number::parse_bound(text)
+        words::parse::parse_bound(text)
             .map(|value| (value, exclusive))
             .ok_or(Error::MIN_OR_MAX_NOT_A_FLOAT)
     };

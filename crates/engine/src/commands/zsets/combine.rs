@@ -148,7 +148,8 @@ impl<'a> Request<'a> {
                 let (weights, tail) = tail.split_at(self.keys.len());
                 self.weights.clear();
                 for weight in weights {
-                    let weight = number::parse_f64(weight).ok_or(Error::WEIGHT_NOT_A_FLOAT)?;
+                    let weight =
+                        words::parse::parse_f64(weight).ok_or(Error::WEIGHT_NOT_A_FLOAT)?;
                     self.weights.push(weight);
                 }
                 rest = tail;
@@ -170,7 +171,7 @@ impl<'a> Request<'a> {
                 && word.eq_ignore_ascii_case(b"limit")
                 && let Some((limit, tail)) = tail.split_first()
             {
-                self.limit = resp::parse_i64(limit)
+                self.limit = words::int::parse_i64(limit)
                     .and_then(|limit| usize::try_from(limit).ok())
                     .ok_or(Error::LIMIT_NEGATIVE)?;
                 rest = tail;

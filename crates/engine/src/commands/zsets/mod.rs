@@ -14,8 +14,8 @@ use super::hashes::reply_element;
 use crate::error::Outcome;
 use crate::exec::{Args, Exec, Handler};
 use keyspace::Element;
-use keyspace::number::NumberBuf;
 use resp::Reply;
+use words::print::NumberBuf;
 
 const fn named(name: &'static str, handler: Handler) -> (&'static str, Handler) {
     (name, handler)

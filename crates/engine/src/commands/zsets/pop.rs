@@ -50,7 +50,7 @@ pub(super) fn zpop(x: &mut Exec<'_>, args: Args<'_>, highest: bool) -> Outcome {
     }
     let count = match wanted {
         None => 1,
-        Some(text) => resp::parse_i64(text)
+        Some(text) => words::int::parse_i64(text)
             .and_then(|count| usize::try_from(count).ok())
             .ok_or(Error::OUT_OF_RANGE_POSITIVE)?,
     };
@@ -78,7 +78,7 @@ struct Many<'a> {
 impl<'a> Many<'a> {
     fn parse(words: Args<'a>) -> Result<Self, Error> {
         let (numkeys, rest) = words.split_first().ok_or(Error::SYNTAX)?;
-        let numkeys = resp::parse_i64(numkeys)
+        let numkeys = words::int::parse_i64(numkeys)
             .filter(|count| *count > 0)
             .ok_or(Error::NUMKEYS_NOT_POSITIVE)?;
         let numkeys = usize::try_from(numkeys).unwrap_or(usize::MAX);
@@ -97,7 +97,7 @@ impl<'a> Many<'a> {
         let count = match rest {
             [] => 1,
             [word, count, more @ ..] if word.eq_ignore_ascii_case(b"count") => {
-                let count = resp::parse_i64(count)
+                let count = words::int::parse_i64(count)
                     .filter(|count| *count > 0)
                     .ok_or(Error::COUNT_NOT_POSITIVE)?;
                 if !more.is_empty() {

@@ -1,6 +1,7 @@
 //! Integers as text: the strict form in which a string may be stored as a number and come back unchanged.
 
-use crate::limits::I64_TEXT_BYTES_MAX;
+/// Bytes of the longest decimal text of an `i64`: `-9223372036854775808`.
+pub const I64_TEXT_BYTES_MAX: usize = 20;
 
 /// Reads the canonical decimal text of an `i64`: what formatting the number would print, and nothing else.
 ///
