@@ -4,8 +4,8 @@
 //! So the keys of several requests are hashed first and all their buckets asked for, then all their entries; when the
 //! requests run, their keys are near and their hashes known.
 
-use crate::command::Names;
-use crate::command::meta::Meta;
+use commandtable::Meta;
+use commandtable::Names;
 use keyspace::table::Prefetch;
 use keyspace::{Counted, Db, Entry};
 use resp::Batch;
@@ -155,7 +155,7 @@ impl Ahead {
 #[cfg(test)]
 mod tests {
     use super::{Ahead, KEYS_MAX};
-    use crate::command::Names;
+    use commandtable::Names;
     use keyspace::Db;
     use resp::{Batch, Decoder};
 

@@ -5,9 +5,9 @@
 //! `block_on_keys` again and keeps its place in the queue.
 
 use crate::client::ClientId;
-use crate::command::meta::Meta;
 use crate::effects::DbKey;
 use crate::error::Error;
+use commandtable::Meta;
 use hashbrown::HashMap;
 use keyspace::Type;
 use std::collections::{BTreeSet, VecDeque};

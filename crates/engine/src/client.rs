@@ -1,9 +1,9 @@
 //! What the engine knows of a connection: identity, protocol state, transaction, subscriptions, pending output.
 
 use crate::blocking::Blocked;
-use crate::command::meta::Meta;
 use crate::effects::DbKey;
 use crate::host::Attention;
+use commandtable::Meta;
 use resp::{Protocol, Reply};
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ pub struct Transaction {
     /// Bytes of all queued arguments.
     pub bytes: usize,
     /// Union of the flags of the queued commands.
-    pub flags: crate::command::meta::Flags,
+    pub flags: commandtable::Flags,
 }
 
 /// One queued command.

@@ -2,11 +2,11 @@
 
 use crate::blocking::Blocking;
 use crate::client::{ClientId, Clients};
-use crate::command::{Names, Registry};
 use crate::config::Config;
 use crate::host::{Clock, Host, Level};
 use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
+use crate::registry::Registry;
 use crate::repl::Repl;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
@@ -136,7 +136,7 @@ pub struct Core {
     /// The handler of each command.
     pub registry: &'static Registry,
     /// The names of commands.
-    pub names: Names,
+    pub names: commandtable::Names,
     /// Connections.
     pub clients: Clients,
     /// Counters.

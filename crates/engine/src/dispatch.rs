@@ -1,7 +1,6 @@
 //! From a request to its effects: checks, the call itself, bookkeeping, and what follows from it.
 
 use crate::client::{Client, ClientFlags, ClientId, Queued};
-use crate::command::meta::{self, Flags, Meta};
 use crate::commands::transactions;
 use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
@@ -10,6 +9,7 @@ use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec, Handler};
 use crate::host::{Crash, Level};
 use crate::keys::{Expiry, Keys};
+use commandtable::{Flags, Meta};
 use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -382,7 +382,7 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
 /// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
 #[cold]
 fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
-    let Ok(keys) = meta::keys(x.meta, args) else {
+    let Ok(keys) = commandtable::keys(x.meta, args) else {
         return;
     };
     for key in keys.iter().map(|at| args[at.index]) {

@@ -1,8 +1,6 @@
 //! The engine as the process drives it: connections come and go, batches of requests run, timers tick.
 
 use crate::client::{Client, ClientFlags, ClientId, Peer};
-use crate::command::meta::{self, Meta};
-use crate::command::{Names, Registry};
 use crate::config::Config;
 use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::dispatch::{self, Flow};
@@ -10,7 +8,9 @@ use crate::error::Error;
 use crate::exec::Exec;
 use crate::host::{Attention, Clock, Host, Level};
 use crate::keys::{Expiry, Keys};
+use crate::registry::Registry;
 use crate::repl::Repl;
+use commandtable::Meta;
 use resp::{Batch, Output, Protocol, ProtocolError, Reply};
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ impl Engine {
             keys: Keys::new(databases, keys_seed),
             core: Core {
                 registry: Registry::get(),
-                names: Names::default(),
+                names: Default::default(),
                 clients: Default::default(),
                 stats: Default::default(),
                 pubsub: Default::default(),
@@ -407,7 +407,7 @@ impl Engine {
             client.flags.put(ClientFlags::REPLY_SKIP, skip);
             client.flags.clear(ClientFlags::REPLY_SKIP_NEXT);
         }
-        let meta = &meta::COMMANDS[0];
+        let meta = &commandtable::COMMANDS[0];
         let mut x = Exec {
             keys: &mut self.keys,
             core: &mut self.core,

@@ -2,11 +2,11 @@
 
 use crate::blocking::{Blocked, OnTimeout, WaitFor, Wake};
 use crate::client::{Client, ClientFlags};
-use crate::command::meta::Meta;
 use crate::core::Core;
 use crate::effects::Propagate;
 use crate::error::Outcome;
 use crate::keys::Keys;
+use commandtable::Meta;
 use resp::Reply;
 
 /// A request's arguments, the command's name first. The table has checked their number.

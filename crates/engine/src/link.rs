@@ -403,7 +403,7 @@ fn run(
     core.repl.applying = true;
     core.now_ns = (core.clock.monotonic_ns)();
     out.truncate(0);
-    let meta = &crate::command::meta::COMMANDS[0];
+    let meta = &commandtable::COMMANDS[0];
     let mut x = Exec {
         keys,
         core,

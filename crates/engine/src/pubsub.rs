@@ -1,9 +1,9 @@
 //! Publish and subscribe: who listens to what, and how a message reaches them.
 
 use crate::client::{ClientId, Clients};
-use crate::command::glob_match;
 use hashbrown::HashMap;
 use resp::Reply;
+use words::glob::{self, Case};
 
 /// A message on its way to one client.
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ impl PubSub {
         for (pattern, ids) in self
             .patterns
             .iter()
-            .filter(|(pattern, _)| glob_match(pattern, channel))
+            .filter(|(pattern, _)| glob::matches(pattern, channel, Case::Sensitive))
         {
             receivers += ids.len();
             for id in ids {
@@ -213,7 +213,7 @@ impl PubSub {
         };
         map.keys()
             .map(|name| &**name)
-            .filter(|name| pattern.is_none_or(|p| glob_match(p, name)))
+            .filter(|name| pattern.is_none_or(|p| glob::matches(p, name, Case::Sensitive)))
             .collect()
     }
 

@@ -1,6 +1,5 @@
 //! Counters that INFO shows.
 
-use crate::command::meta;
 use std::collections::BTreeMap;
 
 /// Distinct error codes that are counted; beyond it only the total grows (a peer that invents codes cannot fill memory).
@@ -22,7 +21,7 @@ pub struct CommandStats {
 /// All counters.
 #[derive(Debug)]
 pub struct Stats {
-    /// Per command, by [`meta::Meta::id`].
+    /// Per command, by [`commandtable::Meta::id`].
     pub commands: Vec<CommandStats>,
     /// Durations per command, by the same index; made at the first call.
     pub latency: Vec<Option<Box<Histogram>>>,
@@ -97,8 +96,8 @@ pub struct Stats {
 impl Default for Stats {
     fn default() -> Self {
         Stats {
-            commands: vec![CommandStats::default(); meta::COUNT],
-            latency: (0..meta::COUNT).map(|_| None).collect(),
+            commands: vec![CommandStats::default(); commandtable::COUNT],
+            latency: (0..commandtable::COUNT).map(|_| None).collect(),
             errors: BTreeMap::new(),
             error_replies: 0,
             charged_errors: 0,

@@ -5,9 +5,9 @@
 //! their database. Source: the Valkey documentation on client-side caching.
 
 use crate::client::{Client, ClientFlags, ClientId, Clients};
-use crate::command::meta::{self, Flags, Meta};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
+use commandtable::{Flags, Meta};
 use hashbrown::HashMap;
 use resp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,7 +220,7 @@ pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
     // What has changed up to now is no news to somebody who has just read it.
     let stale = std::mem::take(&mut x.keys.effects.stale);
     tell(x.core, stale, None);
-    for key in meta::keys(meta, args).unwrap_or_default() {
+    for key in commandtable::keys(meta, args).unwrap_or_default() {
         x.core.tracking.remember(args[key.index], x.client.id);
     }
 }

@@ -5,7 +5,7 @@ mod memory_test;
 mod system_check;
 
 use crate::{limits, logging, process};
-use engine::command::Names;
+use commandtable::Names;
 use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
 use engine::host::{Level, ProcessFacts};
 use std::fs::OpenOptions;

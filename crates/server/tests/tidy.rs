@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 /// Which crate may use which of ours. A new edge is a decision of its own.
 static EDGES: &[(&str, &[&str])] = &[
     ("words", &[]),
+    ("commandtable", &[]),
     ("resp", &["words"]),
     ("packed", &["words"]),
     ("backlog", &[]),
@@ -25,6 +26,7 @@ static EDGES: &[(&str, &[&str])] = &[
         "engine",
         &[
             "words",
+            "commandtable",
             "resp",
             "packed",
             "keyspace",
@@ -38,6 +40,7 @@ static EDGES: &[(&str, &[&str])] = &[
         "server",
         &[
             "words",
+            "commandtable",
             "resp",
             "packed",
             "keyspace",

@@ -4,10 +4,10 @@ mod help;
 mod log;
 
 use super::Family;
-use crate::command::meta::{self, AclCategories, Meta};
 use crate::config::Config;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{AclCategories, Meta};
 
 pub(super) static COMMANDS: Family = &[
     ("acl|whoami", whoami),
@@ -103,7 +103,7 @@ fn cat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         _ => return Err(Error::subcommand_syntax(args)),
     };
     let category = AclCategories::by_name(name).ok_or_else(|| Error::unknown_category(name))?;
-    let members: Vec<&Meta> = meta::COMMANDS
+    let members: Vec<&Meta> = commandtable::COMMANDS
         .iter()
         .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
         .filter(|meta| meta.acl.contains(category))

@@ -1,10 +1,10 @@
 //! LATENCY: spikes that were noted, and the distribution of every command's duration.
 
 use super::Family;
-use crate::command::meta::{self, Meta};
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::latency::{Sample, Series};
+use commandtable::Meta;
 
 pub(super) static COMMANDS: Family = &[
     ("latency|latest", latest),
@@ -218,12 +218,12 @@ fn histogram(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let all: Vec<&'static Meta>;
     let named: Vec<&'static Meta> = match args.get(2..) {
         None | Some([]) => {
-            all = meta::COMMANDS.iter().collect();
+            all = commandtable::COMMANDS.iter().collect();
             all
         }
         Some(names) => names
             .iter()
-            .filter_map(|name| meta::find_full(name))
+            .filter_map(|name| commandtable::find_full(name))
             .collect(),
     };
     for meta in named {

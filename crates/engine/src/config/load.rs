@@ -9,7 +9,7 @@ use super::row::{Flags, Phase};
 use super::table::{Config, Param};
 use super::text::Text;
 use super::words::split_words;
-use crate::command::Names;
+use commandtable::Names;
 
 /// The version that error messages name.
 const VERSION: &str = "8.0.1";
@@ -215,7 +215,9 @@ impl Loader<'_> {
                 self.startup.users.push(directive());
             }
             (b"loadmodule", [_, ..]) => self.startup.modules.push(directive()),
-            (b"rename-command", [old, new]) => self.startup.names.rename(old, new)?,
+            (b"rename-command", [old, new]) => {
+                self.startup.names.rename(old, new).map_err(Problem::from)?
+            }
             (b"sentinel", _) => return Err(Problem::Sentinel.into()),
             (ignored, [_]) if IGNORED.contains(&ignored) => {}
             (dotted, []) if dotted.contains(&b'.') => return Err(Problem::ModuleSetting.into()),

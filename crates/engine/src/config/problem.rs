@@ -181,3 +181,12 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+impl From<commandtable::RenameError> for Problem {
+    fn from(error: commandtable::RenameError) -> Self {
+        match error {
+            commandtable::RenameError::NoSuchCommand => Self::NoSuchCommand,
+            commandtable::RenameError::Exists => Self::CommandExists,
+        }
+    }
+}

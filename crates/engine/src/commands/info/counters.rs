@@ -1,7 +1,6 @@
 //! Sections about what has happened: counters, commands, errors, durations.
 
 use super::Rows;
-use crate::command::meta;
 use crate::config::Percentiles;
 use crate::exec::Exec;
 
@@ -118,7 +117,7 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
 
 pub(super) fn commands(x: &mut Exec<'_>, rows: &mut Rows) {
     for (id, counters) in x.core.stats.commands.iter().enumerate() {
-        let Some(meta) = u16::try_from(id).ok().and_then(meta::by_id) else {
+        let Some(meta) = u16::try_from(id).ok().and_then(commandtable::by_id) else {
             continue;
         };
         if counters.calls + counters.rejected + counters.failed == 0 {
@@ -148,9 +147,10 @@ pub(super) fn latencies(x: &mut Exec<'_>, rows: &mut Rows) {
     }
     let percentiles = &x.core.config.latency_tracking_info_percentiles.0;
     for (id, histogram) in x.core.stats.latency.iter().enumerate() {
-        let (Some(meta), Some(histogram)) =
-            (u16::try_from(id).ok().and_then(meta::by_id), histogram)
-        else {
+        let (Some(meta), Some(histogram)) = (
+            u16::try_from(id).ok().and_then(commandtable::by_id),
+            histogram,
+        ) else {
             continue;
         };
         let shown: Vec<String> = percentiles

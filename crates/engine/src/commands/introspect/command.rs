@@ -7,11 +7,11 @@
 use resp::Reply;
 
 use super::describe;
-use crate::command::Names;
-use crate::command::meta::{self, AclCategories, Flags, KeyRef, Meta, keys};
 use crate::commands::Family;
 use crate::core::Core;
 use crate::error::{Error, Outcome};
+use commandtable::Names;
+use commandtable::{AclCategories, Flags, KeyRef, Meta, keys};
 use words::glob::{self, Case};
 
 pub(crate) static COMMANDS: Family = &[
@@ -217,7 +217,7 @@ fn getkeysandflags(knows: Knows<'_>, names: &Names, line: &[&[u8]], reply: &mut 
     Ok(())
 }
 
-fn keys_of(knows: Knows<'_>, names: &Names, line: &[&[u8]]) -> Result<meta::Keys, Error> {
+fn keys_of(knows: Knows<'_>, names: &Names, line: &[&[u8]]) -> Result<commandtable::Keys, Error> {
     let meta = lookup(names, line)
         .filter(|meta| knows(meta))
         .ok_or(Error::GETKEYS_COMMAND)?;
@@ -244,7 +244,7 @@ pub(in crate::commands) fn lookup(names: &Names, line: &[&[u8]]) -> Option<&'sta
 }
 
 fn known(knows: Knows<'_>) -> impl Iterator<Item = &'static Meta> {
-    meta::COMMANDS.iter().filter(|meta| knows(meta))
+    commandtable::COMMANDS.iter().filter(|meta| knows(meta))
 }
 
 #[cfg(test)]
@@ -308,11 +308,11 @@ mod tests {
     #[test]
     fn what_the_server_cannot_run_is_not_listed() {
         let all = text(Protocol::V2, |reply| count(ALL, reply));
-        assert_eq!(all, format!(":{} ", meta::COMMANDS.len()));
+        assert_eq!(all, format!(":{} ", commandtable::COMMANDS.len()));
         let fewer = text(Protocol::V2, |reply| {
             count(&|meta: &Meta| meta.name != "get", reply)
         });
-        assert_eq!(fewer, format!(":{} ", meta::COMMANDS.len() - 1));
+        assert_eq!(fewer, format!(":{} ", commandtable::COMMANDS.len() - 1));
 
         let without = |meta: &Meta| meta.full_name != "object|freq";
         let described = text(Protocol::V2, |reply| {

@@ -2,7 +2,7 @@
 
 use resp::Reply;
 
-use crate::command::meta::{Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Meta};
+use commandtable::{Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Meta};
 
 /// One entry of COMMAND INFO, the subcommands for which `known` holds included.
 pub(super) fn info(reply: &mut Reply, meta: &Meta, known: &dyn Fn(&Meta) -> bool) {

@@ -3,13 +3,17 @@
 //! The facts come from `data/commands.json`, which `build.rs` turns into plain statics. Nothing
 //! here knows how a command works; handlers and statistics are arrays indexed by [`Meta::id`].
 
+#![forbid(unsafe_code)]
+
 mod flags;
 mod fold;
 mod keys;
+mod names;
 mod table;
 
 pub use flags::{AclCategories, ArgFlags, DocFlags, Flags, KeyFlags};
 pub use keys::{KeyRef, Keys, KeysError, keys};
+pub use names::{Names, RenameError};
 pub use table::{COMMANDS, COUNT, by_id, find, find_full};
 
 use fold::Folded;
@@ -229,7 +233,7 @@ impl Meta {
     /// Where the keys stand among `count` arguments, as far as [`Self::first_key`] and its companions tell: from, to
     /// (exclusive), distance. Empty for a command without keys or with its keys elsewhere.
     #[inline]
-    pub(crate) fn key_range(&self, count: usize) -> (usize, usize, usize) {
+    pub fn key_range(&self, count: usize) -> (usize, usize, usize) {
         let first = self.first_key.unsigned_abs() as usize;
         if first == 0 {
             return (0, 0, 1);
@@ -246,7 +250,7 @@ impl Meta {
     /// Where a member or a field may stand among `count` arguments, for a command that works on sets, hashes or sorted
     /// sets: a guess that is right for those that name one.
     #[inline]
-    pub(crate) fn member_index(&self, count: usize) -> Option<usize> {
+    pub fn member_index(&self, count: usize) -> Option<usize> {
         if count < 3 {
             None
         } else if self

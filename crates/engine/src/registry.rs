@@ -1,18 +1,8 @@
-//! Commands as data and as code: the table, and which handler runs what.
-
-pub mod meta;
-mod names;
+//! Which handler runs which command.
 
 use crate::exec::Handler;
-use meta::Meta;
-pub use names::Names;
+use commandtable::Meta;
 use std::sync::OnceLock;
-
-/// Matches keys and channels: case matters.
-#[must_use]
-pub fn glob_match(pattern: &[u8], text: &[u8]) -> bool {
-    words::glob::matches(pattern, text, words::glob::Case::Sensitive)
-}
 
 /// The handler of each command that exists, by [`Meta::id`].
 #[derive(Debug)]
@@ -31,16 +21,16 @@ impl Registry {
         static REGISTRY: OnceLock<Registry> = OnceLock::new();
         REGISTRY.get_or_init(|| {
             let mut registry = Registry {
-                handlers: vec![None; meta::COUNT],
-                known: vec![false; meta::COUNT],
+                handlers: vec![None; commandtable::COUNT],
+                known: vec![false; commandtable::COUNT],
             };
             for (name, handler) in crate::commands::FAMILIES.iter().copied().flatten() {
-                let meta = meta::find_full(name.as_bytes())
+                let meta = commandtable::find_full(name.as_bytes())
                     .expect("every handler names a command of the table");
                 registry.handlers[meta.id as usize] = Some(*handler);
                 registry.known[meta.id as usize] = true;
                 if let Some((container, _)) = name.split_once('|')
-                    && let Some(container) = meta::find(container.as_bytes())
+                    && let Some(container) = commandtable::find(container.as_bytes())
                 {
                     registry.known[container.id as usize] = true;
                 }

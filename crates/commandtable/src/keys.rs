@@ -267,10 +267,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::command::meta::{COMMANDS, find};
+    use crate::{COMMANDS, find};
 
     /// One case a line, fields between tabs: the arguments, `=>`, then key and flags in turn.
-    const CASES: &str = include_str!("../../../data/getkeys.txt");
+    const CASES: &str = include_str!("../data/getkeys.txt");
 
     fn find_command(args: &[&[u8]]) -> &'static Meta {
         let meta = find(args[0]).expect("a command of the table");

@@ -8,7 +8,7 @@ use std::{env, fs, path::PathBuf};
 
 use serde_json::{Map, Value};
 
-#[path = "src/command/meta/fold.rs"]
+#[path = "src/fold.rs"]
 mod fold;
 
 use fold::Folded;
@@ -28,7 +28,7 @@ const TRIES_MAX: u32 = 10_000_000;
 fn main() {
     println!("cargo::rerun-if-changed={DATA}");
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=src/command/meta/fold.rs");
+    println!("cargo::rerun-if-changed=src/fold.rs");
     let text = fs::read_to_string(DATA).expect("the command data is part of the crate");
     let data: Value = serde_json::from_str(&text).expect("the command data is JSON");
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

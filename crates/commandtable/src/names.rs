@@ -1,8 +1,16 @@
 //! The names that commands answer to: those of the table, except where `rename-command` says otherwise.
 
-use super::meta::{self, Meta};
-use crate::config::Problem;
+use crate::{Meta, by_id, find};
 use std::collections::HashMap;
+
+/// Why `rename-command` is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameError {
+    /// The old name means nothing.
+    NoSuchCommand,
+    /// The new name means something.
+    Exists,
+}
 
 /// What `rename-command` has changed. Only lookups by name know of it: statistics, rules and documentation go on using
 /// the names of the table.
@@ -20,11 +28,11 @@ impl Names {
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<&'static Meta> {
         if self.changed.is_empty() {
-            return meta::find(name);
+            return find(name);
         }
         match self.changed.get(&name.to_ascii_lowercase()) {
-            Some(id) => id.and_then(meta::by_id),
-            None => meta::find(name),
+            Some(id) => id.and_then(by_id),
+            None => find(name),
         }
     }
 
@@ -46,7 +54,7 @@ impl Names {
     /// The name, in lower case, that leads to the command called `name` in the table.
     #[must_use]
     pub fn current<'a>(&'a self, name: &'a str) -> &'a [u8] {
-        let renamed = meta::find(name.as_bytes())
+        let renamed = find(name.as_bytes())
             .and_then(|meta| self.changed.iter().find(|(_, now)| **now == Some(meta.id)));
         renamed.map_or(name.as_bytes(), |(new, _)| new)
     }
@@ -55,15 +63,15 @@ impl Names {
     ///
     /// # Errors
     /// `old` means nothing, or `new` means something.
-    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), Problem> {
-        let meta = self.find(old).ok_or(Problem::NoSuchCommand)?;
+    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
+        let meta = self.find(old).ok_or(RenameError::NoSuchCommand)?;
         self.changed.insert(old.to_ascii_lowercase(), None);
         if new.is_empty() {
             self.nameless.push(meta.id);
             return Ok(());
         }
         if self.find(new).is_some() {
-            return Err(Problem::CommandExists);
+            return Err(RenameError::Exists);
         }
         self.changed.insert(new.to_ascii_lowercase(), Some(meta.id));
         Ok(())
@@ -90,14 +98,14 @@ mod tests {
         assert_eq!(found(&names, "config|get"), None);
         assert_eq!(names.current("config"), b"cfg");
         assert_eq!(names.current("set"), b"set");
-        assert!(names.reach(meta::find(b"get").unwrap()));
+        assert!(names.reach(find(b"get").unwrap()));
     }
 
     #[test]
     fn a_command_without_a_name_is_gone_and_its_name_free() {
         let mut names = Names::default();
         names.rename(b"get", b"").unwrap();
-        assert!(!names.reach(meta::find(b"get").unwrap()));
+        assert!(!names.reach(find(b"get").unwrap()));
         assert_eq!(names.current("get"), b"get");
         names.rename(b"set", b"get").unwrap();
         assert_eq!(found(&names, "get"), Some("set"));
@@ -106,17 +114,20 @@ mod tests {
     #[test]
     fn names_are_taken_once() {
         let mut names = Names::default();
-        assert_eq!(names.rename(b"nosuch", b"x"), Err(Problem::NoSuchCommand));
-        assert_eq!(names.rename(b"", b"x"), Err(Problem::NoSuchCommand));
+        assert_eq!(
+            names.rename(b"nosuch", b"x"),
+            Err(RenameError::NoSuchCommand)
+        );
+        assert_eq!(names.rename(b"", b"x"), Err(RenameError::NoSuchCommand));
         assert_eq!(
             names.rename(b"config|get", b"x"),
-            Err(Problem::NoSuchCommand)
+            Err(RenameError::NoSuchCommand)
         );
-        assert_eq!(names.rename(b"get", b"SET"), Err(Problem::CommandExists));
+        assert_eq!(names.rename(b"get", b"SET"), Err(RenameError::Exists));
         names.rename(b"del", b"DEL").unwrap();
         assert_eq!(found(&names, "del"), Some("del"));
         names.rename(b"del", b"a").unwrap();
         names.rename(b"a", b"b").unwrap();
-        assert_eq!(names.rename(b"a", b"c"), Err(Problem::NoSuchCommand));
+        assert_eq!(names.rename(b"a", b"c"), Err(RenameError::NoSuchCommand));
     }
 }
