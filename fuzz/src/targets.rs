@@ -4,8 +4,8 @@
 //! A target returns quietly or panics: whatever bytes come, a panic is a bug. Where a value is accepted, it must hold
 //! together: it is walked, and where there is a writer, written and read again.
 
+use config::{Config, Param, Startup, Surroundings};
 use engine::Engine;
-use engine::config::{Config, Param, Startup, Surroundings};
 use engine::digest::Digest;
 use engine::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures,
@@ -419,7 +419,7 @@ pub fn commands(data: &[u8]) {
         unix_us: || 1_000_000_000_000_000,
     };
     let config = Config {
-        enable_debug_command: engine::config::ProtectedAction::Yes,
+        enable_debug_command: config::ProtectedAction::Yes,
         // What a request of a few bytes may make of itself.
         proto_max_bulk_len: 1 << 20,
         ..Config::default()

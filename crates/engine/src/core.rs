@@ -2,7 +2,6 @@
 
 use crate::blocking::Blocking;
 use crate::client::{ClientId, Clients};
-use crate::config::Config;
 use crate::host::{Clock, Host, Level};
 use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
@@ -10,6 +9,7 @@ use crate::registry::Registry;
 use crate::repl::Repl;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+use config::Config;
 
 /// What CLIENT PAUSE holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,7 +200,7 @@ impl Core {
 
     /// Whether lines of [`Level::Verbose`] are logged: what is only for them need not be made up otherwise.
     pub(crate) fn is_verbose(&self) -> bool {
-        use crate::config::LogLevel;
+        use config::LogLevel;
         matches!(self.config.loglevel, LogLevel::Verbose | LogLevel::Debug)
     }
 

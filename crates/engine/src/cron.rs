@@ -2,13 +2,13 @@
 
 use crate::blocking::OnTimeout;
 use crate::client::{Client, ClientFlags};
-use crate::config::MaxmemoryPolicy;
 use crate::core::Core;
 use crate::dispatch;
 use crate::effects::DbKey;
 use crate::engine::Engine;
 use crate::host::Level;
 use crate::keys::{AccessClock, Expiry, Keys};
+use config::MaxmemoryPolicy;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 

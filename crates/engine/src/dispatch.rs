@@ -304,7 +304,7 @@ fn is_immediate(meta: &Meta) -> bool {
 }
 
 fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
-    use crate::config::ProtectedAction;
+    use config::ProtectedAction;
     let action = match meta.full_name {
         "debug" => x.core.config.enable_debug_command,
         _ => x.core.config.enable_module_command,
@@ -473,8 +473,8 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
     }
     if meta.full_name == "config|set" {
         for at in (2..shown.len().saturating_sub(1)).step_by(2) {
-            let sensitive = crate::config::Param::find(shown[at])
-                .is_some_and(|param| param.row().flags.contains(crate::config::Flags::SENSITIVE));
+            let sensitive = config::Param::find(shown[at])
+                .is_some_and(|param| param.row().flags.contains(config::Flags::SENSITIVE));
             if sensitive {
                 shown[at + 1] = HIDDEN;
             }

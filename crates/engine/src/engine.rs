@@ -1,7 +1,6 @@
 //! The engine as the process drives it: connections come and go, batches of requests run, timers tick.
 
 use crate::client::{Client, ClientFlags, ClientId, Peer};
-use crate::config::Config;
 use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::dispatch::{self, Flow};
 use crate::error::Error;
@@ -11,6 +10,7 @@ use crate::keys::{Expiry, Keys};
 use crate::registry::Registry;
 use crate::repl::Repl;
 use commandtable::Meta;
+use config::Config;
 use resp::{Batch, Output, Protocol, ProtocolError, Reply};
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! `maxmemory`: removing keys when there is too little room, by the configured policy.
 
-use crate::config::MaxmemoryPolicy;
 use crate::core::Core;
 use crate::keys::{AccessClock, Keys};
 use crate::notify::Event;
+use config::MaxmemoryPolicy;
 use keyspace::{Entry, Rng};
 
 /// Keys removed between two looks at the clock.

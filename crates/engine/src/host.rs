@@ -249,11 +249,7 @@ pub trait Host: Send {
     ///
     /// # Errors
     /// Why it cannot be done; the parameter is then set back.
-    fn apply(
-        &mut self,
-        config: &crate::config::Config,
-        parameter: crate::config::Param,
-    ) -> Result<(), String>;
+    fn apply(&mut self, config: &config::Config, parameter: config::Param) -> Result<(), String>;
     /// Reads the configuration file for CONFIG REWRITE.
     ///
     /// # Errors

@@ -10,7 +10,6 @@ pub mod blocking;
 pub mod client;
 mod client_eviction;
 pub mod commands;
-pub mod config;
 pub mod core;
 pub mod cron;
 pub mod digest;

@@ -1,7 +1,6 @@
 //! The link to our primary, as the engine sees it: what arrives is applied here, what is to be sent goes to the process.
 
 use crate::client::{Client, ClientFlags, Peer};
-use crate::config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
 use crate::core::{Core, LoadProgress, Loading};
 use crate::dispatch;
 use crate::engine::Engine;
@@ -9,6 +8,7 @@ use crate::exec::Exec;
 use crate::host::{Attention, Crash, Level, LinkCommand};
 use crate::keys::{Expiry, Keys};
 use crate::snapshot::{LoadOptions, Loaded};
+use config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
 use replication::replica::{
     self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Numbers, Purpose,
 };

@@ -1,13 +1,13 @@
 //! Replication as the engine sees it: the hub for our replicas, the link to our primary, and the glue to both.
 
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::config::Config;
 use crate::core::{Core, Pause, PauseKind};
 use crate::dispatch;
 use crate::error::Error;
 use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
+use config::Config;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
 use replication::replica::Purpose;
 use std::sync::Arc;

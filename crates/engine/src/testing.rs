@@ -3,12 +3,12 @@
 //! Time is 1 000 000 000 000 ms after the epoch unless a test moves it.
 
 use crate::client::Peer;
-use crate::config::{Config, Param};
 use crate::engine::{Engine, Traffic};
 use crate::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,
 };
+use config::{Config, Param};
 use resp::{Batch, Decoder, Output};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl Driver {
             unix_us: || NOW_US.get(),
         };
         let config = Config {
-            enable_debug_command: crate::config::ProtectedAction::Yes,
+            enable_debug_command: config::ProtectedAction::Yes,
             ..Config::default()
         };
         let engine = Engine::new(config, clock, Box::new(Quiet::default()));

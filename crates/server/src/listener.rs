@@ -2,8 +2,8 @@
 
 use crate::logging;
 use crate::shared::Shared;
+use config::Config;
 use engine::client::Peer;
-use engine::config::Config;
 use engine::host::Level;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};

@@ -1,7 +1,7 @@
 //! `oom-score-adj`: how much the kernel likes to end which of our processes when memory is short.
 
 use crate::logging;
-use engine::config::{Config, OomScoreAdj, OomScores};
+use config::{Config, OomScoreAdj, OomScores};
 use engine::host::Level;
 
 /// Where the kernel keeps the score of the process that reads or writes it.

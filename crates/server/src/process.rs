@@ -7,8 +7,8 @@ use crate::link_io;
 use crate::shared::Shared;
 use crate::transfer::{Transfer, Transfers};
 use crate::{crash, logging, memory};
+use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
-use engine::config::{Config, LogLevel, Param};
 use engine::host::{
     CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,

@@ -6,7 +6,7 @@ mod system_check;
 
 use crate::{limits, logging, process};
 use commandtable::Names;
-use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
+use config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
 use engine::host::{Level, ProcessFacts};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "upstart expects the process to stop itself")]
 
 use crate::logging;
-use engine::config::Supervised;
+use config::Supervised;
 use engine::host::Level;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};

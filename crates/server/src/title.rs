@@ -6,7 +6,7 @@
     reason = "the kernel shows the memory that it gave the command line"
 )]
 
-use engine::config::Config;
+use config::Config;
 use std::ffi::OsString;
 use std::sync::{Mutex, OnceLock};
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 static EDGES: &[(&str, &[&str])] = &[
     ("words", &[]),
     ("commandtable", &[]),
+    ("config", &["commandtable", "words"]),
     ("resp", &["words"]),
     ("packed", &["words"]),
     ("backlog", &[]),
@@ -27,6 +28,7 @@ static EDGES: &[(&str, &[&str])] = &[
         &[
             "words",
             "commandtable",
+            "config",
             "resp",
             "packed",
             "keyspace",
@@ -41,6 +43,7 @@ static EDGES: &[(&str, &[&str])] = &[
         &[
             "words",
             "commandtable",
+            "config",
             "resp",
             "packed",
             "keyspace",

@@ -4,10 +4,10 @@ mod help;
 mod log;
 
 use super::Family;
-use crate::config::Config;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use commandtable::{AclCategories, Meta};
+use config::Config;
 
 pub(super) static COMMANDS: Family = &[
     ("acl|whoami", whoami),

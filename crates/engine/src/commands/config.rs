@@ -1,12 +1,12 @@
 //! CONFIG: reading and changing parameters, and what it takes to make them take effect.
 
 use super::Family;
-use crate::config::{Access, Apply, Config, Param, ProtectedAction};
 use crate::core::{Core, Loading};
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
 use crate::keys::{KeyStats, Keys, LazyFree};
+use config::{Access, Apply, Config, Param, ProtectedAction};
 use keyspace::{Limits, StreamLimits};
 
 pub(super) static COMMANDS: Family = &[
@@ -144,7 +144,7 @@ fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     look_up_folder(x.core);
     let written = x.core.host.read_config_file().and_then(|old| {
         let users = [super::acl::default_user(&x.core.config)];
-        let text = crate::config::rewrite(&old, &x.core.config, &users);
+        let text = config::rewrite(&old, &x.core.config, &users);
         x.core.host.write_config_file(&text)
     });
     match written {

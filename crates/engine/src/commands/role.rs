@@ -2,10 +2,10 @@
 
 use super::Family;
 use crate::client::ClientFlags;
-use crate::config::{Param, Phase};
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::host::Level;
+use config::{Param, Phase};
 use replication::replica::Purpose;
 
 pub(super) static COMMANDS: Family = &[

@@ -2,7 +2,7 @@
 //!
 //! libc's `syslog` guards its state with a lock that a snapshot child may inherit taken; a datagram needs none.
 
-use engine::config::SyslogFacility;
+use config::SyslogFacility;
 use engine::host::Level;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;

@@ -152,7 +152,7 @@ fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> 
             x.core.repl.hub_config.rdb_client_grace_ms = seconds.saturating_mul(1000);
         }
         b"quicklist-packed-threshold" => {
-            let bytes = crate::config::memory_bytes(value)
+            let bytes = config::memory_bytes(value)
                 .filter(|bytes| *bytes < PACKED_THRESHOLD_END)
                 .ok_or(Error::DEBUG_PACKED_THRESHOLD)?;
             // Zero is the default in either world.

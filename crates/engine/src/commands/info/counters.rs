@@ -1,8 +1,8 @@
 //! Sections about what has happened: counters, commands, errors, durations.
 
 use super::Rows;
-use crate::config::Percentiles;
 use crate::exec::Exec;
+use config::Percentiles;
 
 pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     let core = &*x.core;

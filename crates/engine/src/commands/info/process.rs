@@ -141,7 +141,7 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.bytes("maxmemory", core.config.maxmemory);
     rows.row(
         "maxmemory_policy",
-        String::from_utf8_lossy(&core.config.print(crate::config::Param::MaxmemoryPolicy)),
+        String::from_utf8_lossy(&core.config.print(config::Param::MaxmemoryPolicy)),
     );
     let (allocated, active) = (figures.allocated as u64, figures.active as u64);
     let (resident, rss) = (figures.resident as u64, figures.rss as u64);

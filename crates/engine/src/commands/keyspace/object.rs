@@ -79,7 +79,7 @@ fn refcount(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 
 /// True when the eviction policy needs an access clock per key: the reference then shares no values.
 fn uses_clock(x: &Exec<'_>) -> bool {
-    use crate::config::MaxmemoryPolicy as Policy;
+    use config::MaxmemoryPolicy as Policy;
     matches!(
         x.core.config.maxmemory_policy,
         Policy::AllkeysLru | Policy::AllkeysLfu | Policy::VolatileLru | Policy::VolatileLfu

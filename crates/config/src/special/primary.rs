@@ -1,9 +1,9 @@
 //! `replicaof`: the primary to replicate.
 
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::{Setting, lenient_integer};
-use crate::config::text::Text;
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::{Setting, lenient_integer};
+use crate::text::Text;
 
 /// Where a primary is.
 #[derive(Clone, Debug, PartialEq, Eq)]

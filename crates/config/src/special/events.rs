@@ -1,8 +1,8 @@
 //! `notify-keyspace-events`: classes of events, one letter each.
 
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::Setting;
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::Setting;
 
 /// A set of event classes and channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

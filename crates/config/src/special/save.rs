@@ -1,8 +1,8 @@
 //! `save`: when a snapshot is made by itself.
 
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::{Setting, lenient_integer};
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::{Setting, lenient_integer};
 
 /// A snapshot is due when this many seconds have passed and this many keys have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

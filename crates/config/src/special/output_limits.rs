@@ -1,8 +1,8 @@
 //! `client-output-buffer-limit`: when a client whose output piles up is closed, per class of client.
 
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::{Setting, lenient_integer, memory_bytes};
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::{Setting, lenient_integer, memory_bytes};
 
 /// Limits of one class; 0 means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Each file in `tests/data/rewrite` holds a configuration file, the CONFIG SETs that followed, the users, and what
 //! the server made of the file. It ran with `--port 7331 --dir /tmp`.
 
-use engine::config::{
+use config::{
     Access, Apply, CommandLine, Config, Param, Phase, Startup, Surroundings, rewrite, split_words,
 };
 

@@ -4,6 +4,8 @@
 //! server reads files through [`Surroundings`] and applies changes through [`Apply`]. Facts and texts are those of
 //! Valkey 8.0.1.
 
+#![forbid(unsafe_code)]
+
 mod change;
 mod checks;
 mod choice;
@@ -12,6 +14,7 @@ mod example;
 pub mod limits;
 mod load;
 mod problem;
+mod quoting;
 mod rewrite;
 mod row;
 mod setting;
@@ -19,7 +22,6 @@ mod show;
 mod special;
 mod table;
 mod text;
-mod words;
 
 pub use change::{Access, Apply, SetError};
 pub use choice::{
@@ -31,6 +33,7 @@ pub use command_line::{CommandLine, Invocation};
 pub use example::example_conf;
 pub use load::{Directive, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;
+pub use quoting::{quote_into, split_words};
 pub use rewrite::rewrite;
 pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};
 pub use setting::memory_bytes;
@@ -39,4 +42,3 @@ pub use special::{
 };
 pub use table::{Config, Param, TABLE};
 pub use text::Text;
-pub use words::{quote_into, split_words};

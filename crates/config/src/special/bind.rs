@@ -1,10 +1,10 @@
 //! `bind`: addresses to listen on.
 
-use crate::config::limits::BIND_ADDRESSES_MAX;
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::Setting;
-use crate::config::text::Text;
+use crate::limits::BIND_ADDRESSES_MAX;
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::Setting;
+use crate::text::Text;
 
 impl Setting for Vec<Text> {
     fn read(&self, args: &[&[u8]], _kind: &Kind, _phase: Phase) -> Result<Self, Problem> {

@@ -351,8 +351,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_can_be_set_again(row in 0..crate::config::TABLE.len(), value in "[a-z0-9 $%.-]{0,12}") {
-            let row = &crate::config::TABLE[row];
+        fn what_is_shown_can_be_set_again(row in 0..crate::TABLE.len(), value in "[a-z0-9 $%.-]{0,12}") {
+            let row = &crate::TABLE[row];
             let mut config = Config::default();
             let mut recorder = Recorder::default();
             if row.flags.contains(Flags::IMMUTABLE) || config.change(&[row.name, &value], OPEN, &mut recorder).is_err() {

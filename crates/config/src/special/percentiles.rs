@@ -1,8 +1,8 @@
 //! `latency-tracking-info-percentiles`: which percentiles INFO shows.
 
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::Setting;
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::Setting;
 
 /// Percentiles, each from 0 to 100, in the order given.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! The example configuration file, printed from the table.
 
+use super::quoting::quote_into;
 use super::row::{Flags, Kind, Unit};
 use super::table::{Config, TABLE};
-use super::words::quote_into;
 
 const HEAD: &str = "\
 # Example configuration file.
@@ -67,7 +67,7 @@ fn takes(kind: &Kind) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Startup, Surroundings};
+    use crate::{Startup, Surroundings};
 
     struct Nothing;
 

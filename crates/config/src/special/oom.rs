@@ -1,8 +1,8 @@
 //! `oom-score-adj-values`: three scores for the kernel's out-of-memory killer.
 
-use crate::config::problem::Problem;
-use crate::config::row::{Kind, Phase};
-use crate::config::setting::{Setting, lenient_integer};
+use crate::problem::Problem;
+use crate::row::{Kind, Phase};
+use crate::setting::{Setting, lenient_integer};
 
 const SCORE_MIN: i64 = -2000;
 const SCORE_MAX: i64 = 2000;

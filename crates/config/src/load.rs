@@ -5,10 +5,10 @@ use std::fmt;
 
 use super::limits::{INCLUDE_DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX};
 use super::problem::Problem;
+use super::quoting::split_words;
 use super::row::{Flags, Phase};
 use super::table::{Config, Param};
 use super::text::Text;
-use super::words::split_words;
 use commandtable::Names;
 
 /// The version that error messages name.
@@ -279,7 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{AppendFsync, Invocation, OutputLimit, Primary, SaveRule};
+    use crate::{AppendFsync, Invocation, OutputLimit, Primary, SaveRule};
 
     /// Files by name; the working directory is the last one that was asked for.
     #[derive(Default)]
@@ -634,8 +634,8 @@ mod tests {
         }
 
         #[test]
-        fn any_value_is_taken_or_refused(row in 0..crate::config::TABLE.len(), args in ".{0,20}") {
-            let _ = load(&format!("{} {args}", crate::config::TABLE[row].name));
+        fn any_value_is_taken_or_refused(row in 0..crate::TABLE.len(), args in ".{0,20}") {
+            let _ = load(&format!("{} {args}", crate::TABLE[row].name));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The parameter table against the facts of Valkey 8.0.1 in `tests/data`.
 
-use engine::config::{Config, Flags, Kind, Param, TABLE, Unit};
+use config::{Config, Flags, Kind, Param, TABLE, Unit};
 
 const FACTS: &str = include_str!("data/config-8.0.1.tsv");
 const ENUMS: &str = include_str!("data/config-enums-8.0.1.json");
@@ -135,11 +135,7 @@ fn bounds_fit_the_fields() {
                 _ => value.to_string(),
             };
             let mut config = Config::default();
-            let taken = config.set(
-                row.param,
-                &[text.as_bytes()],
-                engine::config::Phase::Startup,
-            );
+            let taken = config.set(row.param, &[text.as_bytes()], config::Phase::Startup);
             assert_eq!(taken, Ok(()), "{} {text}", row.name);
             if !matches!(row.param, Param::Hz | Param::ReplBacklogSize) {
                 assert_eq!(

@@ -4,8 +4,8 @@
 
 use super::limits::WORDS_MAX;
 use super::problem::Problem;
+use super::quoting::{quote_into, split_words};
 use super::text::Text;
-use super::words::{quote_into, split_words};
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
