@@ -5,12 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod error;
 mod flags;
 mod fold;
 mod keys;
 mod names;
 mod table;
 
+pub use error::{Error, Outcome};
 pub use flags::{AclCategories, ArgFlags, DocFlags, Flags, KeyFlags};
 pub use keys::{KeyRef, Keys, KeysError, keys};
 pub use names::{Names, RenameError};

@@ -38,7 +38,7 @@ pub use rewrite::rewrite;
 pub use row::{C, Empty, Flags, Kind, Phase, Row, Unit};
 pub use setting::memory_bytes;
 pub use special::{
-    KeyspaceEvents, OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
+    OomScores, OutputLimit, OutputLimits, Percentiles, Primary, SaveRule, SaveRules,
 };
 pub use table::{Config, Param, TABLE};
 pub use text::Text;

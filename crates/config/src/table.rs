@@ -14,8 +14,9 @@ use super::row::{
     C, Empty, Flags, Kind, Phase, Row, memory, memory_or_percent, number, octal, parameters,
 };
 use super::setting::Setting;
-use super::special::{KeyspaceEvents, OomScores, OutputLimits, Percentiles, Primary, SaveRules};
+use super::special::{OomScores, OutputLimits, Percentiles, Primary, SaveRules};
 use super::text::Text;
+use words::events::Classes;
 
 parameters! {
     /// Channels a new user may use before any channel rule is given.
@@ -463,7 +464,7 @@ parameters! {
         "no-appendfsync-on-rewrite", Kind::Bool, [MODIFIABLE];
 
     /// Classes of keyspace events to publish; empty turns them off.
-    NotifyKeyspaceEvents notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::NONE,
+    NotifyKeyspaceEvents notify_keyspace_events: Classes = Classes::NONE,
         "notify-keyspace-events", Kind::Special, [MODIFIABLE];
 
     /// Whether the kernel's out-of-memory score is set for the process.

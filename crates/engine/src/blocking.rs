@@ -6,7 +6,7 @@
 
 use crate::client::ClientId;
 use crate::effects::DbKey;
-use crate::error::Error;
+use commandtable::Error;
 use commandtable::Meta;
 use hashbrown::HashMap;
 use keyspace::Type;

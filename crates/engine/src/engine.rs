@@ -3,12 +3,12 @@
 use crate::client::{Client, ClientFlags, ClientId, Peer};
 use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::dispatch::{self, Flow};
-use crate::error::Error;
 use crate::exec::Exec;
 use crate::host::{Attention, Clock, Host, Level};
 use crate::keys::{Expiry, Keys};
 use crate::registry::Registry;
 use crate::repl::Repl;
+use commandtable::Error;
 use commandtable::Meta;
 use config::Config;
 use resp::{Batch, Output, Protocol, ProtocolError, Reply};

@@ -4,9 +4,9 @@ use crate::blocking::{Blocked, OnTimeout, WaitFor, Wake};
 use crate::client::{Client, ClientFlags};
 use crate::core::Core;
 use crate::effects::Propagate;
-use crate::error::Outcome;
 use crate::keys::Keys;
 use commandtable::Meta;
+use commandtable::Outcome;
 use resp::Reply;
 
 /// A request's arguments, the command's name first. The table has checked their number.

@@ -6,18 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-/// Severity of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// For developers.
-    Debug,
-    /// A lot of detail.
-    Verbose,
-    /// What an operator wants to know.
-    Notice,
-    /// What an operator must know.
-    Warning,
-}
+pub use words::Level;
 
 /// Clocks, as plain functions: reading one costs no indirection that matters.
 #[derive(Clone, Copy, Debug)]

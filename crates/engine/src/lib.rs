@@ -16,7 +16,6 @@ pub mod digest;
 mod dispatch;
 pub mod effects;
 pub mod engine;
-pub mod error;
 pub mod eviction;
 pub mod exec;
 pub mod host;
@@ -39,7 +38,7 @@ mod testing;
 pub mod tracking;
 
 pub use client::{Client, ClientFlags, ClientId};
+pub use commandtable::{Error, Outcome};
 pub use engine::{Engine, Ran, Then, Traffic};
-pub use error::{Error, Outcome};
 pub use exec::{Args, Exec, Handler};
 pub use keys::Keys;

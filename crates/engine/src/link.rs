@@ -579,7 +579,7 @@ fn pump_link(keys: &mut Keys, core: &mut Core) {
                 core.repl
                     .with_hub(|hub, env| hub.failover_finished(env, accepted));
             }
-            Action::Log(level, text) => core.log(crate::repl::level_of(level), &text),
+            Action::Log(level, text) => core.log(level, &text),
         }
     }
 }

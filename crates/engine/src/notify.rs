@@ -1,6 +1,6 @@
 //! Keyspace events: what can happen to a key, and under which name and class it is published.
 
-pub use config::KeyspaceEvents as Classes;
+pub use words::events::Classes;
 
 /// What happened to a key: the class that must be on, and the name it is published under.
 #[derive(Clone, Copy, Debug)]

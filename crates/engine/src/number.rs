@@ -1,6 +1,6 @@
 //! Number arguments of commands, with the errors they give.
 
-use crate::error::Error;
+use commandtable::Error;
 use words::int::parse_i64;
 use words::parse::parse_f64;
 
@@ -40,7 +40,7 @@ pub fn positive(text: &[u8]) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::positive;
-    use crate::error::Error;
+    use commandtable::Error;
 
     #[test]
     fn whatever_is_not_positive_has_one_error() {

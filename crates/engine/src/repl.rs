@@ -3,10 +3,10 @@
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::{Core, Pause, PauseKind};
 use crate::dispatch;
-use crate::error::Error;
 use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use crate::keys::Keys;
+use commandtable::Error;
 use config::Config;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
 use replication::replica::Purpose;
@@ -253,7 +253,7 @@ fn carry_out(
         Action::FailoverTo { host, port } => {
             crate::link::follow(keys, core, &host, port, Purpose::Failover);
         }
-        Action::Log(level, text) => core.log(level_of(level), &text),
+        Action::Log(level, text) => core.log(level, &text),
     }
 }
 
@@ -262,16 +262,6 @@ pub(crate) fn kill_snapshot(core: &mut Core) {
     if let Some(child) = &mut core.saving.child {
         child.killed = true;
         core.host.kill_snapshot();
-    }
-}
-
-/// How loud a line of the replication machines is.
-pub(crate) fn level_of(level: replication::LogLevel) -> Level {
-    match level {
-        replication::LogLevel::Debug => Level::Debug,
-        replication::LogLevel::Verbose => Level::Verbose,
-        replication::LogLevel::Notice => Level::Notice,
-        replication::LogLevel::Warning => Level::Warning,
     }
 }
 

@@ -1,10 +1,10 @@
 //! When and how snapshots are taken: SAVE, BGSAVE, save points, and the snapshots replication asks for.
 
 use crate::core::{Child, Core};
-use crate::error::Error;
 use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
 use crate::keys::Keys;
 use crate::snapshot::{self, Conflict, Filter, LoadOptions, ReplicationAux, SaveInfo};
+use commandtable::Error;
 use config::MaxmemoryPolicy;
 use keyspace::Resize;
 use replication::primary::{JobId, OtherChild, SnapshotResult};

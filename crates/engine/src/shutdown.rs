@@ -3,9 +3,9 @@
 use crate::blocking::WaitFor;
 use crate::core::Core;
 use crate::dispatch;
-use crate::error::Error;
 use crate::host::Level;
 use crate::keys::Keys;
+use commandtable::Error;
 
 /// A shutdown that waits for its replicas.
 #[derive(Clone, Copy, Debug)]

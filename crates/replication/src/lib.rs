@@ -18,4 +18,5 @@ mod types;
 
 pub use backlog::Slice;
 pub use history::{History, ReplId};
-pub use types::{ClientId, Entropy, LogLevel, OutputLimit, VERSION};
+pub use types::{ClientId, Entropy, OutputLimit};
+pub use words::Level;

@@ -1,8 +1,5 @@
 //! Small types shared by both ends.
 
-/// The version a replica announces with `REPLCONF version`; primaries use it to choose features.
-pub const VERSION: &str = "8.0.1";
-
 /// A client of this server, as `CLIENT LIST` numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
@@ -11,19 +8,6 @@ impl std::fmt::Display for ClientId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// How loud a log line is, in the server's terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// `debug`.
-    Debug,
-    /// `verbose`.
-    Verbose,
-    /// `notice`.
-    Notice,
-    /// `warning`.
-    Warning,
 }
 
 /// Where random ids come from: twenty fresh bytes per call. Must be unpredictable in production.

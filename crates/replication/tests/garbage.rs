@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use replication::primary::{self, Hub, OtherChild, Peer, Role};
 use replication::replica::{self, Action, Channel, Conn, Fate, Link, Loaded, Purpose};
-use replication::{ClientId, LogLevel, ReplId};
+use replication::{ClientId, Level, ReplId};
 
 const CONFIG_PASSWORD: &[u8] = b"secret";
 
@@ -350,7 +350,7 @@ proptest! {
             prop_assert_eq!(bytes.iter().filter(|b| **b == b'\n').count(), usize::from(!bytes.is_empty()));
             while let Some(action) = hub.next_action() {
                 if let primary::Action::Log(level, line) = action {
-                    prop_assert!(level >= LogLevel::Debug && !line.contains('\n'));
+                    prop_assert!(level >= Level::Debug && !line.contains('\n'));
                 }
             }
             if let Some(backlog) = hub.backlog() {

@@ -216,7 +216,7 @@ fn unix_seconds() -> i64 {
 }
 
 fn report(signal: libc::c_int, info: *mut libc::siginfo_t, context: *const libc::ucontext_t) {
-    let version = engine::commands::server::VALKEY_VERSION;
+    let version = words::version::VALKEY;
     let mut report = Report::open();
     report.start();
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid `siginfo_t`.

@@ -139,7 +139,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     {
         complain(&format!(
             "\n*** FATAL CONFIG FILE ERROR (Version {}) ***\nCan't open the log file: {}\n",
-            engine::commands::server::VALKEY_VERSION,
+            words::version::VALKEY,
             crate::errno_text(&error)
         ));
         return Err(ExitCode::FAILURE);
@@ -329,7 +329,7 @@ impl Surroundings for Files {
 fn version_line() -> String {
     format!(
         "Valkey server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build={}\n",
-        engine::commands::server::VALKEY_VERSION,
+        words::version::VALKEY,
         BUILD_ID
     )
 }
@@ -382,7 +382,7 @@ fn announce(given: bool) {
         Level::Notice,
         &format!(
             "Valkey version={}, bits=64, commit=00000000, modified=0, pid={}, just started",
-            engine::commands::server::VALKEY_VERSION,
+            words::version::VALKEY,
             std::process::id()
         ),
     );
@@ -401,7 +401,7 @@ fn banner(config: &Config) {
     let terminal = config.logfile.as_bytes().is_empty()
         && std::io::IsTerminal::is_terminal(&std::io::stdout());
     if config.always_show_logo || terminal {
-        let version = engine::commands::server::VALKEY_VERSION;
+        let version = words::version::VALKEY;
         let pid = std::process::id();
         logging::raw(
             format!(

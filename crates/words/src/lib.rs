@@ -4,10 +4,15 @@
 //! Nothing here knows of commands, connections or keys.
 #![forbid(unsafe_code)]
 
+pub mod events;
 pub mod glob;
 mod grisu;
 pub mod int;
+mod level;
 pub mod longdouble;
 pub mod parse;
 pub mod print;
 pub mod request;
+pub mod version;
+
+pub use level::Level;

@@ -8,7 +8,6 @@ mod percentiles;
 mod primary;
 mod save;
 
-pub use events::KeyspaceEvents;
 pub use oom::OomScores;
 pub use output_limits::{OutputLimit, OutputLimits};
 pub use percentiles::Percentiles;

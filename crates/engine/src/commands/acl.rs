@@ -4,9 +4,9 @@ mod help;
 mod log;
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use commandtable::{AclCategories, Meta};
+use commandtable::{Error, Outcome};
 use config::Config;
 
 pub(super) static COMMANDS: Family = &[

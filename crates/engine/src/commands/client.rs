@@ -11,8 +11,8 @@ use super::Family;
 use crate::client::ClientFlags;
 use crate::core::{Pause, PauseKind};
 use crate::dispatch;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
     ("client|id", id),

@@ -2,8 +2,8 @@
 
 use super::Family;
 use crate::client::ClientFlags;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
     ("readonly", readonly),

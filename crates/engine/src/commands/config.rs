@@ -2,10 +2,10 @@
 
 use super::Family;
 use crate::core::{Core, Loading};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
 use crate::keys::{KeyStats, Keys, LazyFree};
+use commandtable::{Error, Outcome};
 use config::{Access, Apply, Config, Param, ProtectedAction};
 use keyspace::{Limits, StreamLimits};
 

@@ -1,11 +1,11 @@
 //! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET.
 
 use super::Family;
-use super::server::{REDIS_VERSION, VALKEY_VERSION};
 use crate::client::ClientFlags;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use resp::Protocol;
+use words::version;
 
 pub(super) static COMMANDS: Family = &[
     ("ping", ping),
@@ -191,7 +191,14 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     out.bulk(b"server");
     out.bulk(if redis { b"redis" } else { b"valkey" });
     out.bulk(b"version");
-    out.bulk(if redis { REDIS_VERSION } else { VALKEY_VERSION }.as_bytes());
+    out.bulk(
+        if redis {
+            version::REDIS
+        } else {
+            version::VALKEY
+        }
+        .as_bytes(),
+    );
     out.bulk(b"proto");
     out.int(if out.is_v3() { 3 } else { 2 });
     out.bulk(b"id");

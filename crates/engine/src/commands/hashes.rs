@@ -2,10 +2,10 @@
 
 use super::Family;
 use super::sampling::{self, Choice, Count, Drawn};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::{Element, Hash, ValueRef};
 use resp::Reply;
 use words::longdouble::LongDouble;

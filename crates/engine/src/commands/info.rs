@@ -8,8 +8,8 @@ mod process;
 mod replication;
 
 use super::Family;
-use crate::error::Outcome;
 use crate::exec::{Args, Exec};
+use commandtable::Outcome;
 use std::fmt::{Display, Write};
 
 pub(super) static COMMANDS: Family = &[("info", info)];

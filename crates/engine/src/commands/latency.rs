@@ -1,10 +1,10 @@
 //! LATENCY: spikes that were noted, and the distribution of every command's duration.
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::latency::{Sample, Series};
 use commandtable::Meta;
+use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
     ("latency|latest", latest),

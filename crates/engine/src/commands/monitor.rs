@@ -2,9 +2,9 @@
 
 use super::Family;
 use crate::client::ClientFlags;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use commandtable::Flags;
+use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[("monitor", monitor)];
 

@@ -3,9 +3,9 @@
 use super::Family;
 use crate::client::{Client, ClientFlags};
 use crate::core::Core;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::pubsub::Kind;
+use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
     ("subscribe", |x, args| subscribe(x, args, Kind::Channel)),

@@ -3,10 +3,10 @@
 use super::Family;
 use crate::blocking::{OnTimeout, WaitFor, deadline_from_ms};
 use crate::client::ClientFlags;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
 use crate::repl;
+use commandtable::{Error, Outcome};
 use replication::ClientId;
 use replication::primary::{Env, Hub, Peer, Reply};
 use replication::replica::LinkState;

@@ -2,9 +2,9 @@
 
 use super::Family;
 use crate::client::ClientFlags;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::host::Level;
+use commandtable::{Error, Outcome};
 use config::{Param, Phase};
 use replication::replica::Purpose;
 

@@ -1,8 +1,8 @@
 //! What HRANDFIELD, ZRANDMEMBER and their like share: the count, and which of the elements to take.
 
-use crate::error::Error;
 use crate::number;
 use crate::rng::Random;
+use commandtable::Error;
 use hashbrown::HashSet;
 use keyspace::Rng;
 

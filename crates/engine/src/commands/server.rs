@@ -1,14 +1,9 @@
 //! Commands about the server as a whole.
 
 use super::Family;
-use crate::error::Outcome;
 use crate::exec::{Args, Exec};
-
-/// The Redis OSS version whose behaviour clients may expect.
-pub const REDIS_VERSION: &str = "7.2.4";
-
-/// Our version.
-pub const VALKEY_VERSION: &str = "8.0.1";
+use commandtable::Outcome;
+use words::version;
 
 pub(super) static COMMANDS: Family = &[("lolwut", lolwut)];
 
@@ -35,7 +30,7 @@ fn lolwut(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         text = key_space();
         text.push('\n');
     }
-    text.push_str(&format!("Redis ver. {VALKEY_VERSION}\n"));
+    text.push_str(&format!("Redis ver. {}\n", version::VALKEY));
     x.out.verbatim(*b"txt", text.as_bytes());
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! SLOWLOG: the commands that took long.
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
     ("slowlog|get", get),

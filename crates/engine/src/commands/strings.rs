@@ -1,11 +1,11 @@
 //! Strings: SET and GET in all their forms, counters, ranges, many keys at once.
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::{Expiry, Keys};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::{Entry, StrHow, StrRef, Ttl, ValueRef};
 use resp::Reply;
 use words::longdouble::LongDouble;

@@ -4,9 +4,9 @@ use super::Family;
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::dispatch;
 use crate::effects::DbKey;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Keys;
+use commandtable::{Error, Outcome};
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[

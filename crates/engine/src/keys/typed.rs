@@ -1,8 +1,8 @@
 //! Typed lookups: the value at a key as the type that a command works on.
 
 use super::{HOOK_EVENTS, Keys, push_event, touch};
-use crate::error::Error;
 use crate::notify::Event;
+use commandtable::Error;
 use keyspace::{
     Counted, Entry, EntryMut, Hash, Limits, List, Set, StrRef, Stream, Value, ValueMut, ValueRef,
     ZSet,

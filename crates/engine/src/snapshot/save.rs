@@ -1,13 +1,13 @@
 //! Writing a snapshot.
 
 use super::{PROGRESS_KEYS, SaveInfo, delay_after_key, stream};
-use crate::commands::server::VALKEY_VERSION;
 use crate::eviction::idle_seconds;
 use crate::keys::AccessClock;
 use keyspace::list::NodeRef;
 use keyspace::{Db, Element, Entry, StrRef, ValueRef};
 use rdb::{ValueType, Writer, WriterOptions};
 use std::io::{self, Write};
+use words::version;
 
 /// With a delay after each key, bytes written before they go to the sink: somebody wants to see them come slowly.
 const DELAYED_FLUSH_BYTES: u64 = 16 << 10;
@@ -42,7 +42,7 @@ pub fn write(
 
 fn header<W: Write>(writer: &mut Writer<W>, info: &SaveInfo) -> io::Result<()> {
     let mut digits = itoa::Buffer::new();
-    writer.aux(b"valkey-ver", VALKEY_VERSION.as_bytes())?;
+    writer.aux(b"valkey-ver", version::VALKEY.as_bytes())?;
     writer.aux(b"redis-bits", b"64")?;
     writer.aux(b"ctime", digits.format(info.unix_seconds).as_bytes())?;
     writer.aux(b"used-mem", digits.format(info.used_memory).as_bytes())?;

@@ -5,7 +5,7 @@
 use super::hub::Hub;
 use super::session::Session;
 use super::types::*;
-use crate::LogLevel;
+use crate::Level;
 use crate::text::printable;
 use words::int::parse_i64;
 
@@ -115,7 +115,7 @@ impl Hub {
         let synced = synced.map(|s| (s.ip().to_owned(), s.port));
         if let Some((host, port)) = synced {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Failover target {host}:{port} is synced, failing over."),
             );
             self.fail_over_to(host, port);
@@ -123,7 +123,7 @@ impl Hub {
             match (failover.force, failover.target.clone()) {
                 (true, Some((host, port))) => {
                     self.log(
-                        LogLevel::Notice,
+                        Level::Notice,
                         format!("FAILOVER to {host}:{port} time out exceeded, failing over."),
                     );
                     self.fail_over_to(host, port);
@@ -178,7 +178,7 @@ impl Hub {
         let text = format!("FAILOVER requested to {}.", failover.target_name());
         self.failover = Some(failover);
         self.actions.push_back(Action::PauseWrites);
-        self.log(LogLevel::Notice, text);
+        self.log(Level::Notice, text);
         Ok(())
     }
 
@@ -195,7 +195,7 @@ impl Hub {
             return;
         };
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!("FAILOVER to {} aborted: {why}", failover.target_name()),
         );
         if failover.in_progress {

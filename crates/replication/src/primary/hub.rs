@@ -3,7 +3,7 @@
 use super::failover::Failover;
 use super::session::{Session, State};
 use super::types::*;
-use crate::{ClientId, Entropy, History, LogLevel, ReplId};
+use crate::{ClientId, Entropy, History, Level, ReplId};
 use backlog::{Appended, Backlog, Cursor};
 use std::collections::{BTreeMap, VecDeque};
 use words::request;
@@ -238,7 +238,7 @@ impl Hub {
         let replid = self.fresh_id();
         self.history.branch(replid);
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!(
                 "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
                 self.history.replid2,
@@ -327,7 +327,7 @@ impl Hub {
         ReplId::from_entropy((self.entropy)())
     }
 
-    pub(super) fn log(&mut self, level: LogLevel, text: String) {
+    pub(super) fn log(&mut self, level: Level, text: String) {
         self.actions.push_back(Action::Log(level, text));
     }
 

@@ -4,7 +4,7 @@ use super::hub::{Hub, Waiting};
 use super::session::State;
 use super::types::*;
 use crate::limits::{CRON_MS, UNWANTED_MS_MAX};
-use crate::{ClientId, LogLevel};
+use crate::{ClientId, Level};
 
 /// Blocks trimmed per tick beyond what each append trims.
 const TRIM_BLOCKS_PER_TICK: usize = 640;
@@ -86,7 +86,7 @@ impl Hub {
                 "ref count decreased"
             }
         );
-        self.log(LogLevel::Debug, text);
+        self.log(Level::Debug, text);
         self.unpin_waiting(client);
     }
 
@@ -95,7 +95,7 @@ impl Hub {
         for (client, waiting) in &mut self.waiting {
             if std::mem::take(&mut waiting.unattached) {
                 self.actions.push_back(Action::Log(
-                    LogLevel::Debug,
+                    Level::Debug,
                     format!("Attach replica rdb client {client} to repl buf block"),
                 ));
             }
@@ -109,7 +109,7 @@ impl Hub {
         self.release_cursor(Some(waiting.cursor));
         if waiting.closed_ms.is_some() {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Replica {} rdb channel disconnected.", waiting.name),
             );
             self.actions.push_back(Action::Release(client));
@@ -154,12 +154,12 @@ impl Hub {
         self.release_cursor(session.state.into_cursor());
         if !rdb_channel {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Connection with replica {name} lost."),
             );
         } else if !self.waiting.contains_key(&client) {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Replica {name} rdb channel disconnected."),
             );
         }
@@ -187,7 +187,7 @@ impl Hub {
             waiting.name,
             env.config.rdb_client_grace_ms / 1000
         );
-        self.log(LogLevel::Verbose, text);
+        self.log(Level::Verbose, text);
     }
 
     fn end_grace(&mut self, env: &Env<'_>) {
@@ -200,7 +200,7 @@ impl Hub {
             .collect();
         for (client, ms) in over {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "Replica main channel failed to establish PSYNC within the grace period ({} seconds). Freeing RDB client {client}.",
                     ms / 1000
@@ -212,7 +212,7 @@ impl Hub {
                 .map(|w| w.name.clone())
                 .unwrap_or_default();
             self.log(
-                LogLevel::Debug,
+                Level::Debug,
                 format!("Remove psync waiting replica {name} with cid {client} from replicas rax."),
             );
             self.unpin_waiting(client);
@@ -233,7 +233,7 @@ impl Hub {
             .collect();
         for (client, name) in late {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("Disconnecting timedout replica (streaming sync): {name}"),
             );
             self.close(client, CloseReason::Timeout, env.now_ms);
@@ -271,7 +271,7 @@ impl Hub {
             self.backlog = None;
             self.stream_db = None;
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "Replication backlog freed after {ttl} seconds without connected replicas."
                 ),

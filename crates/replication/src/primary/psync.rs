@@ -4,7 +4,7 @@ use super::hub::Hub;
 use super::session::State;
 use super::types::*;
 use crate::text::printable;
-use crate::{ClientId, LogLevel};
+use crate::{ClientId, Level};
 use words::int::parse_i64;
 
 impl Hub {
@@ -28,7 +28,7 @@ impl Hub {
             .is_some_and(|a| a.eq_ignore_ascii_case(b"failover"))
         {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "Failover request received for replid {}.",
                     printable(replid)
@@ -51,7 +51,7 @@ impl Hub {
         let name = self.arrive(client, peer);
         let Some(offset) = parse_i64(offset) else {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("Replica {name} asks for synchronization but with a wrong offset"),
             );
             return Reply::Error("-ERR value is not an integer or out of range".into());
@@ -68,7 +68,7 @@ impl Hub {
             self.session(client).state = State::Parked;
             self.session(client).rdb_client = None;
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "Replica {name} is capable of dual channel synchronization, and partial sync isn't possible. Full sync will continue with dedicated RDB channel."
                 ),
@@ -117,7 +117,7 @@ impl Hub {
         session.pre_psync = false;
         let name = session.name();
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!("Replica {name} asks for synchronization"),
         );
         name
@@ -145,21 +145,21 @@ impl Hub {
                     self.history.replid2
                 )
             };
-            self.log(LogLevel::Notice, text);
+            self.log(Level::Notice, text);
             return None;
         }
         let wanted = u64::try_from(offset).ok();
         let cursor = wanted.and_then(|o| self.backlog.as_mut()?.cursor_at(o));
         if cursor.is_none() {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "Unable to partial resync with replica {name} for lack of backlog (Replica request was: {offset})."
                 ),
             );
             if wanted.is_some_and(|o| o > self.history.offset + 1) {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!(
                         "Warning: replica {name} tried to PSYNC with an offset that is greater than the primary replication offset."
                     ),
@@ -211,7 +211,7 @@ impl Hub {
         self.alone_since_ms = None;
         self.stats.partial_ok += 1;
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!(
                 "Partial resynchronization request from {name} accepted. Sending {pending} bytes of backlog starting from offset {from}."
             ),
@@ -234,7 +234,7 @@ impl Hub {
             ]),
         }
         for line in lines {
-            self.log(LogLevel::Debug, format!("[PSYNC] {line}"));
+            self.log(Level::Debug, format!("[PSYNC] {line}"));
         }
     }
 
@@ -256,7 +256,7 @@ impl Hub {
                 self.change_id();
                 self.stream_db = None;
                 self.log(
-                    LogLevel::Notice,
+                    Level::Notice,
                     format!(
                         "Replication backlog created, my new replication IDs are '{}' and '{}'",
                         self.history.replid, self.history.replid2

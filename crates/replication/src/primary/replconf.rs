@@ -127,7 +127,7 @@ impl Hub {
                 let name = session.name();
                 self.actions.push_back(Action::StreamTo(client));
                 self.log(
-                    crate::LogLevel::Notice,
+                    crate::Level::Notice,
                     format!("Synchronization with replica {name} succeeded"),
                 );
             }
@@ -135,7 +135,7 @@ impl Hub {
                 session.state = State::Online { cursor };
                 let name = session.name();
                 self.log(
-                    crate::LogLevel::Notice,
+                    crate::Level::Notice,
                     format!("Synchronization with replica {name} succeeded"),
                 );
             }

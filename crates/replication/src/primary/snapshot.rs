@@ -3,7 +3,7 @@
 use super::hub::{Hub, Running, Waiting};
 use super::session::{Capabilities, Requirements, State};
 use super::types::*;
-use crate::{ClientId, LogLevel};
+use crate::{ClientId, Level};
 
 impl Hub {
     /// A client has just begun to wait for a snapshot: attach it, delay it, or start one.
@@ -37,7 +37,7 @@ impl Hub {
                 }
             },
         };
-        self.log(LogLevel::Notice, text.into());
+        self.log(Level::Notice, text.into());
     }
 
     /// Starts a snapshot if somebody waits for one and none runs. Called on every tick and when a child ends.
@@ -105,7 +105,7 @@ impl Hub {
         if timed_out {
             let name = self.session(client).name();
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("Disconnecting timedout replica (full sync): {name}"),
             );
         }
@@ -131,7 +131,7 @@ impl Hub {
                 let up = receivers.iter().filter(|c| complete.contains(c)).count();
                 if !running.dual {
                     self.log(
-                        LogLevel::Notice,
+                        Level::Notice,
                         format!(
                             "Diskless rdb transfer, done reading from pipe, {up} replicas still up."
                         ),
@@ -141,7 +141,7 @@ impl Hub {
                     false => "Background RDB transfer terminated with success",
                     true => "Background RDB transfer error",
                 };
-                self.log(LogLevel::Notice, text.into());
+                self.log(Level::Notice, text.into());
                 for client in receivers {
                     match complete.contains(&client) {
                         true => self.streamed(env, client),
@@ -158,11 +158,11 @@ impl Hub {
                         }
                         _ => "Background RDB transfer error".into(),
                     };
-                    self.log(LogLevel::Warning, text);
+                    self.log(Level::Warning, text);
                 }
                 for client in receivers {
                     self.log(
-                        LogLevel::Warning,
+                        Level::Warning,
                         "SYNC failed. BGSAVE child returned an error".into(),
                     );
                     self.close_failed(env, client);
@@ -190,7 +190,7 @@ impl Hub {
                 self.session(client).state = State::Online { cursor };
                 self.actions.push_back(Action::StreamTo(client));
                 self.log(
-                    LogLevel::Notice,
+                    Level::Notice,
                     format!("Synchronization with replica {name} succeeded"),
                 );
             }
@@ -212,7 +212,7 @@ impl Hub {
     /// The dump file of a [`Action::SendFile`] cannot be opened any more.
     pub fn file_not_sent(&mut self, env: &Env<'_>, client: ClientId, error: &str) {
         self.log(
-            LogLevel::Warning,
+            Level::Warning,
             format!("SYNC failed. Can't open/stat DB after BGSAVE: {error}"),
         );
         self.close_failed(env, client);
@@ -260,7 +260,7 @@ impl Hub {
         let (id, classic) = (running.id, !running.disk && !running.dual);
         if classic {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 "Diskless rdb transfer, last replica dropped, killing fork child.".into(),
             );
         }
@@ -347,7 +347,7 @@ impl Hub {
             Role::Primary => self.stream_db.unwrap_or(0),
         };
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!(
                 "Starting BGSAVE for SYNC with target: {} using: {}",
                 if sockets { "replicas sockets" } else { "disk" },
@@ -426,7 +426,7 @@ impl Hub {
             self.release_closed_waiting(|w| w.name == name);
         }
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!("Sending to replica {name} RDB end offset {offset} and client-id {client}"),
         );
         let Some(backlog) = &mut self.backlog else {
@@ -440,7 +440,7 @@ impl Hub {
         };
         let cursor = backlog.cursor_at_end();
         self.log(
-            LogLevel::Debug,
+            Level::Debug,
             format!("Add rdb replica {name} to waiting psync, with cid {client}, {tail}"),
         );
         self.waiting.insert(
@@ -475,7 +475,7 @@ impl Hub {
         let acked = matches!(session.state, State::WaitEnd { acked: true, .. });
         let pre_psync = session.pre_psync;
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!(
                 "Streamed RDB transfer with replica {name} succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming"
             ),
@@ -488,7 +488,7 @@ impl Hub {
             self.session(client).state = State::Online { cursor };
             self.actions.push_back(Action::StreamTo(client));
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Synchronization with replica {name} succeeded"),
             );
         } else {
@@ -498,7 +498,7 @@ impl Hub {
 
     fn complete_rdb_only(&mut self, env: &Env<'_>, client: ClientId, name: &str) {
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!(
                 "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
             ),

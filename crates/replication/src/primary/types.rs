@@ -1,6 +1,6 @@
 //! What goes into the primary's state machine and what comes out of it.
 
-use crate::{ClientId, LogLevel, OutputLimit, ReplId, Slice};
+use crate::{ClientId, Level, OutputLimit, ReplId, Slice};
 
 /// The configuration this side depends on. The server keeps one and changes it on CONFIG SET.
 #[derive(Debug, Clone)]
@@ -288,7 +288,7 @@ pub enum Action {
         port: u16,
     },
     /// A log line.
-    Log(LogLevel, String),
+    Log(Level, String),
 }
 
 /// Whether a closed client may be forgotten.

@@ -6,8 +6,9 @@ use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
 use crate::text::{parse_u64, printable};
-use crate::{LogLevel, ReplId, VERSION};
+use crate::{Level, ReplId};
 use words::int::parse_i64;
+use words::version;
 
 /// Results of the main channel's PSYNC as the abort line numbers them.
 pub(super) mod psync_result {
@@ -33,7 +34,7 @@ impl Link {
             Main::Parked if line.is_empty() => {}
             _ => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!(
                         "Unexpected bytes from PRIMARY on the main channel: {}",
                         printable(line)
@@ -53,14 +54,14 @@ impl Link {
         ];
         if !fine.iter().any(|f| line.starts_with(f)) {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("Error reply to PING from primary: '{}'", printable(line)),
             );
             return self.fail(env, Retry::Cron);
         }
         let Some(conn) = self.main else { return };
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "Primary replied to PING, replication can continue...".into(),
         );
         let config = env.config;
@@ -92,7 +93,7 @@ impl Link {
             &capabilities[..if self.dual_announced { 7 } else { 5 }],
         );
         self.steps.push_back(Step::Capabilities);
-        self.send(conn, &[b"REPLCONF", b"version", VERSION.as_bytes()]);
+        self.send(conn, &[b"REPLCONF", b"version", version::VALKEY.as_bytes()]);
         self.steps.push_back(Step::Version);
         self.state = Main::AwaitSteps;
     }
@@ -116,7 +117,7 @@ impl Link {
             let option = match step {
                 Step::Auth => {
                     self.log(
-                        LogLevel::Warning,
+                        Level::Warning,
                         format!("Unable to AUTH to PRIMARY: {}", printable(line)),
                     );
                     return self.fail(env, Retry::Cron);
@@ -127,7 +128,7 @@ impl Link {
                 Step::Version => "version",
             };
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "(Non critical) Primary does not understand REPLCONF {option}: {}",
                     printable(line)
@@ -148,12 +149,12 @@ impl Link {
                     "Trying a partial resynchronization (request {}:{next}).",
                     replid
                 );
-                self.log(LogLevel::Notice, text);
+                self.log(Level::Notice, text);
                 (replid.to_string(), next)
             }
             None => {
                 self.log(
-                    LogLevel::Notice,
+                    Level::Notice,
                     "Partial resynchronization not possible (no cached primary)".into(),
                 );
                 ("?".into(), "-1".into())
@@ -183,7 +184,7 @@ impl Link {
         {
             self.continued(rest);
         } else if line.starts_with(b"+DUALCHANNELSYNC") && self.dual_announced {
-            self.log(LogLevel::Notice, RDB_CHANNEL_NEEDED.into());
+            self.log(Level::Notice, RDB_CHANNEL_NEEDED.into());
             self.state = Main::Parked;
             let conn = self.new_conn(Channel::Rdb);
             self.rdb = Some(Rdb {
@@ -200,7 +201,7 @@ impl Link {
             self.fail(env, Retry::Cron);
         } else if line.starts_with(b"-NOPERM") {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!(
                     "Unexpected reply to PSYNC from primary: {}",
                     printable(line)
@@ -209,7 +210,7 @@ impl Link {
             self.refused(env);
         } else {
             self.log_not_supported(line);
-            self.log(LogLevel::Notice, "Retrying with SYNC...".into());
+            self.log(Level::Notice, "Retrying with SYNC...".into());
             if let Some(conn) = self.main {
                 self.actions
                     .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
@@ -221,11 +222,11 @@ impl Link {
     fn log_full_resync(&mut self, parsed: Option<(ReplId, u64)>) {
         match parsed {
             Some((replid, offset)) => self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Full resync from primary: {replid}:{offset}"),
             ),
             None => self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 "Primary replied with wrong +FULLRESYNC syntax.".into(),
             ),
         }
@@ -234,7 +235,7 @@ impl Link {
     fn log_try_later(&mut self, line: &[u8]) {
         let line = printable(line);
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!("Primary is currently unable to PSYNC but should be in the future: {line}"),
         );
     }
@@ -243,12 +244,12 @@ impl Link {
         let shown = printable(line);
         if line.starts_with(b"-ERR") {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Primary does not support PSYNC or is in error state (reply: {shown})"),
             );
         } else {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("Unexpected reply to PSYNC from primary: {shown}"),
             );
         }
@@ -257,7 +258,7 @@ impl Link {
     /// `+CONTINUE`, possibly under a new id.
     fn continued(&mut self, rest: &[u8]) {
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "Successful partial resynchronization with primary.".into(),
         );
         let replid = rest.strip_prefix(b" ").and_then(ReplId::parse);
@@ -266,13 +267,13 @@ impl Link {
         {
             position.replid = Some(replid);
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!("Primary replication ID changed to {replid}"),
             );
             self.actions.push_back(Action::Branch(replid));
         }
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
         self.link_up();
@@ -281,11 +282,11 @@ impl Link {
     /// A missing permission: asking each second would not change it, and would hide it.
     fn refused(&mut self, env: &Env<'_>) {
         self.log(
-            LogLevel::Warning,
+            Level::Warning,
             "The PRIMARY refuses to synchronize this replica's user: it needs the permissions +psync +replconf +ping and, for dual channel, +sync. Trying again in 10 seconds.".into(),
         );
         if self.rdb.is_some() {
-            self.log(LogLevel::Notice, ABORTING_DUAL.into());
+            self.log(Level::Notice, ABORTING_DUAL.into());
         }
         self.fail(env, Retry::Refused);
     }
@@ -307,7 +308,7 @@ impl Link {
         if !config.announced_ip.is_empty() {
             args.extend([&b"ip-address"[..], config.announced_ip.as_bytes()]);
         }
-        args.extend([&b"version"[..], VERSION.as_bytes()]);
+        args.extend([&b"version"[..], version::VALKEY.as_bytes()]);
         self.send(conn, &args);
         if let Some(rdb) = &mut self.rdb {
             rdb.last_io_ms = env.now_ms;
@@ -324,7 +325,7 @@ impl Link {
         match rdb.state {
             RdbState::AwaitAuth if line.starts_with(b"-") => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("Unable to AUTH to PRIMARY: {}", printable(line)),
                 );
                 self.abort_dual(env, None);
@@ -332,9 +333,9 @@ impl Link {
             RdbState::AwaitAuth => rdb.state = RdbState::AwaitReplconf,
             RdbState::AwaitReplconf if line.starts_with(b"-NOPERM") => self.refused(env),
             RdbState::AwaitReplconf if line.starts_with(b"-") => {
-                self.log(LogLevel::Debug, FIRST_REPLY.into());
+                self.log(Level::Debug, FIRST_REPLY.into());
                 self.log(
-                    LogLevel::Notice,
+                    Level::Notice,
                     format!(
                         "Server does not support sync with offset, dual channel sync approach cannot be used: {}",
                         printable(line)
@@ -348,10 +349,10 @@ impl Link {
                     self.actions
                         .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
                 }
-                self.log(LogLevel::Debug, FIRST_REPLY.into());
+                self.log(Level::Debug, FIRST_REPLY.into());
             }
             RdbState::AwaitEndoff if line.is_empty() => {
-                self.log(LogLevel::Debug, "Received empty $ENDOFF response".into())
+                self.log(Level::Debug, "Received empty $ENDOFF response".into())
             }
             RdbState::AwaitEndoff => self.endoff(env, line),
             RdbState::AwaitHeader => self.header(env, Channel::Rdb, line),
@@ -362,7 +363,7 @@ impl Link {
     fn endoff(&mut self, env: &Env<'_>, line: &[u8]) {
         let Some(endoff) = EndOff::parse(line) else {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("Received unexpected $ENDOFF response: {}", printable(line)),
             );
             return match line.starts_with(b"-NOPERM") {
@@ -390,7 +391,7 @@ impl Link {
         }
         if !line.starts_with(b"+") {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 format!(
                     "Primary does not understand REPLCONF identify: {}",
                     printable(line)
@@ -404,7 +405,7 @@ impl Link {
         let Some(replid) = rdb.replid else { return };
         let next = (rdb.offset + 1).to_string();
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             format!(
                 "Trying a partial resynchronization using main channel (request {replid}:{next})."
             ),
@@ -425,7 +426,7 @@ impl Link {
             self.log_full_resync(parse_full_resync(rest));
             psync_result::FULL_RESYNC
         } else if line.starts_with(b"+DUALCHANNELSYNC") {
-            self.log(LogLevel::Notice, RDB_CHANNEL_NEEDED.into());
+            self.log(Level::Notice, RDB_CHANNEL_NEEDED.into());
             psync_result::DUAL_CHANNEL
         } else if is_try_later(line) {
             self.log_try_later(line);

@@ -6,7 +6,7 @@ use super::lines::{Line, LineReader};
 use super::payload::Receiving;
 use super::types::*;
 use crate::limits::{HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN};
-use crate::{LogLevel, ReplId};
+use crate::{Level, ReplId};
 use std::collections::VecDeque;
 use words::request;
 
@@ -225,7 +225,7 @@ impl Link {
     fn end(&mut self) {
         if self.state == Main::Draining {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 "Failed to stream local replication buffer into memory".into(),
             );
         }
@@ -243,7 +243,7 @@ impl Link {
         if self.main == Some(conn) && self.state == Main::Connecting {
             self.last_io_ms = env.now_ms;
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "Non blocking connect for SYNC fired the event.".into(),
             );
             self.send(conn, &[b"PING"]);
@@ -441,7 +441,7 @@ impl Link {
         }
     }
 
-    pub(super) fn log(&mut self, level: LogLevel, text: String) {
+    pub(super) fn log(&mut self, level: Level, text: String) {
         self.actions.push_back(Action::Log(level, text));
     }
 
@@ -495,13 +495,13 @@ impl Link {
 
     fn connect(&mut self, env: &Env<'_>, how: &str, why: &str) {
         let text = format!("{how} PRIMARY {}:{}{why}", self.host, self.port);
-        self.log(LogLevel::Notice, text);
+        self.log(Level::Notice, text);
         self.last_attempt_ms = Some(env.now_ms);
         self.last_io_ms = env.now_ms;
         self.lines = LineReader::default();
         self.main = Some(self.new_conn(Channel::Main));
         self.state = Main::Connecting;
-        self.log(LogLevel::Notice, "PRIMARY <-> REPLICA sync started".into());
+        self.log(Level::Notice, "PRIMARY <-> REPLICA sync started".into());
     }
 
     /// Ends the attempt: everything it had is released, and the next one is planned.
@@ -565,11 +565,11 @@ impl Link {
             }
             Main::AwaitPsync | Main::AwaitDualPsync => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("Failed to read response from the server: {error}"),
                 );
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     "Primary did not reply to PSYNC, will try later".into(),
                 );
                 match self.state {
@@ -579,7 +579,7 @@ impl Link {
             }
             Main::AwaitHeader => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("I/O error reading bulk count from PRIMARY: {error}"),
                 );
                 self.fail(env, Retry::AtOnce);
@@ -587,14 +587,14 @@ impl Link {
             Main::Payload => self.payload_lost(env, error),
             Main::Parked | Main::AwaitIdentity | Main::Buffering => {
                 self.log(
-                    LogLevel::Verbose,
+                    Level::Verbose,
                     "Provisional primary closed connection".into(),
                 );
                 self.abort_dual(env, None);
             }
             _ => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("Error condition on socket for SYNC: {error}"),
                 );
                 self.fail(env, Retry::Cron);
@@ -604,9 +604,9 @@ impl Link {
 
     /// The stream has ended, and can be continued from where it did.
     pub(super) fn log_lost(&mut self) {
-        self.log(LogLevel::Notice, "Connection with primary lost.".into());
+        self.log(Level::Notice, "Connection with primary lost.".into());
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "Caching the disconnected primary state.".into(),
         );
     }
@@ -618,7 +618,7 @@ impl Link {
             Line::Whole(line) => self.rdb_line(env, &line),
             Line::TooLong => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     "Bad protocol from PRIMARY, a line of the handshake has no end. Aborting the synchronization.".into(),
                 );
                 self.fail(env, Retry::Cron);
@@ -638,7 +638,7 @@ impl Link {
             (_, Some((RdbState::Loaded, _))) if !late(self.last_io_ms) => {}
             (_, Some((RdbState::Loaded, _)) | Some((_, true))) => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     "Timeout connecting to the PRIMARY...".into(),
                 );
                 self.fail(env, Retry::AtOnce);
@@ -646,7 +646,7 @@ impl Link {
             (_, Some((_, false))) => {}
             (Main::Connected, None) if late(self.last_io_ms) => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     "PRIMARY timeout: no data nor PING received...".into(),
                 );
                 self.log_lost();
@@ -657,7 +657,7 @@ impl Link {
             }
             (_, None) if late(self.last_io_ms) => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     "Timeout connecting to the PRIMARY...".into(),
                 );
                 self.fail(env, Retry::Cron);
@@ -668,7 +668,7 @@ impl Link {
 
     fn bulk_timeout(&mut self, env: &Env<'_>) {
         self.log(
-            LogLevel::Warning,
+            Level::Warning,
             "Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter in valkey.conf to a larger value.".into(),
         );
         self.give_up_attempt(env);

@@ -3,7 +3,7 @@
 use super::link::{Link, Main, Position, RdbState, Retry};
 use super::payload::{Header, Receiving};
 use super::types::*;
-use crate::LogLevel;
+use crate::Level;
 use crate::text::printable;
 
 /// How a dual-channel sync ends when it fails.
@@ -26,7 +26,7 @@ impl Link {
                     printable(line)
                 ),
             };
-            self.log(LogLevel::Warning, text);
+            self.log(Level::Warning, text);
             return self.give_up_attempt(env);
         };
         let mode = env.config.load_mode;
@@ -39,7 +39,7 @@ impl Link {
         let size = match header {
             Header::Sized(bytes) => {
                 self.log(
-                    LogLevel::Notice,
+                    Level::Notice,
                     format!(
                         "PRIMARY <-> REPLICA sync: receiving {bytes} bytes from primary {place}"
                     ),
@@ -48,7 +48,7 @@ impl Link {
             }
             Header::Marked(_) => {
                 self.log(
-                    LogLevel::Notice,
+                    Level::Notice,
                     format!("PRIMARY <-> REPLICA sync: receiving streamed RDB from primary with EOF {place}"),
                 );
                 None
@@ -134,12 +134,12 @@ impl Link {
         if mode != LoadMode::SwapDb {
             self.drop_history();
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "PRIMARY <-> REPLICA sync: Flushing old data".into(),
             );
         }
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "PRIMARY <-> REPLICA sync: Loading DB in memory".into(),
         );
     }
@@ -148,7 +148,7 @@ impl Link {
     pub(super) fn forget_position(&mut self) {
         if self.position.take().is_some() {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "Discarding previously cached primary state.".into(),
             );
         }
@@ -181,11 +181,11 @@ impl Link {
         if payload.mode == LoadMode::SwapDb {
             self.drop_history();
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "PRIMARY <-> REPLICA sync: Swapping active DB with loaded DB".into(),
             );
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "PRIMARY <-> REPLICA sync: Discarding old DB in background".into(),
             );
         }
@@ -224,10 +224,10 @@ impl Link {
             "disk"
         };
         if !error.is_empty() {
-            self.log(LogLevel::Warning, printable(error.as_bytes()));
+            self.log(Level::Warning, printable(error.as_bytes()));
         }
         self.log(
-            LogLevel::Warning,
+            Level::Warning,
             format!("Failed trying to load the PRIMARY synchronization DB from {place}, check server logs."),
         );
         let text = match payload.mode {
@@ -236,7 +236,7 @@ impl Link {
                 "PRIMARY <-> REPLICA sync: Discarding the half-loaded data"
             }
         };
-        self.log(LogLevel::Notice, text.into());
+        self.log(Level::Notice, text.into());
         self.give_up_attempt(env);
     }
 
@@ -252,7 +252,7 @@ impl Link {
             }
             _ => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("I/O error trying to sync with PRIMARY: {error}"),
                 );
                 self.give_up_attempt(env);
@@ -305,7 +305,7 @@ impl Link {
     /// A classic full sync has its data.
     fn finish_full(&mut self, env: &Env<'_>) {
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "PRIMARY <-> REPLICA sync: Finished with success".into(),
         );
         self.actions.push_back(Action::RestartAof);
@@ -341,7 +341,7 @@ impl Link {
             self.actions.push_back(Action::Drain);
         } else {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "PRIMARY <-> REPLICA sync: Finished with success".into(),
             );
             self.actions.push_back(Action::RestartAof);
@@ -357,7 +357,7 @@ impl Link {
             .is_some_and(|r| r.state == RdbState::Loaded);
         if !loaded {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "Primary <-> REPLICA sync: Primary accepted a Partial Resynchronization, RDB load in background.".into(),
             );
             self.buffer.restart();
@@ -365,18 +365,18 @@ impl Link {
             return;
         }
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "Primary <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
         self.log(
-            LogLevel::Debug,
+            Level::Debug,
             "Dual channel sync - psync established after rdb load".into(),
         );
         self.buffer.restart();
         self.rdb = None;
         self.link_up();
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "Successfully streamed replication data into memory".into(),
         );
         self.send_ack(env);
@@ -389,7 +389,7 @@ impl Link {
             .push(data, env.config.buffer_bytes_max, env.config.backlog_bytes);
         if used < data.len() && self.buffer.stop() {
             self.log(
-                LogLevel::Notice,
+                Level::Notice,
                 "Replication buffer limit reached, stopping buffering.".into(),
             );
             self.actions.push_back(Action::PauseReading(conn));
@@ -420,11 +420,11 @@ impl Link {
         self.buffer.clear();
         self.state = Main::Connected;
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "Successfully streamed replication data into memory".into(),
         );
         self.log(
-            LogLevel::Notice,
+            Level::Notice,
             "PRIMARY <-> REPLICA sync: Finished with success".into(),
         );
         self.actions.push_back(Action::RestartAof);
@@ -446,21 +446,21 @@ impl Link {
             RdbState::Payload => self.payload_lost(env, error),
             RdbState::AwaitHeader => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("I/O error reading bulk count from PRIMARY: {error}"),
                 );
                 self.abort_dual(env, None);
             }
             RdbState::Connecting => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("Error condition on socket for SYNC: {error}"),
                 );
                 self.abort_dual(env, None);
             }
             _ => {
                 self.log(
-                    LogLevel::Warning,
+                    Level::Warning,
                     format!("Failed to read response from the server: {error}"),
                 );
                 self.abort_dual(env, None);
@@ -473,11 +473,11 @@ impl Link {
     pub(super) fn abort_dual(&mut self, env: &Env<'_>, psync_result: Option<i32>) {
         if let Some(result) = psync_result {
             self.log(
-                LogLevel::Warning,
+                Level::Warning,
                 format!("{ABORTING_DUAL}. Main channel psync result {result}"),
             );
         }
-        self.log(LogLevel::Notice, ABORTING_DUAL.into());
+        self.log(Level::Notice, ABORTING_DUAL.into());
         let refused = self.rdb.as_ref().is_some_and(|rdb| {
             use RdbState as S;
             matches!(

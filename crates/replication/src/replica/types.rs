@@ -1,6 +1,6 @@
 //! What goes into the replica's link and what comes out of it.
 
-use crate::{LogLevel, ReplId};
+use crate::{Level, ReplId};
 
 /// How a received snapshot gets into memory: `repl-diskless-load`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -201,7 +201,7 @@ pub enum Action {
         accepted: bool,
     },
     /// A log line.
-    Log(LogLevel, String),
+    Log(Level, String),
 }
 
 /// What a run of received bytes is.

@@ -9,7 +9,7 @@ use replication::primary::{
 use replication::replica::{
     self, Action, Channel, Conn, Fate, Link, LoadId, LoadMode, Loaded, Payload, Purpose,
 };
-use replication::{ClientId, LogLevel};
+use replication::{ClientId, Level};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -78,7 +78,7 @@ pub(crate) struct Node {
     pub(crate) data: Data,
     pub(crate) primary: Rc<primary::Config>,
     pub(crate) replica: Rc<replica::Config>,
-    pub(crate) log: Vec<(LogLevel, String)>,
+    pub(crate) log: Vec<(Level, String)>,
     /// DB of the upstream client.
     pub(crate) upstream_db: u32,
     /// Upstream bytes that are no whole command yet.

@@ -1,7 +1,7 @@
 //! ACL HELP.
 
-use crate::error::Outcome;
 use crate::exec::{Args, Exec};
+use commandtable::Outcome;
 
 /// `ACL HELP`.
 ///

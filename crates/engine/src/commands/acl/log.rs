@@ -1,8 +1,8 @@
 //! ACL LOG: logins that were refused.
 
 use crate::acl_log::Entry;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 
 /// Entries shown when no number is given.
 const SHOWN: i64 = 10;

@@ -3,8 +3,8 @@
 use super::list::{Type, is_going};
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::Core;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 
 /// Which clients to close: all conditions that are given must hold.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::Core;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use resp::Protocol;
 use std::fmt::Write;
 

@@ -1,9 +1,9 @@
 //! CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO: a connection's say in client-side caching. See [`crate::tracking`].
 
 use super::switch;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::tracking::{Tracking, disable, enable};
+use commandtable::{Error, Outcome};
 
 /// `CLIENT GETREDIR`.
 ///

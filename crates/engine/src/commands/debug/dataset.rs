@@ -1,11 +1,11 @@
 //! DEBUG subcommands about all of the data: DIGEST, DIGEST-VALUE, POPULATE, RELOAD.
 
 use crate::digest::Digest;
-use crate::error::{Error, Outcome};
 use crate::exec::Exec;
 use crate::host::Level;
 use crate::number;
 use crate::saving;
+use commandtable::{Error, Outcome};
 use keyspace::{Conflict, Incoming};
 
 /// Keys that POPULATE makes room for at once.

@@ -1,10 +1,10 @@
 //! DEBUG subcommands that look at one key or one table.
 
-use crate::error::{Error, Outcome};
 use crate::eviction::idle_seconds;
 use crate::exec::Exec;
 use crate::number;
 use crate::snapshot;
+use commandtable::{Error, Outcome};
 use keyspace::list::NodeRef;
 use keyspace::table::Stats;
 use keyspace::{Encoding, Entry, StrRef, ValueRef};

@@ -1,10 +1,10 @@
 //! DEBUG: what tests and developers do to a server. One command of the table; its first argument says what.
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::host::{Crash, Level};
 use crate::number;
+use commandtable::{Error, Outcome};
 use words::glob::Case;
 
 mod dataset;

@@ -1,7 +1,7 @@
 //! DEBUG PROTOCOL: a sample of every kind of reply, for tests of clients.
 
-use crate::error::{Error, Outcome};
 use crate::exec::Exec;
+use commandtable::{Error, Outcome};
 
 const AFTER_ATTRIBUTE: &[u8] = b"Some real reply following the attribute";
 const BEFORE_PUSH: &[u8] = b"Some real reply following the push reply";

@@ -2,8 +2,8 @@
 
 use super::{Rows, human};
 use crate::client::{Client, ClientFlags};
-use crate::commands::server::{REDIS_VERSION, VALKEY_VERSION};
 use crate::exec::Exec;
+use words::version;
 
 /// Expiring keys looked at to tell the average time to live of a database.
 const TTL_SAMPLES: usize = 32;
@@ -14,9 +14,9 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     let now_us = (x.core.clock.unix_us)();
     let now = (now_us / 1_000_000) as i64;
     let uptime = (now - facts.started_at).max(0);
-    rows.row("redis_version", REDIS_VERSION);
+    rows.row("redis_version", version::REDIS);
     rows.row("server_name", "valkey");
-    rows.row("valkey_version", VALKEY_VERSION);
+    rows.row("valkey_version", version::VALKEY);
     rows.row("redis_git_sha1", "00000000");
     rows.row("redis_git_dirty", 0);
     rows.row("redis_build_id", "0");

@@ -9,9 +9,9 @@ use resp::Reply;
 use super::describe;
 use crate::commands::Family;
 use crate::core::Core;
-use crate::error::{Error, Outcome};
 use commandtable::Names;
 use commandtable::{AclCategories, Flags, KeyRef, Meta, keys};
+use commandtable::{Error, Outcome};
 use words::glob::{self, Case};
 
 pub(crate) static COMMANDS: Family = &[

@@ -1,8 +1,8 @@
 //! Whole databases: count, empty, swap.
 
 use crate::commands::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use keyspace::{Db, Resize};
 
 pub(in crate::commands) static COMMANDS: Family = &[

@@ -1,11 +1,11 @@
 //! Expiry times: set, ask, take away.
 
 use crate::commands::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Expiry;
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::Entry;
 use smallvec::SmallVec;
 

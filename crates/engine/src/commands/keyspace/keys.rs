@@ -1,11 +1,11 @@
 //! Keys whatever they hold: remove, look for, rename, copy, move.
 
 use crate::commands::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Expiry;
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::{Entry, Type};
 use words::glob::{self, Case};
 

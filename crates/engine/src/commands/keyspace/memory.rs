@@ -4,9 +4,9 @@ mod doctor;
 
 use crate::client::ClientFlags;
 use crate::commands::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
+use commandtable::{Error, Outcome};
 use resp::Reply;
 use words::print::NumberBuf;
 

@@ -2,9 +2,9 @@
 
 use crate::commands::Family;
 use crate::cron::is_lfu;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::AccessClock;
+use commandtable::{Error, Outcome};
 use keyspace::Entry;
 
 pub(in crate::commands) static COMMANDS: Family = &[

@@ -2,10 +2,10 @@
 
 use crate::blocking::{OnTimeout, WaitFor};
 use crate::commands::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::shutdown::{self, Options};
 use crate::{saving, shutdown::Started};
+use commandtable::{Error, Outcome};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("bgsave", bgsave),

@@ -4,10 +4,10 @@
 //! MATCH and TYPE. Small values have no buckets: one step shows all of them.
 
 use crate::commands::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Expiry;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::{Element, Encoding, Type};
 use packed::IntBuf;
 use resp::{Mark, Reply};

@@ -3,8 +3,8 @@
 use super::moving::{PopMany, move_element};
 use super::{parse_end, pop_name, pop_one};
 use crate::blocking::{OnTimeout, deadline_from_seconds};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use keyspace::list::End;
 
 /// The first of `keys` that holds a list.

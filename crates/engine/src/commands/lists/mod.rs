@@ -1,11 +1,11 @@
 //! Lists: pushing and popping at the ends, access by index and by value, moving elements, waiting for them.
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Keys;
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::list::{Direction, End, Side};
 use keyspace::{Element, Limits, List};
 use resp::Reply;

@@ -1,8 +1,8 @@
 //! LMOVE, RPOPLPUSH and LMPOP.
 
 use super::{parse_end, pop_event, pop_many, pop_name, push_event};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use keyspace::list::End;
 
 /// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`.

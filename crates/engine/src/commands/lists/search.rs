@@ -1,8 +1,8 @@
 //! LPOS: where an element is.
 
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
+use commandtable::{Error, Outcome};
 
 /// What LPOS was asked.
 struct Options {

@@ -1,10 +1,10 @@
 //! Intersections, unions and differences.
 
 use super::{reply_member, reply_members};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Keys;
 use crate::notify::Event;
+use commandtable::{Error, Outcome};
 use keyspace::{Element, Entry, Limits, Set, Value, ValueRef};
 use smallvec::SmallVec;
 

@@ -1,9 +1,9 @@
 //! Sets: adding and removing members, asking for them, and combining sets.
 
 use super::Family;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
+use commandtable::{Error, Outcome};
 use keyspace::{Element, Set};
 use resp::Reply;
 

@@ -2,10 +2,10 @@
 
 use super::{optional_count, reply_member, reply_members};
 use crate::commands::lists::count_argument;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use hashbrown::HashSet;
 use keyspace::{Encoding, Rng, Set};
 use resp::Reply;

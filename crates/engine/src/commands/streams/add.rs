@@ -3,10 +3,10 @@
 use super::id::{self, Missing, NewId};
 use super::reply_id;
 use crate::client::ClientFlags;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::StreamId;
 use keyspace::limits::PACKED_BYTES_MAX;
 use keyspace::stream::{Log, Precision, Trim};

@@ -2,9 +2,9 @@
 
 use super::id::{self, Missing};
 use super::{meet_consumer, propagate_claim, propagate_position, reply_entry, reply_id};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
+use commandtable::{Error, Outcome};
 use keyspace::stream::{ConsumerName, Delivery, Group};
 use keyspace::{Stream, StreamId};
 

@@ -1,10 +1,10 @@
 //! XGROUP: making, moving and removing consumer groups and their consumers.
 
 use super::id::{self, Missing};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::stream::{Group, Log};
 use keyspace::{Stream, StreamId};
 

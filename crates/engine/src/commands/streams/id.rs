@@ -1,6 +1,6 @@
 //! Ids as commands take them.
 
-use crate::error::Error;
+use commandtable::Error;
 use keyspace::StreamId;
 
 /// Longest text of an id, in bytes.

@@ -1,9 +1,9 @@
 //! XINFO: what a stream, its groups and its consumers are like.
 
 use super::{reply_entries, reply_entry, reply_id};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::stream::{Consumer, Group, Log};
 use keyspace::{Stream, StreamId};
 use resp::Reply;

@@ -13,10 +13,10 @@ mod tests;
 
 use super::Family;
 use super::hashes::reply_element;
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use id::Missing;
 use keyspace::stream::{Delivery, Group, StreamEntry};
 use keyspace::{Stream, StreamId};

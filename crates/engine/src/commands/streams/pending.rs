@@ -2,9 +2,9 @@
 
 use super::id::{self, Missing};
 use super::{count, reply_id};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::StreamId;
 use keyspace::stream::{Delivery, Group};
 use resp::Reply;

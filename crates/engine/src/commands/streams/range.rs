@@ -1,8 +1,8 @@
 //! XRANGE and XREVRANGE.
 
 use super::{count, id, reply_entries};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use keyspace::StreamId;
 
 /// What a range asks for.

@@ -5,10 +5,10 @@ use super::{
     count, meet_consumer, propagate_claim, propagate_position, reply_entries, reply_entry, reply_id,
 };
 use crate::blocking::{OnTimeout, Wake, deadline_from_ms};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::Keys;
 use crate::notify::Event;
+use commandtable::{Error, Outcome};
 use keyspace::stream::{Delivery, Group, Log};
 use keyspace::{Stream, StreamId};
 use resp::Reply;

@@ -1,7 +1,7 @@
 //! The options of SET and GETEX.
 
-use crate::error::Error;
 use crate::exec::{Args, Exec};
+use commandtable::Error;
 
 /// Whether the key must or must not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

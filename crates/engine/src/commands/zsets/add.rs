@@ -1,10 +1,10 @@
 //! ZADD and ZINCRBY.
 
 use super::{from, reply_score};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::{Inserted, ZSet};
 use smallvec::SmallVec;
 

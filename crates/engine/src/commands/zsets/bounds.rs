@@ -1,6 +1,6 @@
 //! The ends of ranges as clients write them.
 
-use crate::error::Error;
+use commandtable::Error;
 use keyspace::{LexBound, LexRange, ScoreRange};
 
 /// `5` or `(5`, twice.

@@ -1,9 +1,9 @@
 //! Unions, intersections and differences of sorted sets and plain sets.
 
 use super::{Scores, from, store};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
+use commandtable::{Error, Outcome};
 use hashbrown::HashMap;
 use keyspace::zset::Builder;
 use keyspace::{Element, Entry, Limits, Set, ValueRef, ZSet};

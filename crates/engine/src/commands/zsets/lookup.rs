@@ -1,8 +1,8 @@
 //! Commands that look at members without changing anything.
 
 use super::{bounds, reply_score};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use keyspace::ZSet;
 
 /// `ZCARD key`.

@@ -11,8 +11,8 @@ mod remove;
 
 use super::Family;
 use super::hashes::reply_element;
-use crate::error::Outcome;
 use crate::exec::{Args, Exec, Handler};
+use commandtable::Outcome;
 use keyspace::Element;
 use resp::Reply;
 use words::print::NumberBuf;

@@ -2,9 +2,9 @@
 
 use super::{Scores, from, reply_element, reply_score};
 use crate::blocking::{OnTimeout, deadline_from_seconds};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
+use commandtable::{Error, Outcome};
 
 /// Takes up to `count` members, writing each with its score, and tells everybody.
 fn take(x: &mut Exec<'_>, key: &[u8], highest: bool, count: usize, scores: Scores) -> Outcome {

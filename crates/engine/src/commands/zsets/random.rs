@@ -3,8 +3,8 @@
 use super::Scores;
 use crate::commands::hashes::reply_element;
 use crate::commands::sampling::{self, Choice, Count, Drawn};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
 use keyspace::{Entry, ValueRef};
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`.

@@ -1,9 +1,9 @@
 //! Ranges by rank, by score and by member: ZRANGE and its older relatives, ZRANGESTORE.
 
 use super::{Scores, bounds, store};
-use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::number;
+use commandtable::{Error, Outcome};
 use keyspace::zset::ZIter;
 use keyspace::{Encoding, LexRange, ScoreRange, ZSet};
 

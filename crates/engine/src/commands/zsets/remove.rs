@@ -1,10 +1,10 @@
 //! Commands that remove members.
 
 use super::bounds;
-use crate::error::Outcome;
 use crate::exec::{Args, Exec};
 use crate::notify::Event;
 use crate::number;
+use commandtable::Outcome;
 use keyspace::ZSet;
 
 /// `ZREM key member [member ...]`.

@@ -59,7 +59,7 @@ impl World {
                 });
                 let started = self.nodes[n].hub.snapshot_started(job.id, 4711);
                 let line = started.expect("the job is the one under way");
-                self.nodes[n].log.push((LogLevel::Notice, line));
+                self.nodes[n].log.push((Level::Notice, line));
             }
             Do::KillSnapshot(job) => self.kill_child(n, Some(job)),
             Do::SendFile { client, header } => {
