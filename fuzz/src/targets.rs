@@ -5,13 +5,13 @@
 //! together: it is walked, and where there is a writer, written and read again.
 
 use config::{Config, Param, Startup, Surroundings};
+use dataset::digest::Digest;
+use dataset::snapshot::{self, Filter, LoadOptions, SaveInfo};
 use engine::Engine;
-use engine::digest::Digest;
 use engine::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures,
     ProcessFacts, SnapshotJob, WriteSnapshot,
 };
-use engine::snapshot::{self, Filter, LoadOptions, SaveInfo};
 use packed::{Intset, Listpack};
 use replication::replica;
 use resp::{Batch, Decoder};

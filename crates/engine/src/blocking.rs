@@ -1,50 +1,15 @@
 //! Clients that wait: for a key, for replicas, for a time.
 //!
-//! A handler that finds nothing calls [`crate::Exec::block_on_keys`] and returns. When a key it waits for changes, the
+//! A handler that finds nothing calls [`dataset::Call::wait_for_keys`] and returns. When a key it waits for changes, the
 //! dispatcher runs the handler again with the same arguments; either it replies, and the client goes on, or it calls
-//! `block_on_keys` again and keeps its place in the queue.
+//! `wait_for_keys` again and keeps its place in the queue.
 
 use crate::client::ClientId;
-use crate::effects::DbKey;
-use commandtable::Error;
 use commandtable::Meta;
+use dataset::effects::DbKey;
+use dataset::{OnTimeout, Wake};
 use hashbrown::HashMap;
-use keyspace::Type;
 use std::collections::{BTreeSet, VecDeque};
-use words::longdouble::LongDouble;
-
-/// What is replied when the time is up.
-#[derive(Clone, Debug)]
-pub enum OnTimeout {
-    /// A null array.
-    NullArray,
-    /// A null.
-    Null,
-    /// Whatever WAIT and WAITAOF have counted by then.
-    Acknowledged,
-}
-
-/// Which news of its keys a waiting client is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// A key is there, whatever it holds.
-    Existing,
-    /// A key holds a stream.
-    Stream,
-    /// Everything, even that a key is gone: what was waited for may be gone with it.
-    Always,
-}
-
-impl Wake {
-    /// Whether a key that now holds this, or nothing, is news.
-    pub(crate) fn on(self, holds: Option<Type>) -> bool {
-        match self {
-            Wake::Existing => holds.is_some(),
-            Wake::Stream => holds == Some(Type::Stream),
-            Wake::Always => true,
-        }
-    }
-}
 
 /// What a client waits for.
 #[derive(Clone, Debug)]
@@ -98,35 +63,4 @@ pub(crate) struct Blocking {
     pub(crate) waiting_replicas: Vec<ClientId>,
     /// Number of blocked clients.
     pub(crate) count: usize,
-}
-
-/// Parses a timeout given in seconds with fractions, as BLPOP takes it; returns the deadline, 0 for never.
-///
-/// # Errors
-/// Not a number, negative, or too far away.
-pub fn deadline_from_seconds(text: &[u8], now_ms: i64) -> Result<i64, Error> {
-    // Just below zero is zero when rounded up to milliseconds, and zero is never.
-    let ms = LongDouble::parse(text)
-        .ok_or(Error::TIMEOUT_NOT_A_FLOAT)?
-        .thousandfold_ceil();
-    deadline_after(ms, now_ms)
-}
-
-/// Parses a timeout given in milliseconds, as WAIT takes it; returns the deadline, 0 for never.
-///
-/// # Errors
-/// Not a number, negative, or too far away.
-pub fn deadline_from_ms(text: &[u8], now_ms: i64) -> Result<i64, Error> {
-    let ms = words::int::parse_i64(text).ok_or(Error::TIMEOUT_NOT_AN_INTEGER)?;
-    deadline_after(ms, now_ms)
-}
-
-fn deadline_after(ms: i64, now_ms: i64) -> Result<i64, Error> {
-    if ms < 0 {
-        return Err(Error::TIMEOUT_NEGATIVE);
-    }
-    if ms == 0 {
-        return Ok(0);
-    }
-    now_ms.checked_add(ms).ok_or(Error::TIMEOUT_OUT_OF_RANGE)
 }

@@ -1,9 +1,9 @@
 //! What the engine knows of a connection: identity, protocol state, transaction, subscriptions, pending output.
 
 use crate::blocking::Blocked;
-use crate::effects::DbKey;
 use crate::host::Attention;
 use commandtable::Meta;
+use dataset::effects::DbKey;
 use resp::{Protocol, Reply};
 use std::sync::Arc;
 
@@ -21,8 +21,6 @@ impl ClientFlags {
     pub const WATCH_BROKEN: u32 = 1 << 1;
     /// A command was refused while queueing: EXEC will be refused.
     pub const EXEC_REFUSED: u32 = 1 << 2;
-    /// EXEC or a script is running its commands: nothing may block.
-    pub const NO_BLOCK: u32 = 1 << 3;
     /// A replica's connection, main or snapshot channel.
     pub const REPLICA: u32 = 1 << 4;
     /// The link to our primary.

@@ -1,14 +1,15 @@
 //! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
 
-use crate::blocking::OnTimeout;
 use crate::client::{Client, ClientFlags};
 use crate::core::Core;
 use crate::dispatch;
-use crate::effects::DbKey;
 use crate::engine::Engine;
 use crate::host::Level;
-use crate::keys::{AccessClock, Expiry, Keys};
 use config::MaxmemoryPolicy;
+use dataset::Keys;
+use dataset::OnTimeout;
+use dataset::effects::DbKey;
+use dataset::keys::AccessClock;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -43,16 +44,7 @@ impl Engine {
     /// Periodic work; the process calls it `hz` times a second. Returns how many times a second it wants to be called.
     pub fn tick(&mut self) -> u64 {
         self.core.cron_runs += 1;
-        self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
-        self.core.now_ns = (self.core.clock.monotonic_ns)();
-        self.core.repl.now_ms = self.core.now_ns / 1_000_000;
-        self.keys.db = 0;
-        self.keys.author = 0;
-        self.keys.expiry = if self.core.repl.is_replica() {
-            Expiry::Hide
-        } else {
-            Expiry::Delete
-        };
+        self.set_time();
         refresh_access_clock(&mut self.keys, &self.core);
         let used = self.core.host.used_memory();
         self.core.stats.peak_memory = self.core.stats.peak_memory.max(used);
@@ -87,7 +79,7 @@ impl Engine {
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
         if self.core.evicting {
-            return Some(self.keys.now_ms);
+            return Some(self.keys.origin.now_ms);
         }
         self.core
             .blocking
@@ -113,9 +105,9 @@ impl Engine {
 
     /// Answers the waiting clients whose time is up.
     pub fn time_out_blocked(&mut self) {
-        self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
+        self.keys.origin.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
         while let Some(&(deadline, id)) = self.core.blocking.deadlines.first() {
-            if deadline > self.keys.now_ms {
+            if deadline > self.keys.origin.now_ms {
                 break;
             }
             // Removed here as well: a client that has vanished must not keep the loop going.
@@ -145,7 +137,7 @@ impl Engine {
         if self
             .core
             .pause
-            .is_some_and(|pause| pause.until_ms <= self.keys.now_ms)
+            .is_some_and(|pause| pause.until_ms <= self.keys.origin.now_ms)
         {
             unpause(&mut self.core);
         }
@@ -156,7 +148,7 @@ impl Engine {
         if timeout == 0 {
             return;
         }
-        let now_ms = self.keys.now_ms;
+        let now_ms = self.keys.origin.now_ms;
         let mut idle = Vec::new();
         for client in self.core.clients.iter() {
             const EXEMPT: u32 = ClientFlags::REPLICA
@@ -216,7 +208,7 @@ impl Engine {
             }
             loop {
                 let (mut looked, mut due) = (0, Vec::new());
-                let now_ms = self.keys.now_ms;
+                let now_ms = self.keys.origin.now_ms;
                 // A full sweep at most: the cursor coming back to zero ends the database's turn.
                 let mut swept = false;
                 while looked < EXPIRE_CHECK_EVERY && !swept {
@@ -225,7 +217,7 @@ impl Engine {
                             looked += 1;
                             if entry
                                 .expire_at_ms()
-                                .is_some_and(|at| crate::keys::is_past(at, now_ms))
+                                .is_some_and(|at| dataset::keys::is_past(at, now_ms))
                             {
                                 due.push(Box::<[u8]>::from(entry.key()));
                             }
@@ -276,12 +268,12 @@ impl Engine {
         if looked.len() == OWN_KEYS_PER_TURN {
             cycle.own_looked_at = looked.last().cloned();
         }
-        let now_ms = self.keys.now_ms;
+        let now_ms = self.keys.origin.now_ms;
         for place in looked {
             let (db, key) = &place;
             let entry = self.keys.dbs.get(*db).and_then(|db| db.get(key));
             match entry.and_then(keyspace::Entry::expire_at_ms) {
-                Some(at) if !crate::keys::is_past(at, now_ms) => continue,
+                Some(at) if !dataset::keys::is_past(at, now_ms) => continue,
                 Some(_) => self.keys.delete_expired(*db, key),
                 None => {}
             }
@@ -328,7 +320,7 @@ pub(crate) fn unpause(core: &mut Core) {
 
 /// Sets the access clock to now, in the form the eviction policy wants.
 pub(crate) fn refresh_access_clock(keys: &mut Keys, core: &Core) {
-    let seconds = keys.now_ms / 1000;
+    let seconds = keys.origin.now_ms / 1000;
     keys.access = if is_lfu(core.config.maxmemory_policy) {
         use_counting_clock(keys, core)
     } else {
@@ -339,7 +331,7 @@ pub(crate) fn refresh_access_clock(keys: &mut Keys, core: &Core) {
 /// The access clock as the policies want it that count uses.
 pub(crate) fn use_counting_clock(keys: &Keys, core: &Core) -> AccessClock {
     AccessClock::Lfu {
-        minutes: ((keys.now_ms / 60_000) & 0xffff) as u32,
+        minutes: ((keys.origin.now_ms / 60_000) & 0xffff) as u32,
         log_factor: core.config.lfu_log_factor.unsigned_abs(),
         decay_minutes: core.config.lfu_decay_time.unsigned_abs(),
     }
@@ -357,6 +349,7 @@ pub fn is_lfu(policy: MaxmemoryPolicy) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::testing::Driver;
+    use dataset::notify::Classes;
 
     /// Its connection may have had no turn since it was told to close.
     #[test]
@@ -377,5 +370,37 @@ mod tests {
             driver.engine.check_all_outputs();
         }
         assert_eq!(driver.engine.core.stats.output_buffer_disconnections, 1);
+    }
+
+    #[test]
+    fn the_active_cycle_deletes_counts_and_propagates() {
+        let mut driver = Driver::new();
+        for n in 0..100u8 {
+            let key = [b'k', n];
+            driver.send(0, &[b"SET", &key, b"v", b"PX", b"10"]);
+        }
+        driver.send(0, &[b"SET", b"stays", b"v", b"PX", b"100000"]);
+        let classes = Classes::KEYEVENT.and(Classes::EXPIRED);
+        driver.engine.keys.set_events(classes);
+        driver.send(1, &[b"SUBSCRIBE", b"__keyevent@0__:expired"]);
+        let offset = driver.engine.core.repl.offset();
+        driver.advance_ms(11);
+        // Each turn takes a bounded sample: some turns are needed, not one.
+        for _ in 0..100 {
+            driver.engine.tick();
+        }
+        assert_eq!(driver.engine.keys.dbs[0].len(), 1);
+        assert_eq!(driver.engine.keys.stats.expired, 100);
+        assert_eq!(driver.engine.keys.dirty, 101);
+        let stream = driver.engine.core.repl.hub.stream_since(offset);
+        let unlinks = stream.windows(6).filter(|bytes| bytes == b"UNLINK").count();
+        assert_eq!(unlinks, 100);
+        let pushed = driver.pushed(1);
+        let messages = pushed
+            .windows(7)
+            .filter(|bytes| bytes == b"message")
+            .count();
+        assert_eq!(messages, 100);
+        assert!(driver.engine.core.stats.expired_stale_percent > 0.0);
     }
 }

@@ -3,13 +3,14 @@
 use crate::client::{Client, ClientFlags, ClientId, Queued};
 use crate::commands::transactions;
 use crate::core::{Core, Loading, PauseKind};
-use crate::effects::{DbKey, Propagate};
 use crate::eviction::{self, Room};
-use crate::exec::{Args, Exec, Handler};
+use crate::exec::{Args, Exec};
 use crate::host::{Crash, Level};
-use crate::keys::{Expiry, Keys};
+use crate::registry::Handler;
 use commandtable::Error;
 use commandtable::{Flags, Meta};
+use dataset::effects::{DbKey, Propagate};
+use dataset::{Expiry, Keys};
 use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -342,7 +343,11 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     let dirty_before = x.keys.dirty;
     let outer_mode = std::mem::take(&mut x.keys.effects.mode);
     x.core.stats.charge_errors();
-    if let Err(error) = handler(x, args) {
+    let outcome = match handler {
+        Handler::Data(handler) => x.run_data(handler, args),
+        Handler::Engine(handler) => handler(x, args),
+    };
+    if let Err(error) = outcome {
         x.out.truncate(out_mark);
         write_error(x.core, x.out, &error);
     }
@@ -353,7 +358,7 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         x.keys.delete_found_expired();
     }
-    if x.keys.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
+    if x.keys.origin.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
         remember_own_expiry(x, args);
     }
     if x.client.flags.has(ClientFlags::TRACKING) {
@@ -363,7 +368,7 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if x.keys.effects.recording
         && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
     {
-        x.keys.effects.push_op(x.keys.db, args);
+        x.keys.effects.push_op(x.keys.origin.db, args);
     }
     let ended_ns = (x.core.clock.monotonic_ns)();
     x.core.now_ns = ended_ns;
@@ -388,7 +393,7 @@ fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
     for key in keys.iter().map(|at| args[at.index]) {
         let entry = x.keys.current().get(key);
         if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
-            x.core.expire.own.insert((x.keys.db, key.into()));
+            x.core.expire.own.insert((x.keys.origin.db, key.into()));
         }
     }
 }
@@ -486,7 +491,7 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
 /// Carries out everything that commands have left pending. Nothing is pending afterwards.
 pub(crate) fn settle(x: &mut Exec<'_>) {
     // Inside EXEC the whole transaction settles at once, at its end.
-    if x.client.flags.has(ClientFlags::NO_BLOCK) {
+    if x.keys.origin.nested {
         return;
     }
     settle_engine(x.keys, x.core);
@@ -575,8 +580,14 @@ pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
     }
 }
 
-fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: usize, key: &[u8]) {
-    use crate::notify::Classes;
+fn publish_event(
+    keys: &Keys,
+    core: &mut Core,
+    event: dataset::notify::Event,
+    db: usize,
+    key: &[u8],
+) {
+    use dataset::notify::Classes;
     let classes = keys.events_on();
     if core.pubsub.is_idle() {
         return;
@@ -597,7 +608,8 @@ fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: 
 // ---- blocked clients --------------------------------------------------------------------------------------------------
 
 fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    use crate::blocking::{WaitFor, Wake};
+    use crate::blocking::WaitFor;
+    use dataset::Wake;
     let id = client.id;
     let Some(blocked) = client.blocked.as_deref() else {
         return;
@@ -629,7 +641,8 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
 
 /// Takes a client out of all queues; it no longer waits.
 pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    use crate::blocking::{WaitFor, Wake};
+    use crate::blocking::WaitFor;
+    use dataset::Wake;
     let Some(blocked) = client.blocked.take() else {
         return;
     };
@@ -707,21 +720,19 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
     let mut out = std::mem::take(&mut client.out);
     let mark = out.len();
-    let outer_db = std::mem::replace(&mut keys.db, db);
-    let outer_author = std::mem::replace(&mut keys.author, client.id);
+    let origin = crate::origin::again(core, client, db, keys.origin.now_ms);
+    let outer = std::mem::replace(&mut keys.origin, origin);
     let mut x = Exec {
         keys,
         core,
         client,
         out: &mut out,
         meta,
-        retrying: true,
         waits: false,
     };
     call(&mut x, handler, &args);
     let waits = x.waits;
-    keys.db = outer_db;
-    keys.author = outer_author;
+    keys.origin = outer;
     if !waits {
         keep_quiet(client, &mut out, mark);
     }

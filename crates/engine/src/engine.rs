@@ -5,12 +5,12 @@ use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::dispatch::{self, Flow};
 use crate::exec::Exec;
 use crate::host::{Attention, Clock, Host, Level};
-use crate::keys::{Expiry, Keys};
 use crate::registry::Registry;
 use crate::repl::Repl;
 use commandtable::Error;
 use commandtable::Meta;
 use config::Config;
+use dataset::Keys;
 use resp::{Batch, Output, Protocol, ProtocolError, Reply};
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl Engine {
     /// An empty engine.
     pub fn new(config: Config, clock: Clock, mut host: Box<dyn Host>) -> Self {
         let seed = host.random_bytes();
-        let mut state = crate::rng::Random::new(u64::from_le_bytes([
+        let mut state = dataset::Random::new(u64::from_le_bytes([
             seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7],
         ]));
         let keys_seed = keyspace::Rng::next_u64(&mut state);
@@ -156,8 +156,8 @@ impl Engine {
     }
 
     pub(crate) fn set_time(&mut self) {
-        self.keys.author = 0;
-        self.keys.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
+        let now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
+        self.keys.origin = crate::origin::timer(&self.core, now_ms);
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
     }
@@ -197,7 +197,13 @@ impl Engine {
         } else {
             Protocol::V2
         };
-        let mut client = Box::new(Client::new(id, peer, attention, self.keys.now_ms, protocol));
+        let mut client = Box::new(Client::new(
+            id,
+            peer,
+            attention,
+            self.keys.origin.now_ms,
+            protocol,
+        ));
         client.authenticated = no_password;
         Ok((self.core.clients.add(client), id))
     }
@@ -276,16 +282,15 @@ impl Engine {
         self.core.stats.net_in += io.received as u64;
         client.net_in += io.received as u64;
         client.in_flight = io.unsent;
-        client.last_interaction_ms = self.keys.now_ms;
+        client.last_interaction_ms = self.keys.origin.now_ms;
         client.query_bytes = io.held;
         let processed = self.core.stats.processed;
         let base_ns = self.core.now_ns;
-        let base_ms = self.keys.now_ms;
+        let base_ms = self.keys.origin.now_ms;
         let mut out = Reply::with_output(std::mem::take(scratch), client.out.protocol);
         if !client.out.is_empty() {
             out.output_mut().append(client.out.output_mut());
         }
-        self.keys.expiry = self.expiry_for_clients();
         let mut done = from;
         let mut then = Then::Continue;
         // Requests from `look_from` up to `looked` have been looked at.
@@ -322,7 +327,7 @@ impl Engine {
                 }
                 args.clear();
                 args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
-                self.keys.now_ms =
+                self.keys.origin.now_ms =
                     base_ms + (self.core.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
                 match self.run_one(&mut client, &mut out, &args, known) {
                     Flow::Done => done += 1,
@@ -394,10 +399,7 @@ impl Engine {
         args: &[&[u8]],
         known: Option<&'static Meta>,
     ) -> Flow {
-        self.keys.db = client.db;
-        self.keys.author = client.id;
-        self.keys.no_touch =
-            client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
+        self.keys.origin = crate::origin::client(&self.core, client, self.keys.origin.now_ms);
         let quiet = client
             .flags
             .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
@@ -414,7 +416,6 @@ impl Engine {
             client,
             out,
             meta,
-            retrying: false,
             waits: false,
         };
         let was_replica = x.client.flags.has(ClientFlags::REPLICA);
@@ -445,17 +446,6 @@ impl Engine {
             format!("Replica generated a reply to command '{command}', disconnecting it: {who}");
         self.core.log(Level::Warning, &line);
         client.flags.set(ClientFlags::CLOSE_NOW);
-    }
-
-    fn expiry_for_clients(&self) -> Expiry {
-        if self.core.loading == Loading::Blocking {
-            Expiry::Ignore
-        } else if self.core.repl.is_replica() || self.core.pause.is_some() {
-            // While writes are held back no key may go: the DEL would be a write.
-            Expiry::Hide
-        } else {
-            Expiry::Delete
-        }
     }
 
     /// The peer has violated the protocol: adds the error to its output and marks it to be closed. To a replica nothing is
@@ -634,7 +624,10 @@ impl Engine {
     pub fn begin_load(
         &mut self,
     ) -> Result<
-        Option<(Box<dyn std::io::Read + Send>, crate::snapshot::LoadOptions)>,
+        Option<(
+            Box<dyn std::io::Read + Send>,
+            dataset::snapshot::LoadOptions,
+        )>,
         crate::host::HostError,
     > {
         self.set_time();
@@ -643,7 +636,7 @@ impl Engine {
         };
         self.core.loading = Loading::Blocking;
         self.core.load_progress = LoadProgress {
-            started_at: self.keys.now_ms / 1000,
+            started_at: self.keys.origin.now_ms / 1000,
             ..LoadProgress::default()
         };
         self.core.refresh_gate();
@@ -653,20 +646,20 @@ impl Engine {
 
     /// How a dataset is to be loaded now.
     #[must_use]
-    pub fn load_options(&self, keep_expired: bool) -> crate::snapshot::LoadOptions {
-        crate::snapshot::LoadOptions {
+    pub fn load_options(&self, keep_expired: bool) -> dataset::snapshot::LoadOptions {
+        dataset::snapshot::LoadOptions {
             limits: self.keys.limits.clone(),
             keep_expired,
             key_load_delay_us: Arc::clone(&self.core.repl.key_load_delay_us),
             checksum: self.core.config.rdbchecksum,
             string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
             access: self.keys.access,
-            ..crate::snapshot::LoadOptions::new(self.keys.dbs.len(), self.keys.now_ms)
+            ..dataset::snapshot::LoadOptions::new(self.keys.dbs.len(), self.keys.origin.now_ms)
         }
     }
 
     /// Puts the loaded dataset in place.
-    pub fn finish_load(&mut self, loaded: crate::snapshot::Loaded) {
+    pub fn finish_load(&mut self, loaded: dataset::snapshot::Loaded) {
         self.set_time();
         self.core.log(
             Level::Notice,

@@ -1,9 +1,9 @@
 //! `maxmemory`: removing keys when there is too little room, by the configured policy.
 
 use crate::core::Core;
-use crate::keys::{AccessClock, Keys};
-use crate::notify::Event;
 use config::MaxmemoryPolicy;
+use dataset::Keys;
+use dataset::notify::Event;
 use keyspace::{Entry, Rng};
 
 /// Keys removed between two looks at the clock.
@@ -134,7 +134,7 @@ fn choose(keys: &mut Keys, core: &Core, policy: MaxmemoryPolicy) -> Option<Candi
                 P::VolatileTtl => u64::MAX - entry.expire_at_ms().unwrap_or(0).unsigned_abs(),
                 P::AllkeysRandom | P::VolatileRandom => noise,
                 P::AllkeysLfu | P::VolatileLfu => u64::from(255 - access.decayed(entry.clock())),
-                _ => u64::from(idle_seconds(access, entry.clock())),
+                _ => u64::from(dataset::keys::idle_seconds(access, entry.clock())),
             };
             if best.as_ref().is_none_or(|best| score > best.score) {
                 best = Some(Candidate {
@@ -153,15 +153,6 @@ fn choose(keys: &mut Keys, core: &Core, policy: MaxmemoryPolicy) -> Option<Candi
     best
 }
 
-/// Seconds since an access that was noted as `clock`.
-#[must_use]
-pub fn idle_seconds(access: AccessClock, clock: u32) -> u32 {
-    match access {
-        AccessClock::Lru(now) => now.wrapping_sub(clock) & 0xff_ffff,
-        AccessClock::Lfu { .. } => 0,
-    }
-}
-
 fn evict(keys: &mut Keys, core: &mut Core, candidate: &Candidate) {
     let Some(entry) = keys.dbs[candidate.db].remove(&candidate.key) else {
         return;
@@ -173,9 +164,9 @@ fn evict(keys: &mut Keys, core: &mut Core, candidate: &Candidate) {
     keys.effects
         .push_op(candidate.db, &[command, &candidate.key]);
     // News to every client, also to the one whose command needs the room.
-    let author = std::mem::take(&mut keys.author);
+    let author = std::mem::take(&mut keys.origin.author);
     keys.went_away(candidate.db, &candidate.key, Event::EVICTED);
-    keys.author = author;
+    keys.origin.author = author;
     // On its own, not as a part of what the client asked for.
     crate::dispatch::feed_stream(keys, core);
 }

@@ -1,18 +1,15 @@
 //! What a handler works with: the keys, the rest of the engine, the client and its reply.
 
-use crate::blocking::{Blocked, OnTimeout, WaitFor, Wake};
-use crate::client::{Client, ClientFlags};
+use crate::blocking::{Blocked, WaitFor};
+use crate::client::Client;
 use crate::core::Core;
-use crate::effects::Propagate;
-use crate::keys::Keys;
-use commandtable::Meta;
-use commandtable::Outcome;
+use commandtable::{Meta, Outcome};
+pub use dataset::Args;
+use dataset::effects::Propagate;
+use dataset::{Call, Keys, OnTimeout, Wait, Wake};
 use resp::Reply;
 
-/// A request's arguments, the command's name first. The table has checked their number.
-pub type Args<'a> = &'a [&'a [u8]];
-
-/// A command's code. It parses all options before it touches data; when it returns an error it has changed nothing.
+/// The code of a command that is not about data alone. It parses all options before it touches data; when it returns an error it has changed nothing.
 pub type Handler = fn(&mut Exec<'_>, Args<'_>) -> Outcome;
 
 /// The running command.
@@ -29,8 +26,6 @@ pub struct Exec<'e> {
     pub out: &'e mut Reply,
     /// What the table says of the command.
     pub meta: &'static Meta,
-    /// The handler runs again for a client that was waiting.
-    pub(crate) retrying: bool,
     /// Set by a handler that found nothing and waits.
     pub(crate) waits: bool,
 }
@@ -39,14 +34,14 @@ impl Exec<'_> {
     /// Unix milliseconds; the same during the whole command or transaction.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
-        self.keys.now_ms
+        self.keys.origin.now_ms
     }
 
     /// Sends this to replicas and the AOF instead of the request. May be called several times; the commands then travel
     /// as one transaction. Nothing is sent of a command that calls [`Self::propagate_nothing`].
     pub fn propagate_as(&mut self, args: &[&[u8]]) {
         self.keys.effects.mode = Propagate::Instead;
-        self.keys.effects.push_op(self.keys.db, args);
+        self.keys.effects.push_op(self.keys.origin.db, args);
     }
 
     /// Sends nothing to replicas and the AOF, whatever was changed.
@@ -62,41 +57,7 @@ impl Exec<'_> {
     /// True when a command must not block: inside EXEC.
     #[must_use]
     pub fn must_not_block(&self) -> bool {
-        self.client.flags.has(ClientFlags::NO_BLOCK)
-    }
-
-    /// Waits until one of `keys` changes, then runs the command again. Write no reply before or after.
-    ///
-    /// Inside a transaction the timeout's reply is given at once.
-    pub fn block_on_keys(
-        &mut self,
-        keys: &[&[u8]],
-        args: Args<'_>,
-        deadline_ms: i64,
-        on_timeout: OnTimeout,
-    ) {
-        self.block_on_keys_until(keys, Wake::Existing, args, deadline_ms, on_timeout);
-    }
-
-    /// As [`Self::block_on_keys`], with a choice of what is news.
-    pub fn block_on_keys_until(
-        &mut self,
-        keys: &[&[u8]],
-        wake: Wake,
-        args: Args<'_>,
-        deadline_ms: i64,
-        on_timeout: OnTimeout,
-    ) {
-        let mut unique: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
-        for key in keys {
-            if !unique.iter().any(|known| &**known == *key) {
-                unique.push((*key).into());
-            }
-        }
-        self.block(WaitFor::Keys(unique), args, deadline_ms, on_timeout);
-        if let Some(blocked) = &mut self.client.blocked {
-            blocked.wake = wake;
-        }
+        self.keys.origin.nested
     }
 
     /// Waits for something.
@@ -116,19 +77,54 @@ impl Exec<'_> {
             return;
         }
         self.waits = true;
-        if self.retrying {
+        if self.keys.origin.again {
             return;
         }
         self.client.blocked = Some(Box::new(Blocked {
             wait,
             wake: Wake::Existing,
-            db: self.keys.db,
+            db: self.keys.origin.db,
             deadline_ms,
             on_timeout,
             meta: self.meta,
             args: args.iter().map(|arg| (*arg).into()).collect(),
             nanos: 0,
         }));
+    }
+
+    /// Runs a handler that sees the dataset alone. If it waits, so does the client.
+    pub(crate) fn run_data(&mut self, handler: dataset::Handler, args: Args<'_>) -> Outcome {
+        let mut call = Call {
+            keys: self.keys,
+            out: self.out,
+            meta: self.meta,
+            names: &self.core.names,
+            wait: None,
+        };
+        let outcome = handler(&mut call, args);
+        if let Some(wait) = call.wait {
+            self.wait(wait, args);
+        }
+        outcome
+    }
+
+    #[cold]
+    fn wait(&mut self, wait: Wait, args: Args<'_>) {
+        let request: Option<Vec<&[u8]>> = wait
+            .request
+            .as_ref()
+            .map(|request| request.iter().map(|arg| &**arg).collect());
+        self.block(
+            WaitFor::Keys(wait.keys),
+            request.as_deref().unwrap_or(args),
+            wait.deadline_ms,
+            wait.on_timeout,
+        );
+        if !self.keys.origin.again
+            && let Some(blocked) = &mut self.client.blocked
+        {
+            blocked.wake = wait.wake;
+        }
     }
 
     /// Publishes a message; returns how many clients receive it.
@@ -143,14 +139,6 @@ impl Exec<'_> {
 
     /// Replies with lines of help, as the HELP subcommands do.
     pub fn reply_help(&mut self, command: &str, lines: &[&str]) {
-        let mut header = self.core.names.current(command).to_ascii_uppercase();
-        header.extend(b" <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
-        self.out.array(lines.len() + 3);
-        self.out.simple(&header);
-        for line in lines {
-            self.out.simple(line.as_bytes());
-        }
-        self.out.simple(b"HELP");
-        self.out.simple(b"    Print this help.");
+        dataset::reply_help(self.out, &self.core.names, command, lines);
     }
 }

@@ -5,40 +5,32 @@
 #![forbid(unsafe_code)]
 
 pub mod acl_log;
-mod ahead;
 pub mod blocking;
 pub mod client;
 mod client_eviction;
 pub mod commands;
 pub mod core;
 pub mod cron;
-pub mod digest;
 mod dispatch;
-pub mod effects;
 pub mod engine;
 pub mod eviction;
 pub mod exec;
 pub mod host;
-pub mod keys;
 pub mod latency;
 pub mod link;
-pub mod notify;
-pub mod number;
+mod origin;
 pub mod pubsub;
 pub mod registry;
 pub mod repl;
-pub mod rng;
 pub mod saving;
 pub mod shutdown;
 pub mod slowlog;
-pub mod snapshot;
 pub mod stats;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tracking;
 
 pub use client::{Client, ClientFlags, ClientId};
 pub use commandtable::{Error, Outcome};
 pub use engine::{Engine, Ran, Then, Traffic};
 pub use exec::{Args, Exec, Handler};
-pub use keys::Keys;

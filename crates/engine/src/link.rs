@@ -6,9 +6,9 @@ use crate::dispatch;
 use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::host::{Attention, Crash, Level, LinkCommand};
-use crate::keys::{Expiry, Keys};
-use crate::snapshot::{LoadOptions, Loaded};
 use config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
+use dataset::Keys;
+use dataset::snapshot::{LoadOptions, Loaded};
 use replication::replica::{
     self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Numbers, Purpose,
 };
@@ -169,7 +169,7 @@ impl Engine {
                 unix: false,
                 loopback: false,
             };
-            side.client.created_ms = self.keys.now_ms;
+            side.client.created_ms = self.keys.origin.now_ms;
             side.client.last_command = None;
         }
         with_link(&self.keys, &mut self.core, |link, env| {
@@ -306,14 +306,13 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     let mut buffer = std::mem::take(&mut side.buffer);
     // Big arguments leave the buffer while they are collected; the stream must stay whole to be passed on.
     let decoded = side.decoder.decode_in_place(&mut buffer, &mut batch);
-    let (outer_expiry, outer_db) = (keys.expiry, keys.db);
-    keys.expiry = Expiry::Ignore;
+    let outer = keys.origin;
     let mut start = 0;
     let mut out = Reply::new(Protocol::V2);
     let mut applied = 0u64;
     let mut getack = false;
     let mut failed = None;
-    side.client.last_interaction_ms = keys.now_ms;
+    side.client.last_interaction_ms = keys.origin.now_ms;
     for index in 0..batch.len() {
         let args: SmallVec<[&[u8]; 8]> = batch
             .request(index)
@@ -351,8 +350,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     side.stream_db = side.client.db as u32;
     side.link.applied(applied);
     core.repl.link = Some(side);
-    keys.expiry = outer_expiry;
-    keys.db = outer_db;
+    keys.origin = outer;
     dispatch::settle_engine(keys, core);
     crate::tracking::turn_done(core, None);
     if getack {
@@ -399,7 +397,7 @@ fn run(
     out: &mut Reply,
     args: &[&[u8]],
 ) -> Result<(), String> {
-    keys.db = side.client.db;
+    keys.origin = crate::origin::primary(core, side.client.db, keys.origin.now_ms);
     core.repl.applying = true;
     core.now_ns = (core.clock.monotonic_ns)();
     out.truncate(0);
@@ -410,7 +408,6 @@ fn run(
         client: &mut side.client,
         out,
         meta,
-        retrying: false,
         waits: false,
     };
     let ran = catch_unwind(AssertUnwindSafe(|| dispatch::process(&mut x, args, None)));
@@ -605,7 +602,7 @@ fn begin_loading(
         Loading::Blocking
     };
     core.load_progress = LoadProgress {
-        started_at: keys.now_ms / 1000,
+        started_at: keys.origin.now_ms / 1000,
         total_bytes: size.unwrap_or(0),
         ..LoadProgress::default()
     };
@@ -657,7 +654,7 @@ pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, pu
     };
     unblock_for_role(keys, core);
     if core.repl.link.is_none() {
-        let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.now_ms);
+        let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.origin.now_ms);
         side.client.id = core.clients.next_id();
         core.repl.link = Some(side);
     }
@@ -680,7 +677,7 @@ pub(crate) fn follow_at_start(
     let Some(primary) = core.config.replicaof.clone() else {
         return;
     };
-    let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.now_ms);
+    let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.origin.now_ms);
     side.client.id = core.clients.next_id();
     if let Some((_, _, db)) = restored {
         side.client.db = usize::try_from(db)

@@ -1,8 +1,17 @@
 //! Which handler runs which command.
 
-use crate::exec::Handler;
+use crate::exec;
 use commandtable::Meta;
 use std::sync::OnceLock;
+
+/// What runs a command.
+#[derive(Clone, Copy, Debug)]
+pub enum Handler {
+    /// It works on the dataset and sees nothing else.
+    Data(dataset::Handler),
+    /// It works on the engine.
+    Engine(exec::Handler),
+}
 
 /// The handler of each command that exists, by [`Meta::id`].
 #[derive(Debug)]
@@ -24,10 +33,14 @@ impl Registry {
                 handlers: vec![None; commandtable::COUNT],
                 known: vec![false; commandtable::COUNT],
             };
-            for (name, handler) in crate::commands::FAMILIES.iter().copied().flatten() {
+            let data = dataset::commands::FAMILIES.iter().copied().flatten();
+            let engine = crate::commands::FAMILIES.iter().copied().flatten();
+            let data = data.map(|(name, handler)| (*name, Handler::Data(*handler)));
+            let engine = engine.map(|(name, handler)| (*name, Handler::Engine(*handler)));
+            for (name, handler) in data.chain(engine) {
                 let meta = commandtable::find_full(name.as_bytes())
                     .expect("every handler names a command of the table");
-                registry.handlers[meta.id as usize] = Some(*handler);
+                registry.handlers[meta.id as usize] = Some(handler);
                 registry.known[meta.id as usize] = true;
                 if let Some((container, _)) = name.split_once('|')
                     && let Some(container) = commandtable::find(container.as_bytes())

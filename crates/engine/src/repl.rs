@@ -5,9 +5,9 @@ use crate::core::{Core, Pause, PauseKind};
 use crate::dispatch;
 use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
-use crate::keys::Keys;
 use commandtable::Error;
 use config::Config;
+use dataset::Keys;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
 use replication::replica::Purpose;
 use std::sync::Arc;
@@ -317,12 +317,12 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob, running: O
             send_timeout_ms: job.send_timeout_ms,
         },
     };
-    let aux = crate::snapshot::ReplicationAux {
+    let aux = dataset::snapshot::ReplicationAux {
         replid: job.replid.to_string(),
         offset: job.offset,
         stream_db: i64::from(job.stream_db),
     };
-    let filter = crate::snapshot::Filter {
+    let filter = dataset::snapshot::Filter {
         data: !job.filter.exclude_data,
         functions: !job.filter.exclude_functions,
     };

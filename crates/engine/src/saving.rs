@@ -2,10 +2,10 @@
 
 use crate::core::{Child, Core};
 use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
-use crate::keys::Keys;
-use crate::snapshot::{self, Conflict, Filter, LoadOptions, ReplicationAux, SaveInfo};
 use commandtable::Error;
 use config::MaxmemoryPolicy;
+use dataset::Keys;
+use dataset::snapshot::{self, Conflict, Filter, LoadOptions, ReplicationAux, SaveInfo};
 use keyspace::Resize;
 use replication::primary::{JobId, OtherChild, SnapshotResult};
 
@@ -15,7 +15,7 @@ const RETRY_SECONDS: i64 = 5;
 fn info(keys: &Keys, core: &Core, replication: Option<ReplicationAux>, filter: Filter) -> SaveInfo {
     SaveInfo {
         used_memory: core.host.used_memory() as u64,
-        unix_seconds: keys.now_ms / 1000,
+        unix_seconds: keys.origin.now_ms / 1000,
         compress: core.config.rdbcompression,
         checksum: core.config.rdbchecksum,
         key_save_delay_us: i64::from(core.config.rdb_key_save_delay),
@@ -66,7 +66,7 @@ pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
     match &result {
         Ok(()) => {
             core.saving.dirty_at_save = keys.dirty;
-            core.saving.last_save_at = keys.now_ms / 1000;
+            core.saving.last_save_at = keys.origin.now_ms / 1000;
             core.saving.last_ok = true;
             core.log(Level::Notice, "DB saved on disk");
         }
@@ -95,7 +95,7 @@ pub(crate) fn fork(
     let result = core.host.start_snapshot(job, &|sink, progress| {
         snapshot::write(dbs, &info, sink, progress)
     });
-    let now = keys.now_ms / 1000;
+    let now = keys.origin.now_ms / 1000;
     let to_file = matches!(job.target, SnapshotTarget::File);
     if to_file {
         core.saving.last_try_at = now;
@@ -167,7 +167,7 @@ pub(crate) fn load_options(keys: &Keys, core: &Core) -> LoadOptions {
         checksum: core.config.rdbchecksum && !core.debug.skip_checksums,
         string_bytes_max: core.config.proto_max_bulk_len.unsigned_abs(),
         access: keys.access,
-        ..LoadOptions::new(keys.dbs.len(), keys.now_ms)
+        ..LoadOptions::new(keys.dbs.len(), keys.origin.now_ms)
     }
 }
 
@@ -254,7 +254,7 @@ pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
     if core.has_child() || core.loading != crate::core::Loading::No {
         return;
     }
-    let now = keys.now_ms / 1000;
+    let now = keys.origin.now_ms / 1000;
     let changes = keys.dirty - core.saving.dirty_at_save;
     let due = core.config.save.rules().iter().copied().find(|rule| {
         changes >= u64::from(rule.changes.unsigned_abs())
@@ -281,7 +281,7 @@ pub fn progress(keys: &Keys, core: &mut Core, report: ChildReport) {
         child.keys_done = report.keys_done;
         child.cow_bytes = report.cow_bytes;
         child.cow_peak = child.cow_peak.max(report.cow_bytes);
-        child.cow_at_ms = keys.now_ms;
+        child.cow_at_ms = keys.origin.now_ms;
     }
 }
 
@@ -294,7 +294,7 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
     core.repl.other_child = OtherChild::None;
     core.saving.last_cow_bytes = child.cow_peak;
     if child.to_file {
-        let now = keys.now_ms / 1000;
+        let now = keys.origin.now_ms / 1000;
         core.saving.last_seconds = now - child.started_at;
         match (&end.failed, end.signal) {
             (None, _) => {

@@ -4,8 +4,8 @@ use crate::blocking::WaitFor;
 use crate::core::Core;
 use crate::dispatch;
 use crate::host::Level;
-use crate::keys::Keys;
 use commandtable::Error;
+use dataset::Keys;
 
 /// A shutdown that waits for its replicas.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str
         core.shutdown = Some(Pending {
             save: options.save,
             force: options.force,
-            deadline_ms: keys.now_ms + timeout_ms,
+            deadline_ms: keys.origin.now_ms + timeout_ms,
         });
         core.pause = Some(crate::core::Pause {
             kind: crate::core::PauseKind::Write,
@@ -75,7 +75,7 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str
 pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
     if let Some(pending) = core.shutdown
         && (core.repl.hub.lagging(core.repl.now_ms).is_empty()
-            || keys.now_ms >= pending.deadline_ms)
+            || keys.origin.now_ms >= pending.deadline_ms)
     {
         core.shutdown = None;
         if !finish(keys, core, pending.save, pending.force) {

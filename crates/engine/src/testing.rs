@@ -17,7 +17,7 @@ use words::request;
 thread_local! {
     static NOW_US: Cell<u64> = const { Cell::new(1_000_000_000_000_000) };
     /// Connections of this test whose small writes are gathered.
-    pub(crate) static COALESCED: Cell<u32> = const { Cell::new(0) };
+    pub static COALESCED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A host for tests.
@@ -100,14 +100,15 @@ impl Host for Quiet {
 }
 
 /// An engine with any number of clients.
-pub(crate) struct Driver {
-    pub(crate) engine: Engine,
+pub struct Driver {
+    /// The engine, to look into.
+    pub engine: Engine,
     slots: Vec<u32>,
 }
 
 impl Driver {
     /// An engine with default parameters and one client, recording what it propagates.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         NOW_US.set(1_000_000_000_000_000);
         let clock = Clock {
             monotonic_ns: || NOW_US.get() * 1000,
@@ -152,12 +153,12 @@ impl Driver {
     }
 
     /// Moves the clock.
-    pub(crate) fn advance_ms(&mut self, ms: u64) {
+    pub fn advance_ms(&mut self, ms: u64) {
         NOW_US.set(NOW_US.get() + ms * 1000);
     }
 
     /// Runs one request of client `index`; returns the bytes of its reply.
-    pub(crate) fn send(&mut self, index: usize, args: &[&[u8]]) -> Vec<u8> {
+    pub fn send(&mut self, index: usize, args: &[&[u8]]) -> Vec<u8> {
         let slot = self.client(index);
         let mut buffer = Vec::new();
         request::encode(&mut buffer, args);
@@ -174,7 +175,7 @@ impl Driver {
     }
 
     /// What has been sent to client `index` since it was last asked.
-    pub(crate) fn pushed(&mut self, index: usize) -> Vec<u8> {
+    pub fn pushed(&mut self, index: usize) -> Vec<u8> {
         let slot = self.client(index);
         let mut out = Output::default();
         self.engine.take_output(slot, Traffic::default(), &mut out);
@@ -209,12 +210,12 @@ impl Driver {
 /// Runs a script: `> request` of client 0, or `1> request` of client 1 and so on; `< reply` as valkey-cli prints it, one
 /// line per line; `1< text` for what client 1 has been sent meanwhile; `~ command` for what was propagated (all of it:
 /// no `~` line asserts that nothing was); `+ ms` moves the clock.
-pub(crate) fn check(script: &str) {
+pub fn check(script: &str) {
     check_on(&mut Driver::new(), script);
 }
 
 /// As [`check`], on an engine prepared by the caller.
-pub(crate) fn check_on(driver: &mut Driver, script: &str) {
+pub fn check_on(driver: &mut Driver, script: &str) {
     let lines: Vec<&str> = script
         .lines()
         .map(str::trim)

@@ -8,6 +8,7 @@ use crate::client::{Client, ClientFlags, ClientId, Clients};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
 use commandtable::{Flags, Meta};
+use dataset::effects::Change;
 use hashbrown::HashMap;
 use resp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,16 +41,6 @@ pub struct Tracking {
 
 /// A key that is stale, or all keys.
 type Stale = Option<Box<[u8]>>;
-
-/// A change to tell tracking clients of.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) stale: Stale,
-    /// Whose command ran; 0 if nobody's.
-    pub(crate) author: ClientId,
-    /// The key went by itself: broadcasting mode knows no author then.
-    pub(crate) by_itself: bool,
-}
 
 /// Those who listen to a prefix, and the keys below it that have changed since they were told, with who changed them.
 #[derive(Debug, Default)]
@@ -177,7 +168,7 @@ pub(crate) fn enable(x: &mut Exec<'_>, mut wish: Tracking) {
 }
 
 /// Ends tracking for a client, if it tracks.
-pub(crate) fn disable(keys: &mut crate::keys::Keys, table: &mut Table, client: &mut Client) {
+pub(crate) fn disable(keys: &mut dataset::Keys, table: &mut Table, client: &mut Client) {
     let Some(tracking) = client.tracking.take() else {
         return;
     };

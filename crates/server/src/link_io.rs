@@ -6,8 +6,8 @@
 
 use crate::logging;
 use crate::shared::Shared;
+use dataset::snapshot::LoadOptions;
 use engine::host::{Level, LinkCommand};
-use engine::snapshot::LoadOptions;
 use replication::replica::{Channel, Conn, LoadId, Payload, Sink};
 use std::collections::HashMap;
 use std::fs::File;
@@ -539,7 +539,7 @@ fn parse(
             }
             !called_off.load(Ordering::Acquire)
         };
-        let loaded = engine::snapshot::load(source, &options, &mut progress);
+        let loaded = dataset::snapshot::load(source, &options, &mut progress);
         if let Some(shared) = shared.upgrade() {
             let result = loaded.map_err(|error| error.to_string());
             shared.engine.lock().link_loaded(load, result);

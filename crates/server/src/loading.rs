@@ -2,8 +2,8 @@
 
 use crate::logging;
 use crate::shared::Shared;
+use dataset::snapshot::LOADING_FAILED;
 use engine::host::Level;
-use engine::snapshot::LOADING_FAILED;
 use std::sync::Arc;
 
 /// Loads the dump file, if there is one, and opens the server for everybody.
@@ -23,7 +23,7 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
                     shared.engine.lock().core.load_progress.loaded_bytes = bytes;
                     true
                 };
-                let loaded = engine::snapshot::load(source, &options, &mut progress);
+                let loaded = dataset::snapshot::load(source, &options, &mut progress);
                 match loaded {
                     Ok(loaded) => {
                         shared.engine.lock().finish_load(loaded);

@@ -159,7 +159,7 @@ fn get_user(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn generate_password(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let bits = match args {
         [_, _] => PASSWORD_BITS,
-        [_, _, bits] => crate::number::int(bits)?,
+        [_, _, bits] => dataset::number::int(bits)?,
         _ => return Err(Error::subcommand_syntax(args)),
     };
     if !(1..=PASSWORD_BITS_MAX).contains(&bits) {

@@ -148,7 +148,7 @@ fn pause(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         [_, _, _, _] => return Err(Error::PAUSE_MODE),
         _ => return Err(Error::subcommand_syntax(args)),
     };
-    let until_ms = match crate::blocking::deadline_from_ms(args[2], x.now_ms())? {
+    let until_ms = match dataset::number::deadline_from_ms(args[2], x.now_ms())? {
         0 => x.now_ms(),
         until_ms => until_ms,
     };
@@ -189,7 +189,7 @@ fn unblock(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         [_, _, _, _] => return Err(Error::UNBLOCK_REASON),
         _ => return Err(Error::subcommand_syntax(args)),
     };
-    let id = crate::number::int(args[2])? as u64;
+    let id = dataset::number::int(args[2])? as u64;
     let waits = x
         .core
         .clients

@@ -4,9 +4,9 @@ use super::Family;
 use crate::core::{Core, Loading};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
-use crate::keys::{KeyStats, Keys, LazyFree};
 use commandtable::{Error, Outcome};
-use config::{Access, Apply, Config, Param, ProtectedAction};
+use config::{Access, Apply, Config, MaxmemoryPolicy, Param, ProtectedAction};
+use dataset::keys::{Eviction, KeyStats, Keys, LazyFree, Settings};
 use keyspace::{Limits, StreamLimits};
 
 pub(super) static COMMANDS: Family = &[
@@ -212,11 +212,25 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
         server_del: config.lazyfree_lazy_server_del,
         expire: config.lazyfree_lazy_expire,
     };
+    keys.settings = Settings {
+        string_bytes_max: config.proto_max_bulk_len.unsigned_abs(),
+        memory_unlimited: config.maxmemory == 0,
+        eviction: eviction_clock(config.maxmemory_policy),
+    };
     keys.set_events(config.notify_keyspace_events);
     core.repl.configure(&core.config);
     core.slowlog.trim(size(core.config.slowlog_max_len));
     crate::cron::refresh_access_clock(keys, core);
     core.refresh_gate();
+}
+
+/// What a policy wants to be kept beside each key.
+fn eviction_clock(policy: MaxmemoryPolicy) -> Eviction {
+    match policy {
+        MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => Eviction::Lru,
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Eviction::Lfu,
+        _ => Eviction::Unclocked,
+    }
 }
 
 #[cfg(test)]

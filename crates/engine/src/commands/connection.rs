@@ -58,13 +58,13 @@ fn echo(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing; the stream selects for itself.
 /// Source: Valkey command reference, SELECT (since 1.0.0).
 fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let index = crate::number::int32(args[1])?;
+    let index = dataset::number::int32(args[1])?;
     let index = usize::try_from(index)
         .ok()
         .filter(|index| *index < x.keys.dbs.len())
         .ok_or(Error::DB_OUT_OF_RANGE)?;
     x.client.db = index;
-    x.keys.db = index;
+    x.keys.origin.db = index;
     x.out.ok();
     Ok(())
 }
@@ -82,7 +82,7 @@ fn enter(x: &mut Exec<'_>, command: &[u8], user: &[u8], password: &[u8]) -> Outc
         return Ok(());
     }
     x.core.stats.denied_auth += 1;
-    let in_exec = x.client.flags.has(ClientFlags::NO_BLOCK);
+    let in_exec = x.must_not_block();
     let refusal = crate::acl_log::Entry {
         id: 0,
         count: 1,
@@ -252,7 +252,7 @@ fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             | ClientFlags::NO_EVICT,
     );
     x.client.db = 0;
-    x.keys.db = 0;
+    x.keys.origin.db = 0;
     x.client.name.clear();
     x.client.authenticated = x.core.config.requirepass.as_bytes().is_empty();
     x.out.protocol = Protocol::V2;

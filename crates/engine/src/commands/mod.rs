@@ -1,10 +1,9 @@
-//! All commands, by family. A family lists its handlers under the names of the command table.
+//! The commands that are not about data: clients, transactions, the server. A family lists its handlers under the names of the command table.
 
 use crate::exec::Handler;
 
 mod info;
 mod latency;
-mod sampling;
 mod slowlog;
 
 pub(crate) mod acl;
@@ -12,21 +11,17 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod connection;
+pub mod databases;
 pub mod debug;
-pub mod hashes;
 pub mod introspect;
-pub mod keyspace;
-pub mod lists;
+pub mod memory;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
+pub mod saving;
 pub mod server;
-pub mod sets;
-pub mod streams;
-pub mod strings;
 pub mod transactions;
-pub mod zsets;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
 pub type Family = &'static [(&'static str, Handler)];
@@ -39,27 +34,17 @@ pub static FAMILIES: &[Family] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
-    hashes::COMMANDS,
     info::COMMANDS,
     introspect::COMMANDS,
-    keyspace::databases::COMMANDS,
-    keyspace::expire::COMMANDS,
-    keyspace::keys::COMMANDS,
-    keyspace::memory::COMMANDS,
-    keyspace::object::COMMANDS,
-    keyspace::process::COMMANDS,
-    keyspace::scan::COMMANDS,
+    databases::COMMANDS,
+    memory::COMMANDS,
+    saving::COMMANDS,
     latency::COMMANDS,
-    lists::COMMANDS,
     monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
     server::COMMANDS,
-    sets::COMMANDS,
     slowlog::COMMANDS,
-    streams::COMMANDS,
-    strings::COMMANDS,
     transactions::COMMANDS,
-    zsets::COMMANDS,
 ];

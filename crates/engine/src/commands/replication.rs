@@ -1,12 +1,14 @@
 //! Replication as clients see it: ROLE, the commands replicas send, and WAIT.
 
 use super::Family;
-use crate::blocking::{OnTimeout, WaitFor, deadline_from_ms};
+use crate::blocking::WaitFor;
 use crate::client::ClientFlags;
 use crate::exec::{Args, Exec};
-use crate::number;
 use crate::repl;
 use commandtable::{Error, Outcome};
+use dataset::OnTimeout;
+use dataset::number;
+use dataset::number::deadline_from_ms;
 use replication::ClientId;
 use replication::primary::{Env, Hub, Peer, Reply};
 use replication::replica::LinkState;

@@ -21,7 +21,7 @@ const PICTURE_ROWS: i64 = 16;
 fn lolwut(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let version = match args {
         [_, word, version, ..] if word.eq_ignore_ascii_case(b"version") => {
-            crate::number::int(version)?
+            dataset::number::int(version)?
         }
         _ => 0,
     };

@@ -3,10 +3,10 @@
 use super::Family;
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::dispatch;
-use crate::effects::DbKey;
 use crate::exec::{Args, Exec};
-use crate::keys::Keys;
 use commandtable::{Error, Outcome};
+use dataset::Keys;
+use dataset::effects::DbKey;
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[
@@ -58,8 +58,8 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         return Err(Error::EXEC_WITHOUT_MULTI);
     };
     let exec_meta = x.meta;
-    let nested = x.client.flags.has(ClientFlags::NO_BLOCK);
-    x.client.flags.set(ClientFlags::NO_BLOCK);
+    let outer = x.keys.origin;
+    x.keys.origin = outer.inside();
     x.out.array(transaction.queue.len());
     for queued in &transaction.queue {
         let Some(handler) = x.core.registry.handler(queued.meta) else {
@@ -70,7 +70,7 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         dispatch::call(x, handler, &args);
     }
     x.meta = exec_meta;
-    x.client.flags.put(ClientFlags::NO_BLOCK, nested);
+    x.keys.origin = outer;
     // The commands have recorded themselves.
     x.propagate_nothing();
     Ok(())
@@ -110,7 +110,7 @@ fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     // Once broken, more watches change nothing.
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {
-            let key: DbKey = (x.keys.db, (*key).into());
+            let key: DbKey = (x.keys.origin.db, (*key).into());
             if !x.client.watching.contains(&key) {
                 x.keys.watch(key.0, &key.1, x.client.id);
                 x.client.watching.push(key);

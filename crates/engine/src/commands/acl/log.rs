@@ -21,7 +21,7 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             x.out.ok();
             return Ok(());
         }
-        [_, _, count] => crate::number::int(count)?,
+        [_, _, count] => dataset::number::int(count)?,
         _ => return Err(Error::subcommand_syntax(args)),
     };
     let count = usize::try_from(count).unwrap_or(0);

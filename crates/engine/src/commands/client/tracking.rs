@@ -78,7 +78,7 @@ pub(super) fn tracking(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
                 if wish.redirect.is_some() {
                     return Err(Error::TRACKING_ONE_REDIRECT);
                 }
-                let id = crate::number::int(id)? as u64;
+                let id = dataset::number::int(id)? as u64;
                 if id != x.client.id && x.core.clients.slot(id).is_none() {
                     return Err(Error::TRACKING_NO_SUCH_CLIENT);
                 }

@@ -1,10 +1,10 @@
 //! DEBUG subcommands that look at one key or one table.
 
-use crate::eviction::idle_seconds;
 use crate::exec::Exec;
-use crate::number;
-use crate::snapshot;
 use commandtable::{Error, Outcome};
+use dataset::keys::idle_seconds;
+use dataset::number;
+use dataset::snapshot;
 use keyspace::list::NodeRef;
 use keyspace::table::Stats;
 use keyspace::{Encoding, Entry, StrRef, ValueRef};

@@ -3,11 +3,11 @@
 use super::Family;
 use crate::exec::{Args, Exec};
 use crate::host::{Crash, Level};
-use crate::number;
 use commandtable::{Error, Outcome};
+use dataset::number;
 use words::glob::Case;
 
-mod dataset;
+mod data;
 mod help;
 mod inspect;
 mod protocol;
@@ -32,12 +32,12 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     match (&*name, &args[2..]) {
         (b"help", []) => x.reply_help("DEBUG", help::LINES),
 
-        (b"digest", []) => dataset::digest(x),
-        (b"digest-value", keys) => dataset::digest_value(x, keys),
+        (b"digest", []) => data::digest(x),
+        (b"digest-value", keys) => data::digest_value(x, keys),
         (b"populate", [count, rest @ ..]) if rest.len() <= 2 => {
-            return dataset::populate(x, count, rest);
+            return data::populate(x, count, rest);
         }
-        (b"reload", options) => return dataset::reload(x, options),
+        (b"reload", options) => return data::reload(x, options),
         (b"loadaof", []) => return Err(Error::DEBUG_LOADAOF),
 
         (b"object", [key]) => return inspect::object(x, key, inspect::Detail::Full),
@@ -205,7 +205,7 @@ fn restart(x: &mut Exec<'_>, delay: &[&[u8]], saving: Saving) -> Outcome {
 /// Matches random texts against random patterns: nothing may go wrong.
 fn stringmatch(x: &mut Exec<'_>) {
     let alphabet = b"ab*?[]^-\\\xff";
-    let random = |rng: &mut crate::rng::Random| -> Vec<u8> {
+    let random = |rng: &mut dataset::Random| -> Vec<u8> {
         let length = keyspace::Rng::below(rng, STRINGMATCH_BYTES_MAX);
         (0..length)
             .map(|_| alphabet[keyspace::Rng::below(rng, alphabet.len() as u64) as usize])

@@ -7,7 +7,7 @@ use crate::exec::Exec;
 pub(super) fn persistence(x: &mut Exec<'_>, rows: &mut Rows) {
     let core = &*x.core;
     let saving = &core.saving;
-    let now_ms = x.keys.now_ms;
+    let now_ms = x.keys.origin.now_ms;
     let child = saving.child.as_ref();
     let status = |ok: bool| if ok { "ok" } else { "err" };
     rows.row("loading", u8::from(core.loading == Loading::Blocking));
@@ -80,7 +80,7 @@ fn loading(x: &Exec<'_>, rows: &mut Rows) {
     } else {
         progress.total_bytes
     };
-    let elapsed = (x.keys.now_ms / 1000 - progress.started_at).max(0);
+    let elapsed = (x.keys.origin.now_ms / 1000 - progress.started_at).max(0);
     let left = if loaded == 0 || elapsed == 0 {
         1
     } else {

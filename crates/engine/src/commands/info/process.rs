@@ -208,7 +208,7 @@ pub(super) fn cpu(x: &mut Exec<'_>, rows: &mut Rows) {
 
 pub(super) fn keyspace(x: &mut Exec<'_>, rows: &mut Rows) {
     let keys = &mut *x.keys;
-    let now_ms = keys.now_ms;
+    let now_ms = keys.origin.now_ms;
     for (number, db) in keys.dbs.iter().enumerate() {
         if db.is_empty() {
             continue;

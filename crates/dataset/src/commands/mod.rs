@@ -1,0 +1,29 @@
+//! The data commands, by family. A family lists its handlers under the names of the command table.
+
+use crate::call::Handler;
+
+pub mod hashes;
+pub mod keyspace;
+pub mod lists;
+mod sampling;
+pub mod sets;
+pub mod streams;
+pub mod strings;
+pub mod zsets;
+
+/// The handlers of one family: full command name (`object|freq` for a subcommand) and code.
+pub type Family = &'static [(&'static str, Handler)];
+
+/// Every family.
+pub static FAMILIES: &[Family] = &[
+    hashes::COMMANDS,
+    keyspace::expire::COMMANDS,
+    keyspace::keys::COMMANDS,
+    keyspace::object::COMMANDS,
+    keyspace::scan::COMMANDS,
+    lists::COMMANDS,
+    sets::COMMANDS,
+    streams::COMMANDS,
+    strings::COMMANDS,
+    zsets::COMMANDS,
+];

@@ -1,0 +1,716 @@
+//! The databases as handlers see them: lookups that respect expiry, and the one change hook.
+//!
+//! Every change of a key goes through [`Keys::changed`]: dirty counting, keyspace events, WATCH and blocked clients hang
+//! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
+
+use crate::ahead::Ahead;
+use crate::effects::{DbKey, Effects};
+use crate::notify::{Classes, Event};
+use crate::origin::{Expiry, Origin};
+use crate::rng::Random;
+use commandtable::Error;
+use hashbrown::HashMap;
+use keyspace::{
+    Db, Entry, EntryMut, Limits, Overwritten, Stamp, StrHow, Ttl, Type, Value, ValueRef,
+};
+
+mod typed;
+mod watch;
+
+use watch::Watch;
+
+/// Counters about keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeyStats {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys deleted because their time had come.
+    pub expired: u64,
+    /// Keys deleted for want of memory.
+    pub evicted: u64,
+    /// Values handed to the background to be freed.
+    pub lazy_freed: u64,
+}
+
+/// Hooks that are armed, so that the usual change costs one test.
+const HOOK_EVENTS: u8 = 1;
+const HOOK_WATCH: u8 = 2;
+const HOOK_BLOCKED: u8 = 4;
+const HOOK_TRACKING: u8 = 8;
+
+/// The databases, the selected one, the time, and what has to happen when a key changes.
+#[derive(Debug)]
+pub struct Keys {
+    /// All databases.
+    pub dbs: Vec<Db>,
+    /// Where the running command comes from.
+    pub origin: Origin,
+    /// When compact encodings give way.
+    pub limits: Limits,
+    /// Changes since the start, counted as the reference counts them.
+    pub dirty: u64,
+    /// Counters.
+    pub stats: KeyStats,
+    /// The random source of handlers.
+    pub rng: Random,
+    /// `notify-keyspace-events`.
+    events_on: Classes,
+    hooks: u8,
+    /// What parameters say about values.
+    pub settings: Settings,
+    /// The access clock as [`Self::touch`] writes it; set by the timer.
+    pub access: AccessClock,
+    /// Lazy freeing, by cause.
+    pub lazy: LazyFree,
+    /// What commands leave to be settled.
+    pub effects: Effects,
+    /// What is known of the requests that come next.
+    pub ahead: Ahead,
+    watched: HashMap<DbKey, Vec<Watch>>,
+    /// Keys some client is blocked on, with how many clients are.
+    blocked_on: HashMap<DbKey, usize>,
+}
+
+/// What the access clock of an entry means under the current eviction policy.
+#[derive(Clone, Copy, Debug)]
+pub enum AccessClock {
+    /// Least recently used: seconds, modulo 2^24.
+    Lru(u32),
+    /// Least frequently used: minutes in the upper 16 bits, a logarithmic counter in the lower 8.
+    Lfu {
+        /// The minute clock, modulo 2^16.
+        minutes: u32,
+        /// `lfu-log-factor`.
+        log_factor: u32,
+        /// `lfu-decay-time` in minutes.
+        decay_minutes: u32,
+    },
+}
+
+/// Counter given to a new key under LFU, so that it is not evicted at once.
+const LFU_INIT: u32 = 5;
+
+impl AccessClock {
+    /// The clock value of a key that has just been made.
+    #[must_use]
+    pub fn fresh(self) -> u32 {
+        match self {
+            AccessClock::Lru(seconds) => seconds,
+            AccessClock::Lfu { minutes, .. } => (minutes << 8) | LFU_INIT,
+        }
+    }
+
+    /// What SET writes: an overwritten key starts anew, but for how often it was used.
+    fn stamp(self) -> Stamp {
+        Stamp {
+            new: self.fresh(),
+            old: matches!(self, AccessClock::Lru(_)).then(|| self.fresh()),
+        }
+    }
+
+    /// The LFU counter of `clock` after decay.
+    #[must_use]
+    pub fn decayed(self, clock: u32) -> u32 {
+        let AccessClock::Lfu {
+            minutes,
+            decay_minutes,
+            ..
+        } = self
+        else {
+            return clock & 0xff;
+        };
+        let elapsed = minutes.wrapping_sub(clock >> 8) & 0xffff;
+        match elapsed.checked_div(decay_minutes) {
+            Some(periods) => (clock & 0xff).saturating_sub(periods),
+            None => clock & 0xff,
+        }
+    }
+}
+
+/// What parameters say about values.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Longest string, in bytes (`proto-max-bulk-len`).
+    pub string_bytes_max: u64,
+    /// Memory has no limit (`maxmemory 0`).
+    pub memory_unlimited: bool,
+    /// What keys are evicted by.
+    pub eviction: Eviction,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            string_bytes_max: 512 << 20,
+            memory_unlimited: true,
+            eviction: Eviction::default(),
+        }
+    }
+}
+
+/// `maxmemory-policy`, as far as it concerns what is kept beside each key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Eviction {
+    /// By nothing that is kept: at random, by time to live, or not at all.
+    #[default]
+    Unclocked,
+    /// The least recently used.
+    Lru,
+    /// The least frequently used.
+    Lfu,
+}
+
+/// `lazyfree-lazy-*`.
+#[derive(Clone, Copy, Debug)]
+pub struct LazyFree {
+    /// DEL behaves as UNLINK.
+    pub user_del: bool,
+    /// Overwritten and moved values.
+    pub server_del: bool,
+    /// Expired keys.
+    pub expire: bool,
+}
+
+impl Keys {
+    /// Empty databases.
+    #[must_use]
+    pub fn new(databases: usize, seed: u64) -> Self {
+        Keys {
+            dbs: (0..databases).map(|_| Db::new()).collect(),
+            origin: Origin::timer(Expiry::Delete, 0),
+            limits: Limits::default(),
+            dirty: 0,
+            stats: KeyStats::default(),
+            rng: Random::new(seed),
+            events_on: Classes::default(),
+            hooks: 0,
+            settings: Settings::default(),
+            access: AccessClock::Lru(0),
+            lazy: LazyFree {
+                user_del: true,
+                server_del: true,
+                expire: true,
+            },
+            effects: Effects::default(),
+            ahead: Ahead::default(),
+            watched: HashMap::new(),
+            blocked_on: HashMap::new(),
+        }
+    }
+
+    /// The selected database.
+    #[inline]
+    #[must_use]
+    pub fn current(&self) -> &Db {
+        &self.dbs[self.origin.db]
+    }
+
+    /// The selected database, to be changed. Tell [`Self::changed`] about it.
+    #[inline]
+    pub fn current_mut(&mut self) -> &mut Db {
+        &mut self.dbs[self.origin.db]
+    }
+
+    /// Refuses strings longer than `proto-max-bulk-len`.
+    ///
+    /// # Errors
+    /// [`Error::STRING_TOO_LONG`].
+    pub fn check_string_length(&self, length: u64) -> Result<(), Error> {
+        if length > self.settings.string_bytes_max {
+            return Err(Error::STRING_TOO_LONG);
+        }
+        Ok(())
+    }
+
+    // ---- lookups ----------------------------------------------------------------------------------------------------
+
+    /// Looks a key up for a read: counts a hit or a miss, refreshes the access clock, hides an expired key.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, self.origin.touches())
+    }
+
+    /// As [`Self::read`], for commands that look at a key rather than use it (TYPE, TTL, EXISTS): the access clock stays.
+    #[inline]
+    pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, false)
+    }
+
+    #[inline]
+    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
+        let Some(entry) = self.dbs[self.origin.db].get_hashed(self.ahead.hash(key), key) else {
+            self.stats.misses += 1;
+            if self.hooks & HOOK_EVENTS != 0 {
+                push_event(
+                    &mut self.effects,
+                    self.events_on,
+                    Event::KEY_MISS,
+                    self.origin.db,
+                    key,
+                );
+            }
+            return None;
+        };
+        if let Some(at) = entry.expire_at_ms()
+            && is_past(at, self.origin.now_ms)
+            && self.origin.expiry != Expiry::Ignore
+        {
+            self.stats.misses += 1;
+            if self.origin.expiry == Expiry::Delete {
+                // Deleted when the command is settled: nothing may change under the reference we would return. The
+                // miss is told then, behind the key's end.
+                self.effects.expired.push((self.origin.db, key.into()));
+                self.effects.pending = true;
+            } else if self.hooks & HOOK_EVENTS != 0 {
+                push_event(
+                    &mut self.effects,
+                    self.events_on,
+                    Event::KEY_MISS,
+                    self.origin.db,
+                    key,
+                );
+            }
+            return None;
+        }
+        self.stats.hits += 1;
+        if refresh {
+            touch(entry, self.access, &mut self.rng);
+        }
+        Some(entry)
+    }
+
+    /// Looks a key up without leaving a trace: no counters, no access clock. Expired keys are missing.
+    #[must_use]
+    pub fn peek(&self, key: &[u8]) -> Option<&Entry> {
+        self.peek_in(self.origin.db, key)
+    }
+
+    /// As [`Self::peek`], in any database.
+    #[must_use]
+    pub fn peek_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+        let entry = self.dbs.get(db)?.get(key)?;
+        (!self.is_gone(entry)).then_some(entry)
+    }
+
+    /// True when `entry` has expired as far as the running command is concerned.
+    #[inline]
+    #[must_use]
+    pub fn is_gone(&self, entry: &Entry) -> bool {
+        entry
+            .expire_at_ms()
+            .is_some_and(|at| is_past(at, self.origin.now_ms))
+            && self.origin.expiry != Expiry::Ignore
+    }
+
+    /// Looks a key up to change it. An expired key is deleted first.
+    #[inline]
+    pub fn write(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
+        self.expire_now(self.origin.db, key);
+        let entry = self.dbs[self.origin.db].get_mut_hashed(self.ahead.hash(key), key)?;
+        if self.origin.touches() {
+            touch(entry.entry(), self.access, &mut self.rng);
+        }
+        Some(entry)
+    }
+
+    /// Deletes the key if it has expired; true when it did. On a replica it only tells.
+    #[inline]
+    pub fn expire_now(&mut self, db: usize, key: &[u8]) -> bool {
+        // Databases without expiring keys pay nothing.
+        if self.dbs[db].expires_len() == 0 || self.origin.expiry == Expiry::Ignore {
+            return false;
+        }
+        self.expire_now_slow(db, key)
+    }
+
+    fn expire_now_slow(&mut self, db: usize, key: &[u8]) -> bool {
+        let gone = self.dbs[db]
+            .get(key)
+            .is_some_and(|entry| self.is_gone(entry));
+        if gone && self.origin.expiry == Expiry::Delete {
+            self.delete_expired(db, key);
+        }
+        gone
+    }
+
+    /// Removes the expired keys that lookups have come across, and tells of each as gone and missed. A command that looks
+    /// up and then overwrites or deletes the same key has it done in between.
+    pub fn delete_found_expired(&mut self) {
+        for (db, key) in std::mem::take(&mut self.effects.expired) {
+            self.expire_now(db, &key);
+            self.notify_in(db, Event::KEY_MISS, &key);
+        }
+    }
+
+    /// Removes a key whose time has come, with everything that follows from it.
+    pub fn delete_expired(&mut self, db: usize, key: &[u8]) {
+        let Some(entry) = self.dbs[db].remove(key) else {
+            return;
+        };
+        self.free(entry.into_value(), self.lazy.expire);
+        self.tell_expired(db, key);
+    }
+
+    // ---- changes ----------------------------------------------------------------------------------------------------
+
+    /// Makes `key` hold a string. The type that was there before goes.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], ttl: Ttl, how: StrHow) {
+        if ttl == Ttl::Keep {
+            self.expire_now(self.origin.db, key);
+        }
+        let hash = self.ahead.hash(key);
+        let stamp = self.access.stamp();
+        let db = &mut self.dbs[self.origin.db];
+        let old = match self.ahead.counted(value) {
+            Some(value) => db.set_raw(key, value, ttl, stamp),
+            None => db.set_str_hashed(hash, key, value, ttl, how, stamp),
+        };
+        match old {
+            None => {
+                if self.hooks & HOOK_EVENTS != 0 {
+                    push_event(
+                        &mut self.effects,
+                        self.events_on,
+                        Event::NEW,
+                        self.origin.db,
+                        key,
+                    );
+                }
+            }
+            Some(old) => self.overwrote(self.origin.db, key, old),
+        }
+    }
+
+    /// Makes `key` hold `value`, whatever was there before.
+    pub fn put(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
+        self.put_in(self.origin.db, key, value, expire_at_ms);
+    }
+
+    /// As [`Self::put`], in any database.
+    pub fn put_in(&mut self, db: usize, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
+        let old = self.dbs[db].insert(key, value, expire_at_ms);
+        if (old.is_none() || matches!(self.access, AccessClock::Lru(_)))
+            && let Some(entry) = self.dbs[db].get(key)
+        {
+            entry.set_clock(self.access.fresh());
+        }
+        match old {
+            None => {
+                if self.hooks & HOOK_EVENTS != 0 {
+                    push_event(&mut self.effects, self.events_on, Event::NEW, db, key);
+                }
+            }
+            Some(old) => self.overwrote(db, key, old),
+        }
+    }
+
+    /// What follows from writing over `old`. If its time had come, the key is a new one.
+    #[inline]
+    fn overwrote(&mut self, db: usize, key: &[u8], old: Overwritten) {
+        let expired = old
+            .expire_at_ms
+            .is_some_and(|at| is_past(at, self.origin.now_ms))
+            && self.origin.expiry == Expiry::Delete;
+        if expired {
+            self.tell_expired(db, key);
+            self.notify_in(db, Event::NEW, key);
+        }
+        if matches!(self.access, AccessClock::Lfu { .. })
+            && let Some(entry) = self.dbs[db].get(key)
+        {
+            if expired {
+                entry.set_clock(self.access.fresh());
+            } else if self.origin.touches() {
+                touch(entry, self.access, &mut self.rng);
+            }
+        }
+        if let Some(heavy) = old.heavy {
+            self.free(heavy, self.lazy.server_del);
+        }
+    }
+
+    /// What follows from a key's time having come, besides its removal.
+    #[cold]
+    fn tell_expired(&mut self, db: usize, key: &[u8]) {
+        self.stats.expired += 1;
+        self.propagate_expired(db, key);
+        self.went_away(db, key, Event::EXPIRED);
+    }
+
+    /// Tells the stream alone that a key's time has come.
+    pub fn propagate_expired(&mut self, db: usize, key: &[u8]) {
+        let command: &[u8] = if self.lazy.expire { b"UNLINK" } else { b"DEL" };
+        self.effects.push_op(db, &[command, key]);
+    }
+
+    /// As [`Self::changed_in`], for a key that went by itself.
+    pub fn went_away(&mut self, db: usize, key: &[u8], event: Event) {
+        let before = self.effects.stale.len();
+        self.changed_in(db, key, event, 0);
+        for change in &mut self.effects.stale[before..] {
+            change.by_itself = true;
+        }
+    }
+
+    /// Removes a key, freeing its value in the background if that is worth it. Tells nobody: see [`Self::delete`].
+    pub fn remove(&mut self, key: &[u8], lazy: bool) -> bool {
+        match self.dbs[self.origin.db].remove(key) {
+            None => false,
+            Some(entry) => {
+                self.free(entry.into_value(), lazy);
+                true
+            }
+        }
+    }
+
+    /// Removes a key and tells everybody: `del`, one change.
+    pub fn delete(&mut self, key: &[u8], lazy: bool) -> bool {
+        let removed = self.remove(key, lazy);
+        if removed {
+            self.changed(key, Event::DEL, 1);
+        }
+        removed
+    }
+
+    /// Removes a container that has become empty, with its `del` event. The change itself is already counted.
+    pub fn delete_if_empty(&mut self, key: &[u8]) -> bool {
+        let empty = match self.current().get(key).map(Entry::value) {
+            Some(ValueRef::List(list)) => list.is_empty(),
+            Some(ValueRef::Set(set)) => set.is_empty(),
+            Some(ValueRef::Hash(hash)) => hash.is_empty(),
+            Some(ValueRef::ZSet(zset)) => zset.is_empty(),
+            // Streams stay when they are empty.
+            Some(ValueRef::Str(_) | ValueRef::Stream(_)) | None => false,
+        };
+        if empty {
+            self.remove(key, false);
+            self.changed(key, Event::DEL, 0);
+        }
+        empty
+    }
+
+    /// Frees a value, in the background if it is large and `lazy` allows it.
+    pub fn free(&mut self, value: Value, lazy: bool) {
+        if lazy && value.free_effort() > keyspace::limits::HEAVY_EFFORT {
+            self.effects.garbage.push(value);
+            self.effects.pending = true;
+        }
+    }
+
+    /// The change hook: `key` of the selected database has changed by `dirty` changes, and `event` tells how.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8], event: Event, dirty: u64) {
+        self.dirty += dirty;
+        if self.hooks != 0 {
+            self.changed_slow(self.origin.db, key, event);
+        }
+    }
+
+    /// As [`Self::changed`], in any database.
+    #[inline]
+    pub fn changed_in(&mut self, db: usize, key: &[u8], event: Event, dirty: u64) {
+        self.dirty += dirty;
+        if self.hooks != 0 {
+            self.changed_slow(db, key, event);
+        }
+    }
+
+    #[cold]
+    fn changed_slow(&mut self, db: usize, key: &[u8], event: Event) {
+        self.touch_watchers(db, key);
+        self.signal_ready(db, key);
+        push_event(&mut self.effects, self.events_on, event, db, key);
+    }
+
+    /// Publishes an event without counting a change, such as the second one of a command.
+    pub fn notify(&mut self, event: Event, key: &[u8]) {
+        self.notify_in(self.origin.db, event, key);
+    }
+
+    /// As [`Self::notify`], in any database.
+    pub fn notify_in(&mut self, db: usize, event: Event, key: &[u8]) {
+        if self.hooks & HOOK_EVENTS != 0 {
+            push_event(&mut self.effects, self.events_on, event, db, key);
+        }
+    }
+
+    /// Has the clients blocked on the key looked at once the command is done.
+    pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
+        if self.hooks & HOOK_BLOCKED != 0
+            && self.blocked_on.contains_key(&(db, key) as &dyn DbKeyRef)
+        {
+            self.effects.ready.push((db, key.into()));
+            self.effects.pending = true;
+        }
+    }
+
+    /// All keys have changed, or may have: tracking clients are told.
+    pub fn all_stale(&mut self) {
+        if self.hooks & HOOK_TRACKING != 0 {
+            self.note_stale(None);
+        }
+    }
+
+    /// Tracking clients are to be told of a key, or of all.
+    fn note_stale(&mut self, stale: Option<Box<[u8]>>) {
+        self.effects.stale.push(crate::effects::Change {
+            stale,
+            author: self.origin.author,
+            by_itself: false,
+        });
+        self.effects.pending = true;
+    }
+
+    /// Whether somebody tracks.
+    pub fn track_changes(&mut self, on: bool) {
+        self.arm(HOOK_TRACKING, on);
+    }
+
+    /// Chooses the events to publish.
+    pub fn set_events(&mut self, classes: Classes) {
+        self.events_on = classes;
+        self.arm(HOOK_EVENTS, !classes.is_empty());
+    }
+
+    /// The events that are published.
+    #[must_use]
+    pub fn events_on(&self) -> Classes {
+        self.events_on
+    }
+
+    fn arm(&mut self, hook: u8, on: bool) {
+        self.hooks = if on {
+            self.hooks | hook
+        } else {
+            self.hooks & !hook
+        };
+    }
+
+    // ---- blocking -----------------------------------------------------------------------------------------------------
+
+    /// One more client is blocked on the key.
+    pub fn add_blocked_key(&mut self, key: DbKey) {
+        *self.blocked_on.entry(key).or_default() += 1;
+        self.arm(HOOK_BLOCKED, true);
+    }
+
+    /// One client fewer is blocked on the key.
+    pub fn drop_blocked_key(&mut self, key: &DbKey) {
+        if let Some(count) = self.blocked_on.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.blocked_on.remove(key);
+            }
+        }
+        self.arm(HOOK_BLOCKED, !self.blocked_on.is_empty());
+    }
+
+    /// Number of keys somebody is blocked on.
+    #[must_use]
+    pub fn blocked_keys_len(&self) -> usize {
+        self.blocked_on.len()
+    }
+
+    /// Has every blocked key of `db` looked at, be it there or gone (FLUSHDB, SWAPDB, a new dataset).
+    pub fn signal_all_ready(&mut self, db: usize) {
+        let ready: Vec<DbKey> = self
+            .blocked_on
+            .keys()
+            .filter(|(blocked_db, _)| *blocked_db == db)
+            .cloned()
+            .collect();
+        self.effects.pending |= !ready.is_empty();
+        self.effects.ready.extend(ready);
+    }
+
+    /// The type of the key as TYPE prints it, `none` when it is missing.
+    #[must_use]
+    pub fn type_name(&self, key: &[u8]) -> &'static str {
+        self.peek(key)
+            .map_or("none", |entry| Type::name(entry.type_()))
+    }
+}
+
+/// Seconds since an access that was noted as `clock`.
+#[must_use]
+pub fn idle_seconds(access: AccessClock, clock: u32) -> u32 {
+    match access {
+        AccessClock::Lru(now) => now.wrapping_sub(clock) & 0xff_ffff,
+        AccessClock::Lfu { .. } => 0,
+    }
+}
+
+/// A key is gone once the clock is past its time, not when it reaches it.
+#[inline]
+#[must_use]
+pub fn is_past(at_ms: i64, now_ms: i64) -> bool {
+    now_ms > at_ms
+}
+
+#[inline]
+fn touch(entry: &Entry, access: AccessClock, rng: &mut Random) {
+    match access {
+        AccessClock::Lru(seconds) => {
+            // A store only when the second has changed: reads of a hot key leave its cache line clean.
+            if entry.clock() != seconds {
+                entry.set_clock(seconds);
+            }
+        }
+        AccessClock::Lfu {
+            minutes,
+            log_factor,
+            ..
+        } => {
+            let mut counter = access.decayed(entry.clock());
+            if counter < 255 {
+                let base = f64::from(counter.saturating_sub(LFU_INIT));
+                if rng.unit() < 1.0 / (base * f64::from(log_factor) + 1.0) {
+                    counter += 1;
+                }
+            }
+            entry.set_clock((minutes << 8) | counter);
+        }
+    }
+}
+
+fn push_event(effects: &mut Effects, on: Classes, event: Event, db: usize, key: &[u8]) {
+    if on.contains(event.class) {
+        effects.events.push((event, (db, key.into())));
+        effects.pending = true;
+    }
+}
+
+/// Lets `(usize, Box<[u8]>)` maps be searched without building a box.
+pub trait DbKeyRef {
+    /// The database and the key.
+    fn parts(&self) -> (usize, &[u8]);
+}
+
+impl DbKeyRef for DbKey {
+    fn parts(&self) -> (usize, &[u8]) {
+        (self.0, &self.1)
+    }
+}
+
+impl DbKeyRef for (usize, &[u8]) {
+    fn parts(&self) -> (usize, &[u8]) {
+        *self
+    }
+}
+
+impl std::hash::Hash for dyn DbKeyRef + '_ {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let (db, key) = self.parts();
+        db.hash(state);
+        key.hash(state);
+    }
+}
+
+impl hashbrown::Equivalent<DbKey> for dyn DbKeyRef + '_ {
+    fn equivalent(&self, other: &DbKey) -> bool {
+        self.parts() == other.parts()
+    }
+}

@@ -1,0 +1,106 @@
+//! Keys that clients WATCH, and what breaks a watch.
+//!
+//! A key that has expired is no key, whether or not it has been deleted yet. So a watch remembers that its key had expired:
+//! deleting such a key changes nothing, and leaving it in place neither.
+
+use super::{DbKeyRef, HOOK_TRACKING, HOOK_WATCH, Keys, is_past};
+use crate::effects::DbKey;
+use crate::origin::PartyId;
+use keyspace::{Db, Entry};
+
+/// One client's watch of a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    client: PartyId,
+    /// The key is there, but had expired when the watch began.
+    expired: bool,
+}
+
+impl Keys {
+    /// `client` wants to know when the key changes.
+    pub fn watch(&mut self, db: usize, key: &[u8], client: PartyId) {
+        let expired = has_expired(&self.dbs[db], key, self.origin.now_ms);
+        self.watched
+            .entry((db, key.into()))
+            .or_default()
+            .push(Watch { client, expired });
+        self.arm(HOOK_WATCH, true);
+    }
+
+    /// `client` no longer watches the key.
+    pub fn unwatch(&mut self, key: &DbKey, client: PartyId) {
+        if let Some(watches) = self.watched.get_mut(key) {
+            watches.retain(|watch| watch.client != client);
+            if watches.is_empty() {
+                self.watched.remove(key);
+            }
+        }
+        self.arm(HOOK_WATCH, !self.watched.is_empty());
+    }
+
+    /// True when the key `client` watches has expired since.
+    pub fn watched_key_expired(&self, key: &DbKey, client: PartyId) -> bool {
+        let watches = self.watched.get(key).map(Vec::as_slice);
+        let expired_before = watches
+            .unwrap_or_default()
+            .iter()
+            .any(|watch| watch.client == client && watch.expired);
+        !expired_before && has_expired(&self.dbs[key.0], &key.1, self.origin.now_ms)
+    }
+
+    /// Number of keys somebody watches.
+    #[must_use]
+    pub fn watched_len(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// Breaks the WATCH of everybody who watches the key, which has been changed or deleted, and has those told who track it.
+    pub fn touch_watchers(&mut self, db: usize, key: &[u8]) {
+        if self.hooks & HOOK_TRACKING != 0 {
+            self.note_stale(Some(key.into()));
+        }
+        if self.hooks & HOOK_WATCH == 0 {
+            return;
+        }
+        let Some(watches) = self.watched.get_mut(&(db, key) as &dyn DbKeyRef) else {
+            return;
+        };
+        let is_there = self.dbs[db].contains(key);
+        for watch in watches {
+            if watch.expired && !is_there {
+                watch.expired = false;
+                continue;
+            }
+            self.effects.broken_watches.push(watch.client);
+            self.effects.pending = true;
+        }
+    }
+
+    /// Breaks every WATCH on keys of `db` that exist now or would exist in `replacement` (FLUSHDB, SWAPDB, a new dataset).
+    pub fn touch_all_watchers(&mut self, db: usize, replacement: Option<&Db>) {
+        let now_ms = self.origin.now_ms;
+        for ((watched_db, key), watches) in &mut self.watched {
+            if *watched_db != db {
+                continue;
+            }
+            let is_there = self.dbs[db].contains(key);
+            let comes = replacement.is_some_and(|other| other.contains(key));
+            let comes_expired = replacement.is_some_and(|other| has_expired(other, key, now_ms));
+            for watch in watches {
+                let before = is_there && !watch.expired;
+                let after = comes && !comes_expired;
+                watch.expired = comes_expired;
+                if before || after {
+                    self.effects.broken_watches.push(watch.client);
+                    self.effects.pending = true;
+                }
+            }
+        }
+    }
+}
+
+fn has_expired(db: &Db, key: &[u8], now_ms: i64) -> bool {
+    db.get(key)
+        .and_then(Entry::expire_at_ms)
+        .is_some_and(|at| is_past(at, now_ms))
+}

@@ -1,0 +1,23 @@
+//! The dataset: databases as commands see them, what a command does to them, their expiry, their snapshots, and all data
+//! commands.
+//!
+//! It knows no clients, no connections, no parameters and no replication. Whoever runs a command says where it comes from
+//! ([`Origin`]), gets the reply and the [`effects`] back, and settles them.
+#![forbid(unsafe_code)]
+
+mod ahead;
+mod call;
+pub mod commands;
+pub mod digest;
+pub mod effects;
+pub mod keys;
+pub mod notify;
+pub mod number;
+mod origin;
+mod rng;
+pub mod snapshot;
+
+pub use call::{Args, Call, Handler, OnTimeout, Wait, Wake, reply_help};
+pub use keys::Keys;
+pub use origin::{Expiry, Origin, PartyId, Source};
+pub use rng::Random;
