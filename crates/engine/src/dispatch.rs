@@ -1,7 +1,7 @@
 //! From a request to its effects: checks, the call itself, bookkeeping, and what follows from it.
 
 use crate::client::{Client, ClientFlags, ClientId, Queued};
-use crate::command::meta::{self, Flags, Meta};
+use crate::command::meta::{Flags, Meta};
 use crate::commands::transactions;
 use crate::core::{Core, Loading, PauseKind};
 use crate::effects::{DbKey, Propagate};
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec, Handler};
 use crate::host::{Crash, Level};
-use crate::keys::{Expiry, Keys};
+use crate::keys::Keys;
 use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -353,8 +353,8 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         x.keys.delete_found_expired();
     }
-    if x.keys.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
-        remember_own_expiry(x, args);
+    if !x.keys.effects.own.is_empty() {
+        remember_own_expiry(x);
     }
     if x.client.flags.has(ClientFlags::TRACKING) {
         crate::tracking::remember(x, meta, args);
@@ -379,17 +379,12 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     account(x.core, x.client, meta, nanos, failed, args);
 }
 
-/// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
+/// A client of a replica has given keys a time to live: no primary will delete them, so the replica has to.
 #[cold]
-fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
-    let Ok(keys) = meta::keys(x.meta, args) else {
-        return;
-    };
-    for key in keys.iter().map(|at| args[at.index]) {
-        let entry = x.keys.current().get(key);
-        if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
-            x.core.expire.own.insert((x.keys.db, key.into()));
-        }
+fn remember_own_expiry(x: &mut Exec<'_>) {
+    let own = std::mem::take(&mut x.keys.effects.own);
+    if x.core.repl.is_replica() {
+        x.core.expire.own.extend(own);
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Effects {
     pub(crate) broken_running: Vec<ClientId>,
     /// Keys found expired by a read, still to be deleted.
     pub(crate) expired: Vec<DbKey>,
+    /// Keys that a client of a replica has given a time to live: no primary will delete them.
+    pub(crate) own: Vec<DbKey>,
     /// Values worth freeing in another thread.
     pub(crate) garbage: Vec<Value>,
 }
