@@ -91,6 +91,8 @@ pub struct Transaction {
     pub bytes: usize,
     /// Union of the flags of the queued commands.
     pub flags: crate::command::meta::Flags,
+    /// Flags that allow something, and that some queued command lacks.
+    pub lacking: crate::command::meta::Flags,
 }
 
 /// One queued command.

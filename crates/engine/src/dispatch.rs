@@ -172,16 +172,12 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     if !x.client.authenticated && !flags.intersects(Flags::NO_AUTH) {
         return Err(Error::NO_AUTH);
     }
-    let queued_flags = x
-        .client
-        .transaction
-        .as_ref()
-        .map_or(Flags::NONE, |t| t.flags);
-    let is_exec = meta.name == "exec";
-    let effective = if is_exec {
-        flags.and(queued_flags)
-    } else {
-        flags
+    // EXEC is judged by what it would run: what was allowed when it was queued may no longer be.
+    let (effective, allowed) = match &x.client.transaction {
+        Some(queued) if meta.name == "exec" => {
+            (flags.and(queued.flags), flags.without(queued.lacking))
+        }
+        _ => (flags, flags),
     };
     let writes = effective.intersects(Flags::WRITE);
     let may_replicate = effective.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
@@ -229,14 +225,14 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     if x.core.repl.is_replica()
         && !x.core.repl.link_is_up()
         && !x.core.config.replica_serve_stale_data
-        && !effective.contains(Flags::STALE)
+        && !allowed.contains(Flags::STALE)
     {
         return Err(Error::PRIMARY_DOWN);
     }
     match x.core.loading {
         Loading::No => {}
-        Loading::Blocking if flags.intersects(Flags::LOADING) => {}
-        Loading::Serving if !flags.intersects(Flags::NO_ASYNC_LOADING) => {}
+        Loading::Blocking if allowed.intersects(Flags::LOADING) => {}
+        Loading::Serving if !effective.intersects(Flags::NO_ASYNC_LOADING) => {}
         Loading::Blocking | Loading::Serving => return Err(Error::LOADING),
     }
     if x.client
@@ -326,6 +322,8 @@ fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
         let transaction = x.client.transaction.get_or_insert_default();
         transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
         transaction.flags = transaction.flags.and(meta.flags);
+        let lacking = Flags::LOADING.and(Flags::STALE).without(meta.flags);
+        transaction.lacking = transaction.lacking.and(lacking);
         transaction.queue.push(Queued {
             meta,
             args: args.iter().map(|arg| (*arg).into()).collect(),
