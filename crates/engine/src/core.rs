@@ -1,10 +1,11 @@
 //! Everything the engine holds besides the keys.
 
 use crate::blocking::Blocking;
-use crate::client::{ClientId, Clients};
+use crate::client::{Client, ClientFlags, ClientId, Clients};
 use crate::command::{Names, Registry};
 use crate::config::Config;
 use crate::host::{Clock, Host, Level};
+use crate::keys::Expiry;
 use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
 use crate::repl::Repl;
@@ -218,6 +219,25 @@ impl Core {
             || self.pause.is_some()
             || (self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0)
             || self.writes_stopped();
+    }
+
+    /// What an expired key means to the commands of clients.
+    #[must_use]
+    pub(crate) fn expiry(&self) -> Expiry {
+        if self.loading == Loading::Blocking {
+            Expiry::Ignore
+        } else if self.repl.is_replica() || self.pause.is_some() {
+            // While writes are held back no key may go: the DEL would be a write.
+            Expiry::Hide
+        } else {
+            Expiry::Delete
+        }
+    }
+
+    /// True when the reads of `client` do not count as use of a key: it has said so, or a snapshot child shares the memory.
+    #[inline]
+    pub(crate) fn leaves_clocks(&self, client: &Client) -> bool {
+        client.flags.has(ClientFlags::NO_TOUCH) || self.has_child()
     }
 
     /// True when the last save failed and writes are refused for it.

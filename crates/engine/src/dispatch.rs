@@ -670,6 +670,10 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
     else {
         return;
     };
+    // What is pushed and expires within one transaction is there for nobody: who waits for it comes across it and goes on
+    // waiting.
+    keys.now_ms = ((core.clock.unix_us)() / 1000) as i64;
+    let outer_expiry = std::mem::replace(&mut keys.expiry, core.expiry());
     for id in waiting {
         let Some(slot) = core.clients.slot(id) else {
             continue;
@@ -677,12 +681,14 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
         let Some(mut client) = core.clients.take(slot) else {
             continue;
         };
-        let holds = keys.peek_in(key.0, &key.1).map(Entry::type_);
+        let holds = keys.dbs.get(key.0).and_then(|db| db.get(&key.1));
+        let holds = holds.map(Entry::type_);
         if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
             retry(keys, core, &mut client);
         }
         core.clients.put_back(slot, client);
     }
+    keys.expiry = outer_expiry;
 }
 
 /// Runs a waiting client's command once more; unblocks it if that gave a reply.
@@ -702,6 +708,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let mark = out.len();
     let outer_db = std::mem::replace(&mut keys.db, db);
     let outer_author = std::mem::replace(&mut keys.author, client.id);
+    let outer_no_touch = std::mem::replace(&mut keys.no_touch, core.leaves_clocks(client));
     let mut x = Exec {
         keys,
         core,
@@ -715,6 +722,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let waits = x.waits;
     keys.db = outer_db;
     keys.author = outer_author;
+    keys.no_touch = outer_no_touch;
     if !waits {
         keep_quiet(client, &mut out, mark);
     }

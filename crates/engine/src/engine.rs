@@ -9,7 +9,7 @@ use crate::dispatch::{self, Flow};
 use crate::error::Error;
 use crate::exec::Exec;
 use crate::host::{Attention, Clock, Host, Level};
-use crate::keys::{Expiry, Keys};
+use crate::keys::Keys;
 use crate::repl::Repl;
 use resp::{Batch, Output, Protocol, ProtocolError, Reply};
 use std::sync::Arc;
@@ -285,7 +285,8 @@ impl Engine {
         if !client.out.is_empty() {
             out.output_mut().append(client.out.output_mut());
         }
-        self.keys.expiry = self.expiry_for_clients();
+        self.keys.expiry = self.core.expiry();
+        let mut gate = self.core.gate;
         let mut done = from;
         let mut then = Then::Continue;
         // Requests from `look_from` up to `looked` have been looked at.
@@ -324,6 +325,11 @@ impl Engine {
                 args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
                 self.keys.now_ms =
                     base_ms + (self.core.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
+                if self.core.gate || gate {
+                    // The request before may have changed the role, or begun or ended a pause.
+                    gate = self.core.gate;
+                    self.keys.expiry = self.core.expiry();
+                }
                 match self.run_one(&mut client, &mut out, &args, known) {
                     Flow::Done => done += 1,
                     Flow::Waits => {
@@ -396,8 +402,7 @@ impl Engine {
     ) -> Flow {
         self.keys.db = client.db;
         self.keys.author = client.id;
-        self.keys.no_touch =
-            client.flags.has(ClientFlags::NO_TOUCH) || self.core.saving.child.is_some();
+        self.keys.no_touch = self.core.leaves_clocks(client);
         let quiet = client
             .flags
             .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
@@ -445,17 +450,6 @@ impl Engine {
             format!("Replica generated a reply to command '{command}', disconnecting it: {who}");
         self.core.log(Level::Warning, &line);
         client.flags.set(ClientFlags::CLOSE_NOW);
-    }
-
-    fn expiry_for_clients(&self) -> Expiry {
-        if self.core.loading == Loading::Blocking {
-            Expiry::Ignore
-        } else if self.core.repl.is_replica() || self.core.pause.is_some() {
-            // While writes are held back no key may go: the DEL would be a write.
-            Expiry::Hide
-        } else {
-            Expiry::Delete
-        }
     }
 
     /// The peer has violated the protocol: adds the error to its output and marks it to be closed. To a replica nothing is
