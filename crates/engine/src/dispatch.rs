@@ -482,6 +482,10 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
     if x.client.flags.has(ClientFlags::NO_BLOCK) {
         return;
     }
+    if x.meta.flags.intersects(Flags::TOUCHES_ARBITRARY_KEYS) {
+        // Keys that it did not ask for: their ends have nothing to do with each other.
+        feed_each(x.keys, x.core);
+    }
     settle_engine(x.keys, x.core);
     crate::repl::pump_running(x);
     x.client.write_offset = x.core.repl.offset();
@@ -543,23 +547,28 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
 
 /// Hands the recorded commands to the stream: several of them as one transaction.
 pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
-    let effects = &mut keys.effects;
-    if effects.ops.is_empty() {
-        return;
-    }
-    let transaction = effects.ops.len() > 1;
+    let transaction = keys.effects.ops.len() > 1;
     if transaction {
         // MULTI comes before the SELECT, which belongs to the first command.
         core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
+    }
+    feed_each(keys, core);
+    if transaction {
+        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
+    }
+}
+
+/// Hands the recorded commands to the stream, one by one.
+pub(crate) fn feed_each(keys: &mut Keys, core: &mut Core) {
+    let effects = &mut keys.effects;
+    if effects.ops.is_empty() {
+        return;
     }
     let mut start = 0;
     for op in &effects.ops {
         core.repl
             .feed(Some(op.db), &effects.bytes[start..op.end as usize]);
         start = op.end as usize;
-    }
-    if transaction {
-        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
     }
     effects.ops.clear();
     effects.bytes.clear();
