@@ -40,10 +40,10 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
     let (meta, handler) = match found {
         Ok(found) => found,
         Err(_) if is_http(args) => return abort_http(x),
-        Err((meta, error)) => return reject(x, meta, &error),
+        Err((meta, error)) => return reject(x, meta, args, &error),
     };
     if !meta.accepts(args.len()) {
-        return reject(x, Some(meta), &Error::arity(meta.full_name));
+        return reject(x, Some(meta), args, &Error::arity(meta.full_name));
     }
     x.meta = meta;
     const CHECKED: Flags = Flags::PROTECTED.and(Flags::PUBSUB);
@@ -58,7 +58,7 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
             Ok(Admitted::Run) => {}
             Ok(Admitted::Queued) => return Flow::Done,
             Ok(Admitted::Postponed) => return Flow::Postponed,
-            Err(error) => return reject(x, Some(meta), &error),
+            Err(error) => return reject(x, Some(meta), args, &error),
         }
     }
     call(x, handler, args);
@@ -131,7 +131,7 @@ fn abort_http(x: &mut Exec<'_>) -> Flow {
 }
 
 #[cold]
-fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow {
+fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, args: Args<'_>, error: &Error) -> Flow {
     if x.client.flags.has(ClientFlags::MULTI) {
         x.client.flags.set(ClientFlags::EXEC_REFUSED);
         transactions::drop_queue(x.client);
@@ -142,6 +142,9 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
             // EXEC itself was refused: the transaction, if there is one, is over.
             transactions::discard(x);
             write_error(x.core, x.out, &Error::exec_refused(error));
+            // MULTI was shown, so its end is.
+            x.meta = meta;
+            crate::commands::monitor::feed(x, args);
             return Flow::Done;
         }
     }
@@ -345,7 +348,8 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
         write_error(x.core, x.out, &error);
     }
     let failed = x.core.stats.charge_errors();
-    if !x.core.monitors.is_empty() {
+    // A command that had to wait was shown when it was asked.
+    if !x.core.monitors.is_empty() && !x.retrying {
         crate::commands::monitor::feed(x, args);
     }
     if !x.keys.effects.expired.is_empty() {
