@@ -222,6 +222,32 @@ start_server {tags {"multi"}} {
         assert_equal {{} PONG} [r exec]
     }
 
+    # The reference announces replies that it then leaves out.
+    foreach {queued inside behind} {
+        {{ping 1} {client reply off} {ping 2}} {1 OK 2} {}
+        {{ping 1} {client reply off} {ping 2} {client reply on} {ping 3}} {1 OK 2 OK 3} {next}
+        {{ping 1} {client reply skip} {ping 2}} {1 OK 2} {}
+        {{client reply skip}} OK {}
+        {{client reply skip} {client reply on}} {OK OK} next
+        {{ping 1} {replconf ack 0} {ping 2}} {1 OK 2} {next}
+    } {
+        test "EXEC sends the replies that it has announced: [join $queued {, }]" {
+            set c [valkey_deferring_client]
+            $c multi
+            foreach command $queued { $c {*}$command }
+            $c exec
+            assert_equal OK [$c read]
+            foreach command $queued { assert_equal QUEUED [$c read] }
+            assert_equal $inside [$c read]
+            # Only then does it count what was said about replies.
+            $c ping next
+            $c client reply on
+            if {$behind ne ""} { assert_equal $behind [$c read] }
+            assert_equal OK [$c read]
+            $c close
+        } {} {peer:skip}
+    }
+
     test {counters of a transaction} {
         r watch k
         assert_equal 1 [s watching_clients]

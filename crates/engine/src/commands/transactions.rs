@@ -69,7 +69,12 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         };
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|arg| &**arg).collect();
         x.meta = queued.meta;
+        let mark = x.out.len();
         dispatch::call(x, handler, &args);
+        if x.out.len() == mark {
+            // A reply has been announced for each, also for CLIENT REPLY OFF and the like, which have none.
+            x.out.ok();
+        }
     }
     x.meta = exec_meta;
     x.client.flags.put(ClientFlags::NO_BLOCK, nested);
