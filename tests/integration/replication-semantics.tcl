@@ -190,6 +190,9 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             populate 1000 key: 100 -1
             leave $r
             $r config set key-load-delay 2000 loading-process-events-interval-bytes 1024
+            set queued [valkey_client]
+            $queued multi
+            $queued get k
             set mark [log_mark]
             $r replicaof {*}[at -1]
             wait_for_log $mark {*Loading DB in memory*} 10000
@@ -198,6 +201,9 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             foreach command {{get k} ping {replicaof no one} dbsize {psync ? -1}} {
                 assert_error $text {$r {*}$command}
             }
+            # Nor what was queued before.
+            assert_error "EXECABORT Transaction discarded because of: $text" {$queued exec}
+            $queued close
             assert_equal 0 [s async_loading]
             assert_match {slave * sync -1} [$r role]
             assert_equal {key-load-delay 2000} [$r config get key-load-delay]

@@ -164,6 +164,21 @@ start_server {tags {"expire"}} {
         eventually 5000 {![string match {*db5:*} [r info keyspace]]}
     } {} {singledb:skip}
 
+    test {what the active cycle deletes is propagated one by one} {
+        r flushall
+        r debug set-active-expire 0
+        set repl [attach_to_replication_stream]
+        foreach key {a b c} { r set $key v px 1 }
+        after 5
+        r debug set-active-expire 1
+        eventually 5000 {[r dbsize] == 0}
+        r set last v
+        assert_replication_stream $repl {
+            {select *} {set a v *} {set b v *} {set c v *} {unlink ?} {unlink ?} {unlink ?} {set last v}
+        }
+        close_replication_stream $repl
+    } {} {needs:debug needs:repl}
+
     test {nothing expires while writes are paused} {
         r flushall
         r config resetstat

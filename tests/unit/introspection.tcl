@@ -205,6 +205,58 @@ start_server {tags {"introspection external:skip"}} {
         $c close
     } {} {singledb:skip}
 
+    # A command that has to wait, what brings it its answer, and how often it may be looked at again before.
+    foreach {command news} {
+        {blpop k{t} 0} {{set k{t} v} {del k{t}} {rpush k{t} v}}
+        {blmove k{t} dst{t} left left 0} {{rpush k{t} v}}
+        {blmpop 0 1 k{t} left} {{set k{t} v} {del k{t}} {rpush k{t} v}}
+        {bzpopmin k{t} 0} {{zadd k{t} 1 v}}
+        {xread block 0 streams k{t} $} {{xadd k{t} 1-1 f v} {xadd k{t} 2-1 f v}}
+        {xreadgroup group g c block 0 streams x{t} >} {{xadd x{t} * f v}}
+        {wait 100 0} {}
+    } {
+        test "MONITOR shows a command that waits once: [lindex $command 0]" {
+            r del k{t} dst{t} x{t}
+            r xgroup create x{t} g $ mkstream
+            set watching [valkey_deferring_client]
+            $watching monitor
+            assert_equal OK [$watching read]
+            set waiting [valkey_deferring_client]
+            $waiting client id
+            set id [$waiting read]
+            $waiting {*}$command
+            wait_for_blocked_client
+            foreach one $news { r {*}$one }
+            if {$news eq ""} { r client unblock $id }
+            $waiting read
+            r echo end
+            set seen {}
+            while {[lindex $seen end] ne {"echo" "end"}} {
+                lappend seen [regsub {^.*?\] } [$watching read] {}]
+            }
+            # Quoted as it is shown.
+            set shown [join [lmap word $command {set _ "\"$word\""}]]
+            assert_equal 1 [llength [lsearch -all -exact $seen $shown]]
+            $waiting close
+            $watching close
+        }
+    }
+
+    test {MONITOR shows the end of a transaction that is refused} {
+        set watching [valkey_deferring_client]
+        $watching monitor
+        assert_equal OK [$watching read]
+        r multi
+        catch {r exec surplus}
+        r multi
+        catch {r nosuchcommand}
+        catch {r exec}
+        foreach words {{"multi"} {"exec" "surplus"} {"multi"} {"exec"}} {
+            assert_match "*\\] $words" [$watching read]
+        }
+        $watching close
+    }
+
     test {clients that wait or listen may do so for longer than the timeout} {
         set idle [valkey_client]
         set waiting [valkey_deferring_client]

@@ -222,6 +222,32 @@ start_server {tags {"multi"}} {
         assert_equal {{} PONG} [r exec]
     }
 
+    # The reference announces replies that it then leaves out.
+    foreach {queued inside behind} {
+        {{ping 1} {client reply off} {ping 2}} {1 OK 2} {}
+        {{ping 1} {client reply off} {ping 2} {client reply on} {ping 3}} {1 OK 2 OK 3} {next}
+        {{ping 1} {client reply skip} {ping 2}} {1 OK 2} {}
+        {{client reply skip}} OK {}
+        {{client reply skip} {client reply on}} {OK OK} next
+        {{ping 1} {replconf ack 0} {ping 2}} {1 OK 2} {next}
+    } {
+        test "EXEC sends the replies that it has announced: [join $queued {, }]" {
+            set c [valkey_deferring_client]
+            $c multi
+            foreach command $queued { $c {*}$command }
+            $c exec
+            assert_equal OK [$c read]
+            foreach command $queued { assert_equal QUEUED [$c read] }
+            assert_equal $inside [$c read]
+            # Only then does it count what was said about replies.
+            $c ping next
+            $c client reply on
+            if {$behind ne ""} { assert_equal $behind [$c read] }
+            assert_equal OK [$c read]
+            $c close
+        } {} {peer:skip}
+    }
+
     test {counters of a transaction} {
         r watch k
         assert_equal 1 [s watching_clients]
@@ -257,4 +283,64 @@ start_server {tags {"multi"}} {
         }
         close_replication_stream $repl
     } {} {needs:repl}
+}
+
+# What may change between a command's queueing and EXEC, how to change it back, and what EXEC says then to each of some
+# transactions; the error counts once, as EXECABORT.
+foreach {what change back commands refusal} {
+    {a stale replica may not serve}
+        {$other config set replica-serve-stale-data no; $other replicaof 127.0.0.1 1}
+        {$other replicaof no one; $other config set replica-serve-stale-data yes}
+        {{get k} {ping} {dbsize}} {MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.}
+    {a replica is not written to}
+        {$other replicaof 127.0.0.1 1}
+        {$other replicaof no one}
+        {{set k w} {del k}} {READONLY You can't write against a read only replica.}
+    {memory is full}
+        {$other config set maxmemory 1}
+        {$other config set maxmemory 0}
+        {{set k w} {rpush l a}} {OOM command not allowed when used memory > 'maxmemory'.}
+    {too few replicas are near}
+        {$other config set min-replicas-to-write 1}
+        {$other config set min-replicas-to-write 0}
+        {{set k w} {del k}} {NOREPLICAS Not enough good replicas to write.}
+    {it cannot save}
+        {
+            file mkdir [file join [lindex [$other config get dir] 1] folder.rdb full]
+            $other config set save {3600 1}
+            $other bgsave
+            waitForBgsave $other
+            assert_equal err [status $other rdb_last_bgsave_status]
+        }
+        {$other config set save {}}
+        {{set k w} {del k}} {MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk.*}
+} {
+    start_server {tags {"multi external:skip needs:repl needs:save"} overrides {save "" dbfilename folder.rdb}} {
+        test "EXEC looks again at the state of the server: $what" {
+            r set k v
+            set other [valkey_client]
+            foreach command $commands {
+                r multi
+                r client id
+                r {*}$command
+                eval $change
+                $other config resetstat
+                assert_error "EXECABORT Transaction discarded because of: $refusal" {r exec}
+                assert_error {ERR EXEC without MULTI} {r exec}
+                assert_match *calls=1,*rejected_calls=1,failed_calls=1 [cmdrstat exec r]
+                assert_match *count=1* [errorrstat EXECABORT r]
+                eval $back
+            }
+            assert_equal v [r get k]
+            # What is allowed all the same still is, among it what asks for nothing.
+            r multi
+            r client getname
+            r publish nobody x
+            eval $change
+            assert_equal {{} 0} [r exec]
+            r multi
+            assert_equal {} [r exec]
+            $other close
+        }
+    }
 }

@@ -232,4 +232,34 @@ start_server {tags {"scan"}} {
         close_replication_stream $repl
         r debug set-active-expire 1
     } {OK} {needs:debug needs:repl cluster:skip}
+
+    # They have nothing to do with each other, unless a transaction came across them.
+    foreach command {scan randomkey} {
+        test "expired keys that $command comes across are propagated one by one" {
+            r flushall
+            r debug set-active-expire 0
+            set ask [list $command]
+            if {$command eq "scan"} { lappend ask 0 }
+            set repl [attach_to_replication_stream]
+            r mset a v b v c v
+            foreach key {a b c} { r pexpire $key 1 }
+            after 5
+            r {*}$ask
+            assert_equal 0 [r dbsize]
+            r mset a v b v c v
+            foreach key {a b c} { r pexpire $key 1 }
+            after 5
+            r multi
+            r {*}$ask
+            r exec
+            r set last v
+            set seen {}
+            while {[lindex $seen end] ne {set last v}} { lappend seen [read_from_replication_stream $repl] }
+            close_replication_stream $repl
+            r debug set-active-expire 1
+            set told [lmap words $seen {lindex $words 0}]
+            set told [lsearch -all -inline -regexp $told {mset|unlink|multi|exec}]
+            assert_equal {mset unlink unlink unlink mset multi unlink unlink unlink exec} $told
+        } {} {needs:debug needs:repl cluster:skip}
+    }
 }

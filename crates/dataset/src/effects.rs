@@ -68,6 +68,8 @@ pub struct Effects {
     pub broken_running: Vec<PartyId>,
     /// Keys found expired by a read, still to be deleted.
     pub expired: Vec<DbKey>,
+    /// Keys that a client of a replica has given a time to live: no primary will delete them.
+    pub own: Vec<DbKey>,
     /// Values worth freeing in another thread.
     pub garbage: Vec<Value>,
 }

@@ -315,31 +315,37 @@ impl Keys {
         Some(entry)
     }
 
-    /// Deletes the key if it has expired; true when it did. On a replica it only tells.
+    /// Deletes the key if it has expired, since it is about to be written: every lookup of a write goes through here, so
+    /// that none finds what is gone, also on a replica.
     #[inline]
-    pub fn expire_now(&mut self, db: usize, key: &[u8]) -> bool {
+    pub fn expire_now(&mut self, db: usize, key: &[u8]) {
         // Databases without expiring keys pay nothing.
-        if self.dbs[db].expires_len() == 0 || self.origin.expiry == Expiry::Ignore {
-            return false;
+        if self.dbs[db].expires_len() > 0 && self.origin.expiry != Expiry::Ignore {
+            self.expire_now_slow(db, key);
         }
-        self.expire_now_slow(db, key)
     }
 
-    fn expire_now_slow(&mut self, db: usize, key: &[u8]) -> bool {
+    fn expire_now_slow(&mut self, db: usize, key: &[u8]) {
         let gone = self.dbs[db]
             .get(key)
             .is_some_and(|entry| self.is_gone(entry));
-        if gone && self.origin.expiry == Expiry::Delete {
+        if gone {
             self.delete_expired(db, key);
         }
-        gone
+    }
+
+    /// As [`Self::expire_now`], for those who only look or delete: where expired keys are kept it stays.
+    pub fn expire_seen(&mut self, db: usize, key: &[u8]) {
+        if self.origin.expiry == Expiry::Delete {
+            self.expire_now(db, key);
+        }
     }
 
     /// Removes the expired keys that lookups have come across, and tells of each as gone and missed. A command that looks
     /// up and then overwrites or deletes the same key has it done in between.
     pub fn delete_found_expired(&mut self) {
         for (db, key) in std::mem::take(&mut self.effects.expired) {
-            self.expire_now(db, &key);
+            self.expire_seen(db, &key);
             self.notify_in(db, Event::KEY_MISS, &key);
         }
     }
@@ -360,6 +366,9 @@ impl Keys {
     pub fn set_string(&mut self, key: &[u8], value: &[u8], ttl: Ttl, how: StrHow) {
         if ttl == Ttl::Keep {
             self.expire_now(self.origin.db, key);
+        }
+        if matches!(ttl, Ttl::At(_)) {
+            self.gave_time(self.origin.db, key);
         }
         let hash = self.ahead.hash(key);
         let stamp = self.access.stamp();
@@ -397,6 +406,9 @@ impl Keys {
         {
             entry.set_clock(self.access.fresh());
         }
+        if expire_at_ms.is_some() {
+            self.gave_time(db, key);
+        }
         match old {
             None => {
                 if self.hooks & HOOK_EVENTS != 0 {
@@ -407,13 +419,29 @@ impl Keys {
         }
     }
 
+    /// Sets or clears the time at which a key of the selected database expires; false if there is no such key.
+    pub fn set_expire(&mut self, key: &[u8], at_ms: Option<i64>) -> bool {
+        if at_ms.is_some() {
+            self.gave_time(self.origin.db, key);
+        }
+        self.current_mut().set_expire(key, at_ms)
+    }
+
+    /// The key will have a time to live. On a replica it is a client that says so.
+    #[inline]
+    fn gave_time(&mut self, db: usize, key: &[u8]) {
+        if self.origin.expiry == Expiry::Hide {
+            self.effects.own.push((db, key.into()));
+        }
+    }
+
     /// What follows from writing over `old`. If its time had come, the key is a new one.
     #[inline]
     fn overwrote(&mut self, db: usize, key: &[u8], old: Overwritten) {
         let expired = old
             .expire_at_ms
             .is_some_and(|at| is_past(at, self.origin.now_ms))
-            && self.origin.expiry == Expiry::Delete;
+            && self.origin.expiry != Expiry::Ignore;
         if expired {
             self.tell_expired(db, key);
             self.notify_in(db, Event::NEW, key);

@@ -9,7 +9,7 @@ pub enum Expiry {
     /// On a primary: missing, and deleted on the spot.
     Delete,
     /// On a replica: missing, but kept. Only the primary's DEL may remove it, or two clocks that disagree would make
-    /// two datasets that disagree.
+    /// two datasets that disagree. A writable replica's client removes it by writing there: its dataset is another anyway.
     Hide,
     /// For commands from the primary and while loading: still there.
     Ignore,

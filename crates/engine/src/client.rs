@@ -89,6 +89,8 @@ pub struct Transaction {
     pub bytes: usize,
     /// Union of the flags of the queued commands.
     pub flags: commandtable::Flags,
+    /// Flags that allow something, and that some queued command lacks.
+    pub lacking: commandtable::Flags,
 }
 
 /// One queued command.

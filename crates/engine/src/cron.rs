@@ -227,6 +227,7 @@ impl Engine {
                 for key in &due {
                     self.keys.delete_expired(db, key);
                 }
+                dispatch::feed_each(&mut self.keys, &mut self.core);
                 sampled += looked;
                 stale += due.len();
                 let now_ns = (self.core.clock.monotonic_ns)();

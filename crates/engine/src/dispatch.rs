@@ -9,8 +9,8 @@ use crate::host::{Crash, Level};
 use crate::registry::Handler;
 use commandtable::Error;
 use commandtable::{Flags, Meta};
+use dataset::Keys;
 use dataset::effects::{DbKey, Propagate};
-use dataset::{Expiry, Keys};
 use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -41,10 +41,10 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
     let (meta, handler) = match found {
         Ok(found) => found,
         Err(_) if is_http(args) => return abort_http(x),
-        Err((meta, error)) => return reject(x, meta, &error),
+        Err((meta, error)) => return reject(x, meta, args, &error),
     };
     if !meta.accepts(args.len()) {
-        return reject(x, Some(meta), &Error::arity(meta.full_name));
+        return reject(x, Some(meta), args, &Error::arity(meta.full_name));
     }
     x.meta = meta;
     const CHECKED: Flags = Flags::PROTECTED.and(Flags::PUBSUB);
@@ -59,7 +59,7 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
             Ok(Admitted::Run) => {}
             Ok(Admitted::Queued) => return Flow::Done,
             Ok(Admitted::Postponed) => return Flow::Postponed,
-            Err(error) => return reject(x, Some(meta), &error),
+            Err(error) => return reject(x, Some(meta), args, &error),
         }
     }
     call(x, handler, args);
@@ -132,7 +132,7 @@ fn abort_http(x: &mut Exec<'_>) -> Flow {
 }
 
 #[cold]
-fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow {
+fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, args: Args<'_>, error: &Error) -> Flow {
     if x.client.flags.has(ClientFlags::MULTI) {
         x.client.flags.set(ClientFlags::EXEC_REFUSED);
         transactions::drop_queue(x.client);
@@ -143,6 +143,9 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, error: &Error) -> Flow 
             // EXEC itself was refused: the transaction, if there is one, is over.
             transactions::discard(x);
             write_error(x.core, x.out, &Error::exec_refused(error));
+            // MULTI was shown, so its end is.
+            x.meta = meta;
+            crate::commands::monitor::feed(x, args);
             return Flow::Done;
         }
     }
@@ -173,16 +176,12 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     if !x.client.authenticated && !flags.intersects(Flags::NO_AUTH) {
         return Err(Error::NO_AUTH);
     }
-    let queued_flags = x
-        .client
-        .transaction
-        .as_ref()
-        .map_or(Flags::NONE, |t| t.flags);
-    let is_exec = meta.name == "exec";
-    let effective = if is_exec {
-        flags.and(queued_flags)
-    } else {
-        flags
+    // EXEC is judged by what it would run: what was allowed when it was queued may no longer be.
+    let (effective, allowed) = match &x.client.transaction {
+        Some(queued) if meta.name == "exec" => {
+            (flags.and(queued.flags), flags.without(queued.lacking))
+        }
+        _ => (flags, flags),
     };
     let writes = effective.intersects(Flags::WRITE);
     let may_replicate = effective.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
@@ -230,14 +229,14 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     if x.core.repl.is_replica()
         && !x.core.repl.link_is_up()
         && !x.core.config.replica_serve_stale_data
-        && !effective.contains(Flags::STALE)
+        && !allowed.contains(Flags::STALE)
     {
         return Err(Error::PRIMARY_DOWN);
     }
     match x.core.loading {
         Loading::No => {}
-        Loading::Blocking if flags.intersects(Flags::LOADING) => {}
-        Loading::Serving if !flags.intersects(Flags::NO_ASYNC_LOADING) => {}
+        Loading::Blocking if allowed.intersects(Flags::LOADING) => {}
+        Loading::Serving if !effective.intersects(Flags::NO_ASYNC_LOADING) => {}
         Loading::Blocking | Loading::Serving => return Err(Error::LOADING),
     }
     if x.client
@@ -327,6 +326,8 @@ fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
         let transaction = x.client.transaction.get_or_insert_default();
         transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
         transaction.flags = transaction.flags.and(meta.flags);
+        let lacking = Flags::LOADING.and(Flags::STALE).without(meta.flags);
+        transaction.lacking = transaction.lacking.and(lacking);
         transaction.queue.push(Queued {
             meta,
             args: args.iter().map(|arg| (*arg).into()).collect(),
@@ -352,14 +353,15 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
         write_error(x.core, x.out, &error);
     }
     let failed = x.core.stats.charge_errors();
-    if !x.core.monitors.is_empty() {
+    // A command that had to wait was shown when it was asked.
+    if !x.core.monitors.is_empty() && !x.keys.origin.again {
         crate::commands::monitor::feed(x, args);
     }
     if !x.keys.effects.expired.is_empty() {
         x.keys.delete_found_expired();
     }
-    if x.keys.origin.expiry == Expiry::Hide && x.keys.dirty != dirty_before {
-        remember_own_expiry(x, args);
+    if !x.keys.effects.own.is_empty() {
+        remember_own_expiry(x);
     }
     if x.client.flags.has(ClientFlags::TRACKING) {
         crate::tracking::remember(x, meta, args);
@@ -384,17 +386,12 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     account(x.core, x.client, meta, nanos, failed, args);
 }
 
-/// A client has written to a replica: no primary will delete the keys it gave a time to live, so the replica has to.
+/// A client of a replica has given keys a time to live: no primary will delete them, so the replica has to.
 #[cold]
-fn remember_own_expiry(x: &mut Exec<'_>, args: Args<'_>) {
-    let Ok(keys) = commandtable::keys(x.meta, args) else {
-        return;
-    };
-    for key in keys.iter().map(|at| args[at.index]) {
-        let entry = x.keys.current().get(key);
-        if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
-            x.core.expire.own.insert((x.keys.origin.db, key.into()));
-        }
+fn remember_own_expiry(x: &mut Exec<'_>) {
+    let own = std::mem::take(&mut x.keys.effects.own);
+    if x.core.repl.is_replica() {
+        x.core.expire.own.extend(own);
     }
 }
 
@@ -494,6 +491,10 @@ pub(crate) fn settle(x: &mut Exec<'_>) {
     if x.keys.origin.nested {
         return;
     }
+    if x.meta.flags.intersects(Flags::TOUCHES_ARBITRARY_KEYS) {
+        // Keys that it did not ask for: their ends have nothing to do with each other.
+        feed_each(x.keys, x.core);
+    }
     settle_engine(x.keys, x.core);
     crate::repl::pump_running(x);
     x.client.write_offset = x.core.repl.offset();
@@ -555,23 +556,28 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
 
 /// Hands the recorded commands to the stream: several of them as one transaction.
 pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
-    let effects = &mut keys.effects;
-    if effects.ops.is_empty() {
-        return;
-    }
-    let transaction = effects.ops.len() > 1;
+    let transaction = keys.effects.ops.len() > 1;
     if transaction {
         // MULTI comes before the SELECT, which belongs to the first command.
         core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
+    }
+    feed_each(keys, core);
+    if transaction {
+        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
+    }
+}
+
+/// Hands the recorded commands to the stream, one by one.
+pub(crate) fn feed_each(keys: &mut Keys, core: &mut Core) {
+    let effects = &mut keys.effects;
+    if effects.ops.is_empty() {
+        return;
     }
     let mut start = 0;
     for op in &effects.ops {
         core.repl
             .feed(Some(op.db), &effects.bytes[start..op.end as usize]);
         start = op.end as usize;
-    }
-    if transaction {
-        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
     }
     effects.ops.clear();
     effects.bytes.clear();
@@ -690,6 +696,9 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
     else {
         return;
     };
+    // What is pushed and expires within one transaction is there for nobody: who waits for it comes across it and goes on
+    // waiting.
+    keys.origin.now_ms = ((core.clock.unix_us)() / 1000) as i64;
     for id in waiting {
         let Some(slot) = core.clients.slot(id) else {
             continue;
@@ -697,7 +706,8 @@ fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
         let Some(mut client) = core.clients.take(slot) else {
             continue;
         };
-        let holds = keys.peek_in(key.0, &key.1).map(Entry::type_);
+        let holds = keys.dbs.get(key.0).and_then(|db| db.get(&key.1));
+        let holds = holds.map(Entry::type_);
         if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
             retry(keys, core, &mut client);
         }

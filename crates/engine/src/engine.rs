@@ -694,7 +694,7 @@ impl Engine {
         // Who continues the snapshot's history still has the keys that were dropped. One by one, as they were many.
         for (db, key) in &loaded.expired {
             self.keys.propagate_expired(*db, key);
-            dispatch::feed_stream(&mut self.keys, &mut self.core);
+            dispatch::feed_each(&mut self.keys, &mut self.core);
         }
     }
 

@@ -318,6 +318,39 @@ start_server {tags {"list"}} {
         r debug set-active-expire 1
     } {OK} {needs:debug}
 
+    foreach {command push again reply forms} {
+        {blpop k{t} 0} {rpush k{t} dead} {rpush k{t} alive} {k{t} alive} {{rpush k{t} alive} {lpop k{t}}}
+        {blmove k{t} dst{t} left right 0} {rpush k{t} dead} {rpush k{t} alive} alive
+            {{rpush k{t} alive} {lmove k{t} dst{t} left right}}
+        {blmpop 0 2 other{t} k{t} left} {rpush k{t} dead} {rpush k{t} alive} {k{t} alive}
+            {{rpush k{t} alive} {lpop k{t} 1}}
+        {bzpopmin k{t} 0} {zadd k{t} 1 dead} {zadd k{t} 2 alive} {k{t} alive 2} {{zadd k{t} 2 alive} {zpopmin k{t}}}
+        {bzmpop 0 1 k{t} max} {zadd k{t} 1 dead} {zadd k{t} 2 alive} {k{t} {{alive 2}}}
+            {{zadd k{t} 2 alive} {zpopmax k{t} 1}}
+        {xread block 0 streams k{t} $} {xadd k{t} 1-1 f dead} {xadd k{t} 2-1 f alive} {{k{t} {{2-1 {f alive}}}}}
+            {{xadd k{t} 2-1 f alive}}
+    } {
+        test "what is pushed and expires within one transaction serves nobody: [lindex $command 0]" {
+            r del k{t} dst{t} other{t}
+            set repl [attach_to_replication_stream]
+            set rd [valkey_deferring_client]
+            $rd {*}$command
+            wait_for_blocked_client
+            r multi
+            r {*}$push
+            r pexpire k{t} 20
+            r debug sleep 0.05
+            r exec
+            assert_equal 1 [s blocked_clients]
+            r {*}$again
+            assert_equal $reply [$rd read]
+            # Its end is the first thing to travel behind the transaction, and alone.
+            assert_replication_stream $repl [list multi {select *} $push {pexpireat k{t} *} exec {unlink k{t}} {*}$forms]
+            close_replication_stream $repl
+            $rd close
+        } {} {needs:debug needs:repl}
+    }
+
     test {clients that wait in another database are served after SWAPDB} {
         r flushall
         r select 10

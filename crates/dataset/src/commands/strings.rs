@@ -252,11 +252,13 @@ fn getset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, GETDEL (since 6.2.0).
 fn getdel(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
-    if reply_string(x, key)? {
+    // Where expired keys are kept, one goes with the reply that there is none.
+    if reply_string(x, key)? || x.keys.origin.expiry == Expiry::Hide {
         let lazy = x.keys.lazy.user_del;
-        x.keys.delete(key, lazy);
-        // The effect, not the request: a replica has nobody to return a value to.
-        x.propagate_as(&[b"DEL", key]);
+        if x.keys.delete(key, lazy) {
+            // The effect, not the request: a replica has nobody to return a value to.
+            x.propagate_as(&[b"DEL", key]);
+        }
     }
     Ok(())
 }
@@ -291,7 +293,7 @@ fn getex(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
             x.propagate_as(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
         }
         Expire::At { ms, .. } => {
-            x.keys.current_mut().set_expire(key, Some(ms));
+            x.keys.set_expire(key, Some(ms));
             x.keys.changed(key, Event::EXPIRE, 1);
             x.propagate_as(&[b"PEXPIREAT", key, itoa::Buffer::new().format(ms).as_bytes()]);
         }
@@ -301,7 +303,7 @@ fn getex(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
                 .peek(key)
                 .is_some_and(|entry| entry.expire_at_ms().is_some());
             if had {
-                x.keys.current_mut().set_expire(key, None);
+                x.keys.set_expire(key, None);
                 x.keys.changed(key, Event::PERSIST, 1);
                 x.propagate_as(&[b"PERSIST", key]);
             }

@@ -113,14 +113,15 @@ fn set_info(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 
 /// `CLIENT REPLY ON|OFF|SKIP`: whether commands are answered.
 ///
-/// Reply: OK for ON, nothing otherwise.
+/// Reply: OK for ON, nothing otherwise. What EXEC is in the midst of saying is said to its end.
 /// Errors: syntax.
 /// Propagates: nothing.
 /// Source: Valkey command reference, CLIENT REPLY (since 3.2.0).
 fn reply(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let flags = &mut x.client.flags;
     if args[2].eq_ignore_ascii_case(b"on") {
-        flags.clear(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP);
+        flags
+            .clear(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
         x.out.ok();
     } else if args[2].eq_ignore_ascii_case(b"off") {
         flags.set(ClientFlags::REPLY_OFF);

@@ -64,6 +64,7 @@ fn flushdb(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn flushall(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let free = parse_free(x, args)?;
     empty(x, 0..x.keys.dbs.len(), free);
+    x.core.expire.own.clear();
     crate::repl::kill_snapshot(x.core);
     if !x.core.config.save.rules().is_empty() {
         // A failure is logged and remembered; the keys are gone all the same.

@@ -33,7 +33,7 @@ fn multi(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// `EXEC`: runs what was queued, undisturbed by others.
 ///
 /// Reply: an array with one reply per command; null when a watched key has changed.
-/// Errors: EXEC without MULTI; EXECABORT when a command was refused while queueing.
+/// Errors: EXEC without MULTI; EXECABORT when a command was refused while queueing, or would be by now.
 /// Propagates: what the commands propagate; several of them between MULTI and EXEC.
 /// Source: Valkey command reference, EXEC (since 1.2.0).
 fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
@@ -60,6 +60,8 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let exec_meta = x.meta;
     let outer = x.keys.origin;
     x.keys.origin = outer.inside();
+    // The dispatcher has asked again whether the server is in a state to run them. Rights that a user has lost since are to
+    // be asked for here, command by command, once there are users who have not all of them.
     x.out.array(transaction.queue.len());
     for queued in &transaction.queue {
         let Some(handler) = x.core.registry.handler(queued.meta) else {
@@ -67,7 +69,12 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         };
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|arg| &**arg).collect();
         x.meta = queued.meta;
+        let mark = x.out.len();
         dispatch::call(x, handler, &args);
+        if x.out.len() == mark {
+            // A reply has been announced for each, also for CLIENT REPLY OFF and the like, which have none.
+            x.out.ok();
+        }
     }
     x.meta = exec_meta;
     x.keys.origin = outer;

@@ -124,7 +124,7 @@ fn expire(x: &mut Call<'_>, args: Args<'_>, from: From, unit: Unit) -> Outcome {
         x.propagate_as(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
         return Ok(());
     }
-    x.keys.current_mut().set_expire(key, Some(at_ms));
+    x.keys.set_expire(key, Some(at_ms));
     x.keys.changed(key, Event::EXPIRE, 1);
     if from == From::Now || unit == Unit::Seconds {
         let mut digits = itoa::Buffer::new();
@@ -176,7 +176,7 @@ fn persist(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         .peek(key)
         .is_some_and(|entry| entry.expire_at_ms().is_some());
     if expires {
-        x.keys.current_mut().set_expire(key, None);
+        x.keys.set_expire(key, None);
         x.keys.changed(key, Event::PERSIST, 1);
     }
     x.out.int(i64::from(expires));

@@ -44,15 +44,15 @@ enum Existing {
 
 /// `DEL key [key ...]`, `UNLINK key [key ...]`: removes keys; UNLINK frees large values in the background.
 ///
-/// Reply: how many there were.
+/// Reply: how many there were; a replica counts the expired ones that it still holds.
 /// Errors: none.
 /// Propagates: itself, if there was any.
 /// Source: Valkey command reference, DEL (since 1.0.0), UNLINK (since 4.0.0).
 fn delete(x: &mut Call<'_>, args: Args<'_>, lazy: bool) -> Outcome {
     let mut deleted = 0;
     for key in &args[1..] {
-        x.keys.expire_now(x.keys.origin.db, key);
-        deleted += usize::from(x.keys.peek(key).is_some() && x.keys.delete(key, lazy));
+        x.keys.expire_seen(x.keys.origin.db, key);
+        deleted += usize::from(x.keys.delete(key, lazy));
     }
     x.out.uint(deleted);
     Ok(())
@@ -161,7 +161,7 @@ fn randomkey(x: &mut Call<'_>, _args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, RENAME and RENAMENX (since 1.0.0).
 fn rename(x: &mut Call<'_>, args: Args<'_>, existing: Existing) -> Outcome {
     let (from, to) = (args[1], args[2]);
-    if x.keys.write(from).is_none() || x.keys.peek(from).is_none() {
+    if x.keys.write(from).is_none() {
         return Err(Error::NO_SUCH_KEY);
     }
     let renamed = from != to && {
@@ -259,18 +259,13 @@ fn move_(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if to_db == x.keys.origin.db {
         return Err(Error::SAME_OBJECT);
     }
-    let there = x.keys.write(key).is_some() && x.keys.peek(key).is_some();
+    let there = x.keys.write(key).is_some();
     if there {
         x.keys.expire_now(to_db, key);
     }
     if !there || x.keys.peek_in(to_db, key).is_some() {
         x.out.int(0);
         return Ok(());
-    }
-    // On a writable replica an expired key may still stand there.
-    if let Some(old) = x.keys.dbs[to_db].remove(key) {
-        let lazy = x.keys.lazy.server_del;
-        x.keys.free(old.into_value(), lazy);
     }
     relocate(x, key, to_db, key);
     x.keys.changed(key, MOVE_FROM, 1);

@@ -41,7 +41,7 @@ const CLOCK_MASK: u32 = 0xff_ffff;
 
 /// Looks a key up without using it: neither its access clock nor a `keymiss` event tells of it.
 fn look<'x>(x: &'x mut Call<'_>, key: &[u8]) -> Option<&'x Entry> {
-    x.keys.expire_now(x.keys.origin.db, key);
+    x.keys.expire_seen(x.keys.origin.db, key);
     let found = x.keys.peek(key).is_some();
     x.keys.stats.hits += u64::from(found);
     x.keys.stats.misses += u64::from(!found);
