@@ -72,6 +72,26 @@ start_server {tags {"zset"}} {
             r del s
         } {1}
 
+        # The reference keeps and shows it in skip lists, and shows it where it has just been computed.
+        test "zero has no sign, stored or computed ($encoding)" {
+            make z -0 a
+            assert_equal {0 0 0} [list [r zscore z a] [r zincrby z -0 b] [r zadd z incr -0 b]]
+            assert_equal {0 0} [list [r zadd z ch 0 a] [r zadd z ch -0 a]]
+            assert_equal {a 0 b 0} [r zrange z 0 -1 withscores]
+            foreach command {
+                {zunion 1 z weights -1 withscores} {zinter 2 z z weights -1 -1 withscores}
+                {zrandmember z -1 withscores} {zpopmax z}
+            } {
+                assert_match {[ab] 0*} [r {*}$command] $command
+            }
+            make z 0 a -0 b
+            r zunionstore u 1 z weights -1
+            assert_equal [debug_digest_value z] [debug_digest_value u]
+            r debug reload
+            assert_equal [debug_digest_value z] [debug_digest_value u]
+            list [r zrange u 0 -1 withscores] [r zmpop 1 u min]
+        } {{a 0 b 0} {u {{a 0}}}} {needs:debug peer:skip}
+
         test "ZSCORE, ZMSCORE, ZCARD, ZRANK, ZREVRANK ($encoding)" {
             make z 10 a 20 b 20 c
             assert_equal {10 {} 3 0} [list [r zscore z a] [r zscore z none] [r zcard z] [r zcard none]]

@@ -43,7 +43,8 @@ enum Repr {
     Index(Box<Index>),
 }
 
-/// A sorted set: members ordered by (score, member bytes). Scores are never NaN.
+/// A sorted set: members ordered by (score, member bytes). Scores are never NaN, and zero has no sign: a listpack could
+/// not keep it, and a score must not change with the encoding.
 #[derive(Debug)]
 pub struct ZSet {
     repr: Repr,
@@ -125,6 +126,7 @@ impl ZSet {
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Inserted {
         debug_assert!(!score.is_nan());
         match &mut self.repr {
+        let score = without_sign(score);
             Repr::Index(index) => index.insert(member, score),
             Repr::Pack(pack) => {
                 let has_room = pack.len() < limits.zset_max_listpack_entries
@@ -441,8 +443,6 @@ impl Default for ZSet {
 #[derive(Debug)]
 pub struct Builder {
     index: Box<Index>,
-    /// A zero with a sign is among the scores.
-    signed_zero: bool,
 }
 
 impl Builder {
@@ -450,7 +450,6 @@ impl Builder {
     pub fn new(members: usize) -> Self {
         Builder {
             index: Box::new(Index::with_capacity(members)),
-            signed_zero: false,
         }
     }
 
@@ -462,8 +461,7 @@ impl Builder {
         if score.is_nan() {
             return Err(Invalid::Score);
         }
-        self.signed_zero |= score == 0.0 && score.is_sign_negative();
-        if self.index.insert_unordered(member, score) {
+        if self.index.insert_unordered(member, without_sign(score)) {
             Ok(())
         } else {
             Err(Invalid::Duplicate)
@@ -480,17 +478,11 @@ impl Builder {
         zset
     }
 
-    /// As [`Self::finish`], for one that was an index where it was saved, because it once was big: it may have a zero
-    /// with a sign, which a listpack would lose and a replica must not.
-    pub fn finish_as_saved(mut self, limits: &Limits) -> ZSet {
-        if !self.signed_zero {
-            return self.finish(limits);
-        }
-        self.index.sort();
-        ZSet {
-            repr: Repr::Index(self.index),
-        }
-    }
+/// The score, and 0 for -0.
+#[inline]
+pub fn without_sign(score: f64) -> f64 {
+    // The sum of zeros with different signs is 0.
+    score + 0.0
 }
 
 /// Members with scores, in order (ascending, or descending when asked for).
@@ -501,6 +493,7 @@ pub struct ZIter<'a> {
 
 enum Walk<'a> {
     Done,
+}
     Index(index::Walk<'a>),
     Pack {
         pack: &'a Pack,

@@ -37,6 +37,14 @@ impl Model {
     }
 }
 
+/// Limits that no listpack keeps to.
+fn index_only() -> Limits {
+    Limits {
+        zset_max_listpack_entries: 0,
+        ..Limits::default()
+    }
+}
+
 fn collect(iter: ZIter<'_>) -> Vec<(f64, Vec<u8>)> {
     iter.map(|(member, score)| (score, member.to_vec()))
         .collect()
@@ -231,21 +239,21 @@ fn encodings_change_where_the_reference_changes_them() {
 }
 
 #[test]
-fn a_listpack_keeps_zero_without_its_sign() {
-    let mut zset = ZSet::new();
-    zset.insert(b"m", -0.0, &Limits::default());
-    assert!(zset.score(b"m").unwrap().is_sign_positive());
-}
-
-#[test]
-fn what_was_saved_keeps_the_sign_of_a_zero() {
-    let mut builder = Builder::new(2);
-    builder.push(b"a", -0.0).unwrap();
-    builder.push(b"b", 0.0).unwrap();
-    let zset = builder.finish_as_saved(&Limits::default());
-    assert_eq!(zset.encoding(), Encoding::Skiplist);
-    assert!(zset.score(b"a").unwrap().is_sign_negative());
-    assert!(zset.score(b"b").unwrap().is_sign_positive());
+fn zero_has_no_sign_in_any_encoding() {
+    let score = |zset: &ZSet| zset.score(b"m").unwrap().to_bits();
+    let mut listpack = Listpack::new();
+    listpack.push_back(b"m");
+    listpack.push_back(b"-0");
+    for limits in [Limits::default(), index_only()] {
+        let mut zset = ZSet::new();
+        zset.insert(b"m", -0.0, &limits);
+        assert_eq!(score(&zset), 0);
+        let mut builder = Builder::new(1);
+        builder.push(b"m", -0.0).unwrap();
+        assert_eq!(score(&builder.finish(&limits)), 0);
+        let zset = ZSet::from_listpack(listpack.clone(), &limits).unwrap();
+        assert_eq!(score(&zset), 0);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::error::Outcome;
 use crate::exec::{Args, Exec, Handler};
 use keyspace::Element;
 use keyspace::number::NumberBuf;
+use keyspace::zset::without_sign;
 use resp::Reply;
 
 const fn named(name: &'static str, handler: Handler) -> (&'static str, Handler) {
@@ -60,7 +61,8 @@ pub(super) static COMMANDS: Family = &[
 
 /// Writes a score: a double, in RESP2 its text as a bulk string.
 fn reply_score(out: &mut Reply, score: f64) {
-    out.double(NumberBuf::new().format_f64(score));
+    // What was computed or asked for may still be -0, what is kept is not.
+    out.double(NumberBuf::new().format_f64(without_sign(score)));
 }
 
 /// Whether scores follow their members.
