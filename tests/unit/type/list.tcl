@@ -396,7 +396,7 @@ start_server {tags {"list"}} {
         r rpoplpush l d
         r lmpop 1 l left count 9
         foreach {event key} {
-            rpush l lpush l lset l linsert l lrem l ltrim l ltrim l lpop l rpop l
+            rpush l lpush l lset l linsert l lrem l ltrim l lpop l rpop l
             rpush d lpop l lpush d rpop l lpop l
         } {
             assert_match "pmessage __keyevent@* __keyevent@*__:$event $key" [$rd read]
@@ -429,7 +429,6 @@ start_server {tags {"list"}} {
         r linsert l before nope x
         r lrem l 0 x
         r lrem l 0 x
-        r ltrim l 0 -1
         r ltrim l 0 -2
         r lpop l
         r lpop l 0
@@ -439,6 +438,41 @@ start_server {tags {"list"}} {
         r rpoplpush l d
         r rpoplpush l d
         r lmpop 1 d right count 10
+    # The reference tells of it as of a change.
+    test {LTRIM that trims nothing is no change: WATCH, tracking, events, the counter of changes} {
+        r del l nope
+        r rpush l a b c
+        set watcher [valkey_client]
+        set tracker [valkey_client]
+        $tracker hello 3
+        $tracker client tracking on
+        $tracker lrange l 0 -1
+        r config set notify-keyspace-events AKE
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__key*}
+        set dirty [s rdb_changes_since_last_save]
+        foreach {start stop} {0 -1 0 2 -3 -1 -100 100} {
+            $watcher watch l
+            assert_equal OK [r ltrim l $start $stop]
+            r ltrim nope 0 0
+            $watcher multi
+            assert_equal {} [$watcher exec]
+            $watcher watch l
+            $watcher multi
+            $watcher ping
+            assert_equal PONG [$watcher exec]
+        }
+        assert_equal $dirty [s rdb_changes_since_last_save]
+        # What comes next to either is the change that is one.
+        r ltrim l 1 -1
+        assert_match {pmessage * __keyspace@*__:l ltrim} [$rd read]
+        assert_equal {invalidate l} [$tracker read]
+        $watcher close
+        $tracker close
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK} {peer:skip}
+
         r set end 1
         assert_replication_stream $repl {
             {select *} {rpush l a b c d e f} {lpush l z} {lset l 0 y} {linsert l before a x} {lrem l 0 x}
