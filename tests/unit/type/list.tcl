@@ -341,6 +341,40 @@ start_server {tags {"list"}} {
         r config set list-max-listpack-size $before
     } {OK} {needs:debug}
 
+    # The reference takes the new element for one more, and converts for an index or a pivot that is not there.
+    test {LSET judges the encoding by what comes of it, LINSERT when something does} {
+        set before [config_get_set list-max-listpack-size 4]
+        r del l
+        r rpush l a b c d
+        assert_equal OK [r lset l 0 A]
+        assert_encoding listpack l
+        assert_error {ERR index out of range} {r lset l 4 x}
+        assert_error {ERR value is not an integer or out of range} {r lset l x x}
+        assert_equal -1 [r linsert l before none x]
+        assert_encoding listpack l
+        assert_equal 5 [r linsert l after d e]
+        assert_encoding quicklist l
+        # By bytes: what goes makes room for what comes.
+        r config set list-max-listpack-size -1
+        r del l
+        r rpush l [string repeat a 2000] [string repeat b 2000] 12345
+        foreach {index value encoding} {
+            0 2000 listpack 1 2000 listpack 2 20 listpack 0 2040 listpack 0 3000 quicklist
+        } {
+            r lset l $index [string repeat x $value]
+            assert_encoding $encoding l
+            assert_equal $value [string length [r lindex l $index]]
+        }
+        # One element too many bytes, of a list of one.
+        r del l
+        r rpush l x
+        r lset l 0 [string repeat y 4080]
+        assert_encoding listpack l
+        r lset l 0 [string repeat y 4097]
+        assert_encoding quicklist l
+        r config set list-max-listpack-size $before
+    } {OK} {needs:debug peer:skip}
+
     test {a list is a quicklist from 8 KiB on by default} {
         r config set list-max-listpack-size -2
         r del l
@@ -389,7 +423,6 @@ start_server {tags {"list"}} {
         r linsert l before a x
         r lrem l 1 x
         r ltrim l 0 -2
-        r ltrim l 0 -1
         r lpop l
         r rpop l 2
         r lmove l d left right
@@ -405,39 +438,6 @@ start_server {tags {"list"}} {
         r config set notify-keyspace-events ""
     } {OK} {cluster:skip}
 
-    test {emptying a list raises del after the pop} {
-        r config set notify-keyspace-events KEg\l
-        r del l
-        r rpush l a
-        set rd [valkey_deferring_client]
-        psubscribe $rd {__keyevent@*}
-        r lpop l
-        assert_match {*__:lpop l} [$rd read]
-        assert_match {*__:del l} [$rd read]
-        $rd close
-        r config set notify-keyspace-events ""
-    } {OK}
-
-    test {list commands are propagated as they came, LMPOP as the pop it was} {
-        r del l d
-        set repl [attach_to_replication_stream]
-        r rpush l a b c d e f
-        r lpushx nope a
-        r lpush l z
-        r lset l 0 y
-        r linsert l before a x
-        r linsert l before nope x
-        r lrem l 0 x
-        r lrem l 0 x
-        r ltrim l 0 -2
-        r lpop l
-        r lpop l 0
-        r rpop l 2
-        r lmpop 2 nope l left count 1
-        r lmove l d left RIGHT
-        r rpoplpush l d
-        r rpoplpush l d
-        r lmpop 1 d right count 10
     # The reference tells of it as of a change.
     test {LTRIM that trims nothing is no change: WATCH, tracking, events, the counter of changes} {
         r del l nope
@@ -473,6 +473,40 @@ start_server {tags {"list"}} {
         r config set notify-keyspace-events ""
     } {OK} {peer:skip}
 
+    test {emptying a list raises del after the pop} {
+        r config set notify-keyspace-events KEg\l
+        r del l
+        r rpush l a
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__keyevent@*}
+        r lpop l
+        assert_match {*__:lpop l} [$rd read]
+        assert_match {*__:del l} [$rd read]
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK}
+
+    test {list commands are propagated as they came, LMPOP as the pop it was} {
+        r del l d
+        set repl [attach_to_replication_stream]
+        r rpush l a b c d e f
+        r lpushx nope a
+        r lpush l z
+        r lset l 0 y
+        r linsert l before a x
+        r linsert l before nope x
+        r lrem l 0 x
+        r lrem l 0 x
+        r ltrim l 0 -1
+        r ltrim l 0 -2
+        r lpop l
+        r lpop l 0
+        r rpop l 2
+        r lmpop 2 nope l left count 1
+        r lmove l d left RIGHT
+        r rpoplpush l d
+        r rpoplpush l d
+        r lmpop 1 d right count 10
         r set end 1
         assert_replication_stream $repl {
             {select *} {rpush l a b c d e f} {lpush l z} {lset l 0 y} {linsert l before a x} {lrem l 0 x}
