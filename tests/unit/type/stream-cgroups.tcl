@@ -223,6 +223,23 @@ start_server {tags {"stream"}} {
         }
     }
 
+    test {XPENDING does not look at up to two arguments behind the consumer} {
+        fill 2
+        take c
+        foreach args {{- + 10 c x} {- + 10 c x -} {- + 10 c idle 100000} {- + 10 c - +}} {
+            assert_equal {1-1 2-1} [lmap entry [r xpending s g {*}$args] { lindex $entry 0 }] $args
+        }
+        # But at one that there is not where four are wanted, and at those before.
+        foreach {error args} {
+            {ERR syntax error} {- + 10 c x y z} {ERR syntax error} {idle 0 - +} {ERR syntax error} {idle 0 -}
+            {ERR value is not an integer or out of range} {+ - c c x} {ERR Invalid stream ID*} {c - 10 c x}
+            {NOGROUP *} {- + 10 c x}
+        } {
+            assert_error $error {r xpending s [expr {$error eq "NOGROUP *" ? "none" : "g"}] {*}$args}
+        }
+        r xpending s g - + 10 d c
+    } {}
+
     test {XCLAIM hands entries over} {
         fill 4
         take a
