@@ -456,6 +456,49 @@ start_server {tags {"stream"}} {
         group_field lag
     } {97}
 
+    # The reference subtracts what cannot be from what there is.
+    test {Lag is never negative, whatever XSETID and ENTRIESREAD say} {
+        fill 5
+        take c
+        r xdel s 1-1 2-1 3-1 4-1
+        foreach {last added} {5-1 1 9-1 3} {
+            r xsetid s $last entriesadded $added
+            assert_equal {1 0} [list [group_field entries-read] [expr {min([group_field lag], 0)}]]
+        }
+        fill 5
+        take c
+        r xtrim s maxlen 1
+        r xsetid s 5-1 entriesadded 1
+        assert_equal {1 0} [list [group_field entries-read] [group_field lag]]
+        r xadd s 6-1 n 6
+        assert_equal 1 [group_field lag]
+        take c
+        assert_equal {2 0} [list [group_field entries-read] [group_field lag]]
+        # In the middle, and where no entry is left.
+        fill 5
+        take c 3
+        r xtrim s maxlen 2
+        r xsetid s 5-1 entriesadded 2
+        assert_equal {0 2} [list [group_field entries-read] [group_field lag]]
+        take c 1
+        assert_equal {1 1} [list [group_field entries-read] [group_field lag]]
+        take c
+        r xtrim s maxlen 0
+        r xsetid s 5-1 entriesadded 0
+        assert_equal {0 0} [list [group_field entries-read] [group_field lag]]
+        # More entries read than there ever were.
+        fill 5
+        foreach {id lag} {0 5 3-1 {} 5-1 0} {
+            r xgroup setid s g $id entriesread 100
+            assert_equal $lag [group_field lag] $id
+        }
+        r xgroup destroy s g
+        r xgroup create s g 0 entriesread 6
+        assert_equal 5 [group_field lag]
+        r xgroup setid s g 4-1 entriesread 4
+        group_field lag
+    } {1} {peer:skip}
+
     # ---- waiting ----
 
     test {XREADGROUP BLOCK waits for an entry, and only one consumer gets it} {
