@@ -26,6 +26,27 @@ start_server {tags {"other"}} {
         assert_match {*ENCODING <key>*HELP*} [r object help]
     }
 
+    test {OBJECT REFCOUNT of text that looks like a small number} {
+        r setrange range{t} 0 5
+        r set appended{t} 1
+        r append appended{t} 2
+        r set same{t} 5
+        r append same{t} ""
+        r incrbyfloat float{t} 5
+        foreach {key value} {range{t} 5 appended{t} 12 same{t} 5 float{t} 5} {
+            assert_equal [list $value 1] [list [r get $key] [r object refcount $key]] $key
+        }
+        # As a number it is shared again.
+        foreach key {range{t} appended{t} float{t}} {
+            r incr $key
+            assert_equal 2147483647 [r object refcount $key] $key
+        }
+        foreach value {05 +5 -5 " 5" 5.0} {
+            r set text{t} $value
+            assert_equal 1 [r object refcount text{t}] $value
+        }
+    }
+
     test {DEBUG ERROR is no error for the statistics} {
         r config resetstat
         assert_error "FOO \xff bar" {r debug error "FOO \xff bar"}

@@ -5,7 +5,7 @@ use crate::cron::is_lfu;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
 use crate::keys::AccessClock;
-use keyspace::Entry;
+use keyspace::{Encoding, Entry};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("object|encoding", encoding),
@@ -69,9 +69,19 @@ fn encoding(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, OBJECT REFCOUNT (since 2.2.3).
 fn refcount(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let shares = x.core.config.maxmemory == 0 || !uses_clock(x);
-    let count = look(x, args[2]).map(|entry| match entry.as_int() {
-        Some(number) if shares && (0..SHARED_INTEGERS).contains(&number) => SHARED_REFCOUNT,
-        _ => 1,
+    let is_shared = |entry: &Entry| {
+        // Text that looks like a number is not one: APPEND has left it there, or SETRANGE, or INCRBYFLOAT.
+        entry.encoding() == Encoding::Int
+            && entry
+                .as_int()
+                .is_some_and(|number| (0..SHARED_INTEGERS).contains(&number))
+    };
+    let count = look(x, args[2]).map(|entry| {
+        if shares && is_shared(entry) {
+            SHARED_REFCOUNT
+        } else {
+            1
+        }
     });
     reply_or_null(x, count);
     Ok(())
