@@ -168,6 +168,34 @@ start_server {tags {"other"}} {
         assert_morethan [dict get $stats total.allocated] 0
     } {} {external:skip}
 
+    test {the figures of MEMORY STATS fit together} {
+        r flushall
+        foreach keys {0 1 3000} {
+            if {$keys} { populate $keys key: 100 }
+            r set with:ttl v ex 1000
+            set stats [r memory stats]
+            dict with stats {}
+            set net [expr {${total.allocated} - ${startup.allocated}}]
+            assert_equal ${dataset.bytes} [expr {${total.allocated} - ${overhead.total}}]
+            assert_equal ${keys.bytes-per-key} [expr {${dataset.bytes} / ${keys.count}}]
+            assert_lessthan [expr {abs(${dataset.percentage} - 100.0 * ${dataset.bytes} / $net)}] 0.01
+            assert_lessthan [expr {abs(${peak.percentage} - 100.0 * ${total.allocated} / ${peak.allocated})}] 1
+            set overhead ${startup.allocated}
+            foreach name {replication.backlog clients.slaves clients.normal cluster.links aof.buffer lua.caches functions.caches} {
+                incr overhead [dict get $stats $name]
+            }
+            dict for {name value} $stats {
+                if {[regexp {^db\.\d+$} $name]} {
+                    incr overhead [expr {[dict get $value overhead.hashtable.main] + [dict get $value overhead.hashtable.expires]}]
+                }
+            }
+            assert_equal ${overhead.total} $overhead
+            # What is on its way to a bigger table is part of the tables, if anything is.
+            assert_equal [expr {${db.dict.rehashing.count} > 0}] [expr {${overhead.db.hashtable.rehashing} > 0}]
+            assert_lessthan_equal ${overhead.db.hashtable.rehashing} ${overhead.db.hashtable.lut}
+        }
+    } {} {external:skip}
+
     test {MEMORY DOCTOR, PURGE, MALLOC-STATS, HELP} {
         # A server that has been at work may be told of issues: "Sam, I detected ...".
         assert_match {*Sam, *} [r memory doctor]
