@@ -36,6 +36,26 @@ start_server {tags {"keyspace"}} {
         assert_equal 6 [r dbsize]
     }
 
+    # Each star with something behind it takes the reference a level deeper, and it goes down 1000.
+    test {more than a thousand stars that nest match nothing, to KEYS, SCAN and PSUBSCRIBE} {
+        r flushall
+        set text [string repeat a 5000]
+        r set $text 1
+        set subscriber [valkey_deferring_client]
+        foreach {item stars found} {
+            *? 1000 1 *? 1001 0 **a 1000 1 **a 1001 0 a* 1001 1 a* 1002 0 * 5000 1 {[*a]} 5000 1
+        } {
+            set pattern [string repeat $item $stars]
+            assert_equal $found [llength [r keys $pattern]] "$item $stars"
+            assert_equal $found [llength [lindex [r scan 0 match $pattern count 100] 1]] "$item $stars"
+            psubscribe $subscriber [list $pattern]
+            assert_equal $found [r publish $text message] "$item $stars"
+            if {$found} { $subscriber read }
+            punsubscribe $subscriber [list $pattern]
+        }
+        $subscriber close
+    }
+
     test {a pathological pattern is answered at once} {
         r set [string repeat a 50] 1
         assert_equal {} [r keys [string repeat a* 40]b]

@@ -26,6 +26,27 @@ start_server {tags {"other"}} {
         assert_match {*ENCODING <key>*HELP*} [r object help]
     }
 
+    test {OBJECT REFCOUNT of text that looks like a small number} {
+        r setrange range{t} 0 5
+        r set appended{t} 1
+        r append appended{t} 2
+        r set same{t} 5
+        r append same{t} ""
+        r incrbyfloat float{t} 5
+        foreach {key value} {range{t} 5 appended{t} 12 same{t} 5 float{t} 5} {
+            assert_equal [list $value 1] [list [r get $key] [r object refcount $key]] $key
+        }
+        # As a number it is shared again.
+        foreach key {range{t} appended{t} float{t}} {
+            r incr $key
+            assert_equal 2147483647 [r object refcount $key] $key
+        }
+        foreach value {05 +5 -5 " 5" 5.0} {
+            r set text{t} $value
+            assert_equal 1 [r object refcount text{t}] $value
+        }
+    }
+
     test {DEBUG ERROR is no error for the statistics} {
         r config resetstat
         assert_error "FOO \xff bar" {r debug error "FOO \xff bar"}
@@ -145,6 +166,34 @@ start_server {tags {"other"}} {
         assert_equal [r dbsize] [dict get $stats keys.count]
         assert {[dict exists $stats db.$::dbnum overhead.hashtable.main]}
         assert_morethan [dict get $stats total.allocated] 0
+    } {} {external:skip}
+
+    test {the figures of MEMORY STATS fit together} {
+        r flushall
+        foreach keys {0 1 3000} {
+            if {$keys} { populate $keys key: 100 }
+            r set with:ttl v ex 1000
+            set stats [r memory stats]
+            dict with stats {}
+            set net [expr {${total.allocated} - ${startup.allocated}}]
+            assert_equal ${dataset.bytes} [expr {${total.allocated} - ${overhead.total}}]
+            assert_equal ${keys.bytes-per-key} [expr {${dataset.bytes} / ${keys.count}}]
+            assert_lessthan [expr {abs(${dataset.percentage} - 100.0 * ${dataset.bytes} / $net)}] 0.01
+            assert_lessthan [expr {abs(${peak.percentage} - 100.0 * ${total.allocated} / ${peak.allocated})}] 1
+            set overhead ${startup.allocated}
+            foreach name {replication.backlog clients.slaves clients.normal cluster.links aof.buffer lua.caches functions.caches} {
+                incr overhead [dict get $stats $name]
+            }
+            dict for {name value} $stats {
+                if {[regexp {^db\.\d+$} $name]} {
+                    incr overhead [expr {[dict get $value overhead.hashtable.main] + [dict get $value overhead.hashtable.expires]}]
+                }
+            }
+            assert_equal ${overhead.total} $overhead
+            # What is on its way to a bigger table is part of the tables, if anything is.
+            assert_equal [expr {${db.dict.rehashing.count} > 0}] [expr {${overhead.db.hashtable.rehashing} > 0}]
+            assert_lessthan_equal ${overhead.db.hashtable.rehashing} ${overhead.db.hashtable.lut}
+        }
     } {} {external:skip}
 
     test {MEMORY DOCTOR, PURGE, MALLOC-STATS, HELP} {

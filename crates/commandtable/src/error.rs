@@ -322,6 +322,8 @@ fixed! {
     TRIM_LIMIT_ALONE = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy";
     /// XADD and XTRIM with a limit of exact trimming.
     TRIM_LIMIT_EXACT = "ERR syntax error, LIMIT cannot be used without the special ~ option";
+    /// XTRIM with nothing but a limit of 0.
+    TRIM_MISSING = "ERR syntax error, XTRIM must be called with a trimming strategy";
     /// XADD and XTRIM with a negative length.
     TRIM_MAXLEN = "ERR The MAXLEN argument must be >= 0.";
     /// XADD and XTRIM with a negative limit.

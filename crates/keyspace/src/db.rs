@@ -341,6 +341,13 @@ impl Db {
         self.keys.is_rehashing() || self.expires.is_rehashing()
     }
 
+    /// For each table under rehash, the bytes of what it is moving out of.
+    pub fn rehashing_bytes(&self) -> impl Iterator<Item = usize> + use<> {
+        [self.keys.rehashing_bytes(), self.expires.rehashing_bytes()]
+            .into_iter()
+            .flatten()
+    }
+
     /// Bytes of the key table itself.
     pub fn table_bytes(&self) -> usize {
         self.keys.memory_bytes()

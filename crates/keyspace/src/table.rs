@@ -312,6 +312,12 @@ impl<E: Item> Table<E> {
         self.rehash.is_some()
     }
 
+    /// While a rehash is under way, the bytes of the buckets it empties.
+    pub fn rehashing_bytes(&self) -> Option<usize> {
+        self.is_rehashing()
+            .then_some(self.cur.buckets * size_of::<Bucket<E>>())
+    }
+
     /// Bytes of the table itself, without its items.
     pub fn memory_bytes(&self) -> usize {
         (self.cur.buckets + self.next_buckets() + self.children()) * size_of::<Bucket<E>>()

@@ -21,6 +21,10 @@ use memchr::memchr;
 /// and keys of megabytes that would take longer are an attack rather than a question.
 const STEPS_MAX: usize = 1 << 24;
 
+/// Most stars, or runs of them, with something of the pattern behind them: with more of them the reference finds no
+/// match, for it goes a level deeper at each and stops there.
+const STARS_MAX: usize = 1000;
+
 /// Whether upper and lower case of ASCII letters are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -50,11 +54,16 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
     let mut at = 0;
     // Pattern after the last star, and where in the text that star's run of bytes ends so far.
     let mut last_star: Option<(&[u8], usize)> = None;
+    let mut stars = 0;
     let mut steps = 0;
     loop {
         if let [b'*', after @ ..] = rest {
-            if after.is_empty() {
-                return true;
+            match after {
+                [] => return true,
+                // Of several in a row, only the last one counts.
+                [b'*', ..] => {}
+                _ if stars == STARS_MAX => return false,
+                _ => stars += 1,
             }
             rest = after;
             last_star = Some((after, at));
@@ -216,6 +225,23 @@ mod tests {
         assert!(!sensitive("***", ""));
         assert!(!sensitive("?", ""));
         assert!(!sensitive("[^a]", ""));
+    }
+
+    #[test]
+    fn stars_beyond_a_thousand_match_nothing() {
+        let text = b"a".repeat(3000);
+        for item in [&b"*?"[..], b"*a", b"**a", b"***[a-z]"] {
+            for last in [&b""[..], b"*", b"**"] {
+                let pattern = |stars| [item.repeat(stars), last.to_vec()].concat();
+                assert!(matches(&pattern(1000), &text, Case::Sensitive));
+                assert!(!matches(&pattern(1001), &text, Case::Sensitive));
+            }
+        }
+        // The last star has nothing behind it, and one in a class is none.
+        assert!(matches(&b"a*".repeat(1001), &text, Case::Sensitive));
+        assert!(!matches(&b"a*".repeat(1002), &text, Case::Sensitive));
+        assert!(matches(&b"*".repeat(3000), &text, Case::Sensitive));
+        assert!(matches(&b"[*a]".repeat(3000), &text, Case::Sensitive));
     }
 
     #[test]

@@ -341,6 +341,40 @@ start_server {tags {"list"}} {
         r config set list-max-listpack-size $before
     } {OK} {needs:debug}
 
+    # The reference takes the new element for one more, and converts for an index or a pivot that is not there.
+    test {LSET judges the encoding by what comes of it, LINSERT when something does} {
+        set before [config_get_set list-max-listpack-size 4]
+        r del l
+        r rpush l a b c d
+        assert_equal OK [r lset l 0 A]
+        assert_encoding listpack l
+        assert_error {ERR index out of range} {r lset l 4 x}
+        assert_error {ERR value is not an integer or out of range} {r lset l x x}
+        assert_equal -1 [r linsert l before none x]
+        assert_encoding listpack l
+        assert_equal 5 [r linsert l after d e]
+        assert_encoding quicklist l
+        # By bytes: what goes makes room for what comes.
+        r config set list-max-listpack-size -1
+        r del l
+        r rpush l [string repeat a 2000] [string repeat b 2000] 12345
+        foreach {index value encoding} {
+            0 2000 listpack 1 2000 listpack 2 20 listpack 0 2040 listpack 0 3000 quicklist
+        } {
+            r lset l $index [string repeat x $value]
+            assert_encoding $encoding l
+            assert_equal $value [string length [r lindex l $index]]
+        }
+        # One element too many bytes, of a list of one.
+        r del l
+        r rpush l x
+        r lset l 0 [string repeat y 4080]
+        assert_encoding listpack l
+        r lset l 0 [string repeat y 4097]
+        assert_encoding quicklist l
+        r config set list-max-listpack-size $before
+    } {OK} {needs:debug peer:skip}
+
     test {a list is a quicklist from 8 KiB on by default} {
         r config set list-max-listpack-size -2
         r del l
@@ -389,14 +423,13 @@ start_server {tags {"list"}} {
         r linsert l before a x
         r lrem l 1 x
         r ltrim l 0 -2
-        r ltrim l 0 -1
         r lpop l
         r rpop l 2
         r lmove l d left right
         r rpoplpush l d
         r lmpop 1 l left count 9
         foreach {event key} {
-            rpush l lpush l lset l linsert l lrem l ltrim l ltrim l lpop l rpop l
+            rpush l lpush l lset l linsert l lrem l ltrim l lpop l rpop l
             rpush d lpop l lpush d rpop l lpop l
         } {
             assert_match "pmessage __keyevent@* __keyevent@*__:$event $key" [$rd read]
@@ -404,6 +437,41 @@ start_server {tags {"list"}} {
         $rd close
         r config set notify-keyspace-events ""
     } {OK} {cluster:skip}
+
+    # The reference tells of it as of a change.
+    test {LTRIM that trims nothing is no change: WATCH, tracking, events, the counter of changes} {
+        r del l nope
+        r rpush l a b c
+        set watcher [valkey_client]
+        set tracker [valkey_client]
+        $tracker hello 3
+        $tracker client tracking on
+        $tracker lrange l 0 -1
+        r config set notify-keyspace-events AKE
+        set rd [valkey_deferring_client]
+        psubscribe $rd {__key*}
+        set dirty [s rdb_changes_since_last_save]
+        foreach {start stop} {0 -1 0 2 -3 -1 -100 100} {
+            $watcher watch l
+            assert_equal OK [r ltrim l $start $stop]
+            r ltrim nope 0 0
+            $watcher multi
+            assert_equal {} [$watcher exec]
+            $watcher watch l
+            $watcher multi
+            $watcher ping
+            assert_equal PONG [$watcher exec]
+        }
+        assert_equal $dirty [s rdb_changes_since_last_save]
+        # What comes next to either is the change that is one.
+        r ltrim l 1 -1
+        assert_match {pmessage * __keyspace@*__:l ltrim} [$rd read]
+        assert_equal {invalidate l} [$tracker read]
+        $watcher close
+        $tracker close
+        $rd close
+        r config set notify-keyspace-events ""
+    } {OK} {peer:skip}
 
     test {emptying a list raises del after the pop} {
         r config set notify-keyspace-events KEg\l

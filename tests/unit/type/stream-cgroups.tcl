@@ -223,6 +223,23 @@ start_server {tags {"stream"}} {
         }
     }
 
+    test {XPENDING does not look at up to two arguments behind the consumer} {
+        fill 2
+        take c
+        foreach args {{- + 10 c x} {- + 10 c x -} {- + 10 c idle 100000} {- + 10 c - +}} {
+            assert_equal {1-1 2-1} [lmap entry [r xpending s g {*}$args] { lindex $entry 0 }] $args
+        }
+        # But at one that there is not where four are wanted, and at those before.
+        foreach {error args} {
+            {ERR syntax error} {- + 10 c x y z} {ERR syntax error} {idle 0 - +} {ERR syntax error} {idle 0 -}
+            {ERR value is not an integer or out of range} {+ - c c x} {ERR Invalid stream ID*} {c - 10 c x}
+            {NOGROUP *} {- + 10 c x}
+        } {
+            assert_error $error {r xpending s [expr {$error eq "NOGROUP *" ? "none" : "g"}] {*}$args}
+        }
+        r xpending s g - + 10 d c
+    } {}
+
     test {XCLAIM hands entries over} {
         fill 4
         take a
@@ -438,6 +455,49 @@ start_server {tags {"stream"}} {
         r xsetid s 9-9 entriesadded 100
         group_field lag
     } {97}
+
+    # The reference subtracts what cannot be from what there is.
+    test {Lag is never negative, whatever XSETID and ENTRIESREAD say} {
+        fill 5
+        take c
+        r xdel s 1-1 2-1 3-1 4-1
+        foreach {last added} {5-1 1 9-1 3} {
+            r xsetid s $last entriesadded $added
+            assert_equal {1 0} [list [group_field entries-read] [expr {min([group_field lag], 0)}]]
+        }
+        fill 5
+        take c
+        r xtrim s maxlen 1
+        r xsetid s 5-1 entriesadded 1
+        assert_equal {1 0} [list [group_field entries-read] [group_field lag]]
+        r xadd s 6-1 n 6
+        assert_equal 1 [group_field lag]
+        take c
+        assert_equal {2 0} [list [group_field entries-read] [group_field lag]]
+        # In the middle, and where no entry is left.
+        fill 5
+        take c 3
+        r xtrim s maxlen 2
+        r xsetid s 5-1 entriesadded 2
+        assert_equal {0 2} [list [group_field entries-read] [group_field lag]]
+        take c 1
+        assert_equal {1 1} [list [group_field entries-read] [group_field lag]]
+        take c
+        r xtrim s maxlen 0
+        r xsetid s 5-1 entriesadded 0
+        assert_equal {0 0} [list [group_field entries-read] [group_field lag]]
+        # More entries read than there ever were.
+        fill 5
+        foreach {id lag} {0 5 3-1 {} 5-1 0} {
+            r xgroup setid s g $id entriesread 100
+            assert_equal $lag [group_field lag] $id
+        }
+        r xgroup destroy s g
+        r xgroup create s g 0 entriesread 6
+        assert_equal 5 [group_field lag]
+        r xgroup setid s g 4-1 entriesread 4
+        group_field lag
+    } {1} {peer:skip}
 
     # ---- waiting ----
 

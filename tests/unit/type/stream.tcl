@@ -139,11 +139,32 @@ start_server {tags {"stream"}} {
             assert_error $error {r xtrim s {*}$args}
         }
         assert_error {ERR syntax error, LIMIT cannot be used without specifying a trimming strategy} {r xadd s limit 5 9-9 f v}
+        # A limit of 0 is no limit, but it is given.
+        assert_error {ERR syntax error, LIMIT cannot be used without the special ~ option} {r xadd s limit 0 9-9 f v}
+        assert_error {ERR syntax error, LIMIT cannot be used without the special ~ option} {r xadd s nomkstream limit 5 limit 0 * f v}
+        assert_error {ERR syntax error, LIMIT cannot be used without specifying a trimming strategy} {r xtrim s limit 5}
+        assert_error {ERR syntax error, XTRIM must be called with a trimming strategy} {r xtrim s limit 0}
+        assert_error {ERR syntax error, XTRIM must be called with a trimming strategy} {r xtrim s limit 5 limit 0}
         assert_error {ERR syntax error} {r xtrim s foo 1}
         assert_error {ERR syntax error} {r xtrim s maxlen 1 nomkstream}
         assert_error {ERR value is not an integer or out of range} {r xtrim s maxlen =}
         r xlen s
     } {3}
+
+    test {LIMIT stands anywhere, and as 0 takes the limit away} {
+        set old [config_get_set stream-node-max-entries 2]
+        foreach {removed args} {
+            298 {maxlen ~ 2 limit 0} 298 {limit 0 maxlen ~ 2} 298 {minid ~ 299 limit 0} 200 {maxlen ~ 2} 10 {limit 10 maxlen ~ 2}
+            4 {maxlen ~ 2 limit 0 limit 5} 298 {limit 5 maxlen ~ 2 limit 0}
+        } {
+            fill s 300
+            assert_equal $removed [r xtrim s {*}$args] $args
+            fill s 300
+            r xadd s {*}$args 999-1 f v
+            assert_equal [expr {301 - $removed}] [r xlen s] $args
+        }
+        r config set stream-node-max-entries $old
+    } {OK}
 
     test {XTRIM says how many entries went} {
         fill s 10

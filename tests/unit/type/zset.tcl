@@ -72,6 +72,26 @@ start_server {tags {"zset"}} {
             r del s
         } {1}
 
+        # The reference keeps and shows it in skip lists, and shows it where it has just been computed.
+        test "zero has no sign, stored or computed ($encoding)" {
+            make z -0 a
+            assert_equal {0 0 0} [list [r zscore z a] [r zincrby z -0 b] [r zadd z incr -0 b]]
+            assert_equal {0 0} [list [r zadd z ch 0 a] [r zadd z ch -0 a]]
+            assert_equal {a 0 b 0} [r zrange z 0 -1 withscores]
+            foreach command {
+                {zunion 1 z weights -1 withscores} {zinter 2 z z weights -1 -1 withscores}
+                {zrandmember z -1 withscores} {zpopmax z}
+            } {
+                assert_match {[ab] 0*} [r {*}$command] $command
+            }
+            make z 0 a -0 b
+            r zunionstore u 1 z weights -1
+            assert_equal [debug_digest_value z] [debug_digest_value u]
+            r debug reload
+            assert_equal [debug_digest_value z] [debug_digest_value u]
+            list [r zrange u 0 -1 withscores] [r zmpop 1 u min]
+        } {{a 0 b 0} {u {{a 0}}}} {needs:debug peer:skip}
+
         test "ZSCORE, ZMSCORE, ZCARD, ZRANK, ZREVRANK ($encoding)" {
             make z 10 a 20 b 20 c
             assert_equal {10 {} 3 0} [list [r zscore z a] [r zscore z none] [r zcard z] [r zcard none]]
@@ -135,6 +155,44 @@ start_server {tags {"zset"}} {
             assert_equal {b c} [r zrangebylex z - + limit 1 2]
             assert_equal {d c b a} [r zrange z + - bylex rev limit 1 -1]
         }
+
+        # The members are in no order then. What is asked here has one answer, however the set is searched.
+        test "lexical ranges over members of different scores ($encoding)" {
+            make z 1 c 2 a
+            foreach {min max} {- + \[a + - \[c} { assert_equal {c a} [r zrangebylex z $min $max] "$min $max" }
+            # The first member is above the range, or the last one below it: then nothing is.
+            foreach {min max} {\[b + - \[b (a (c + - \[c \[a} {
+                assert_equal {} [r zrangebylex z $min $max] "$min $max"
+                assert_equal {} [r zrange z $min $max bylex] "$min $max"
+                assert_equal {} [r zrevrangebylex z $max $min] "$min $max"
+                assert_equal {} [r zrange z $max $min bylex rev] "$min $max"
+                assert_equal 0 [r zlexcount z $min $max] "$min $max"
+                assert_equal 0 [r zrangestore d z $min $max bylex] "$min $max"
+            }
+            # From an edge of the range on, until a member is beyond the other one.
+            make z 1 a 2 c 3 b
+            assert_equal {a} [r zrangebylex z - \[b]
+            assert_equal {a} [r zrange z - (c bylex]
+            assert_equal {b c a} [r zrevrangebylex z \[c -]
+            assert_equal {c b} [r zrangebylex z \[b +]
+            assert_equal {b c} [r zrange z + (a bylex rev]
+            assert_equal {c} [r zrangebylex z \[b + limit 0 1]
+            assert_equal {b} [r zrangebylex z \[b + limit 1 5]
+            assert_equal {c} [r zrevrangebylex z + (a limit 1 1]
+            # LIMIT skips without looking, so that what is behind a gap can be seen.
+            assert_equal {b} [r zrangebylex z - \[b limit 2 5]
+            assert_equal {} [r zrangebylex z - \[b limit 1 5]
+            assert_equal {} [r zrangebylex z - \[b limit 3 5]
+            assert_equal 1 [r zrangestore d z - \[b bylex limit 2 5]
+            assert_equal {b 3} [r zrange d 0 -1 withscores]
+            assert_equal 1 [r zremrangebylex z - \[b]
+            assert_equal {c b} [r zrange z 0 -1]
+            make z 1 c 2 a
+            assert_equal 0 [r zremrangebylex z - \[b]
+            # A skip list removes both or none, as chance has it.
+            if {$encoding eq "listpack"} { assert_equal 0 [r zremrangebylex z \[b +] }
+            r zrange z 0 -1
+        } {c a}
 
         test "ZRANGESTORE ($encoding)" {
             make z{t} 1 a 2 b 3 c 4 d

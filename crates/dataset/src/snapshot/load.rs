@@ -350,9 +350,7 @@ impl Builder<'_> {
             }
             Partial::Set(set, _) => Some(Value::Set(set?)),
             Partial::Hash(hash) => Some(Value::Hash(hash)),
-            Partial::ZSet(builder) => {
-                Some(Value::ZSet(Box::new(builder.finish_as_saved(self.limits))))
-            }
+            Partial::ZSet(builder) => Some(Value::ZSet(Box::new(builder.finish(self.limits)))),
         }
     }
 

@@ -102,7 +102,8 @@ struct Figures {
     tables: Vec<(usize, usize, usize)>,
     keys: usize,
     memory: crate::host::MemoryFigures,
-    rehashing: usize,
+    /// Tables whose items are on the way to bigger or smaller ones, and the bytes that they will give back.
+    rehashing: (usize, usize),
 }
 
 impl Figures {
@@ -133,7 +134,12 @@ impl Figures {
                 .collect(),
             keys: x.keys.dbs.iter().map(keyspace::Db::len).sum(),
             memory,
-            rehashing: x.keys.dbs.iter().filter(|db| db.is_rehashing()).count(),
+            rehashing: x
+                .keys
+                .dbs
+                .iter()
+                .flat_map(keyspace::Db::rehashing_bytes)
+                .fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes)),
         }
     }
 
@@ -183,13 +189,13 @@ fn stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     ];
     let after = [
         ("overhead.db.hashtable.lut", figures.tables_bytes()),
-        ("overhead.db.hashtable.rehashing", 0),
+        ("overhead.db.hashtable.rehashing", figures.rehashing.1),
         ("overhead.total", overhead),
-        ("db.dict.rehashing.count", figures.rehashing),
+        ("db.dict.rehashing.count", figures.rehashing.0),
         ("keys.count", figures.keys),
         (
             "keys.bytes-per-key",
-            net.checked_div(figures.keys).unwrap_or(0),
+            dataset.checked_div(figures.keys).unwrap_or(0),
         ),
         ("dataset.bytes", dataset),
     ];

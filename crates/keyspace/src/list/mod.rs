@@ -195,23 +195,26 @@ impl List {
         }
     }
 
-    /// Replaces the element at `index` (LSET); false when there is none. Chooses the encoding anew.
+    /// Replaces the element at `index` (LSET); false when there is none. Chooses the encoding anew, by what comes of it:
+    /// the reference counts the value as one more, and converts even for an index that does not exist.
     pub fn set(&mut self, index: i64, value: &[u8], limits: &ListLimits) -> bool {
         let node_limits = NodeLimits::new(limits);
-        // As in the reference, the value counts as one more, and before the index is looked at.
-        self.grow(1, value.len(), &node_limits);
         let Some(index) = self.index(index) else {
             return false;
         };
-        match &mut self.0 {
-            Repr::Packed(pack) => {
-                let at = pack
-                    .seek(index as isize)
-                    .expect("the index is below the length");
+        if let Repr::Packed(pack) = &mut self.0 {
+            let at = pack
+                .seek(index as isize)
+                .expect("the index is below the length");
+            let old = pack.get(at).with_bytes(Listpack::encoded_size);
+            let bytes = pack.byte_len() - old + Listpack::encoded_size(value);
+            if !node_limits.exceeded(bytes, pack.len()) {
                 pack.replace(at, value);
+                return true;
             }
-            Repr::Nodes(nodes) => nodes.set(nodes.locate(index), value, &node_limits),
         }
+        let nodes = self.nodes_mut();
+        nodes.set(nodes.locate(index), value, &node_limits);
         self.shrink(limits);
         true
     }
@@ -226,21 +229,20 @@ impl List {
         limits: &ListLimits,
     ) -> Option<usize> {
         let limits = NodeLimits::new(limits);
-        // As in the reference, before the pivot is looked for.
-        self.grow(1, value.len(), &limits);
-        match &mut self.0 {
-            Repr::Packed(pack) => {
-                let at = pack.find(pivot, None, 0)?;
+        if let Repr::Packed(pack) = &mut self.0 {
+            // Looked for before the list gives up its listpack, unlike in the reference: nothing may come of it.
+            let at = pack.find(pivot, None, 0)?;
+            if !limits.exceeded(pack.byte_len() + value.len(), pack.len() + 1) {
                 match side {
                     Side::Before => pack.insert_before(at, value),
                     Side::After => pack.insert_after(at, value),
                 };
-            }
-            Repr::Nodes(nodes) => {
-                let place = nodes.find(pivot)?;
-                nodes.insert(place, side, value, &limits);
+                return Some(self.len());
             }
         }
+        let nodes = self.nodes_mut();
+        let place = nodes.find(pivot)?;
+        nodes.insert(place, side, value, &limits);
         Some(self.len())
     }
 

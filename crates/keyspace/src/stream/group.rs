@@ -154,6 +154,16 @@ impl Group {
         self.last_id = id;
     }
 
+    /// The log's count of entries has been set: what the group has read of them can be no more.
+    pub fn recount(&mut self, log: &Log) {
+        if self
+            .entries_read
+            .is_some_and(|read| read > log.entries_added())
+        {
+            self.entries_read = log.entries_up_to(self.last_id);
+        }
+    }
+
     /// Entries of the log that the group has not read; `None` when that cannot be told.
     #[must_use]
     pub fn lag(&self, log: &Log) -> Option<i64> {
@@ -162,7 +172,8 @@ impl Group {
             return Some(0);
         }
         let read = match self.entries_read {
-            Some(read) if !log.has_gap_from(self.last_id) => read,
+            // More than there ever were is what somebody has made up: ENTRIESREAD of XGROUP, or a file.
+            Some(read) if read <= added && !log.has_gap_from(self.last_id) => read,
             _ => log.entries_up_to(self.last_id)?,
         };
         Some((added as i64).wrapping_sub(read as i64))

@@ -123,6 +123,21 @@ impl Index {
             .rank_where(|score, handle| below(score, handle.bytes()))
     }
 
+    /// A rank behind a member that satisfies `below`, or at the low end, and before one that does not, or at the high
+    /// end. Where `below` does not hold for a prefix of the order there are several such ranks: which it is depends on
+    /// the members, not on how the tree has grown.
+    pub(super) fn bisect(&self, below: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.order.get_by_rank(middle) {
+                Some((_, handle)) if below(handle.bytes()) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+
     /// From a rank upwards.
     pub(super) fn ascending(&self, rank: usize) -> Walk<'_> {
         Walk(self.order.iter_from(rank, Order::Ascending))

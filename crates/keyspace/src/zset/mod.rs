@@ -4,6 +4,7 @@
 //! are then the same for all.
 
 mod index;
+mod lex;
 mod pack;
 mod range;
 pub mod tree;
@@ -43,7 +44,8 @@ enum Repr {
     Index(Box<Index>),
 }
 
-/// A sorted set: members ordered by (score, member bytes). Scores are never NaN.
+/// A sorted set: members ordered by (score, member bytes). Scores are never NaN, and zero has no sign: a listpack could
+/// not keep it, and a score must not change with the encoding.
 #[derive(Debug)]
 pub struct ZSet {
     repr: Repr,
@@ -124,6 +126,7 @@ impl ZSet {
     /// Adds a member or changes its score, which is not NaN.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Inserted {
         debug_assert!(!score.is_nan());
+        let score = without_sign(score);
         match &mut self.repr {
             Repr::Index(index) => index.insert(member, score),
             Repr::Pack(pack) => {
@@ -190,7 +193,12 @@ impl ZSet {
 
     /// Removes a lex range; returns how many.
     pub fn remove_range_by_lex(&mut self, range: &LexRange<'_>) -> usize {
-        self.remove_span(self.lex_span(range))
+        let span = if self.has_one_score() {
+            self.lex_span(range)
+        } else {
+            self.mixed_lex_removal(range)
+        };
+        self.remove_span(span)
     }
 
     /// Goes back to a listpack if everything fits one, as the reference does for results of ZUNIONSTORE and its like.
@@ -276,26 +284,31 @@ impl ZSet {
         ZIter { walk, left }
     }
 
-    /// The members of a score range, skipping `offset` and yielding at most `count`.
+    /// The members of a score range, skipping `offset` and yielding at most `count`. A negative offset skips all of a
+    /// listpack, and in a large set counts from the end: an accident of the reference that its users can see.
     pub fn by_score(
         &self,
         range: &ScoreRange,
-        offset: usize,
+        offset: i64,
         count: usize,
         reverse: bool,
     ) -> ZIter<'_> {
         self.by_span(self.score_span(range), offset, count, reverse)
     }
 
-    /// The members of a lex range, skipping `offset` and yielding at most `count`.
+    /// The members of a lex range, with `offset` and `count` as for [`Self::by_score`].
     pub fn by_lex(
         &self,
         range: &LexRange<'_>,
-        offset: usize,
+        offset: i64,
         count: usize,
         reverse: bool,
     ) -> ZIter<'_> {
-        self.by_span(self.lex_span(range), offset, count, reverse)
+        if self.has_one_score() {
+            self.by_span(self.lex_span(range), offset, count, reverse)
+        } else {
+            self.mixed_by_lex(range, offset, count, reverse)
+        }
     }
 
     /// ZCOUNT.
@@ -305,17 +318,21 @@ impl ZSet {
 
     /// ZLEXCOUNT.
     pub fn count_in_lex_range(&self, range: &LexRange<'_>) -> usize {
-        self.lex_span(range).len()
+        if self.has_one_score() {
+            self.lex_span(range).len()
+        } else {
+            self.mixed_lex_count(range)
+        }
     }
 
     /// The ranks of a score range.
-    pub fn score_span(&self, range: &ScoreRange) -> Range<usize> {
+    fn score_span(&self, range: &ScoreRange) -> Range<usize> {
         self.partition_point(|score, _| range.is_below(score))
             ..self.partition_point(|score, _| !range.is_above(score))
     }
 
-    /// The ranks of a lex range, provided that all scores are equal (else, as in the reference, unspecified).
-    pub fn lex_span(&self, range: &LexRange<'_>) -> Range<usize> {
+    /// The ranks of a lex range, provided that all scores are equal.
+    fn lex_span(&self, range: &LexRange<'_>) -> Range<usize> {
         self.partition_point(|_, member| range.is_below(member))
             ..self.partition_point(|_, member| !range.is_above(member))
     }
@@ -405,7 +422,14 @@ impl ZSet {
         }
     }
 
-    fn by_span(&self, span: Range<usize>, offset: usize, count: usize, reverse: bool) -> ZIter<'_> {
+    fn by_span(&self, span: Range<usize>, offset: i64, count: usize, reverse: bool) -> ZIter<'_> {
+        let offset = match usize::try_from(offset) {
+            Err(_) if self.encoding() == Encoding::Skiplist => span
+                .len()
+                .checked_add_signed(isize::try_from(offset).unwrap_or(isize::MIN))
+                .unwrap_or(usize::MAX),
+            offset => offset.unwrap_or(usize::MAX),
+        };
         let left = span.len().saturating_sub(offset).min(count);
         if left == 0 {
             return ZIter {
@@ -441,8 +465,6 @@ impl Default for ZSet {
 #[derive(Debug)]
 pub struct Builder {
     index: Box<Index>,
-    /// A zero with a sign is among the scores.
-    signed_zero: bool,
 }
 
 impl Builder {
@@ -450,7 +472,6 @@ impl Builder {
     pub fn new(members: usize) -> Self {
         Builder {
             index: Box::new(Index::with_capacity(members)),
-            signed_zero: false,
         }
     }
 
@@ -462,8 +483,7 @@ impl Builder {
         if score.is_nan() {
             return Err(Invalid::Score);
         }
-        self.signed_zero |= score == 0.0 && score.is_sign_negative();
-        if self.index.insert_unordered(member, score) {
+        if self.index.insert_unordered(member, without_sign(score)) {
             Ok(())
         } else {
             Err(Invalid::Duplicate)
@@ -479,18 +499,13 @@ impl Builder {
         zset.compact(limits);
         zset
     }
+}
 
-    /// As [`Self::finish`], for one that was an index where it was saved, because it once was big: it may have a zero
-    /// with a sign, which a listpack would lose and a replica must not.
-    pub fn finish_as_saved(mut self, limits: &Limits) -> ZSet {
-        if !self.signed_zero {
-            return self.finish(limits);
-        }
-        self.index.sort();
-        ZSet {
-            repr: Repr::Index(self.index),
-        }
-    }
+/// The score, and 0 for -0.
+#[inline]
+pub fn without_sign(score: f64) -> f64 {
+    // The sum of zeros with different signs is 0.
+    score + 0.0
 }
 
 /// Members with scores, in order (ascending, or descending when asked for).

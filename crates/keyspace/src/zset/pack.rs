@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use packed::{Listpack, Pos};
 
-use super::Inserted;
+use super::{Inserted, without_sign};
 use crate::{Element, Invalid};
 use words::print::{NumberBuf, parse_score};
 
@@ -13,7 +13,7 @@ fn read_score(element: Element<'_>) -> Option<f64> {
     match element {
         // Exact where the reference's text is: it stores integers that a double holds.
         Element::Int(n) => Some(n as f64),
-        Element::Bytes(text) => parse_score(text),
+        Element::Bytes(text) => parse_score(text).map(without_sign),
     }
 }
 
@@ -77,8 +77,7 @@ impl Pack {
             self.0.remove_run(at, 2);
         }
         let mut buf = NumberBuf::new();
-        // A listpack keeps zero without its sign, as the reference's does.
-        let text = buf.format_f64(if score == 0.0 { 0.0 } else { score });
+        let text = buf.format_f64(score);
         match self.seek_first(|s, m| s > score || s == score && m.with_bytes(|m| m > member)) {
             Some(at) => {
                 let at = self.0.insert_before(at, member);

@@ -61,6 +61,19 @@ pub struct LexRange<'a> {
 }
 
 impl LexRange<'_> {
+    /// Can no member be in it?
+    pub fn is_empty(&self) -> bool {
+        match (self.min, self.max) {
+            (LexBound::Max, _) | (_, LexBound::Min) => true,
+            (LexBound::Min, _) | (_, LexBound::Max) => false,
+            (LexBound::Incl(min), LexBound::Incl(max)) => min > max,
+            (
+                LexBound::Incl(min) | LexBound::Excl(min),
+                LexBound::Incl(max) | LexBound::Excl(max),
+            ) => min >= max,
+        }
+    }
+
     /// Is the member before the range?
     pub fn is_below(&self, member: &[u8]) -> bool {
         match self.min {

@@ -37,6 +37,14 @@ impl Model {
     }
 }
 
+/// Limits that no listpack keeps to.
+fn index_only() -> Limits {
+    Limits {
+        zset_max_listpack_entries: 0,
+        ..Limits::default()
+    }
+}
+
 fn collect(iter: ZIter<'_>) -> Vec<(f64, Vec<u8>)> {
     iter.map(|(member, score)| (score, member.to_vec()))
         .collect()
@@ -160,7 +168,7 @@ proptest! {
         for (range, offset, count, reverse) in ranges {
             let inside = || model.0.iter().filter(|(s, _)| range.contains(*s)).cloned();
             prop_assert_eq!(zset.count_in_score_range(&range), inside().count());
-            prop_assert_eq!(collect(zset.by_score(&range, offset, count, reverse)), page(inside(), offset, count, reverse));
+            prop_assert_eq!(collect(zset.by_score(&range, offset as i64, count, reverse)), page(inside(), offset, count, reverse));
             prop_assert_eq!(collect(zset.by_rank(offset, count, reverse)), page(model.0.iter().cloned(), offset, count, reverse));
         }
         let mut scanned = Vec::new();
@@ -199,7 +207,59 @@ proptest! {
         let range = LexRange { min: bound(kinds.0, &a[..]), max: bound(kinds.1, &b[..]) };
         let inside = || members.iter().filter(|m| range.contains(m)).map(|m| (0.0, m.clone()));
         prop_assert_eq!(zset.count_in_lex_range(&range), inside().count());
-        prop_assert_eq!(collect(zset.by_lex(&range, offset, count, reverse)), page(inside(), offset, count, reverse));
+        prop_assert_eq!(collect(zset.by_lex(&range, offset as i64, count, reverse)), page(inside(), offset, count, reverse));
+    }
+
+    #[test]
+    fn lex_ranges_over_mixed_scores_walk_from_edge_to_edge(
+        members in prop::collection::btree_map("[abc]{0,3}", 0..4_i32, 1..25), a in "[abc]{0,3}", b in "[abc]{0,3}",
+        kinds in (0..5_u8, 0..5_u8), offset in -4..6_i64, count in 0..9_usize, reverse in any::<bool>(), packed in any::<bool>(),
+    ) {
+        let limits = if packed { Limits::default() } else { index_only() };
+        let mut zset = ZSet::new();
+        for (m, score) in &members { zset.insert(m.as_bytes(), f64::from(*score), &limits); }
+        let bound = |kind, x| match kind { 0 => LexBound::Min, 1 => LexBound::Max, 2 => LexBound::Excl(x), _ => LexBound::Incl(x) };
+        let range = LexRange { min: bound(kinds.0, a.as_bytes()), max: bound(kinds.1, b.as_bytes()) };
+        let order: Vec<_> = collect(zset.iter()).into_iter().map(|(_, m)| m).collect();
+        let walk = |start: Option<usize>| -> Vec<Vec<u8>> {
+            let Some(start) = start else { return Vec::new() };
+            if reverse {
+                order[..=start].iter().rev().take_while(|m| !range.is_below(m)).take(count).cloned().collect()
+            } else {
+                order[start.min(order.len())..].iter().take_while(|m| !range.is_above(m)).take(count).cloned().collect()
+            }
+        };
+        let found: Vec<_> = collect(zset.by_lex(&range, offset, count, reverse)).into_iter().map(|(_, m)| m).collect();
+        let possible = !range.is_empty() && !range.is_below(&order[order.len() - 1]) && !range.is_above(&order[0]);
+        if !possible {
+            prop_assert!(found.is_empty());
+            prop_assert_eq!(zset.count_in_lex_range(&range), 0);
+        } else if packed {
+            let edge = if reverse {
+                order.iter().rposition(|m| !range.is_above(m))
+            } else {
+                order.iter().position(|m| !range.is_below(m))
+            };
+            let start = edge.filter(|at| range.contains(&order[*at])).and_then(|at| {
+                let offset = usize::try_from(offset).ok()?;
+                if reverse { at.checked_sub(offset) } else { Some(at + offset) }
+            });
+            prop_assert_eq!(found, walk(start));
+        } else if offset == 0 && count > 0 && !found.is_empty() {
+            // Some edge of the range, and from there on as far as it goes.
+            let at = order.iter().position(|m| *m == found[0]);
+            let before = at.and_then(|at| if reverse { order.get(at + 1) } else { order.get(at.checked_sub(1)?) });
+            let at_edge = before.is_none_or(|m| if reverse { range.is_above(m) } else { range.is_below(m) });
+            prop_assert!(at_edge);
+            prop_assert_eq!(found, walk(at));
+        }
+        // However the tree has grown, the same members go.
+        let mut other = ZSet::new();
+        for (m, score) in members.iter().rev() { other.insert(m.as_bytes(), f64::from(*score), &limits); }
+        let left = order.len() - zset.remove_range_by_lex(&range);
+        other.remove_range_by_lex(&range);
+        prop_assert_eq!(zset.len(), left);
+        prop_assert_eq!(collect(zset.iter()), collect(other.iter()));
     }
 }
 
@@ -231,21 +291,21 @@ fn encodings_change_where_the_reference_changes_them() {
 }
 
 #[test]
-fn a_listpack_keeps_zero_without_its_sign() {
-    let mut zset = ZSet::new();
-    zset.insert(b"m", -0.0, &Limits::default());
-    assert!(zset.score(b"m").unwrap().is_sign_positive());
-}
-
-#[test]
-fn what_was_saved_keeps_the_sign_of_a_zero() {
-    let mut builder = Builder::new(2);
-    builder.push(b"a", -0.0).unwrap();
-    builder.push(b"b", 0.0).unwrap();
-    let zset = builder.finish_as_saved(&Limits::default());
-    assert_eq!(zset.encoding(), Encoding::Skiplist);
-    assert!(zset.score(b"a").unwrap().is_sign_negative());
-    assert!(zset.score(b"b").unwrap().is_sign_positive());
+fn zero_has_no_sign_in_any_encoding() {
+    let score = |zset: &ZSet| zset.score(b"m").unwrap().to_bits();
+    let mut listpack = Listpack::new();
+    listpack.push_back(b"m");
+    listpack.push_back(b"-0");
+    for limits in [Limits::default(), index_only()] {
+        let mut zset = ZSet::new();
+        zset.insert(b"m", -0.0, &limits);
+        assert_eq!(score(&zset), 0);
+        let mut builder = Builder::new(1);
+        builder.push(b"m", -0.0).unwrap();
+        assert_eq!(score(&builder.finish(&limits)), 0);
+        let zset = ZSet::from_listpack(listpack.clone(), &limits).unwrap();
+        assert_eq!(score(&zset), 0);
+    }
 }
 
 #[test]

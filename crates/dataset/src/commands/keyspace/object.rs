@@ -4,7 +4,7 @@ use crate::call::{Args, Call};
 use crate::commands::Family;
 use crate::keys::{AccessClock, Eviction};
 use commandtable::{Error, Outcome};
-use keyspace::Entry;
+use keyspace::{Encoding, Entry};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("object|encoding", encoding),
@@ -69,9 +69,19 @@ fn encoding(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn refcount(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let shares =
         x.keys.settings.memory_unlimited || x.keys.settings.eviction == Eviction::Unclocked;
-    let count = look(x, args[2]).map(|entry| match entry.as_int() {
-        Some(number) if shares && (0..SHARED_INTEGERS).contains(&number) => SHARED_REFCOUNT,
-        _ => 1,
+    let is_shared = |entry: &Entry| {
+        // Text that looks like a number is not one: APPEND has left it there, or SETRANGE, or INCRBYFLOAT.
+        entry.encoding() == Encoding::Int
+            && entry
+                .as_int()
+                .is_some_and(|number| (0..SHARED_INTEGERS).contains(&number))
+    };
+    let count = look(x, args[2]).map(|entry| {
+        if shares && is_shared(entry) {
+            SHARED_REFCOUNT
+        } else {
+            1
+        }
     });
     reply_or_null(x, count);
     Ok(())

@@ -332,13 +332,13 @@ fn lrem(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 ///
 /// Reply: OK.
 /// Errors: WRONGTYPE, not an integer.
-/// Propagates: itself when something was removed.
+/// Propagates: itself when something was removed; else nobody hears of it, unlike in the reference.
 /// Source: Valkey command reference, LTRIM (since 1.0.0).
 fn ltrim(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
     let (start, stop) = (number::int(args[2])?, number::int(args[3])?);
-    if let Some(removed) = shrinking(x.keys, key, |list| list.trim(start, stop))? {
-        // The event comes even if nothing was removed.
+    let removed = shrinking(x.keys, key, |list| list.trim(start, stop))?.unwrap_or(0);
+    if removed > 0 {
         x.keys.changed(key, Event::list("ltrim"), removed as u64);
         x.keys.delete_if_empty(key);
     }

@@ -82,11 +82,13 @@ fn parse(x: &Call<'_>, args: Args<'_>, adds: bool) -> Result<Options, Error> {
         at += 1;
     }
     match &mut trimming {
-        None if limit.is_some() => return Err(Error::TRIM_LIMIT_ALONE),
-        None if !adds => return Err(Error::SYNTAX),
-        None => {}
+        // A limit of 0 is none here, and one that is given below.
+        None if limit.is_some_and(|limit| limit > 0) => return Err(Error::TRIM_LIMIT_ALONE),
+        None if !adds => return Err(Error::TRIM_MISSING),
         // What the primary sends is to be done as it did it.
-        Some(_) if x.keys.origin.source == Source::Primary => {}
+        _ if x.keys.origin.source == Source::Primary => {}
+        None if limit.is_some() => return Err(Error::TRIM_LIMIT_EXACT),
+        None => {}
         Some(trimming) if limit.is_some() && !trimming.approximate => {
             return Err(Error::TRIM_LIMIT_EXACT);
         }

@@ -207,7 +207,7 @@ fn xsetid(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         }
         rest = more;
     }
-    let Stream { log, .. } = x.keys.stream_mut(key)?.ok_or(Error::NO_SUCH_KEY)?;
+    let Stream { log, groups } = x.keys.stream_mut(key)?.ok_or(Error::NO_SUCH_KEY)?;
     if last < log.max_deleted_id() {
         return Err(Error::XSETID_BELOW_DELETED);
     }
@@ -223,6 +223,7 @@ fn xsetid(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         deleted
     };
     log.set_history(last, added.unwrap_or(log.entries_added()), deleted);
+    groups.values_mut().for_each(|group| group.recount(log));
     x.keys
         .changed_around_entries(key, Event::stream("xsetid"), 1);
     x.out.ok();

@@ -55,11 +55,11 @@ fn parse<'a>(options: Args<'a>) -> Result<Option<Listing<'a>>, Error> {
         }
         _ => (i64::MIN, options),
     };
-    let (first, last, most, consumer) = match rest {
-        [first, last, most] => (first, last, most, None),
-        [first, last, most, consumer] => (first, last, most, Some(*consumer)),
-        _ => return Err(Error::SYNTAX),
+    // What may stand behind the consumer is not looked at, as in the reference.
+    let [first, last, most, rest @ ..] = rest else {
+        return Err(Error::SYNTAX);
     };
+    let consumer = rest.first().copied();
     let count = count(most)?;
     let first = id::parse_start(first)?;
     Ok(Some(Listing {

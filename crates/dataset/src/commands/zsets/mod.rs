@@ -14,6 +14,7 @@ use super::hashes::reply_element;
 use crate::call::{Args, Call, Handler};
 use commandtable::Outcome;
 use keyspace::Element;
+use keyspace::zset::without_sign;
 use resp::Reply;
 use words::print::NumberBuf;
 
@@ -60,7 +61,8 @@ pub(super) static COMMANDS: Family = &[
 
 /// Writes a score: a double, in RESP2 its text as a bulk string.
 fn reply_score(out: &mut Reply, score: f64) {
-    out.double(NumberBuf::new().format_f64(score));
+    // What was computed or asked for may still be -0, what is kept is not.
+    out.double(NumberBuf::new().format_f64(without_sign(score)));
 }
 
 /// Whether scores follow their members.

@@ -5,7 +5,7 @@ use crate::call::{Args, Call};
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::zset::ZIter;
-use keyspace::{Encoding, LexRange, ScoreRange, ZSet};
+use keyspace::{LexRange, ScoreRange, ZSet};
 
 /// What the two bounds are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,25 +103,9 @@ impl<'a> Query<'a> {
                 let (start, count) = bounds::ranks(*start, *stop, zset.len());
                 zset.by_rank(start, count, self.reverse)
             }
-            Bounds::Score(range) => {
-                let skip = self.skip(zset, || zset.count_in_score_range(range));
-                zset.by_score(range, skip, self.count, self.reverse)
-            }
-            Bounds::Lex(range) => {
-                let skip = self.skip(zset, || zset.count_in_lex_range(range));
-                zset.by_lex(range, skip, self.count, self.reverse)
-            }
+            Bounds::Score(range) => zset.by_score(range, self.offset, self.count, self.reverse),
+            Bounds::Lex(range) => zset.by_lex(range, self.offset, self.count, self.reverse),
         }
-    }
-
-    /// How many members of the range LIMIT skips. A negative offset skips all of a listpack, and in a large set counts
-    /// from the end: an accident of the reference that its users can see.
-    fn skip(&self, zset: &ZSet, in_range: impl FnOnce() -> usize) -> usize {
-        if self.offset < 0 && zset.encoding() == Encoding::Skiplist {
-            let offset = isize::try_from(self.offset).unwrap_or(isize::MIN);
-            return in_range().checked_add_signed(offset).unwrap_or(usize::MAX);
-        }
-        usize::try_from(self.offset).unwrap_or(usize::MAX)
     }
 }
 

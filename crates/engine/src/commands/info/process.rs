@@ -160,12 +160,11 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("mem_cluster_links", 0);
     rows.row("mem_aof_buffer", 0);
     rows.row("mem_allocator", "jemalloc-5.3.0");
-    let rehashing: u64 = x
+    let rehashing: usize = x
         .keys
         .dbs
         .iter()
-        .filter(|db| db.is_rehashing())
-        .map(|db| db.table_bytes() as u64)
+        .flat_map(keyspace::Db::rehashing_bytes)
         .sum();
     rows.row("mem_overhead_db_hashtable_rehashing", rehashing);
     rows.row("active_defrag_running", 0);

@@ -114,7 +114,7 @@ mod tests {
                 resident: 100 * MB,
                 ..MemoryFigures::default()
             },
-            rehashing: 0,
+            rehashing: (0, 0),
         }
     }
 
