@@ -2,7 +2,7 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::config::Config;
-use crate::core::{Core, Pause, PauseKind};
+use crate::core::{Core, Pause, PauseBy, PauseKind};
 use crate::dispatch;
 use crate::error::Error;
 use crate::exec::Exec;
@@ -242,14 +242,14 @@ fn carry_out(
         }
         Action::Release(client) => crate::engine::forget_protected(core, client.0),
         Action::Promote => crate::link::stop_link(keys, core),
-        Action::PauseWrites => {
-            core.pause = Some(Pause {
+        Action::PauseWrites => core.pause_for(
+            PauseBy::Failover,
+            Pause {
                 kind: PauseKind::Write,
                 until_ms: i64::MAX,
-            });
-            core.refresh_gate();
-        }
-        Action::ResumeWrites => crate::cron::unpause(core),
+            },
+        ),
+        Action::ResumeWrites => core.unpause(PauseBy::Failover),
         Action::FailoverTo { host, port } => {
             crate::link::follow(keys, core, &host, port, Purpose::Failover);
         }

@@ -1,7 +1,7 @@
 //! SHUTDOWN and the signals that mean it: wait for replicas, save, end.
 
 use crate::blocking::WaitFor;
-use crate::core::Core;
+use crate::core::{Core, Pause, PauseBy, PauseKind};
 use crate::dispatch;
 use crate::error::Error;
 use crate::host::Level;
@@ -57,11 +57,11 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str
             force: options.force,
             deadline_ms: keys.now_ms + timeout_ms,
         });
-        core.pause = Some(crate::core::Pause {
-            kind: crate::core::PauseKind::Write,
+        let pause = Pause {
+            kind: PauseKind::Write,
             until_ms: i64::MAX,
-        });
-        core.refresh_gate();
+        };
+        core.pause_for(PauseBy::Shutdown, pause);
         return Started::Waits;
     }
     if finish(keys, core, options.save, options.force) {
@@ -79,7 +79,7 @@ pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
     {
         core.shutdown = None;
         if !finish(keys, core, pending.save, pending.force) {
-            crate::cron::unpause(core);
+            core.unpause(PauseBy::Shutdown);
             refuse_waiting(keys, core);
         }
     }
@@ -105,7 +105,7 @@ pub fn abort(keys: &mut Keys, core: &mut Core) -> bool {
         return false;
     }
     core.log(Level::Notice, "Shutdown manually aborted.");
-    crate::cron::unpause(core);
+    core.unpause(PauseBy::Shutdown);
     refuse_waiting(keys, core);
     true
 }
