@@ -453,6 +453,12 @@ impl Error {
         ))
     }
 
+    /// A replica sends a client that asked for it to its primary.
+    #[cold]
+    pub fn redirect(host: &str, port: u16) -> Self {
+        Error::Built(format!("REDIRECT {host}:{port}"))
+    }
+
     /// A subcommand nobody knows.
     #[cold]
     pub fn unknown_subcommand(args: &[&[u8]]) -> Self {

@@ -133,6 +133,12 @@ impl Repl {
         self.link.is_some() || self.applying
     }
 
+    /// Host and port of the primary we follow; `None` on a primary.
+    #[must_use]
+    pub fn primary(&self) -> Option<(&str, u16)> {
+        self.link.as_ref()?.link.target()
+    }
+
     /// True when the link to our primary is up.
     #[must_use]
     pub fn link_is_up(&self) -> bool {
