@@ -268,6 +268,12 @@ pub trait Host: Send {
     fn link(&mut self, command: LinkCommand);
     /// The server has become a replica, or a primary: log lines tell, and the out-of-memory score may change.
     fn set_role(&mut self, replica: bool);
+    /// Tells the supervisor of the process, if it listens to systemd's messages, one or several lines.
+    fn tell_supervisor(&mut self, _message: &str) {}
+    /// Refuses new connections.
+    fn stop_listening(&mut self) {}
+    /// Takes [`Self::stop_listening`] back.
+    fn listen_again(&mut self) {}
     /// The process is about to end: its pid file and socket go.
     fn remove_files(&mut self) {}
     /// The process is to end now, with this exit code.

@@ -6,7 +6,9 @@ mod system_check;
 
 use crate::{limits, logging, process};
 use engine::command::Names;
-use engine::config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
+use engine::config::{
+    Config, Invocation, LoadError, ShutdownOptions, Startup, Supervised, Surroundings, Text,
+};
 use engine::host::{Level, ProcessFacts};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -127,12 +129,6 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     if let Ok(folder) = std::env::current_dir() {
         config.dir = Text::from(folder.as_os_str().as_bytes());
     }
-    if config.daemonize {
-        become_daemon().map_err(|error| {
-            complain(&format!("Can't become a daemon: {error}\n"));
-            ExitCode::FAILURE
-        })?;
-    }
     let log_file = config.logfile.lossy().into_owned();
     if !log_file.is_empty()
         && let Err(error) = OpenOptions::new().append(true).create(true).open(&log_file)
@@ -145,6 +141,15 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         return Err(ExitCode::FAILURE);
     }
     logging::configure(&log_file, process::threshold(config.loglevel));
+    let supervised = crate::supervise::begin(config.supervised);
+    // Who is supervised stays the process that was started.
+    if config.daemonize && supervised == Supervised::No {
+        become_daemon().map_err(|error| {
+            complain(&format!("Can't become a daemon: {error}\n"));
+            ExitCode::FAILURE
+        })?;
+        logging::set_pid();
+    }
     use_syslog(&config);
     crate::crash::log_panics();
     crate::crash::set_up(&log_file, config.crash_log_enabled);
@@ -522,14 +527,13 @@ fn facts(config: &Config, config_file: String) -> ProcessFacts {
         .take(20)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let supervised = crate::supervise::resolve(config.supervised);
     ProcessFacts {
         pid: std::process::id(),
         os: system_name(),
         executable: std::env::current_exe()
             .map_or_else(|_| String::new(), |path| path.display().to_string()),
         config_file,
-        supervised: supervised.name().to_owned(),
+        supervised: crate::supervise::in_force().name().to_owned(),
         listeners: Vec::new(),
         port: u16::try_from(config.port).unwrap_or(0),
         run_id,

@@ -45,6 +45,10 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("config_file", &facts.config_file);
     rows.row("io_threads_active", u8::from(config.io_threads > 1));
     rows.row("availability_zone", config.availability_zone.lossy());
+    if let Some(pending) = &x.core.shutdown {
+        let left_ms = (pending.deadline_ms - (now_us / 1000) as i64).max(0);
+        rows.row("shutdown_in_milliseconds", left_ms);
+    }
     for (name, listener) in &facts.listeners {
         rows.row(name, listener);
     }
