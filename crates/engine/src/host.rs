@@ -69,6 +69,10 @@ pub struct ProcessFacts {
     pub pid: u32,
     /// Name, release and machine of the system.
     pub os: String,
+    /// Tells builds apart: 16 hexadecimal digits, the same for the same sources.
+    pub build_id: &'static str,
+    /// The allocator, with its version.
+    pub allocator: String,
     /// Path of the binary.
     pub executable: String,
     /// Path of the configuration file, empty without one.

@@ -333,14 +333,14 @@ impl Surroundings for Files {
 /// `-v`.
 fn version_line() -> String {
     format!(
-        "Valkey server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build={}\n",
+        "Valkey server v={} sha=00000000:0 malloc={} bits=64 build={BUILD_ID}\n",
         engine::commands::server::VALKEY_VERSION,
-        BUILD_ID
+        crate::memory::allocator(),
     )
 }
 
-/// Stands in `-v` where tools expect 16 hexadecimal digits. A fixed number: it does not tell builds apart.
-pub(crate) const BUILD_ID: &str = "5d1c0de2a7b84e36";
+/// A digest of the sources, 16 hexadecimal digits: made by `build.rs`.
+pub(crate) const BUILD_ID: &str = env!("BUILD_ID");
 
 const USAGE: &str = "Usage: ./valkey-server [/path/to/valkey.conf] [options] [-]
        ./valkey-server - (read config from stdin)
@@ -530,6 +530,8 @@ fn facts(config: &Config, config_file: String) -> ProcessFacts {
     ProcessFacts {
         pid: std::process::id(),
         os: system_name(),
+        build_id: BUILD_ID,
+        allocator: crate::memory::allocator(),
         executable: std::env::current_exe()
             .map_or_else(|_| String::new(), |path| path.display().to_string()),
         config_file,
