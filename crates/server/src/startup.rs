@@ -10,6 +10,7 @@ use engine::config::{
     Config, Invocation, LoadError, ShutdownOptions, Startup, Supervised, Surroundings, Text,
 };
 use engine::host::{Level, ProcessFacts};
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -62,6 +63,10 @@ pub(crate) fn clean_up() {
 pub(crate) fn read() -> Result<Start, ExitCode> {
     logging::set_pid();
     crate::title::set_up();
+    if let Some(refusal) = refuse_role(crate::title::arguments()) {
+        complain(&format!("{refusal}\n"));
+        return Err(ExitCode::FAILURE);
+    }
     let arguments: Vec<Vec<u8>> = crate::title::arguments()
         .iter()
         .skip(1)
@@ -185,6 +190,28 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         names: startup.names,
         facts,
     })
+}
+
+/// Why the program cannot be what its name, or `--sentinel`, asks for. A server instead would be a surprise, and so would
+/// be a check that passes because nothing was checked.
+fn refuse_role(arguments: &[OsString]) -> Option<String> {
+    let called = std::path::Path::new(arguments.first()?).file_name()?;
+    let called = called.to_string_lossy();
+    let is = |role: &str| {
+        ["valkey", "redis"]
+            .iter()
+            .any(|product| called.contains(&format!("{product}-{role}")))
+    };
+    let missing = if is("check-rdb") {
+        "checks no RDB files"
+    } else if is("check-aof") {
+        "checks no append-only files"
+    } else if is("sentinel") || arguments.iter().any(|argument| argument == "--sentinel") {
+        "has no Sentinel mode"
+    } else {
+        return None;
+    };
+    Some(format!("{called}: this build {missing}"))
 }
 
 /// `--test-memory`.
