@@ -324,14 +324,14 @@ fn is_immediate(meta: &Meta) -> bool {
 
 fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
     use crate::config::ProtectedAction;
-    let action = match meta.full_name {
-        "debug" => x.core.config.enable_debug_command,
-        _ => x.core.config.enable_module_command,
+    let (action, refusal) = match meta.full_name {
+        "debug" => (x.core.config.enable_debug_command, Error::DEBUG_DISABLED),
+        _ => (x.core.config.enable_module_command, Error::MODULE_DISABLED),
     };
     match action {
         ProtectedAction::Yes => Ok(()),
         ProtectedAction::Local if x.client.peer.loopback || x.client.peer.unix => Ok(()),
-        _ => Err(Error::DEBUG_DISABLED),
+        _ => Err(refusal),
     }
 }
 

@@ -17,10 +17,12 @@ pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
 pub mod lists;
+mod modules;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
+mod scripting;
 pub mod server;
 pub mod sets;
 pub mod streams;
@@ -51,10 +53,12 @@ pub static FAMILIES: &[Family] = &[
     keyspace::scan::COMMANDS,
     latency::COMMANDS,
     lists::COMMANDS,
+    modules::COMMANDS,
     monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
+    scripting::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
     slowlog::COMMANDS,
