@@ -17,6 +17,7 @@ pub mod hashes;
 pub mod introspect;
 pub mod keyspace;
 pub mod lists;
+mod lolwut;
 mod modules;
 pub(crate) mod monitor;
 pub mod pubsub;
@@ -53,13 +54,13 @@ pub static FAMILIES: &[Family] = &[
     keyspace::scan::COMMANDS,
     latency::COMMANDS,
     lists::COMMANDS,
+    lolwut::COMMANDS,
     modules::COMMANDS,
     monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
     scripting::COMMANDS,
-    server::COMMANDS,
     sets::COMMANDS,
     slowlog::COMMANDS,
     streams::COMMANDS,
