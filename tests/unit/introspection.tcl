@@ -344,6 +344,16 @@ start_server {tags {"introspection external:skip"}} {
             assert_error {ERR value is not an integer or out of range} {r lolwut {*}$words}
         }
     }
+
+    # The reference has an empty set where there are no subcommands, and an array where there are some.
+    test {the subcommands of COMMAND INFO are an array in RESP3 also without any} {
+        set channel [raw_socket [srv host] [srv port]]
+        puts -nonewline $channel "HELLO 3\r\nCOMMAND INFO ping\r\nQUIT\r\n"
+        flush $channel
+        # Line ends are translated.
+        assert_match "*\n\$4\nping\n*~0\n\\*0\n+OK\n" [read $channel]
+        close $channel
+    } {} {peer:skip}
 }
 
 start_server {tags {"introspection external:skip"}} {
