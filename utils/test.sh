@@ -4,6 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Where cargo puts what it builds.
+built=${CARGO_TARGET_DIR:-target}
 failed=0
 step() {
     name=$1
@@ -34,7 +36,7 @@ step "crate tests" cargo test --workspace --quiet
 step "release build" cargo build --release --quiet
 # On the reference, which has all that the vocabulary needs.
 step "the Tcl harness itself" tests/selftest/run
-step "a unit in the Valkey suite's manner" tests/selftest/run --server-bin target/release/valkey-server "a unit in*"
+step "a unit in the Valkey suite's manner" tests/selftest/run --server-bin "$built/release/valkey-server" "a unit in*"
 step "Tcl suite on our server" tcl
 # Another runtime than the one of a single thread.
 step "Tcl suite on our server with I/O threads" tcl --io-threads
@@ -42,5 +44,5 @@ step "Tcl suite on the reference" tcl --server-bin "$(command -v valkey-server)"
 step "our primary, the reference as replica" tcl --other-server-bin "$(command -v valkey-server)" \
     --single integration/replication-pairs
 step "the reference as primary, our replica" tcl --server-bin "$(command -v valkey-server)" \
-    --other-server-bin target/release/valkey-server --single integration/replication-pairs
+    --other-server-bin "$built/release/valkey-server" --single integration/replication-pairs
 exit "$failed"

@@ -21,7 +21,7 @@ namespace eval options {
         {--list-cases {} action 0 "print unit:line: test for each test found in the selected units, and exit"}
         {--list-tags {} action 0 "print the known tags, their uses and meaning, and exit"}
         {--help {} action 0 "print this text and exit"}
-        {--server-bin PATH value {} "server under test (default: VALKEY_BIN_DIR, target/release, target/fast, target/debug, PATH)"}
+        {--server-bin PATH value {} "server under test (default: VALKEY_BIN_DIR, release, fast and debug in CARGO_TARGET_DIR and in target, PATH)"}
         {--other-server-bin PATH value {} "a second server, for `start_server {server other}` and needs:other-server"}
         {--bin-dir DIR value {} "directory with the server and its tools"}
         {--peer {} flag 0 "treat the server as a foreign one: leave peer:skip tests out"}

@@ -153,6 +153,17 @@ start_server {tags {"auth acl external:skip"} overrides {requirepass foobar}} {
         assert_equal {} [dict get [r acl getuser default] passwords]
     }
 
+    test {ACL CAT lists what there is, and nothing else} {
+        set listed {}
+        foreach category [r acl cat] {
+            lappend listed {*}[r acl cat $category]
+        }
+        set listed [lsort -unique $listed]
+        # Each command belongs to at least one category.
+        assert_equal $listed [lsort [r command list]]
+        assert_error {ERR Unknown category 'nothing'} {r acl cat nothing}
+    }
+
     test {ACL CAT knows subcommands, GENPASS makes passwords} {
         assert {"config|set" in [r acl cat dangerous]}
         assert {"object|freq" in [r acl cat read]}

@@ -29,6 +29,23 @@ start_server {tags {"info external:skip"}} {
         assert_match {name=tcp,bind=127.0.0.1*port=*} [s listener0]
     }
 
+    test {what clients of another product read has the name they look for} {
+        assert_equal {standalone {}} [list [s server_mode] [s redis_mode]]
+        r config set extended-redis-compatibility yes
+        assert_equal {{} standalone} [list [s server_mode] [s redis_mode]]
+        assert_equal redis [dict get [r hello] server]
+        assert_equal [s redis_version] [dict get [r hello] version]
+        r config set extended-redis-compatibility no
+        assert_equal {standalone {}} [list [s server_mode] [s redis_mode]]
+        assert_equal {valkey 8.0.1} [list [dict get [r hello] server] [dict get [r hello] version]]
+    }
+
+    test {the build has an identity, the same as that of -v} {
+        assert_match {*malloc=* bits=64 build=*} [set line [exec [s executable] -v]]
+        assert_equal [s redis_build_id] [regexp -inline {[0-9a-f]+$} $line]
+        assert_equal [s mem_allocator] [lindex [regexp -inline {malloc=(\S+)} $line] 1]
+    }
+
     test {calls, failures and refusals are counted per command} {
         r config resetstat
         r set k v

@@ -375,6 +375,37 @@ start_server {tags {"introspection external:skip"}} {
         assert_error {ERR wrong number of arguments for 'client|id' command} {r client id x}
         assert_match {*ver. *} [r lolwut]
     }
+
+    test {LOLWUT draws pictures of the size it is asked for, and ends with the version} {
+        assert_match {Redis ver. *.*.*} [string trimright [r lolwut] \n]
+        foreach words {{} version {version 0} {version 7} {5 1 1 1}} {
+            assert_equal [r lolwut] [r lolwut {*}$words]
+        }
+        foreach {sizes columns lines} {{} 66 49 1 1 1 {10 3 2} 10 4 {10 10 10 10} 10 5 {-1 -1 -1} 1 1 {5000 5000 5000} 1000 500} {
+            set picture [split [encoding convertfrom utf-8 [r lolwut version 5 {*}$sizes]] \n]
+            # A blank line, the version and what is behind the last line end.
+            assert_equal $lines [expr {[llength $picture] - 3}]
+            assert_equal $columns [string length [lindex $picture 0]]
+            assert_match {*Redis ver. *} [lindex $picture end-1]
+        }
+        foreach {sizes lines} {{} 20 20 20 {20 5} 5 {20 5 x} 5 {-5 -5} 1 {1 5000} 1000} {
+            assert_equal $lines [expr {[llength [split [r lolwut version 6 {*}$sizes] \n]] - 3}]
+        }
+        foreach words {{version x} {version 5.0} {version 5 x} {version 5 1 x} {version 5 1 1 x} {version 6 x} {version 6 1 x}
+                {version 99999999999999999999}} {
+            assert_error {ERR value is not an integer or out of range} {r lolwut {*}$words}
+        }
+    }
+
+    # The reference has an empty set where there are no subcommands, and an array where there are some.
+    test {the subcommands of COMMAND INFO are an array in RESP3 also without any} {
+        set channel [raw_socket [srv host] [srv port]]
+        puts -nonewline $channel "HELLO 3\r\nCOMMAND INFO ping\r\nQUIT\r\n"
+        flush $channel
+        # Line ends are translated.
+        assert_match "*\n\$4\nping\n*~0\n\\*0\n+OK\n" [read $channel]
+        close $channel
+    } {} {peer:skip}
 }
 
 start_server {tags {"introspection external:skip"}} {

@@ -7,6 +7,12 @@ proc oom_score {pid} {
     return $score
 }
 
+proc set_oom_score {pid score} {
+    set file [open /proc/$pid/oom_score_adj w]
+    puts $file $score
+    close $file
+}
+
 start_server {tags {"oom-score-adj external:skip needs:linux"}} {
     set base [oom_score [srv 0 pid]]
 
@@ -49,6 +55,36 @@ start_server {tags {"oom-score-adj external:skip needs:linux"}} {
         assert_equal [expr {$base + 40}] [oom_score [srv 0 pid]]
         r config set oom-score-adj no
         assert_equal $base [oom_score [srv 0 pid]]
+    }
+
+    test {with "no" the score is left alone, and a later change starts from what is there} {
+        r config set oom-score-adj absolute oom-score-adj-values "[expr {$base + 1}] 800 900"
+        r config set oom-score-adj no
+        set_oom_score [srv 0 pid] [expr {$base + 2}]
+        r config set oom-score-adj-values "100 200 300"
+        r replicaof 127.0.0.1 1
+        r replicaof no one
+        assert_equal [expr {$base + 2}] [oom_score [srv 0 pid]]
+        r config set oom-score-adj-values "9 9 9" oom-score-adj yes
+        assert_equal [expr {$base + 11}] [oom_score [srv 0 pid]]
+        r config set oom-score-adj no
+        assert_equal [expr {$base + 2}] [oom_score [srv 0 pid]]
+        set_oom_score [srv 0 pid] $base
+    }
+
+    test {values that the kernel refuses change nothing} {
+        if {![catch {set_oom_score [srv 0 pid] [expr {$base - 1}]}]} {
+            set_oom_score [srv 0 pid] $base
+            skip "this machine lets scores become less"
+        }
+        r config set oom-score-adj relative oom-score-adj-values "10 20 30"
+        assert_error {*Failed to set current oom_score_adj. Check server logs.*} {r config set oom-score-adj-values "-1 25 30"}
+        assert_equal {oom-score-adj-values {10 20 30}} [r config get oom-score-adj-values]
+        r replicaof 127.0.0.1 1
+        assert_equal [expr {$base + 20}] [oom_score [srv 0 pid]]
+        r replicaof no one
+        assert_equal [expr {$base + 10}] [oom_score [srv 0 pid]]
+        r config set oom-score-adj no
     }
 
     test {values out of bounds are refused and change nothing} {

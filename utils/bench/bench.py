@@ -451,7 +451,8 @@ GROUPS = {"all": ALL, "speed": list(SPEED), "memory": list(MEMORY)}
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Compare our server with the reference.")
-    parser.add_argument("--ours", default=os.path.join(ROOT, "target/release/valkey-server"), help="our binary")
+    built = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
+    parser.add_argument("--ours", default=os.path.join(built, "release/valkey-server"), help="our binary")
     parser.add_argument("--reference", default=shutil.which("valkey-server"), help="the other binary")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs per case (default 5)")
     parser.add_argument("--heavy-pairs", type=int, default=1,

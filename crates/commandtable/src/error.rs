@@ -147,6 +147,22 @@ fixed! {
     BGSAVE_IN_PROGRESS = "ERR Background save already in progress";
     /// Another child is at work.
     CHILD_IN_PROGRESS = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.";
+    /// MODULE without permission.
+    MODULE_DISABLED = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.";
+    /// MODULE LOAD and LOADEX: the log tells why.
+    MODULE_NOT_LOADED = "ERR Error loading the extension. Please check the server logs.";
+    /// MODULE UNLOAD of what is not loaded.
+    NO_SUCH_MODULE = "ERR Error unloading module: no such module with that name";
+    /// SCRIPT KILL and FUNCTION KILL without anything to kill.
+    NO_SCRIPT_RUNS = "NOTBUSY No scripts in execution right now.";
+    /// SCRIPT SHOW of a script that is not there.
+    NO_SUCH_SCRIPT = "NOSCRIPT No matching script.";
+    /// SCRIPT FLUSH with another word than these.
+    SCRIPT_FLUSH_MODE = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+    /// FUNCTION FLUSH with another word than these.
+    FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
+    /// FUNCTION LIST LIBRARYNAME without a pattern.
+    NO_LIBRARY_NAME = "ERR library name argument was not given";
     /// DEBUG without permission.
     DEBUG_DISABLED = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.";
     /// OBJECT FREQ without an LFU policy.
@@ -455,6 +471,12 @@ impl Error {
         ))
     }
 
+    /// A replica sends a client that asked for it to its primary.
+    #[cold]
+    pub fn redirect(host: &str, port: u16) -> Self {
+        Error::Built(format!("REDIRECT {host}:{port}"))
+    }
+
     /// A subcommand nobody knows.
     #[cold]
     pub fn unknown_subcommand(args: &[&[u8]]) -> Self {
@@ -514,6 +536,12 @@ impl Error {
     #[cold]
     pub fn unknown_category(name: &[u8]) -> Self {
         quoting("ERR Unknown category '", start_of(name, 128), "'")
+    }
+
+    /// FUNCTION LIST with a word that does not fit.
+    #[cold]
+    pub fn unknown_argument(word: &[u8]) -> Self {
+        quoting("ERR Unknown argument ", start_of(word, 128), "")
     }
 
     /// A type of client nobody knows.

@@ -83,8 +83,6 @@ pub enum LoadError {
         /// What is wrong.
         problem: Problem,
     },
-    /// Parameters do not go together.
-    Whole(Problem),
     /// A file cannot be read: the whole message.
     File(String),
 }
@@ -101,7 +99,6 @@ impl fmt::Display for LoadError {
                 "Reading the configuration file, at line {}\n>>> '{}'\n{problem}\n",
                 place.line, place.text
             ),
-            Self::Whole(problem) => writeln!(f, "{problem}"),
             Self::File(_) => Ok(()),
         }
     }
@@ -113,7 +110,7 @@ impl Startup {
     /// Reads the lines of `text` over the defaults.
     ///
     /// # Errors
-    /// The first line that is wrong, an included file that cannot be read, or parameters that do not go together.
+    /// The first line that is wrong, or an included file that cannot be read.
     pub fn load(text: &[u8], surroundings: &mut dyn Surroundings) -> Result<Self, LoadError> {
         let mut loader = Loader {
             startup: Self::default(),
@@ -122,11 +119,7 @@ impl Startup {
             lines: 0,
         };
         loader.text(text, 0)?;
-        let startup = loader.startup;
-        if startup.config.cluster_enabled && startup.config.replicaof.is_some() {
-            return Err(LoadError::Whole(Problem::ReplicaInCluster));
-        }
-        Ok(startup)
+        Ok(loader.startup)
     }
 }
 
@@ -551,12 +544,6 @@ mod tests {
             load("\n\n \ttimeout abc  \r\n").unwrap_err().to_string(),
             "\n*** FATAL CONFIG FILE ERROR (Version 8.0.1) ***\nReading the configuration file, at line 3\n\
              >>> 'timeout abc'\nargument couldn't be parsed into an integer\n"
-        );
-        assert_eq!(
-            load("cluster-enabled yes\nreplicaof a 1")
-                .unwrap_err()
-                .to_string(),
-            "\n*** FATAL CONFIG FILE ERROR (Version 8.0.1) ***\nreplicaof directive not allowed in cluster mode\n"
         );
     }
 

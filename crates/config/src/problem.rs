@@ -71,6 +71,10 @@ pub enum Problem {
     ActiveDefrag,
     /// TLS is not available.
     Tls,
+    /// There is no append-only file.
+    AppendOnly,
+    /// There is no cluster mode.
+    Cluster,
     /// No such parameter or directive.
     BadDirective,
     /// A name with a dot, which belongs to a module, and no value.
@@ -81,8 +85,6 @@ pub enum Problem {
     CommandExists,
     /// A directive of Sentinel.
     Sentinel,
-    /// `replicaof` on a cluster node.
-    ReplicaInCluster,
     /// A user that is declared twice; its name.
     DuplicateUser(String),
     /// Quotes that do not match.
@@ -153,6 +155,8 @@ impl fmt::Display for Problem {
             Self::HostnameLength => "Hostnames must be less than 256 characters",
             Self::NodeName => "Announced human node name contained invalid character",
             Self::Tls => "Unable to update TLS configuration. Check server logs.",
+            Self::AppendOnly => "this build keeps no append-only file: appendonly must be 'no'",
+            Self::Cluster => "this build has no cluster mode: cluster-enabled must be 'no'",
             Self::ActiveDefrag => {
                 "Active defragmentation cannot be enabled: it requires a server compiled with a modified Jemalloc \
                  like the one shipped by default with the source distribution"
@@ -162,7 +166,6 @@ impl fmt::Display for Problem {
             Self::NoSuchCommand => "No such command in rename-command",
             Self::CommandExists => "Target command name already exists",
             Self::Sentinel => "sentinel directive while not in sentinel mode",
-            Self::ReplicaInCluster => "replicaof directive not allowed in cluster mode",
             Self::DuplicateUser(name) => {
                 return write!(
                     f,

@@ -1,7 +1,7 @@
 //! Everything the engine holds besides the keys.
 
 use crate::blocking::Blocking;
-use crate::client::{ClientId, Clients};
+use crate::client::{ClientFlags, ClientId, Clients};
 use crate::host::{Clock, Host, Level};
 use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
@@ -27,6 +27,17 @@ pub struct Pause {
     pub kind: PauseKind,
     /// When it ends.
     pub until_ms: i64,
+}
+
+/// Who has commands held back. Each has a pause of its own, which the others cannot end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseBy {
+    /// CLIENT PAUSE.
+    Client,
+    /// A shutdown that waits for replicas.
+    Shutdown,
+    /// FAILOVER.
+    Failover,
 }
 
 /// How the dataset is being replaced just now.
@@ -160,9 +171,11 @@ pub struct Core {
     pub repl: Repl,
     /// Unix seconds of the last log line about requests of HTTP.
     pub(crate) http_logged_at: i64,
-    /// CLIENT PAUSE.
+    /// What is held back, by whomsoever: the sum of `pauses`.
     pub pause: Option<Pause>,
-    /// Clients held back by it.
+    /// The pauses of each [`PauseBy`].
+    pub(crate) pauses: [Option<Pause>; 3],
+    /// Clients held back.
     pub paused_clients: Vec<ClientId>,
     /// A load under way.
     pub loading: Loading,
@@ -218,6 +231,32 @@ impl Core {
             || self.pause.is_some()
             || (self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0)
             || self.writes_stopped();
+    }
+
+    /// Holds commands back until [`Self::unpause`] or the pause's end.
+    pub fn pause_for(&mut self, by: PauseBy, pause: Pause) {
+        self.pauses[by as usize] = Some(pause);
+        self.sum_up_pauses();
+    }
+
+    /// Ends a pause. The clients that were held back are offered again, though others may hold them back once more.
+    pub fn unpause(&mut self, by: PauseBy) {
+        self.pauses[by as usize] = None;
+        self.sum_up_pauses();
+        for id in std::mem::take(&mut self.paused_clients) {
+            if let Some(client) = self.clients.get_mut(id) {
+                client.flags.clear(ClientFlags::PAUSED);
+                client.attention.raise();
+            }
+        }
+    }
+
+    fn sum_up_pauses(&mut self) {
+        self.pause = self.pauses.iter().flatten().copied().reduce(|a, b| Pause {
+            kind: a.kind.max(b.kind),
+            until_ms: a.until_ms.max(b.until_ms),
+        });
+        self.refresh_gate();
     }
 
     /// True when the last save failed and writes are refused for it.

@@ -1,7 +1,7 @@
 //! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
 
 use crate::client::{Client, ClientFlags};
-use crate::core::Core;
+use crate::core::{Core, PauseBy};
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::host::Level;
@@ -134,12 +134,11 @@ impl Engine {
     }
 
     fn expire_pause(&mut self) {
-        if self
-            .core
-            .pause
+        // Only a client's pause has an end of its own.
+        if self.core.pauses[PauseBy::Client as usize]
             .is_some_and(|pause| pause.until_ms <= self.keys.origin.now_ms)
         {
-            unpause(&mut self.core);
+            self.core.unpause(PauseBy::Client);
         }
     }
 
@@ -305,18 +304,6 @@ pub(crate) fn reply_timeout(core: &mut Core, client: &Client, out: &mut resp::Re
         Some(OnTimeout::Acknowledged) => crate::repl::acknowledged(core, client, out),
         None => {}
     }
-}
-
-/// Ends a pause: the clients it held back go on.
-pub(crate) fn unpause(core: &mut Core) {
-    core.pause = None;
-    for id in std::mem::take(&mut core.paused_clients) {
-        if let Some(client) = core.clients.get_mut(id) {
-            client.flags.clear(ClientFlags::PAUSED);
-            client.attention.raise();
-        }
-    }
-    core.refresh_gate();
 }
 
 /// Sets the access clock to now, in the form the eviction policy wants.

@@ -12,6 +12,7 @@ use commandtable::{Flags, Meta};
 use dataset::Keys;
 use dataset::effects::{DbKey, Propagate};
 use keyspace::Entry;
+use replication::primary::FailoverState;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
 
@@ -142,7 +143,12 @@ fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, args: Args<'_>, error: 
         if meta.name == "exec" {
             // EXEC itself was refused: the transaction, if there is one, is over.
             transactions::discard(x);
-            write_error(x.core, x.out, &Error::exec_refused(error));
+            if error.code() == "REDIRECT" {
+                // Who follows redirections looks for their code, not for EXECABORT.
+                write_error(x.core, x.out, error);
+            } else {
+                write_error(x.core, x.out, &Error::exec_refused(error));
+            }
             // MULTI was shown, so its end is.
             x.meta = meta;
             crate::commands::monitor::feed(x, args);
@@ -185,6 +191,19 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
     };
     let writes = effective.intersects(Flags::WRITE);
     let may_replicate = effective.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
+    if x.client.flags.has(ClientFlags::CAN_REDIRECT) && !from_primary {
+        let reads =
+            effective.intersects(Flags::READONLY) && !x.client.flags.has(ClientFlags::READONLY);
+        if (writes || reads)
+            && let Some((host, port)) = x.core.repl.primary()
+        {
+            // Whether the target takes the role is open yet, and with it where to send the client.
+            if x.core.repl.hub.failover_state() == FailoverState::InProgress {
+                return Ok(Admitted::Postponed);
+            }
+            return Err(Error::redirect(host, port));
+        }
+    }
     if x.core.config.maxmemory > 0 && !from_primary && x.core.loading == Loading::No {
         let room = eviction::make_room(x.keys, x.core);
         if x.keys.effects.pending {
@@ -305,14 +324,14 @@ fn is_immediate(meta: &Meta) -> bool {
 
 fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
     use config::ProtectedAction;
-    let action = match meta.full_name {
-        "debug" => x.core.config.enable_debug_command,
-        _ => x.core.config.enable_module_command,
+    let (action, refusal) = match meta.full_name {
+        "debug" => (x.core.config.enable_debug_command, Error::DEBUG_DISABLED),
+        _ => (x.core.config.enable_module_command, Error::MODULE_DISABLED),
     };
     match action {
         ProtectedAction::Yes => Ok(()),
         ProtectedAction::Local if x.client.peer.loopback || x.client.peer.unix => Ok(()),
-        _ => Err(Error::DEBUG_DISABLED),
+        _ => Err(refusal),
     }
 }
 

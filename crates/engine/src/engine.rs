@@ -106,6 +106,7 @@ impl Engine {
                 repl,
                 http_logged_at: 0,
                 pause: None,
+                pauses: [None; 3],
                 paused_clients: Vec::new(),
                 loading: Loading::No,
                 load_progress: LoadProgress::default(),

@@ -58,6 +58,10 @@ pub struct ProcessFacts {
     pub pid: u32,
     /// Name, release and machine of the system.
     pub os: String,
+    /// Tells builds apart: 16 hexadecimal digits, the same for the same sources.
+    pub build_id: &'static str,
+    /// The allocator, with its version.
+    pub allocator: String,
     /// Path of the binary.
     pub executable: String,
     /// Path of the configuration file, empty without one.
@@ -253,6 +257,12 @@ pub trait Host: Send {
     fn link(&mut self, command: LinkCommand);
     /// The server has become a replica, or a primary: log lines tell, and the out-of-memory score may change.
     fn set_role(&mut self, replica: bool);
+    /// Tells the supervisor of the process, if it listens to systemd's messages, one or several lines.
+    fn tell_supervisor(&mut self, _message: &str) {}
+    /// Refuses new connections.
+    fn stop_listening(&mut self) {}
+    /// Takes [`Self::stop_listening`] back.
+    fn listen_again(&mut self) {}
     /// The process is about to end: its pid file and socket go.
     fn remove_files(&mut self) {}
     /// The process is to end now, with this exit code.

@@ -38,6 +38,8 @@ pub struct LinkSide {
     draining: bool,
     /// The snapshot under way goes straight into the parser.
     parsing: bool,
+    /// The data are those of a snapshot, since when the link has not been up.
+    adopted: bool,
 }
 
 impl LinkSide {
@@ -71,6 +73,7 @@ impl LinkSide {
             loaded: None,
             draining: false,
             parsing: false,
+            adopted: false,
         };
         side.configure(config);
         side
@@ -537,6 +540,9 @@ fn pump_link(keys: &mut Keys, core: &mut Core) {
                 core.refresh_gate();
                 core.repl
                     .with_hub(|hub, env| hub.adopt(env, adoption.replid, adoption.offset));
+                if let Some(side) = &mut core.repl.link {
+                    side.adopted = true;
+                }
                 if let (Some(side), Some(db)) = (&mut core.repl.link, adoption.stream_db) {
                     side.stream_db = db;
                     side.client.db = usize::try_from(db)
@@ -549,6 +555,9 @@ fn pump_link(keys: &mut Keys, core: &mut Core) {
                 core.repl.with_hub(|hub, env| hub.ensure_backlog(env));
                 if let Some(side) = &mut core.repl.link {
                     side.reset_stream();
+                    if !std::mem::take(&mut side.adopted) {
+                        core.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept connections in read-write mode.\n");
+                    }
                 }
                 core.refresh_gate();
             }
@@ -571,7 +580,7 @@ fn pump_link(keys: &mut Keys, core: &mut Core) {
                     core.log(Level::Notice, "Process has been continued.");
                 }
             }
-            Action::RestartAof => {}
+            Action::RestartAof => core.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n"),
             Action::Failover { accepted } => {
                 core.repl
                     .with_hub(|hub, env| hub.failover_finished(env, accepted));

@@ -1,7 +1,7 @@
 //! Replication as the engine sees it: the hub for our replicas, the link to our primary, and the glue to both.
 
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::{Core, Pause, PauseKind};
+use crate::core::{Core, Pause, PauseBy, PauseKind};
 use crate::dispatch;
 use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
@@ -133,6 +133,12 @@ impl Repl {
         self.link.is_some() || self.applying
     }
 
+    /// Host and port of the primary we follow; `None` on a primary.
+    #[must_use]
+    pub fn primary(&self) -> Option<(&str, u16)> {
+        self.link.as_ref()?.link.target()
+    }
+
     /// True when the link to our primary is up.
     #[must_use]
     pub fn link_is_up(&self) -> bool {
@@ -242,14 +248,14 @@ fn carry_out(
         }
         Action::Release(client) => crate::engine::forget_protected(core, client.0),
         Action::Promote => crate::link::stop_link(keys, core),
-        Action::PauseWrites => {
-            core.pause = Some(Pause {
+        Action::PauseWrites => core.pause_for(
+            PauseBy::Failover,
+            Pause {
                 kind: PauseKind::Write,
                 until_ms: i64::MAX,
-            });
-            core.refresh_gate();
-        }
-        Action::ResumeWrites => crate::cron::unpause(core),
+            },
+        ),
+        Action::ResumeWrites => core.unpause(PauseBy::Failover),
         Action::FailoverTo { host, port } => {
             crate::link::follow(keys, core, &host, port, Purpose::Failover);
         }

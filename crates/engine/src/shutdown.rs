@@ -1,7 +1,7 @@
 //! SHUTDOWN and the signals that mean it: wait for replicas, save, end.
 
 use crate::blocking::WaitFor;
-use crate::core::Core;
+use crate::core::{Core, Pause, PauseBy, PauseKind};
 use crate::dispatch;
 use crate::host::Level;
 use commandtable::Error;
@@ -40,13 +40,17 @@ pub enum Started {
     Failed,
 }
 
-/// Starts shutting down. `by` describes the client that asks for it.
+/// Starts shutting down. `by` describes the client that asks for it. Who comes second waits for what the first one wanted.
 pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str>) -> Started {
+    if core.shutdown.is_some() {
+        return Started::Waits;
+    }
     let mut line = "User requested shutdown...".to_owned();
     if let Some(client) = by {
         line.push_str(&format!(" (user request from '{client}')"));
     }
     core.log(Level::Notice, &line);
+    core.host.tell_supervisor("STOPPING=1\n");
     let timeout_ms = i64::from(core.config.shutdown_timeout) * 1000;
     let waits = !options.now && timeout_ms > 0 && !core.repl.is_replica();
     if waits && !core.repl.hub.lagging(core.repl.now_ms).is_empty() {
@@ -57,11 +61,11 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str
             force: options.force,
             deadline_ms: keys.origin.now_ms + timeout_ms,
         });
-        core.pause = Some(crate::core::Pause {
-            kind: crate::core::PauseKind::Write,
+        let pause = Pause {
+            kind: PauseKind::Write,
             until_ms: i64::MAX,
-        });
-        core.refresh_gate();
+        };
+        core.pause_for(PauseBy::Shutdown, pause);
         return Started::Waits;
     }
     if finish(keys, core, options.save, options.force) {
@@ -79,7 +83,7 @@ pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
     {
         core.shutdown = None;
         if !finish(keys, core, pending.save, pending.force) {
-            crate::cron::unpause(core);
+            core.unpause(PauseBy::Shutdown);
             refuse_waiting(keys, core);
         }
     }
@@ -105,13 +109,25 @@ pub fn abort(keys: &mut Keys, core: &mut Core) -> bool {
         return false;
     }
     core.log(Level::Notice, "Shutdown manually aborted.");
-    crate::cron::unpause(core);
+    core.unpause(PauseBy::Shutdown);
     refuse_waiting(keys, core);
     true
 }
 
 /// Saves if asked to and ends the process. False when a save failed and the process goes on.
+///
+/// Nobody can connect any more from here on: whoever loses its connection would otherwise wait in the queue of a server
+/// that is writing its snapshot, instead of trying another one.
 fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> bool {
+    core.host.stop_listening();
+    let ends = save_and_exit(keys, core, save, force);
+    if !ends {
+        core.host.listen_again();
+    }
+    ends
+}
+
+fn save_and_exit(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> bool {
     if core.has_child() {
         core.log(
             Level::Warning,
@@ -148,9 +164,13 @@ fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> 
             Level::Notice,
             "Saving the final RDB snapshot before exiting.",
         );
+        core.host
+            .tell_supervisor("STATUS=Saving the final RDB snapshot\n");
         if crate::saving::save_now(keys, core).is_err() {
             if !force {
                 core.log(Level::Warning, "Error trying to save the DB, can't exit.");
+                core.host
+                    .tell_supervisor("STATUS=Error trying to save the DB, can't exit.\n");
                 core.log(
                     Level::Warning,
                     "Errors trying to shut down the server. Check the logs for more information.",

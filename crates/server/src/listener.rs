@@ -172,6 +172,57 @@ impl Listeners {
     }
 }
 
+/// Closes the sockets for a while. They keep their ports and are listened to again if that is wanted: to bind anew could
+/// fail, and would leave a server that nobody reaches.
+pub(crate) struct Doorstep {
+    backlog: i32,
+    /// The Unix socket, and what it is called while it is closed: there is no way to stop listening to it.
+    unix: Option<(String, String)>,
+}
+
+impl Doorstep {
+    pub(crate) fn new(config: &Config) -> Self {
+        let path = config.unixsocket.lossy().into_owned();
+        let closed = format!("{path}.{}", std::process::id());
+        Doorstep {
+            backlog: config.tcp_backlog,
+            unix: (!path.is_empty()).then_some((path, closed)),
+        }
+    }
+
+    /// Refuses new connections, and those that nobody has let in yet.
+    pub(crate) fn close(&self, tcp: &[TcpListener]) {
+        for listener in tcp {
+            // The process is about to end: that helps as well.
+            let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+        }
+        if let Some((path, closed)) = &self.unix {
+            // Somebody may have removed it.
+            let _ = std::fs::rename(path, closed);
+        }
+    }
+
+    /// Takes new connections again.
+    pub(crate) fn open(&self, tcp: &[TcpListener]) {
+        for listener in tcp {
+            if let Err(error) = SockRef::from(listener).listen(self.backlog) {
+                let reason = crate::errno_text(&error);
+                logging::log(Level::Warning, &format!("Can't listen again: {reason}"));
+            }
+        }
+        if let Some((path, closed)) = &self.unix {
+            let _ = std::fs::rename(closed, path);
+        }
+    }
+
+    /// Removes what [`Self::close`] has left of the Unix socket.
+    pub(crate) fn remove(&self) {
+        if let Some((_, closed)) = &self.unix {
+            let _ = std::fs::remove_file(closed);
+        }
+    }
+}
+
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),

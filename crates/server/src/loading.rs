@@ -58,11 +58,12 @@ fn fatal(shared: &Arc<Shared>, lines: &[String]) {
 }
 
 fn ready(shared: &Arc<Shared>) {
-    let (tcp, unix) = {
+    let (tcp, unix, replica) = {
         let engine = shared.engine.lock();
         (
             engine.core.config.port != 0,
             !engine.core.config.unixsocket.as_bytes().is_empty(),
+            engine.core.repl.is_replica(),
         )
     };
     if tcp {
@@ -71,4 +72,5 @@ fn ready(shared: &Arc<Shared>) {
     if unix {
         logging::log(Level::Notice, "Ready to accept connections unix");
     }
+    crate::supervise::ready(replica);
 }

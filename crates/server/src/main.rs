@@ -86,7 +86,6 @@ fn run(start: startup::Start) -> io::Result<u8> {
         seed
     });
     let (config, names) = (start.config, start.names);
-    let supervised = supervise::resolve(config.supervised);
     let io_threads = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let shared = Arc::new_cyclic(|weak| {
         let process = Process::new(
@@ -113,7 +112,6 @@ fn run(start: startup::Start) -> io::Result<u8> {
     }
     loading::at_start(&shared);
     let main = Main::new(shared, event_loop, listeners, io_threads)?;
-    supervise::ready(supervised);
     main.run()
 }
 

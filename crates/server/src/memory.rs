@@ -49,6 +49,14 @@ fn count_slow(slot: usize, bytes: isize) {
     COUNTERS[slot].0.fetch_add(bytes, Ordering::Relaxed);
 }
 
+/// The allocator's name and version.
+pub(crate) fn allocator() -> String {
+    // `5.3.0-1-gdeadbeef...`
+    let version = tikv_jemalloc_ctl::version::read().unwrap_or_default();
+    let number = version.split('-').next().unwrap_or_default();
+    format!("jemalloc-{number}")
+}
+
 /// Bytes handed out by the allocator, rounded up to its size classes.
 pub(crate) fn used() -> usize {
     let sum: isize = COUNTERS

@@ -16,7 +16,7 @@ pub(crate) struct Oom {
     mode: OomScoreAdj,
     scores: OomScores,
     replica: bool,
-    /// The score before we first changed it.
+    /// The score that was there before we changed it; `None` while it is not ours to change.
     base: Option<i32>,
 }
 
@@ -39,6 +39,7 @@ impl Oom {
     /// # Errors
     /// The kernel refuses; the log tells why.
     pub(crate) fn configure(&mut self, config: &Config) -> Result<(), String> {
+        let before = *self;
         self.mode = config.oom_score_adj;
         let scores = config.oom_score_adj_values;
         if scores != self.scores
@@ -53,6 +54,7 @@ impl Oom {
         if self.put_in_force() {
             Ok(())
         } else {
+            *self = before;
             Err("Failed to set current oom_score_adj. Check server logs.".to_owned())
         }
     }
@@ -83,6 +85,11 @@ impl Oom {
     fn write(&mut self, score: i32) -> bool {
         let base = match (self.base, self.mode) {
             (None, OomScoreAdj::No) => return true,
+            // From here on others may change it: what they set is what a later change starts from.
+            (Some(base), OomScoreAdj::No) => {
+                self.base = None;
+                base
+            }
             (Some(base), _) => base,
             (None, _) => {
                 let text = std::fs::read_to_string(PATH).unwrap_or_default();

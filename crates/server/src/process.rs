@@ -85,6 +85,7 @@ pub(crate) struct Process {
     facts: ProcessFacts,
     dump: DumpFile,
     oom: crate::oom::Oom,
+    doorstep: crate::listener::Doorstep,
     child_pid: AtomicU32,
     /// What the snapshot child writes, when it writes a file.
     child_file: std::path::PathBuf,
@@ -134,6 +135,7 @@ impl Process {
             facts,
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
+            doorstep: crate::listener::Doorstep::new(config),
             child_pid: AtomicU32::new(0),
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
@@ -372,8 +374,21 @@ impl Host for Process {
         self.oom.set_role(replica);
     }
 
+    fn tell_supervisor(&mut self, message: &str) {
+        crate::supervise::tell(message);
+    }
+
+    fn stop_listening(&mut self) {
+        self.doorstep.close(&self.control.listening.lock());
+    }
+
+    fn listen_again(&mut self) {
+        self.doorstep.open(&self.control.listening.lock());
+    }
+
     fn remove_files(&mut self) {
         crate::startup::clean_up();
+        self.doorstep.remove();
     }
 
     fn exit(&mut self, code: i32) {

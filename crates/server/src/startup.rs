@@ -6,8 +6,11 @@ mod system_check;
 
 use crate::{limits, logging, process};
 use commandtable::Names;
-use config::{Config, Invocation, LoadError, ShutdownOptions, Startup, Surroundings, Text};
+use config::{
+    Config, Invocation, LoadError, ShutdownOptions, Startup, Supervised, Surroundings, Text,
+};
 use engine::host::{Level, ProcessFacts};
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -60,6 +63,10 @@ pub(crate) fn clean_up() {
 pub(crate) fn read() -> Result<Start, ExitCode> {
     logging::set_pid();
     crate::title::set_up();
+    if let Some(refusal) = refuse_role(crate::title::arguments()) {
+        complain(&format!("{refusal}\n"));
+        return Err(ExitCode::FAILURE);
+    }
     let arguments: Vec<Vec<u8>> = crate::title::arguments()
         .iter()
         .skip(1)
@@ -127,12 +134,6 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     if let Ok(folder) = std::env::current_dir() {
         config.dir = Text::from(folder.as_os_str().as_bytes());
     }
-    if config.daemonize {
-        become_daemon().map_err(|error| {
-            complain(&format!("Can't become a daemon: {error}\n"));
-            ExitCode::FAILURE
-        })?;
-    }
     let log_file = config.logfile.lossy().into_owned();
     if !log_file.is_empty()
         && let Err(error) = OpenOptions::new().append(true).create(true).open(&log_file)
@@ -145,6 +146,15 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         return Err(ExitCode::FAILURE);
     }
     logging::configure(&log_file, process::threshold(config.loglevel));
+    let supervised = crate::supervise::begin(config.supervised);
+    // Who is supervised stays the process that was started.
+    if config.daemonize && supervised == Supervised::No {
+        become_daemon().map_err(|error| {
+            complain(&format!("Can't become a daemon: {error}\n"));
+            ExitCode::FAILURE
+        })?;
+        logging::set_pid();
+    }
     use_syslog(&config);
     crate::crash::log_panics();
     crate::crash::set_up(&log_file, config.crash_log_enabled);
@@ -180,6 +190,28 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
         names: startup.names,
         facts,
     })
+}
+
+/// Why the program cannot be what its name, or `--sentinel`, asks for. A server instead would be a surprise, and so would
+/// be a check that passes because nothing was checked.
+fn refuse_role(arguments: &[OsString]) -> Option<String> {
+    let called = std::path::Path::new(arguments.first()?).file_name()?;
+    let called = called.to_string_lossy();
+    let is = |role: &str| {
+        ["valkey", "redis"]
+            .iter()
+            .any(|product| called.contains(&format!("{product}-{role}")))
+    };
+    let missing = if is("check-rdb") {
+        "checks no RDB files"
+    } else if is("check-aof") {
+        "checks no append-only files"
+    } else if is("sentinel") || arguments.iter().any(|argument| argument == "--sentinel") {
+        "has no Sentinel mode"
+    } else {
+        return None;
+    };
+    Some(format!("{called}: this build {missing}"))
 }
 
 /// `--test-memory`.
@@ -328,14 +360,14 @@ impl Surroundings for Files {
 /// `-v`.
 fn version_line() -> String {
     format!(
-        "Valkey server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build={}\n",
+        "Valkey server v={} sha=00000000:0 malloc={} bits=64 build={BUILD_ID}\n",
         words::version::VALKEY,
-        BUILD_ID
+        crate::memory::allocator(),
     )
 }
 
-/// Stands in `-v` where tools expect 16 hexadecimal digits. A fixed number: it does not tell builds apart.
-pub(crate) const BUILD_ID: &str = "5d1c0de2a7b84e36";
+/// A digest of the sources, 16 hexadecimal digits: made by `build.rs`.
+pub(crate) const BUILD_ID: &str = env!("BUILD_ID");
 
 const USAGE: &str = "Usage: ./valkey-server [/path/to/valkey.conf] [options] [-]
        ./valkey-server - (read config from stdin)
@@ -522,14 +554,15 @@ fn facts(config: &Config, config_file: String) -> ProcessFacts {
         .take(20)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let supervised = crate::supervise::resolve(config.supervised);
     ProcessFacts {
         pid: std::process::id(),
         os: system_name(),
+        build_id: BUILD_ID,
+        allocator: crate::memory::allocator(),
         executable: std::env::current_exe()
             .map_or_else(|_| String::new(), |path| path.display().to_string()),
         config_file,
-        supervised: supervised.name().to_owned(),
+        supervised: crate::supervise::in_force().name().to_owned(),
         listeners: Vec::new(),
         port: u16::try_from(config.port).unwrap_or(0),
         run_id,

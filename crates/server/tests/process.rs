@@ -14,7 +14,7 @@ use predicates::prelude::{Predicate, PredicateBooleanExt, predicate};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -281,43 +281,227 @@ fn log_lines_carry_a_letter_for_what_the_process_is() {
     assert!(shape("S", "Server initialized").eval(&log), "{log}");
 }
 
-#[test]
-fn systemd_is_told_when_the_server_is_ready() {
-    let folder = TempDir::new().expect("a folder");
-    let path = folder.path().join("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+/// A server under systemd, and the socket that its messages go to.
+fn supervised(dir: TempDir, options: &[&str]) -> (Server, UnixDatagram) {
+    let path = dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
     socket
         .set_read_timeout(Some(common::PATIENCE))
         .expect("it can be set");
     let port = free_port();
     let child = std::process::Command::new(OURS)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-        ])
-        .args(["--supervised", "auto", "--dir"])
-        .arg(folder.path())
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--logfile", "log", "--dir"])
+        .arg(dir.path())
+        .args(options)
         .env("NOTIFY_SOCKET", &path)
-        .stdout(std::process::Stdio::null())
         .spawn()
         .expect("the binary starts");
-    let server = Server {
-        child,
-        port,
-        dir: folder,
-    };
+    (Server { child, port, dir }, socket)
+}
+
+fn message(socket: &UnixDatagram) -> String {
     let mut message = [0; 200];
     let length = socket.recv(&mut message).expect("a message");
-    let text = String::from_utf8_lossy(&message[..length]).into_owned();
-    assert!(text.contains("READY=1\n"), "{text}");
-    assert_eq!(
-        server.client().info("server", "process_supervised"),
-        "systemd"
+    String::from_utf8_lossy(&message[..length]).into_owned()
+}
+
+#[test]
+fn systemd_is_told_what_the_server_does() {
+    // Who is supervised stays the process that was started.
+    let options = ["--supervised", "auto", "--daemonize", "yes"];
+    let dir = TempDir::new().expect("a folder");
+    let (mut server, socket) = supervised(dir, &options);
+    assert_eq!(message(&socket), "STATUS=Valkey is loading...\n");
+    assert_eq!(message(&socket), "STATUS=Ready to accept connections\n");
+    assert_eq!(message(&socket), "READY=1\n");
+    let mut client = server.client();
+    assert_eq!(client.info("server", "process_supervised"), "systemd");
+    assert!(server.log().contains("* Supervised by systemd. "));
+    std::fs::create_dir_all(server.dir.path().join("dump.rdb/x")).expect("a folder");
+    assert!(
+        client
+            .words("SHUTDOWN SAVE")
+            .text()
+            .starts_with("ERR Errors trying to SHUTDOWN")
     );
+    assert_eq!(message(&socket), "STOPPING=1\n");
+    assert_eq!(message(&socket), "STATUS=Saving the final RDB snapshot\n");
+    assert_eq!(
+        message(&socket),
+        "STATUS=Error trying to save the DB, can't exit.\n"
+    );
+    server.signal("TERM");
+    assert_eq!(message(&socket), "STOPPING=1\n");
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn systemd_is_told_that_the_server_is_ready_once_the_data_are_loaded() {
+    let server = Server::start(OURS, &[]);
+    let mut client = server.client();
+    for key in 0..100 {
+        client.words(&format!("SET key:{key} value"));
+    }
+    client.words("SAVE");
+    drop(client);
+    let dump = std::fs::read(server.dir.path().join("dump.rdb")).expect("it was saved");
+    let dir = TempDir::new().expect("a folder");
+    std::fs::write(dir.path().join("dump.rdb"), dump).expect("it can be written");
+    // A millisecond for each key: long enough to come too early.
+    let options = ["--supervised", "systemd", "--key-load-delay", "1000"];
+    let (loading, socket) = supervised(dir, &options);
+    while message(&socket) != "READY=1\n" {}
+    assert_eq!(loading.client().words("GET key:99").text(), "value");
+}
+
+#[test]
+fn a_replica_tells_systemd_of_its_synchronisations() {
+    let primary = Server::start(OURS, &["--repl-diskless-sync-delay", "0"]);
+    let follows = format!("127.0.0.1 {}", primary.port);
+    let options = ["--supervised", "systemd", "--replicaof", &follows];
+    let (replica, socket) = supervised(TempDir::new().expect("a folder"), &options);
+    let mut told = Vec::new();
+    for part in [
+        "Finished with success",
+        "Partial Resynchronization accepted",
+    ] {
+        let line = format!(
+            "STATUS=PRIMARY <-> REPLICA sync: {part}. Ready to accept connections in read-write mode.\n"
+        );
+        while told.last() != Some(&line) {
+            told.push(message(&socket));
+        }
+        primary.client().words("CLIENT KILL TYPE replica");
+    }
+    let waiting = "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n";
+    assert!(told.iter().any(|line| line == waiting), "{told:?}");
+    drop(replica);
+}
+
+#[test]
+fn nobody_claims_a_systemd_that_is_not_there() {
+    for (socket, told) in [
+        (None, "systemd supervision error: NOTIFY_SOCKET not found!"),
+        (
+            Some("/nowhere/at/all"),
+            "systemd supervision error: can't send to '/nowhere/at/all': No such file or directory",
+        ),
+    ] {
+        let port = free_port();
+        let dir = TempDir::new().expect("a folder");
+        let mut command = std::process::Command::new(OURS);
+        command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--supervised", "systemd", "--logfile", "log", "--dir"])
+            .arg(dir.path())
+            .env_remove("NOTIFY_SOCKET");
+        if let Some(socket) = socket {
+            command.env("NOTIFY_SOCKET", socket);
+        }
+        let child = command.spawn().expect("the binary starts");
+        let server = Server { child, port, dir };
+        wait_for("a server that listens", || Client::connect(port).is_ok());
+        let mut client = server.client();
+        assert_eq!(client.info("server", "process_supervised"), "no");
+        let log = server.log();
+        assert_eq!(log.matches(told).count(), 1, "{log}");
+        assert!(!log.contains("Supervised by systemd"), "{log}");
+    }
+}
+
+#[test]
+fn by_other_names_the_program_refuses() {
+    let dir = TempDir::new().expect("a folder");
+    for (name, missing) in [
+        ("valkey-sentinel", "has no Sentinel mode"),
+        ("redis-sentinel", "has no Sentinel mode"),
+        ("valkey-check-rdb", "checks no RDB files"),
+        ("redis-check-rdb", "checks no RDB files"),
+        ("valkey-check-aof", "checks no append-only files"),
+        ("redis-check-aof", "checks no append-only files"),
+    ] {
+        let path = dir.path().join(name);
+        std::os::unix::fs::symlink(OURS, &path).expect("a link");
+        Command::new(path)
+            .arg("some-file")
+            .timeout(Duration::from_secs(10))
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(format!("{name}: this build {missing}\n"));
+    }
+    binary()
+        .args(["--port", "0", "--sentinel"])
+        .assert()
+        .code(1)
+        .stderr("valkey-server: this build has no Sentinel mode\n");
+}
+
+#[test]
+fn what_would_not_be_done_is_refused() {
+    for (option, told) in [
+        ("--appendonly", "this build keeps no append-only file"),
+        ("--cluster-enabled", "this build has no cluster mode"),
+    ] {
+        binary()
+            .args([option, "yes"])
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(told));
+    }
+    let server = Server::start(OURS, &["--appendonly", "no", "--cluster-enabled", "no"]);
+    let mut client = server.client();
+    assert_eq!(
+        client.words("CONFIG SET appendonly yes").text(),
+        "ERR CONFIG SET failed (possibly related to argument 'appendonly') - this build keeps no append-only file: appendonly must be 'no'"
+    );
+    assert_eq!(client.info("persistence", "aof_enabled"), "0");
+}
+
+#[test]
+fn nobody_can_connect_while_the_last_snapshot_is_written() {
+    let server = Server::start(OURS, &["--unixsocket", "sock"]);
+    let path = server.dir.path().join("sock");
+    let mut client = server.client();
+    // Nobody waits for it: the process is killed before it is done.
+    for key in 0..100 {
+        client.words(&format!("SET key:{key} value"));
+    }
+    client.words("CONFIG SET rdb-key-save-delay 1000000");
+    client.send(b"SHUTDOWN SAVE\r\n").expect("it reads");
+    wait_for("a refused connection", || {
+        TcpStream::connect(("127.0.0.1", server.port))
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    });
+    assert!(UnixStream::connect(&path).is_err());
+    assert!(!server.log().contains("bye bye"));
+}
+
+#[test]
+fn who_cannot_save_at_the_end_is_connected_to_again() {
+    let mut server = Server::start(OURS, &["--dbfilename", "taken", "--unixsocket", "sock"]);
+    let path = server.dir.path().join("sock");
+    std::fs::create_dir_all(server.dir.path().join("taken/x")).expect("a folder");
+    for _ in 0..2 {
+        let mut client = server.client();
+        assert!(
+            client
+                .words("SHUTDOWN SAVE")
+                .text()
+                .starts_with("ERR Errors trying to SHUTDOWN")
+        );
+        assert_eq!(server.client().words("PING").text(), "PONG");
+        UnixStream::connect(&path).expect("it accepts");
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait_exit().code(), Some(0));
+    let left: Vec<_> = std::fs::read_dir(server.dir.path())
+        .expect("it is there")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("sock"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn cat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let members: Vec<&Meta> = commandtable::COMMANDS
         .iter()
         .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
-        .filter(|meta| meta.acl.contains(category))
+        .filter(|meta| meta.acl.contains(category) && x.core.registry.knows(meta))
         .collect();
     x.out.array(members.len());
     for meta in members {

@@ -9,7 +9,7 @@ pub(crate) use list::memory_of;
 
 use super::Family;
 use crate::client::ClientFlags;
-use crate::core::{Pause, PauseKind};
+use crate::core::{Pause, PauseBy, PauseKind};
 use crate::dispatch;
 use crate::exec::{Args, Exec};
 use commandtable::{Error, Outcome};
@@ -154,12 +154,9 @@ fn pause(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         until_ms => until_ms,
     };
     // A pause under way may change its kind, but not end earlier.
-    let until_ms = x
-        .core
-        .pause
+    let until_ms = x.core.pauses[PauseBy::Client as usize]
         .map_or(until_ms, |running| running.until_ms.max(until_ms));
-    x.core.pause = Some(Pause { kind, until_ms });
-    x.core.refresh_gate();
+    x.core.pause_for(PauseBy::Client, Pause { kind, until_ms });
     x.out.ok();
     Ok(())
 }
@@ -171,7 +168,7 @@ fn pause(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, CLIENT UNPAUSE (since 6.2.0).
 fn unpause(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    crate::cron::unpause(x.core);
+    x.core.unpause(PauseBy::Client);
     x.out.ok();
     Ok(())
 }

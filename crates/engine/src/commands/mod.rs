@@ -14,13 +14,15 @@ pub mod connection;
 pub mod databases;
 pub mod debug;
 pub mod introspect;
+mod lolwut;
 pub mod memory;
+mod modules;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
 pub mod role;
 pub mod saving;
-pub mod server;
+mod scripting;
 pub mod transactions;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
@@ -40,11 +42,13 @@ pub static FAMILIES: &[Family] = &[
     memory::COMMANDS,
     saving::COMMANDS,
     latency::COMMANDS,
+    lolwut::COMMANDS,
+    modules::COMMANDS,
     monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     role::COMMANDS,
-    server::COMMANDS,
+    scripting::COMMANDS,
     slowlog::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -19,17 +19,23 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("valkey_version", version::VALKEY);
     rows.row("redis_git_sha1", "00000000");
     rows.row("redis_git_dirty", 0);
-    rows.row("redis_build_id", "0");
+    rows.row("redis_build_id", facts.build_id);
     let mode = if config.cluster_enabled {
         "cluster"
     } else {
         "standalone"
     };
-    rows.row("server_mode", mode);
+    let title = if config.extended_redis_compatibility {
+        "redis_mode"
+    } else {
+        "server_mode"
+    };
+    rows.row(title, mode);
     rows.row("os", &facts.os);
     rows.row("arch_bits", usize::BITS);
     rows.row("monotonic_clock", "POSIX clock_gettime");
     rows.row("multiplexing_api", "epoll");
+    // What a server says that was made by another compiler.
     rows.row("gcc_version", "0.0.0");
     rows.row("process_id", facts.pid);
     rows.row("process_supervised", &facts.supervised);
@@ -45,6 +51,10 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("config_file", &facts.config_file);
     rows.row("io_threads_active", u8::from(config.io_threads > 1));
     rows.row("availability_zone", config.availability_zone.lossy());
+    if let Some(pending) = &x.core.shutdown {
+        let left_ms = (pending.deadline_ms - (now_us / 1000) as i64).max(0);
+        rows.row("shutdown_in_milliseconds", left_ms);
+    }
     for (name, listener) in &facts.listeners {
         rows.row(name, listener);
     }
@@ -159,7 +169,7 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("mem_clients_normal", normal);
     rows.row("mem_cluster_links", 0);
     rows.row("mem_aof_buffer", 0);
-    rows.row("mem_allocator", "jemalloc-5.3.0");
+    rows.row("mem_allocator", x.core.host.facts().allocator);
     let rehashing: usize = x
         .keys
         .dbs

@@ -273,7 +273,7 @@ mod tests {
             )),
             "*2 *10 $4 zadd :-4 ~3 +write +denyoom +fast :1 :1 :1 ~3 +@write +@sortedset +@fast ~0 ~1 \
              %3 $5 flags ~2 +RW +update $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
-             $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0 _ "
+             $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0 _ "
         );
         names = vec![b"config|Get"];
         assert_eq!(

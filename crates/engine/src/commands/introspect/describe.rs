@@ -29,14 +29,10 @@ pub(super) fn info(reply: &mut Reply, meta: &Meta, known: &dyn Fn(&Meta) -> bool
     for spec in meta.key_specs {
         key_spec(reply, spec);
     }
-    // The reference has an empty set here, and an array where there are subcommands.
-    if meta.is_container() {
-        reply.array(meta.subcommands.iter().filter(|sub| known(sub)).count());
-        for sub in meta.subcommands.iter().filter(|sub| known(sub)) {
-            info(reply, sub, known);
-        }
-    } else {
-        reply.set(0);
+    // An array also without any: the reference has an empty set then, which makes two types of one field.
+    reply.array(meta.subcommands.iter().filter(|sub| known(sub)).count());
+    for sub in meta.subcommands.iter().filter(|sub| known(sub)) {
+        info(reply, sub, known);
     }
 }
 
