@@ -4,6 +4,7 @@ use crate::blocking::Blocked;
 use crate::command::meta::Meta;
 use crate::effects::DbKey;
 use crate::host::Attention;
+use crate::words::Words;
 use resp::{Protocol, Reply};
 use std::sync::Arc;
 
@@ -87,10 +88,18 @@ impl ClientFlags {
 pub struct Transaction {
     /// What EXEC will run.
     pub queue: Vec<Queued>,
-    /// Bytes of all queued arguments.
-    pub bytes: usize,
+    /// Memory of all queued arguments, in bytes.
+    pub arg_bytes: usize,
     /// Union of the flags of the queued commands.
     pub flags: crate::command::meta::Flags,
+}
+
+impl Transaction {
+    /// Memory of what is queued, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.arg_bytes + self.queue.capacity() * size_of::<Queued>()
+    }
 }
 
 /// One queued command.
@@ -99,7 +108,7 @@ pub struct Queued {
     /// The command.
     pub meta: &'static Meta,
     /// Its arguments, name included.
-    pub args: Vec<Box<[u8]>>,
+    pub args: Words,
 }
 
 /// What a client is subscribed to.
@@ -247,6 +256,12 @@ impl Client {
     #[must_use]
     pub fn weight(&self) -> usize {
         self.weight
+    }
+
+    /// Memory of the commands that MULTI has queued, in bytes.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |t| t.memory())
     }
 
     /// Bytes of output held for the client.

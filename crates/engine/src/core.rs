@@ -163,7 +163,7 @@ pub struct Core {
     /// CLIENT PAUSE.
     pub pause: Option<Pause>,
     /// Clients held back by it.
-    pub paused_clients: Vec<ClientId>,
+    pub paused_clients: std::collections::BTreeSet<ClientId>,
     /// A load under way.
     pub loading: Loading,
     /// Its progress.

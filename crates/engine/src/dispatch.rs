@@ -10,6 +10,7 @@ use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec, Handler};
 use crate::host::{Crash, Level};
 use crate::keys::{Expiry, Keys};
+use crate::words::Words;
 use keyspace::Entry;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
@@ -324,12 +325,10 @@ fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
         .has(ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN)
     {
         let transaction = x.client.transaction.get_or_insert_default();
-        transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
+        let args = Words::new(args);
+        transaction.arg_bytes += args.bytes();
         transaction.flags = transaction.flags.and(meta.flags);
-        transaction.queue.push(Queued {
-            meta,
-            args: args.iter().map(|arg| (*arg).into()).collect(),
-        });
+        transaction.queue.push(Queued { meta, args });
     }
     x.out.simple(b"QUEUED");
 }

@@ -40,6 +40,7 @@ pub mod stats;
 #[cfg(test)]
 mod testing;
 pub mod tracking;
+pub mod words;
 
 pub use client::{Client, ClientFlags, ClientId};
 pub use engine::{Engine, Ran, Then, Traffic};

@@ -65,7 +65,7 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         let Some(handler) = x.core.registry.handler(queued.meta) else {
             continue;
         };
-        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|arg| &**arg).collect();
+        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
         x.meta = queued.meta;
         dispatch::call(x, handler, &args);
     }
@@ -145,7 +145,7 @@ pub(crate) fn break_watches(keys: &mut Keys, client: &mut Client) {
 pub(crate) fn drop_queue(client: &mut Client) {
     if let Some(transaction) = &mut client.transaction {
         transaction.queue = Vec::new();
-        transaction.bytes = 0;
+        transaction.arg_bytes = 0;
     }
 }
 

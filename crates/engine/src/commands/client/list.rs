@@ -181,7 +181,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         Some(transaction) => transaction.queue.len() as i64,
         None => 0,
     };
-    let multi_bytes = client.transaction.as_ref().map_or(0, |t| t.bytes);
+    let multi_bytes = client.transaction.as_ref().map_or(0, |t| t.arg_bytes);
     let pending = client.output_bytes();
     let memory = memory_of(client) + arg_bytes;
     let shown = |secret: &[u8]| {
@@ -246,7 +246,7 @@ pub(crate) fn memory_of(client: &Client) -> usize {
         + client.out.capacity()
         + client.in_flight
         + client.query_bytes
-        + client.transaction.as_ref().map_or(0, |t| t.bytes)
+        + client.queued_bytes()
         + client.name.len()
         + client.peer.addr.len()
         + names_of(client)
