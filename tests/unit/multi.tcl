@@ -313,4 +313,55 @@ start_server {tags {"multi"}} {
         assert_error EXECABORT* {$c exec}
         $c close
     }
+
+    # Once each key was compared with all before it, which took minutes. The reference still does that.
+    test {watching many keys costs no more than so many} {
+        set keys {}
+        for {set i 0} {$i < 400000} {incr i} {lappend keys k$i}
+        set c [valkey_client]
+        $c watch {*}$keys
+        assert_equal 400000 [s total_watched_keys]
+        $c watch {*}$keys k0 k0
+        assert_equal 400000 [s total_watched_keys]
+        r set k399999 x
+        $c multi
+        $c ping
+        assert_equal {} [$c exec]
+        assert_equal 0 [s total_watched_keys]
+        $c close
+    } {} {peer:skip timeout:60}
+
+    test {many clients that watch one key, and some that give it up} {
+        r set k v
+        set clients {}
+        for {set i 0} {$i < 40} {incr i} {
+            set c [valkey_client]
+            $c watch k
+            $c multi
+            $c ping
+            lappend clients $c
+        }
+        set i 0
+        foreach c $clients {
+            if {$i % 3 == 0} {$c close}
+            if {$i % 3 == 1} {
+                $c discard
+                $c multi
+                $c ping
+            }
+            incr i
+        }
+        assert_equal 1 [s total_watched_keys]
+        r set k w
+        set i 0
+        foreach c $clients {
+            if {$i % 3 == 1} {assert_equal PONG [$c exec]}
+            if {$i % 3 == 2} {
+                assert_equal {} [$c exec]
+            }
+            if {$i % 3} {$c close}
+            incr i
+        }
+        assert_equal 0 [s total_watched_keys]
+    }
 }

@@ -6,12 +6,13 @@
 
 use crate::client::ClientId;
 use crate::command::meta::Meta;
-use crate::effects::DbKey;
+use crate::crowd::Crowd;
 use crate::error::Error;
+use crate::keys::Place;
 use crate::longdouble::LongDouble;
-use hashbrown::HashMap;
+use crate::words::Words;
 use keyspace::Type;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 /// What is replied when the time is up.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl Wake {
 #[derive(Clone, Debug)]
 pub enum WaitFor {
     /// One of these keys; the handler decides whether its type will do.
-    Keys(Vec<Box<[u8]>>),
+    Keys(Words),
     /// This many replicas at this offset, and for WAITAOF the local and the remote files.
     Replicas {
         /// Stream offset to reach.
@@ -80,22 +81,34 @@ pub struct Blocked {
     /// The command to run again.
     pub meta: &'static Meta,
     /// Its arguments.
-    pub args: Vec<Box<[u8]>>,
+    pub args: Words,
+    /// Its place in the lines it waits in.
+    pub(crate) place: Place,
     /// Nanoseconds the command has taken so far.
     pub nanos: u64,
 }
 
-/// Queues of waiting clients.
+impl Blocked {
+    /// Memory of what it waits for and of its command, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let keys = match &self.wait {
+            WaitFor::Keys(keys) => keys.bytes(),
+            WaitFor::Replicas { .. } | WaitFor::Shutdown => 0,
+        };
+        size_of::<Self>() + keys + self.args.bytes()
+    }
+}
+
+/// Waiting clients, but for the lines at the keys, which are with the keys.
 #[derive(Debug, Default)]
 pub(crate) struct Blocking {
-    /// First come, first served, per key.
-    pub(crate) queues: HashMap<DbKey, VecDeque<ClientId>>,
     /// (deadline, client), soonest first.
     pub(crate) deadlines: BTreeSet<(i64, ClientId)>,
-    /// Keys of which somebody wants to know that they are gone, with how many clients do.
-    pub(crate) until_gone: HashMap<DbKey, usize>,
     /// Clients waiting for replicas.
-    pub(crate) waiting_replicas: Vec<ClientId>,
+    pub(crate) waiting_replicas: Crowd<ClientId>,
+    /// Places given so far.
+    pub(crate) places: Place,
     /// Number of blocked clients.
     pub(crate) count: usize,
 }

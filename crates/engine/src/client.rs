@@ -111,6 +111,11 @@ pub struct Queued {
     pub args: Words,
 }
 
+/// Memory of a name that a client watches, listens to or tracks, in bytes, with a table's entry for it.
+pub(crate) fn name_bytes(name: &[u8]) -> usize {
+    name.len() + 2 * size_of::<Box<[u8]>>()
+}
+
 /// What a client is subscribed to.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
@@ -177,11 +182,13 @@ pub struct Client {
     /// MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// WATCH: the keys.
-    pub watching: Vec<DbKey>,
+    pub watching: hashbrown::HashSet<DbKey>,
     /// SUBSCRIBE and friends.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// CLIENT TRACKING.
     pub tracking: Option<Box<crate::tracking::Tracking>>,
+    /// Memory of the keys it watches and the names it listens to and tracks, in bytes; see [`name_bytes`].
+    pub(crate) names_bytes: usize,
     /// What it waits for.
     pub blocked: Option<Box<Blocked>>,
     /// Unix milliseconds when it connected.
@@ -229,7 +236,8 @@ impl Client {
             query_bytes: 0,
             weight: 0,
             transaction: None,
-            watching: Vec::new(),
+            watching: Default::default(),
+            names_bytes: 0,
             subscriptions: None,
             tracking: None,
             blocked: None,

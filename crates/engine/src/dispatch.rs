@@ -536,7 +536,7 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
             let stale = std::mem::take(&mut keys.effects.stale);
             crate::tracking::tell(core, stale, None);
         }
-        let ready = std::mem::take(&mut keys.effects.ready);
+        let ready = keys.take_ready();
         if ready.is_empty() {
             break;
         }
@@ -598,25 +598,21 @@ fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: 
 fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     use crate::blocking::{WaitFor, Wake};
     let id = client.id;
-    let Some(blocked) = client.blocked.as_deref() else {
+    let Some(blocked) = client.blocked.as_deref_mut() else {
         return;
     };
+    core.blocking.places += 1;
+    blocked.place = core.blocking.places;
     match &blocked.wait {
         WaitFor::Keys(wanted) => {
-            for key in wanted {
-                let key: DbKey = (blocked.db, key.clone());
-                core.blocking
-                    .queues
-                    .entry(key.clone())
-                    .or_default()
-                    .push_back(id);
-                if blocked.wake == Wake::Always {
-                    *core.blocking.until_gone.entry(key.clone()).or_default() += 1;
-                }
-                keys.add_blocked_key(key);
+            let until_gone = blocked.wake == Wake::Always;
+            for key in wanted.iter() {
+                keys.wait_in_line(blocked.db, key, blocked.place, id, until_gone);
             }
         }
-        WaitFor::Replicas { .. } => core.blocking.waiting_replicas.push(id),
+        WaitFor::Replicas { .. } => {
+            core.blocking.waiting_replicas.insert(blocked.place, id);
+        }
         WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
@@ -635,29 +631,14 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
     let id = client.id;
     match blocked.wait {
         WaitFor::Keys(wanted) => {
-            for key in wanted {
-                let key: DbKey = (blocked.db, key);
-                if let Some(queue) = core.blocking.queues.get_mut(&key) {
-                    queue.retain(|waiting| *waiting != id);
-                    if queue.is_empty() {
-                        core.blocking.queues.remove(&key);
-                    }
-                }
-                keys.drop_blocked_key(&key);
-                if blocked.wake == Wake::Always
-                    && let Some(count) = core.blocking.until_gone.get_mut(&key)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        core.blocking.until_gone.remove(&key);
-                    }
-                }
+            let until_gone = blocked.wake == Wake::Always;
+            for key in wanted.iter() {
+                keys.leave_line(blocked.db, key, blocked.place, until_gone);
             }
         }
-        WaitFor::Replicas { .. } => core
-            .blocking
-            .waiting_replicas
-            .retain(|waiting| *waiting != id),
+        WaitFor::Replicas { .. } => {
+            core.blocking.waiting_replicas.remove(blocked.place);
+        }
         WaitFor::Shutdown => {}
     }
     core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
@@ -668,22 +649,26 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
 
 /// Runs the commands of the clients that wait for `key` again, first come, first served.
 fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
-    let Some(waiting) = core
-        .blocking
-        .queues
-        .get(key)
-        .map(|queue| Vec::from_iter(queue.iter().copied()))
-    else {
+    let mut from = 0;
+    // Whoever waits again keeps its place, and whoever comes to wait now has seen the key.
+    let Some(last) = keys.last_in_line(key) else {
         return;
     };
-    for id in waiting {
+    while let Some((place, id)) = keys.next_in_line(key, from)
+        && place <= last
+    {
+        from = place + 1;
+        let holds = keys.peek_in(key.0, &key.1).map(Entry::type_);
+        if holds.is_none() && !keys.is_waited_for_until_gone(key) {
+            // Those in front have taken everything: there may be thousands behind them.
+            return;
+        }
         let Some(slot) = core.clients.slot(id) else {
             continue;
         };
         let Some(mut client) = core.clients.take(slot) else {
             continue;
         };
-        let holds = keys.peek_in(key.0, &key.1).map(Entry::type_);
         if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
             retry(keys, core, &mut client);
         }
@@ -703,7 +688,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let Some(handler) = core.registry.handler(meta) else {
         return;
     };
-    let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+    let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
     let mut out = std::mem::take(&mut client.out);
     let mark = out.len();
     let outer_db = std::mem::replace(&mut keys.db, db);
@@ -775,7 +760,7 @@ pub(crate) fn unblock_with(
         client.out = out;
         if let Some(blocked) = client.blocked.as_deref() {
             let (meta, nanos, args) = (blocked.meta, blocked.nanos, blocked.args.clone());
-            let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+            let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
             account(core, &mut client, meta, nanos, failed, &args);
         }
         unregister_blocked(keys, core, &mut client);

@@ -7,6 +7,8 @@ use crate::core::Core;
 use crate::effects::Propagate;
 use crate::error::Outcome;
 use crate::keys::Keys;
+use crate::words::Words;
+use hashbrown::HashSet;
 use resp::Reply;
 
 /// A request's arguments, the command's name first. The table has checked their number.
@@ -87,16 +89,17 @@ impl Exec<'_> {
         deadline_ms: i64,
         on_timeout: OnTimeout,
     ) {
-        let mut unique: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
-        for key in keys {
-            if !unique.iter().any(|known| &**known == *key) {
-                unique.push((*key).into());
-            }
+        if !self.begins_to_wait(&on_timeout) {
+            return;
         }
-        self.block(WaitFor::Keys(unique), args, deadline_ms, on_timeout);
-        if let Some(blocked) = &mut self.client.blocked {
-            blocked.wake = wake;
-        }
+        let mut known = HashSet::with_capacity(keys.len());
+        let unique: Vec<&[u8]> = keys
+            .iter()
+            .copied()
+            .filter(|key| known.insert(*key))
+            .collect();
+        let wait = WaitFor::Keys(Words::new(&unique));
+        self.register(wait, wake, args, deadline_ms, on_timeout);
     }
 
     /// Waits for something.
@@ -107,26 +110,42 @@ impl Exec<'_> {
         deadline_ms: i64,
         on_timeout: OnTimeout,
     ) {
+        if self.begins_to_wait(&on_timeout) {
+            self.register(wait, Wake::Existing, args, deadline_ms, on_timeout);
+        }
+    }
+
+    /// False for a client that is not to wait, which is answered, and for one that goes on waiting.
+    fn begins_to_wait(&mut self, on_timeout: &OnTimeout) -> bool {
         if self.must_not_block() {
             match on_timeout {
                 OnTimeout::NullArray => self.out.null_array(),
                 OnTimeout::Null => self.out.null(),
                 OnTimeout::Acknowledged => {}
             }
-            return;
+            return false;
         }
         self.waits = true;
-        if self.retrying {
-            return;
-        }
+        !self.retrying
+    }
+
+    fn register(
+        &mut self,
+        wait: WaitFor,
+        wake: Wake,
+        args: Args<'_>,
+        deadline_ms: i64,
+        on_timeout: OnTimeout,
+    ) {
         self.client.blocked = Some(Box::new(Blocked {
             wait,
-            wake: Wake::Existing,
+            wake,
             db: self.keys.db,
             deadline_ms,
             on_timeout,
             meta: self.meta,
-            args: args.iter().map(|arg| (*arg).into()).collect(),
+            args: Words::new(args),
+            place: 0,
             nanos: 0,
         }));
     }

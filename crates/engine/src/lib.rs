@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod core;
 pub mod cron;
+mod crowd;
 pub mod digest;
 mod dispatch;
 pub mod effects;

@@ -365,7 +365,9 @@ fn serve_waiting(keys: &mut Keys, core: &mut Core) {
     if core.blocking.waiting_replicas.is_empty() {
         return;
     }
-    for id in core.blocking.waiting_replicas.clone() {
+    let mut from = 0;
+    while let Some((place, id)) = core.blocking.waiting_replicas.first_from(from) {
+        from = place + 1;
         let Some(client) = core.clients.get(id) else {
             continue;
         };

@@ -1,12 +1,11 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use super::Family;
-use crate::client::{Client, ClientFlags, Transaction};
+use crate::client::{Client, ClientFlags, Transaction, name_bytes};
 use crate::dispatch;
-use crate::effects::DbKey;
 use crate::error::{Error, Outcome};
 use crate::exec::{Args, Exec};
-use crate::keys::Keys;
+use crate::keys::{DbKeyRef, Keys};
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[
@@ -110,10 +109,11 @@ fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     // Once broken, more watches change nothing.
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {
-            let key: DbKey = (x.keys.db, (*key).into());
-            if !x.client.watching.contains(&key) {
-                x.keys.watch(key.0, &key.1, x.client.id);
-                x.client.watching.push(key);
+            let name = &(x.keys.db, *key) as &dyn DbKeyRef;
+            if !x.client.watching.contains(name) {
+                x.keys.watch(x.keys.db, key, x.client.id);
+                x.client.watching.insert((x.keys.db, (*key).into()));
+                x.client.names_bytes += name_bytes(key);
             }
         }
     }
@@ -152,6 +152,7 @@ pub(crate) fn drop_queue(client: &mut Client) {
 /// Takes the client's watches back.
 pub(crate) fn unwatch_all(keys: &mut Keys, client: &mut Client) {
     for key in std::mem::take(&mut client.watching) {
+        client.names_bytes -= name_bytes(&key.1);
         keys.unwatch(&key, client.id);
     }
 }
