@@ -550,28 +550,26 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
 /// Hands the recorded commands to the stream: several of them as one transaction.
 pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
     let effects = &mut keys.effects;
-    if effects.ops.is_empty() {
+    if effects.recorded.len() == 0 {
         return;
     }
-    let transaction = effects.ops.len() > 1;
+    let transaction = effects.recorded.len() > 1 || !effects.recorded_before.is_empty();
     if transaction {
         // MULTI comes before the SELECT, which belongs to the first command.
         core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
     }
-    let mut start = 0;
-    for op in &effects.ops {
-        core.repl
-            .feed(Some(op.db), &effects.bytes[start..op.end as usize]);
-        start = op.end as usize;
+    for piece in std::mem::take(&mut effects.recorded_before) {
+        for (db, command) in piece.commands() {
+            core.repl.feed(Some(db), command);
+        }
+    }
+    for (db, command) in effects.recorded.commands() {
+        core.repl.feed(Some(db), command);
     }
     if transaction {
         core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
     }
-    effects.ops.clear();
-    effects.bytes.clear();
-    if effects.bytes.capacity() > 1 << 20 {
-        effects.bytes = Vec::new();
-    }
+    effects.recorded.clear();
 }
 
 fn publish_event(keys: &Keys, core: &mut Core, event: crate::notify::Event, db: usize, key: &[u8]) {
