@@ -107,6 +107,8 @@ pub(crate) struct Blocking {
     pub(crate) deadlines: BTreeSet<(i64, ClientId)>,
     /// Clients waiting for replicas.
     pub(crate) waiting_replicas: Crowd<ClientId>,
+    /// The acknowledgements that those have last been compared with.
+    pub(crate) acks_seen: Vec<(u64, u64)>,
     /// Places given so far.
     pub(crate) places: Place,
     /// Number of blocked clients.
