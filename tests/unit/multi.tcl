@@ -283,6 +283,113 @@ start_server {tags {"multi"}} {
         }
         close_replication_stream $repl
     } {} {needs:repl}
+
+    test {what is queued counts as memory of the client} {
+        set c [valkey_client]
+        $c client setname queues
+        $c multi
+        foreach {bytes command} {
+            12 {ping}
+            32 {get k}
+            61 {set k 1}
+            81 {ping {}}
+        } {
+            $c {*}$command
+            assert_match "* multi-mem=$bytes *" [regexp -inline {[^\n]*name=queues [^\n]*} [r client list]]
+        }
+        set total {name=queues [^\n]*tot-mem=(\d+)}
+        regexp $total [r client list] - before
+        $c set k [string repeat x 100000]
+        regexp $total [r client list] - after
+        assert_morethan $after [expr {$before + 100000}]
+        # The reference sums up from time to time.
+        wait_for_condition 100 50 {[s mem_clients_normal] > 100000} else {
+            fail "clients take [s mem_clients_normal] bytes"
+        }
+        $c discard
+        assert_match {* multi=-1 *multi-mem=0 *} [regexp -inline {[^\n]*name=queues [^\n]*} [r client list]]
+        $c close
+    }
+
+    test {a client that queues more than client-query-buffer-limit is closed} {
+        set limit [lindex [r config get client-query-buffer-limit] 1]
+        r config set client-query-buffer-limit 2mb
+        set closed [s client_query_buffer_limit_disconnections]
+        set mark [log_mark]
+        set c [valkey_client]
+        $c multi
+        for {set i 0} {$i < 20} {incr i} {
+            $c set k [string repeat x 100000]
+        }
+        assert_error * {$c set k [string repeat x 100000]}
+        wait_for_log $mark "*Closing client that reached max query buffer length: *multi=2*"
+        assert_equal [expr {$closed + 1}] [s client_query_buffer_limit_disconnections]
+        $c close
+        r config set client-query-buffer-limit $limit
+    } {OK} {external:skip}
+
+    test {a transaction that will be refused keeps nothing} {
+        set c [valkey_client]
+        $c client setname queues
+        $c multi
+        $c set k [string repeat x 100000]
+        catch {$c nosuchcommand}
+        $c set k [string repeat x 100000]
+        assert_match {* multi=0 *multi-mem=0 *} [regexp -inline {[^\n]*name=queues [^\n]*} [r client list]]
+        assert_error EXECABORT* {$c exec}
+        $c close
+    }
+
+    # Once each key was compared with all before it, which took minutes. The reference still does that.
+    test {watching many keys costs no more than so many} {
+        set keys {}
+        for {set i 0} {$i < 400000} {incr i} {lappend keys k$i}
+        set c [valkey_client]
+        $c watch {*}$keys
+        assert_equal 400000 [s total_watched_keys]
+        $c watch {*}$keys k0 k0
+        assert_equal 400000 [s total_watched_keys]
+        r set k399999 x
+        $c multi
+        $c ping
+        assert_equal {} [$c exec]
+        assert_equal 0 [s total_watched_keys]
+        $c close
+    } {} {peer:skip timeout:60}
+
+    test {many clients that watch one key, and some that give it up} {
+        r set k v
+        set clients {}
+        for {set i 0} {$i < 40} {incr i} {
+            set c [valkey_client]
+            $c watch k
+            $c multi
+            $c ping
+            lappend clients $c
+        }
+        set i 0
+        foreach c $clients {
+            if {$i % 3 == 0} {$c close}
+            if {$i % 3 == 1} {
+                $c discard
+                $c multi
+                $c ping
+            }
+            incr i
+        }
+        assert_equal 1 [s total_watched_keys]
+        r set k w
+        set i 0
+        foreach c $clients {
+            if {$i % 3 == 1} {assert_equal PONG [$c exec]}
+            if {$i % 3 == 2} {
+                assert_equal {} [$c exec]
+            }
+            if {$i % 3} {$c close}
+            incr i
+        }
+        assert_equal 0 [s total_watched_keys]
+    }
 }
 
 # What may change between a command's queueing and EXEC, how to change it back, and what EXEC says then to each of some

@@ -5,8 +5,10 @@
 use crate::effects::Propagate;
 use crate::keys::Keys;
 use commandtable::{Meta, Names, Outcome};
+use hashbrown::HashSet;
 use keyspace::Type;
 use resp::Reply;
+use words::Words;
 
 /// A request's arguments, the command's name first. The table has checked their number.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -68,9 +70,9 @@ impl Wake {
 #[derive(Clone, Debug)]
 pub struct Wait {
     /// The keys, each once. Empty in a second run, whose keys are those of the first.
-    pub keys: Vec<Box<[u8]>>,
+    pub keys: Words,
     /// What is to run again, where that is not the request as it came.
-    pub request: Option<Vec<Box<[u8]>>>,
+    pub request: Option<Words>,
     /// Which changes are news.
     pub wake: Wake,
     /// Unix milliseconds when it gives up; 0 for never.
@@ -135,10 +137,9 @@ impl Call<'_> {
             return;
         }
         let (keys, request) = if self.runs_again() {
-            (Vec::new(), None)
+            (Words::default(), None)
         } else {
-            let boxed = |args: Args<'_>| args.iter().map(|arg| (*arg).into()).collect();
-            (each_once(keys), request.map(boxed))
+            (each_once(keys), request.map(Words::new))
         };
         self.wait = Some(Wait {
             keys,
@@ -155,14 +156,14 @@ impl Call<'_> {
     }
 }
 
-fn each_once(keys: &[&[u8]]) -> Vec<Box<[u8]>> {
-    let mut unique: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
-    for key in keys {
-        if !unique.iter().any(|known| &**known == *key) {
-            unique.push((*key).into());
-        }
-    }
-    unique
+fn each_once(keys: &[&[u8]]) -> Words {
+    let mut known = HashSet::with_capacity(keys.len());
+    let unique: Vec<&[u8]> = keys
+        .iter()
+        .copied()
+        .filter(|key| known.insert(*key))
+        .collect();
+    Words::new(&unique)
 }
 
 /// Lines of help under the name that the command goes by.

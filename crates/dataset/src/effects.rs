@@ -20,14 +20,9 @@ pub enum Propagate {
     Instead,
 }
 
-/// One command for the stream: the database it runs in and where its bytes end in [`Effects::bytes`].
-#[derive(Clone, Copy, Debug)]
-pub struct Op {
-    /// Its database.
-    pub db: u32,
-    /// Where it ends in [`Effects::bytes`].
-    pub end: u32,
-}
+/// A piece of what is recorded is closed when it has so many bytes: pieces are freed one by one as they are handed on, and
+/// none is copied to make room for more.
+const PIECE_BYTES: usize = 1024 * 1024;
 
 /// A change that those who cache keys have to hear of.
 #[derive(Debug)]
@@ -38,6 +33,46 @@ pub struct Change {
     pub author: PartyId,
     /// The key went by itself.
     pub by_itself: bool,
+}
+
+/// One command for the stream: the database it runs in and where its bytes end in [`Recorded::bytes`].
+#[derive(Clone, Copy, Debug)]
+struct Op {
+    db: u32,
+    end: usize,
+}
+
+/// Commands for the stream, RESP-encoded back to back, with their boundaries.
+#[derive(Default, Debug)]
+pub struct Recorded {
+    bytes: Vec<u8>,
+    ops: Vec<Op>,
+}
+
+impl Recorded {
+    /// The commands in order, each with its database.
+    pub fn commands(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let mut start = 0;
+        self.ops.iter().map(move |op| {
+            let command = &self.bytes[start..op.end];
+            start = op.end;
+            (op.db, command)
+        })
+    }
+
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Forgets everything; keeps the allocations unless they are large.
+    pub fn clear(&mut self) {
+        if self.bytes.capacity() > PIECE_BYTES || self.ops.capacity() > PIECE_BYTES / 16 {
+            *self = Recorded::default();
+        }
+        self.bytes.clear();
+        self.ops.clear();
+    }
 }
 
 /// A key in a database.
@@ -52,10 +87,10 @@ pub struct Effects {
     pub recording: bool,
     /// How the running command is to travel.
     pub mode: Propagate,
-    /// Commands for the stream, RESP-encoded back to back, with their boundaries.
-    pub bytes: Vec<u8>,
-    /// See `bytes`.
-    pub ops: Vec<Op>,
+    /// Commands for the stream that come in front of `recorded`, if those of one transaction are very many bytes.
+    pub recorded_before: Vec<Recorded>,
+    /// Commands for the stream. Empty only when `recorded_before` is.
+    pub recorded: Recorded,
     /// Keyspace events to publish, in order.
     pub events: Vec<(Event, DbKey)>,
     /// Keys that may serve a blocked client.
@@ -80,11 +115,53 @@ impl Effects {
         if !self.recording {
             return;
         }
-        request::encode(&mut self.bytes, args);
-        self.ops.push(Op {
+        if self.recorded.bytes.len() >= PIECE_BYTES {
+            self.recorded_before
+                .push(std::mem::take(&mut self.recorded));
+        }
+        let Recorded { bytes, ops } = &mut self.recorded;
+        request::encode(bytes, args);
+        ops.push(Op {
             db: db as u32,
-            end: self.bytes.len() as u32,
+            end: bytes.len(),
         });
         self.pending = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Effects, PIECE_BYTES};
+
+    #[test]
+    fn what_is_recorded_comes_back_whatever_its_size() {
+        let mut effects = Effects {
+            recording: true,
+            ..Effects::default()
+        };
+        let big = vec![b'x'; PIECE_BYTES - 1000];
+        let sent: [(usize, &[u8]); 6] = [
+            (0, b"a"),
+            (1, &big),
+            (1, b"b"),
+            (2, &big),
+            (2, &big),
+            (0, b"c"),
+        ];
+        for (db, word) in sent {
+            effects.push_op(db, &[word]);
+        }
+        assert_eq!(effects.recorded_before.len(), 2);
+        let pieces = effects.recorded_before.iter().chain([&effects.recorded]);
+        let commands: Vec<_> = pieces.flat_map(|piece| piece.commands()).collect();
+        assert_eq!(commands.len(), sent.len());
+        for ((db, command), (sent_db, word)) in commands.iter().zip(sent) {
+            let mut expected = Vec::new();
+            words::request::encode(&mut expected, &[word]);
+            assert_eq!((*db as usize, *command), (sent_db, &expected[..]));
+        }
+        effects.recorded.clear();
+        assert_eq!(effects.recorded.len(), 0);
+        assert!(effects.recorded.bytes.capacity() <= PIECE_BYTES);
     }
 }

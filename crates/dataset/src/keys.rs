@@ -4,6 +4,7 @@
 //! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
 
 use crate::ahead::Ahead;
+use crate::crowd::Crowd;
 use crate::effects::{DbKey, Effects};
 use crate::notify::{Classes, Event};
 use crate::origin::{Expiry, Origin};
@@ -15,9 +16,11 @@ use keyspace::{
 };
 
 mod typed;
+mod waiting;
 mod watch;
 
-use watch::Watch;
+use waiting::Line;
+pub use waiting::Place;
 
 /// Counters about keys.
 #[derive(Clone, Debug, Default)]
@@ -68,9 +71,12 @@ pub struct Keys {
     pub effects: Effects,
     /// What is known of the requests that come next.
     pub ahead: Ahead,
-    watched: HashMap<DbKey, Vec<Watch>>,
-    /// Keys some client is blocked on, with how many clients are.
-    blocked_on: HashMap<DbKey, usize>,
+    /// Who watches a key. True of whoever began when the key was there, but had expired.
+    watched: HashMap<DbKey, Crowd<bool>>,
+    /// Who is blocked on a key.
+    waiting: HashMap<DbKey, Line>,
+    /// Number of keys in `waiting` of which somebody wants to know that they are gone.
+    waiting_until_gone: usize,
 }
 
 /// What the access clock of an entry means under the current eviction policy.
@@ -196,7 +202,8 @@ impl Keys {
             effects: Effects::default(),
             ahead: Ahead::default(),
             watched: HashMap::new(),
-            blocked_on: HashMap::new(),
+            waiting: HashMap::new(),
+            waiting_until_gone: 0,
         }
     }
 
@@ -565,16 +572,6 @@ impl Keys {
         }
     }
 
-    /// Has the clients blocked on the key looked at once the command is done.
-    pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
-        if self.hooks & HOOK_BLOCKED != 0
-            && self.blocked_on.contains_key(&(db, key) as &dyn DbKeyRef)
-        {
-            self.effects.ready.push((db, key.into()));
-            self.effects.pending = true;
-        }
-    }
-
     /// All keys have changed, or may have: tracking clients are told.
     pub fn all_stale(&mut self) {
         if self.hooks & HOOK_TRACKING != 0 {
@@ -615,43 +612,6 @@ impl Keys {
         } else {
             self.hooks & !hook
         };
-    }
-
-    // ---- blocking -----------------------------------------------------------------------------------------------------
-
-    /// One more client is blocked on the key.
-    pub fn add_blocked_key(&mut self, key: DbKey) {
-        *self.blocked_on.entry(key).or_default() += 1;
-        self.arm(HOOK_BLOCKED, true);
-    }
-
-    /// One client fewer is blocked on the key.
-    pub fn drop_blocked_key(&mut self, key: &DbKey) {
-        if let Some(count) = self.blocked_on.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                self.blocked_on.remove(key);
-            }
-        }
-        self.arm(HOOK_BLOCKED, !self.blocked_on.is_empty());
-    }
-
-    /// Number of keys somebody is blocked on.
-    #[must_use]
-    pub fn blocked_keys_len(&self) -> usize {
-        self.blocked_on.len()
-    }
-
-    /// Has every blocked key of `db` looked at, be it there or gone (FLUSHDB, SWAPDB, a new dataset).
-    pub fn signal_all_ready(&mut self, db: usize) {
-        let ready: Vec<DbKey> = self
-            .blocked_on
-            .keys()
-            .filter(|(blocked_db, _)| *blocked_db == db)
-            .cloned()
-            .collect();
-        self.effects.pending |= !ready.is_empty();
-        self.effects.ready.extend(ready);
     }
 
     /// The type of the key as TYPE prints it, `none` when it is missing.

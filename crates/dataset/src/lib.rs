@@ -8,6 +8,7 @@
 mod ahead;
 mod call;
 pub mod commands;
+mod crowd;
 pub mod digest;
 pub mod effects;
 pub mod keys;
@@ -18,6 +19,7 @@ mod rng;
 pub mod snapshot;
 
 pub use call::{Args, Call, Handler, OnTimeout, Wait, Wake, reply_help};
+pub use crowd::Crowd;
 pub use keys::Keys;
 pub use origin::{Expiry, Origin, PartyId, Source};
 pub use rng::Random;

@@ -6,16 +6,16 @@
 
 use crate::client::ClientId;
 use commandtable::Meta;
-use dataset::effects::DbKey;
-use dataset::{OnTimeout, Wake};
-use hashbrown::HashMap;
-use std::collections::{BTreeSet, VecDeque};
+use dataset::keys::Place;
+use dataset::{Crowd, OnTimeout, Wake};
+use std::collections::BTreeSet;
+use words::Words;
 
 /// What a client waits for.
 #[derive(Clone, Debug)]
 pub enum WaitFor {
     /// One of these keys; the handler decides whether its type will do.
-    Keys(Vec<Box<[u8]>>),
+    Keys(Words),
     /// This many replicas at this offset, and for WAITAOF the local and the remote files.
     Replicas {
         /// Stream offset to reach.
@@ -45,22 +45,36 @@ pub struct Blocked {
     /// The command to run again.
     pub meta: &'static Meta,
     /// Its arguments.
-    pub args: Vec<Box<[u8]>>,
+    pub args: Words,
+    /// Its place in the lines it waits in.
+    pub(crate) place: Place,
     /// Nanoseconds the command has taken so far.
     pub nanos: u64,
 }
 
-/// Queues of waiting clients.
+impl Blocked {
+    /// Memory of what it waits for and of its command, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let keys = match &self.wait {
+            WaitFor::Keys(keys) => keys.bytes(),
+            WaitFor::Replicas { .. } | WaitFor::Shutdown => 0,
+        };
+        size_of::<Self>() + keys + self.args.bytes()
+    }
+}
+
+/// Waiting clients, but for the lines at the keys, which are with the keys.
 #[derive(Debug, Default)]
 pub(crate) struct Blocking {
-    /// First come, first served, per key.
-    pub(crate) queues: HashMap<DbKey, VecDeque<ClientId>>,
     /// (deadline, client), soonest first.
     pub(crate) deadlines: BTreeSet<(i64, ClientId)>,
-    /// Keys of which somebody wants to know that they are gone, with how many clients do.
-    pub(crate) until_gone: HashMap<DbKey, usize>,
     /// Clients waiting for replicas.
-    pub(crate) waiting_replicas: Vec<ClientId>,
+    pub(crate) waiting_replicas: Crowd<ClientId>,
+    /// The acknowledgements that those have last been compared with.
+    pub(crate) acks_seen: Vec<(u64, u64)>,
+    /// Places given so far.
+    pub(crate) places: Place,
     /// Number of blocked clients.
     pub(crate) count: usize,
 }

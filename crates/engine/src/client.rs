@@ -6,6 +6,7 @@ use commandtable::Meta;
 use dataset::effects::DbKey;
 use resp::{Protocol, Reply};
 use std::sync::Arc;
+use words::Words;
 
 /// A client's number: never reused within a process.
 pub type ClientId = u64;
@@ -85,12 +86,20 @@ impl ClientFlags {
 pub struct Transaction {
     /// What EXEC will run.
     pub queue: Vec<Queued>,
-    /// Bytes of all queued arguments.
-    pub bytes: usize,
+    /// Memory of all queued arguments, in bytes.
+    pub arg_bytes: usize,
     /// Union of the flags of the queued commands.
     pub flags: commandtable::Flags,
     /// Flags that allow something, and that some queued command lacks.
     pub lacking: commandtable::Flags,
+}
+
+impl Transaction {
+    /// Memory of what is queued, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.arg_bytes + self.queue.capacity() * size_of::<Queued>()
+    }
 }
 
 /// One queued command.
@@ -99,7 +108,12 @@ pub struct Queued {
     /// The command.
     pub meta: &'static Meta,
     /// Its arguments, name included.
-    pub args: Vec<Box<[u8]>>,
+    pub args: Words,
+}
+
+/// Memory of a name that a client watches, listens to or tracks, in bytes, with a table's entry for it.
+pub(crate) fn name_bytes(name: &[u8]) -> usize {
+    name.len() + 2 * size_of::<Box<[u8]>>()
 }
 
 /// What a client is subscribed to.
@@ -168,11 +182,13 @@ pub struct Client {
     /// MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// WATCH: the keys.
-    pub watching: Vec<DbKey>,
+    pub watching: hashbrown::HashSet<DbKey>,
     /// SUBSCRIBE and friends.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// CLIENT TRACKING.
     pub tracking: Option<Box<crate::tracking::Tracking>>,
+    /// Memory of the keys it watches and the names it listens to and tracks, in bytes; see [`name_bytes`].
+    pub(crate) names_bytes: usize,
     /// What it waits for.
     pub blocked: Option<Box<Blocked>>,
     /// Unix milliseconds when it connected.
@@ -220,7 +236,8 @@ impl Client {
             query_bytes: 0,
             weight: 0,
             transaction: None,
-            watching: Vec::new(),
+            watching: Default::default(),
+            names_bytes: 0,
             subscriptions: None,
             tracking: None,
             blocked: None,
@@ -247,6 +264,12 @@ impl Client {
     #[must_use]
     pub fn weight(&self) -> usize {
         self.weight
+    }
+
+    /// Memory of the commands that MULTI has queued, in bytes.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |t| t.memory())
     }
 
     /// Bytes of output held for the client.

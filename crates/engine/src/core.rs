@@ -176,7 +176,7 @@ pub struct Core {
     /// The pauses of each [`PauseBy`].
     pub(crate) pauses: [Option<Pause>; 3],
     /// Clients held back.
-    pub paused_clients: Vec<ClientId>,
+    pub paused_clients: std::collections::BTreeSet<ClientId>,
     /// A load under way.
     pub loading: Loading,
     /// Its progress.

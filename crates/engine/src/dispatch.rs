@@ -15,6 +15,7 @@ use keyspace::Entry;
 use replication::primary::FailoverState;
 use resp::{Protocol, Reply};
 use smallvec::SmallVec;
+use words::Words;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,14 +344,12 @@ fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
         .has(ClientFlags::EXEC_REFUSED | ClientFlags::WATCH_BROKEN)
     {
         let transaction = x.client.transaction.get_or_insert_default();
-        transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
+        let args = Words::new(args);
+        transaction.arg_bytes += args.bytes();
         transaction.flags = transaction.flags.and(meta.flags);
         let lacking = Flags::LOADING.and(Flags::STALE).without(meta.flags);
         transaction.lacking = transaction.lacking.and(lacking);
-        transaction.queue.push(Queued {
-            meta,
-            args: args.iter().map(|arg| (*arg).into()).collect(),
-        });
+        transaction.queue.push(Queued { meta, args });
     }
     x.out.simple(b"QUEUED");
 }
@@ -562,7 +561,7 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
             let stale = std::mem::take(&mut keys.effects.stale);
             crate::tracking::tell(core, stale, None);
         }
-        let ready = std::mem::take(&mut keys.effects.ready);
+        let ready = keys.take_ready();
         if ready.is_empty() {
             break;
         }
@@ -575,7 +574,8 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
 
 /// Hands the recorded commands to the stream: several of them as one transaction.
 pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
-    let transaction = keys.effects.ops.len() > 1;
+    let recorded = &keys.effects.recorded;
+    let transaction = recorded.len() > 1 || !keys.effects.recorded_before.is_empty();
     if transaction {
         // MULTI comes before the SELECT, which belongs to the first command.
         core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
@@ -589,20 +589,18 @@ pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
 /// Hands the recorded commands to the stream, one by one.
 pub(crate) fn feed_each(keys: &mut Keys, core: &mut Core) {
     let effects = &mut keys.effects;
-    if effects.ops.is_empty() {
+    if effects.recorded.len() == 0 {
         return;
     }
-    let mut start = 0;
-    for op in &effects.ops {
-        core.repl
-            .feed(Some(op.db), &effects.bytes[start..op.end as usize]);
-        start = op.end as usize;
+    for piece in std::mem::take(&mut effects.recorded_before) {
+        for (db, command) in piece.commands() {
+            core.repl.feed(Some(db), command);
+        }
     }
-    effects.ops.clear();
-    effects.bytes.clear();
-    if effects.bytes.capacity() > 1 << 20 {
-        effects.bytes = Vec::new();
+    for (db, command) in effects.recorded.commands() {
+        core.repl.feed(Some(db), command);
     }
+    effects.recorded.clear();
 }
 
 fn publish_event(
@@ -636,25 +634,21 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     use crate::blocking::WaitFor;
     use dataset::Wake;
     let id = client.id;
-    let Some(blocked) = client.blocked.as_deref() else {
+    let Some(blocked) = client.blocked.as_deref_mut() else {
         return;
     };
+    core.blocking.places += 1;
+    blocked.place = core.blocking.places;
     match &blocked.wait {
         WaitFor::Keys(wanted) => {
-            for key in wanted {
-                let key: DbKey = (blocked.db, key.clone());
-                core.blocking
-                    .queues
-                    .entry(key.clone())
-                    .or_default()
-                    .push_back(id);
-                if blocked.wake == Wake::Always {
-                    *core.blocking.until_gone.entry(key.clone()).or_default() += 1;
-                }
-                keys.add_blocked_key(key);
+            let until_gone = blocked.wake == Wake::Always;
+            for key in wanted.iter() {
+                keys.wait_in_line(blocked.db, key, blocked.place, id, until_gone);
             }
         }
-        WaitFor::Replicas { .. } => core.blocking.waiting_replicas.push(id),
+        WaitFor::Replicas { .. } => {
+            core.blocking.waiting_replicas.insert(blocked.place, id);
+        }
         WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
@@ -674,29 +668,14 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
     let id = client.id;
     match blocked.wait {
         WaitFor::Keys(wanted) => {
-            for key in wanted {
-                let key: DbKey = (blocked.db, key);
-                if let Some(queue) = core.blocking.queues.get_mut(&key) {
-                    queue.retain(|waiting| *waiting != id);
-                    if queue.is_empty() {
-                        core.blocking.queues.remove(&key);
-                    }
-                }
-                keys.drop_blocked_key(&key);
-                if blocked.wake == Wake::Always
-                    && let Some(count) = core.blocking.until_gone.get_mut(&key)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        core.blocking.until_gone.remove(&key);
-                    }
-                }
+            let until_gone = blocked.wake == Wake::Always;
+            for key in wanted.iter() {
+                keys.leave_line(blocked.db, key, blocked.place, until_gone);
             }
         }
-        WaitFor::Replicas { .. } => core
-            .blocking
-            .waiting_replicas
-            .retain(|waiting| *waiting != id),
+        WaitFor::Replicas { .. } => {
+            core.blocking.waiting_replicas.remove(blocked.place);
+        }
         WaitFor::Shutdown => {}
     }
     core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
@@ -707,26 +686,33 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
 
 /// Runs the commands of the clients that wait for `key` again, first come, first served.
 fn serve_blocked(keys: &mut Keys, core: &mut Core, key: &DbKey) {
-    let Some(waiting) = core
-        .blocking
-        .queues
-        .get(key)
-        .map(|queue| Vec::from_iter(queue.iter().copied()))
-    else {
+    let mut from = 0;
+    // Whoever waits again keeps its place, and whoever comes to wait now has seen the key.
+    let Some(last) = keys.last_in_line(key) else {
         return;
     };
     // What is pushed and expires within one transaction is there for nobody: who waits for it comes across it and goes on
     // waiting.
     keys.origin.now_ms = ((core.clock.unix_us)() / 1000) as i64;
-    for id in waiting {
+    while let Some((place, id)) = keys.next_in_line(key, from)
+        && place <= last
+    {
+        from = place + 1;
+        let holds = keys
+            .dbs
+            .get(key.0)
+            .and_then(|db| db.get(&key.1))
+            .map(Entry::type_);
+        if holds.is_none() && !keys.is_waited_for_until_gone(key) {
+            // Those in front have taken everything: there may be thousands behind them.
+            return;
+        }
         let Some(slot) = core.clients.slot(id) else {
             continue;
         };
         let Some(mut client) = core.clients.take(slot) else {
             continue;
         };
-        let holds = keys.dbs.get(key.0).and_then(|db| db.get(&key.1));
-        let holds = holds.map(Entry::type_);
         if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
             retry(keys, core, &mut client);
         }
@@ -746,7 +732,7 @@ pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let Some(handler) = core.registry.handler(meta) else {
         return;
     };
-    let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+    let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
     let mut out = std::mem::take(&mut client.out);
     let mark = out.len();
     let origin = crate::origin::again(core, client, db, keys.origin.now_ms);
@@ -816,7 +802,7 @@ pub(crate) fn unblock_with(
         client.out = out;
         if let Some(blocked) = client.blocked.as_deref() {
             let (meta, nanos, args) = (blocked.meta, blocked.nanos, blocked.args.clone());
-            let args: SmallVec<[&[u8]; 8]> = args.iter().map(|arg| &**arg).collect();
+            let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
             account(core, &mut client, meta, nanos, failed, &args);
         }
         unregister_blocked(keys, core, &mut client);

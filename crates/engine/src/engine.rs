@@ -107,7 +107,7 @@ impl Engine {
                 http_logged_at: 0,
                 pause: None,
                 pauses: [None; 3],
-                paused_clients: Vec::new(),
+                paused_clients: Default::default(),
                 loading: Loading::No,
                 load_progress: LoadProgress::default(),
                 saving: Saving {
@@ -252,8 +252,12 @@ impl Engine {
         crate::tracking::disable(&mut self.keys, &mut self.core.tracking, client);
         crate::commands::transactions::unwatch_all(&mut self.keys, client);
         let id = client.id;
-        self.core.monitors.retain(|monitor| *monitor != id);
-        self.core.paused_clients.retain(|paused| *paused != id);
+        if client.flags.has(ClientFlags::MONITOR) {
+            self.core.monitors.retain(|monitor| *monitor != id);
+        }
+        if client.flags.has(ClientFlags::PAUSED) {
+            self.core.paused_clients.remove(&id);
+        }
     }
 
     // ---- requests -------------------------------------------------------------------------------------------------------
@@ -339,7 +343,7 @@ impl Engine {
                     }
                     Flow::Postponed => {
                         client.flags.set(ClientFlags::PAUSED);
-                        self.core.paused_clients.push(client.id);
+                        self.core.paused_clients.insert(client.id);
                         then = Then::Wait;
                         break;
                     }
@@ -353,6 +357,9 @@ impl Engine {
             }
         } else if client.flags.has(ClientFlags::BLOCKED | ClientFlags::PAUSED) {
             then = Then::Wait;
+        }
+        if client.flags.has(ClientFlags::MULTI) && self.asks_too_much(&client) {
+            client.flags.set(ClientFlags::CLOSE_NOW);
         }
         if client.flags.has(ClientFlags::CLOSE_NOW) {
             then = Then::Drop;
@@ -508,29 +515,31 @@ impl Engine {
             return Then::Close;
         };
         client.query_bytes = held;
-        let limit = if client.authenticated {
-            self.core.config.client_query_buffer_limit
+        let then = if self.asks_too_much(&client) {
+            Then::Close
         } else {
-            self.core
-                .config
-                .client_query_buffer_limit
-                .min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64)
+            Then::Continue
         };
-        let mut then = Then::Continue;
-        if held as u64 > limit && !client.flags.has(ClientFlags::PRIMARY) {
-            self.core.stats.query_buffer_disconnections += 1;
-            let line = format!(
-                "Closing client that reached max query buffer length: {}",
-                crate::commands::client::describe(
-                    &client,
-                    self.core.config.hide_user_data_from_log
-                )
-            );
-            self.core.log(Level::Warning, &line);
-            then = Then::Close;
-        }
         self.put_back(slot, client);
         then
+    }
+
+    /// True when a client's requests, those that MULTI has queued included, take more than `client-query-buffer-limit`.
+    fn asks_too_much(&mut self, client: &Client) -> bool {
+        let mut limit = self.core.config.client_query_buffer_limit;
+        if !client.authenticated {
+            limit = limit.min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64);
+        }
+        let bytes = client.query_bytes + client.queued_bytes();
+        if bytes as u64 <= limit || client.flags.has(ClientFlags::PRIMARY) {
+            return false;
+        }
+        self.core.stats.query_buffer_disconnections += 1;
+        let hide = self.core.config.hide_user_data_from_log;
+        let who = crate::commands::client::describe(client, hide);
+        let line = format!("Closing client that reached max query buffer length: {who}");
+        self.core.log(Level::Warning, &line);
+        true
     }
 
     /// True when the client has logged in, or needs no login.

@@ -8,6 +8,7 @@ pub use dataset::Args;
 use dataset::effects::Propagate;
 use dataset::{Call, Keys, OnTimeout, Wait, Wake};
 use resp::Reply;
+use words::Words;
 
 /// The code of a command that is not about data alone. It parses all options before it touches data; when it returns an error it has changed nothing.
 pub type Handler = fn(&mut Exec<'_>, Args<'_>) -> Outcome;
@@ -68,26 +69,42 @@ impl Exec<'_> {
         deadline_ms: i64,
         on_timeout: OnTimeout,
     ) {
+        if self.begins_to_wait(&on_timeout) {
+            self.register(wait, Wake::Existing, args, deadline_ms, on_timeout);
+        }
+    }
+
+    /// False for a client that is not to wait, which is answered, and for one that goes on waiting.
+    fn begins_to_wait(&mut self, on_timeout: &OnTimeout) -> bool {
         if self.must_not_block() {
             match on_timeout {
                 OnTimeout::NullArray => self.out.null_array(),
                 OnTimeout::Null => self.out.null(),
                 OnTimeout::Acknowledged => {}
             }
-            return;
+            return false;
         }
         self.waits = true;
-        if self.keys.origin.again {
-            return;
-        }
+        !self.keys.origin.again
+    }
+
+    fn register(
+        &mut self,
+        wait: WaitFor,
+        wake: Wake,
+        args: Args<'_>,
+        deadline_ms: i64,
+        on_timeout: OnTimeout,
+    ) {
         self.client.blocked = Some(Box::new(Blocked {
             wait,
-            wake: Wake::Existing,
+            wake,
             db: self.keys.origin.db,
             deadline_ms,
             on_timeout,
             meta: self.meta,
-            args: args.iter().map(|arg| (*arg).into()).collect(),
+            args: Words::new(args),
+            place: 0,
             nanos: 0,
         }));
     }
@@ -110,21 +127,18 @@ impl Exec<'_> {
 
     #[cold]
     fn wait(&mut self, wait: Wait, args: Args<'_>) {
-        let request: Option<Vec<&[u8]>> = wait
-            .request
-            .as_ref()
-            .map(|request| request.iter().map(|arg| &**arg).collect());
-        self.block(
+        self.waits = true;
+        if self.keys.origin.again {
+            return;
+        }
+        let request: Option<Vec<&[u8]>> = wait.request.as_ref().map(|words| words.iter().collect());
+        self.register(
             WaitFor::Keys(wait.keys),
+            wait.wake,
             request.as_deref().unwrap_or(args),
             wait.deadline_ms,
             wait.on_timeout,
         );
-        if !self.keys.origin.again
-            && let Some(blocked) = &mut self.client.blocked
-        {
-            blocked.wake = wait.wake;
-        }
     }
 
     /// Publishes a message; returns how many clients receive it.

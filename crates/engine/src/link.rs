@@ -298,6 +298,9 @@ impl Engine {
     }
 }
 
+/// Room that is kept for the next piece of the stream, whatever the last command has taken.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Applies a piece of the stream: whole commands are run as the primary's, and passed on verbatim.
 fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     let Some(mut side) = core.repl.link.take() else {
@@ -333,22 +336,31 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
                 break;
             }
         }
-        side.unapplied.extend_from_slice(&buffer[start..end]);
+        let command = &buffer[start..end];
         start = end;
-        if !side.client.flags.has(ClientFlags::MULTI) {
-            applied += side.unapplied.len() as u64;
-            let raw = std::mem::take(&mut side.unapplied);
+        let in_transaction = side.client.flags.has(ClientFlags::MULTI);
+        if in_transaction || !side.unapplied.is_empty() {
+            side.unapplied.extend_from_slice(command);
+        }
+        if !in_transaction {
+            let whole = std::mem::take(&mut side.unapplied);
+            let raw = if whole.is_empty() { command } else { &whole };
+            applied += raw.len() as u64;
             core.repl.link = Some(side);
-            core.repl.with_hub(|hub, env| hub.feed_raw(env, &raw));
+            core.repl.with_hub(|hub, env| hub.feed_raw(env, raw));
             let Some(back) = core.repl.link.take() else {
                 return;
             };
             side = back;
-            side.unapplied = raw;
+            side.unapplied = whole;
             side.unapplied.clear();
+            side.unapplied.shrink_to(KEPT_BYTES_MAX);
         }
     }
     buffer.drain(..start);
+    if buffer.len() < KEPT_BYTES_MAX {
+        buffer.shrink_to(KEPT_BYTES_MAX);
+    }
     side.buffer = buffer;
     side.stream_db = side.client.db as u32;
     side.link.applied(applied);

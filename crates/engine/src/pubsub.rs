@@ -1,6 +1,7 @@
 //! Publish and subscribe: who listens to what, and how a message reaches them.
 
 use crate::client::{ClientId, Clients};
+use dataset::Crowd;
 use hashbrown::HashMap;
 use resp::Reply;
 use words::glob::{self, Case};
@@ -69,9 +70,9 @@ pub enum Kind {
 /// All subscriptions.
 #[derive(Debug, Default)]
 pub struct PubSub {
-    channels: HashMap<Box<[u8]>, Vec<ClientId>>,
-    patterns: HashMap<Box<[u8]>, Vec<ClientId>>,
-    shards: HashMap<Box<[u8]>, Vec<ClientId>>,
+    channels: HashMap<Box<[u8]>, Crowd<()>>,
+    patterns: HashMap<Box<[u8]>, Crowd<()>>,
+    shards: HashMap<Box<[u8]>, Crowd<()>>,
     /// Messages for clients that are running just now; delivered when their command is done.
     pub(crate) deferred: Vec<(ClientId, Deferred)>,
 }
@@ -102,7 +103,7 @@ impl Deferred {
 }
 
 impl PubSub {
-    fn map(&mut self, kind: Kind) -> &mut HashMap<Box<[u8]>, Vec<ClientId>> {
+    fn map(&mut self, kind: Kind) -> &mut HashMap<Box<[u8]>, Crowd<()>> {
         match kind {
             Kind::Channel => &mut self.channels,
             Kind::Pattern => &mut self.patterns,
@@ -112,14 +113,15 @@ impl PubSub {
 
     /// `client` listens to `name`; it did not before.
     pub fn subscribe(&mut self, kind: Kind, name: &[u8], client: ClientId) {
-        self.map(kind).entry(name.into()).or_default().push(client);
+        let listeners = self.map(kind).entry(name.into()).or_default();
+        listeners.insert(client, ());
     }
 
     /// `client` no longer listens to `name`.
     pub fn unsubscribe(&mut self, kind: Kind, name: &[u8], client: ClientId) {
         let map = self.map(kind);
         if let Some(clients) = map.get_mut(name) {
-            clients.retain(|id| *id != client);
+            clients.remove(client);
             if clients.is_empty() {
                 map.remove(name);
             }
@@ -137,12 +139,12 @@ impl PubSub {
         let mut receivers = 0;
         if let Some(ids) = self.channels.get(channel) {
             receivers += ids.len();
-            for id in ids {
+            for id in ids.numbers() {
                 let message = Message::Channel { channel, payload };
                 send(
                     clients,
                     &mut self.deferred,
-                    *id,
+                    id,
                     Kind::Channel,
                     b"",
                     &message,
@@ -157,7 +159,7 @@ impl PubSub {
             .filter(|(pattern, _)| glob::matches(pattern, channel, Case::Sensitive))
         {
             receivers += ids.len();
-            for id in ids {
+            for id in ids.numbers() {
                 let message = Message::Pattern {
                     pattern,
                     channel,
@@ -166,7 +168,7 @@ impl PubSub {
                 send(
                     clients,
                     &mut self.deferred,
-                    *id,
+                    id,
                     Kind::Pattern,
                     pattern,
                     &message,
@@ -188,12 +190,12 @@ impl PubSub {
         let Some(ids) = self.shards.get(channel) else {
             return 0;
         };
-        for id in ids {
+        for id in ids.numbers() {
             let message = Message::Shard { channel, payload };
             send(
                 clients,
                 &mut self.deferred,
-                *id,
+                id,
                 Kind::Shard,
                 b"",
                 &message,
@@ -225,7 +227,7 @@ impl PubSub {
             Kind::Pattern => &self.patterns,
             Kind::Shard => &self.shards,
         };
-        map.get(name).map_or(0, Vec::len)
+        map.get(name).map_or(0, Crowd::len)
     }
 
     /// Number of distinct channels, patterns and shard channels.

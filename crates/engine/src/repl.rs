@@ -361,7 +361,15 @@ fn serve_waiting(keys: &mut Keys, core: &mut Core) {
     if core.blocking.waiting_replicas.is_empty() {
         return;
     }
-    for id in core.blocking.waiting_replicas.clone() {
+    // This is asked after each write and each disconnection: most of them change nothing for thousands who wait.
+    let acks = core.repl.hub.acks();
+    if core.blocking.acks_seen.iter().copied().eq(acks) {
+        return;
+    }
+    core.blocking.acks_seen = core.repl.hub.acks().collect();
+    let mut from = 0;
+    while let Some((place, id)) = core.blocking.waiting_replicas.first_from(from) {
+        from = place + 1;
         let Some(client) = core.clients.get(id) else {
             continue;
         };

@@ -4,10 +4,11 @@
 //! broadcasting mode it remembers nothing but prefixes, and tells of every change below them. Keys count by name, whatever
 //! their database. Source: the Valkey documentation on client-side caching.
 
-use crate::client::{Client, ClientFlags, ClientId, Clients};
+use crate::client::{Client, ClientFlags, ClientId, Clients, name_bytes};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
 use commandtable::{Flags, Meta};
+use dataset::Crowd;
 use dataset::effects::Change;
 use hashbrown::HashMap;
 use resp::Reply;
@@ -45,7 +46,7 @@ type Stale = Option<Box<[u8]>>;
 /// Those who listen to a prefix, and the keys below it that have changed since they were told, with who changed them.
 #[derive(Debug, Default)]
 struct Prefix {
-    clients: Vec<ClientId>,
+    clients: Crowd<()>,
     changed: BTreeMap<Box<[u8]>, ClientId>,
 }
 
@@ -53,9 +54,9 @@ struct Prefix {
 #[derive(Debug, Default)]
 pub struct Table {
     /// Clients that track.
-    clients: Vec<ClientId>,
+    clients: Crowd<()>,
     /// Who may hold a key. Clients that no longer track are left here until the key changes.
-    keys: HashMap<Box<[u8]>, Vec<ClientId>>,
+    keys: HashMap<Box<[u8]>, Crowd<()>>,
     /// Length of all lists in `keys`.
     items: usize,
     prefixes: BTreeMap<Box<[u8]>, Prefix>,
@@ -89,14 +90,17 @@ impl Table {
     }
 
     fn remember(&mut self, key: &[u8], client: ClientId) {
-        let holders = self.keys.entry(key.into()).or_default();
-        if !holders.contains(&client) {
-            holders.push(client);
-            self.items += 1;
-        }
+        let is_new = match self.keys.get_mut(key) {
+            Some(holders) => holders.insert(client, ()),
+            None => {
+                self.keys.insert(key.into(), Crowd::of(client, ()));
+                true
+            }
+        };
+        self.items += usize::from(is_new);
     }
 
-    fn forget_key(&mut self, key: &[u8]) -> Vec<ClientId> {
+    fn forget_key(&mut self, key: &[u8]) -> Crowd<()> {
         let holders = self.keys.remove(key).unwrap_or_default();
         self.items -= holders.len();
         holders
@@ -108,7 +112,7 @@ impl Table {
         let Some(key) = change.stale else {
             self.keys.clear();
             self.items = 0;
-            let told = self.clients.iter().map(|id| (*id, (author, None)));
+            let told = self.clients.numbers().map(|id| (id, (author, None)));
             self.pending.extend(told);
             return;
         };
@@ -118,7 +122,7 @@ impl Table {
                 listeners.changed.insert(key.clone(), author);
             }
         }
-        for id in self.forget_key(&key) {
+        for id in self.forget_key(&key).numbers() {
             self.pending.push((id, (author, Some(key.clone()))));
         }
     }
@@ -136,7 +140,7 @@ impl Table {
         });
         for (key, holders) in gone {
             self.items -= holders.len();
-            let told = holders.iter().map(|id| (*id, (0, Some(key.clone()))));
+            let told = holders.numbers().map(|id| (id, (0, Some(key.clone()))));
             self.pending.extend(told);
         }
     }
@@ -146,20 +150,25 @@ impl Table {
 pub(crate) fn enable(x: &mut Exec<'_>, mut wish: Tracking) {
     let id = x.client.id;
     let table = &mut x.core.tracking;
+    let mut fresh = std::mem::take(&mut wish.prefixes);
     match x.client.tracking.take() {
-        Some(mut old) => {
-            wish.prefixes.append(&mut old.prefixes);
+        Some(old) => {
+            wish.prefixes = old.prefixes;
             wish.caching = old.caching;
         }
-        None => table.clients.push(id),
+        None => {
+            table.clients.insert(id, ());
+        }
     }
-    if wish.broadcast && wish.prefixes.is_empty() {
-        wish.prefixes.insert(Box::default());
+    if wish.broadcast && wish.prefixes.is_empty() && fresh.is_empty() {
+        fresh.insert(Box::default());
     }
-    for prefix in &wish.prefixes {
-        let clients = &mut table.prefixes.entry(prefix.clone()).or_default().clients;
-        if !clients.contains(&id) {
-            clients.push(id);
+    for prefix in fresh {
+        let listeners = table.prefixes.entry(prefix.clone()).or_default();
+        listeners.clients.insert(id, ());
+        let bytes = name_bytes(&prefix);
+        if wish.prefixes.insert(prefix) {
+            x.client.names_bytes += bytes;
         }
     }
     x.client.tracking = Some(Box::new(wish));
@@ -173,11 +182,11 @@ pub(crate) fn disable(keys: &mut dataset::Keys, table: &mut Table, client: &mut 
         return;
     };
     client.flags.clear(ClientFlags::TRACKING);
-    let others = |id: &ClientId| *id != client.id;
-    table.clients.retain(others);
+    table.clients.remove(client.id);
     for prefix in &tracking.prefixes {
+        client.names_bytes -= name_bytes(prefix);
         if let Some(listeners) = table.prefixes.get_mut(prefix) {
-            listeners.clients.retain(others);
+            listeners.clients.remove(client.id);
             if listeners.clients.is_empty() {
                 table.prefixes.remove(prefix);
             }
@@ -209,8 +218,9 @@ pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
         return;
     }
     // What has changed up to now is no news to somebody who has just read it.
-    let stale = std::mem::take(&mut x.keys.effects.stale);
-    tell(x.core, stale, None);
+    for change in std::mem::take(&mut x.keys.effects.stale) {
+        x.core.tracking.note(change);
+    }
     for key in commandtable::keys(meta, args).unwrap_or_default() {
         x.core.tracking.remember(args[key.index], x.client.id);
     }
@@ -264,9 +274,9 @@ pub(crate) fn turn_done(core: &mut Core, mut running: Running<'_>) {
             continue;
         }
         let news = News::Below(std::mem::take(&mut listeners.changed));
-        for id in &listeners.clients {
+        for id in listeners.clients.numbers() {
             // Nobody else runs now: there is no one to wait for.
-            send(&mut core.clients, &mut running, *id, &news);
+            send(&mut core.clients, &mut running, id, &news);
         }
     }
     core.tracking.prefixes = prefixes;

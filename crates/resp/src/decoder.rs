@@ -22,6 +22,8 @@ pub enum Arg {
     },
     /// In [`Batch::owned`], at this index: inline words and big arguments.
     Owned(u32),
+    /// In the input buffer, but beyond what a span can tell: where is in [`Batch::far`], at this index.
+    Far(u32),
 }
 
 /// Complete requests found in one buffer. Reused from batch to batch.
@@ -29,9 +31,11 @@ pub enum Arg {
 pub struct Batch {
     args: Vec<Arg>,
     /// For each request: where its arguments end in `args`, and where its bytes end in the buffer.
-    requests: Vec<(u32, u32)>,
+    requests: Vec<(u32, usize)>,
     /// Arguments that do not lie in the buffer. They are counted, so that a big one can become the stored value as it is.
     owned: Vec<Arc<Vec<u8>>>,
+    /// Start and length of arguments in a buffer of more than 4 GiB, as one of a primary's commands may fill it.
+    far: Vec<(usize, usize)>,
 }
 
 impl Batch {
@@ -52,6 +56,7 @@ impl Batch {
         self.args.clear();
         self.requests.clear();
         self.owned.clear();
+        self.far.clear();
     }
 
     /// Arguments of request `index`; none for an empty line or an empty array.
@@ -68,24 +73,35 @@ impl Batch {
     /// Offset in the buffer just behind request `index`.
     #[must_use]
     pub fn end_of(&self, index: usize) -> usize {
-        self.requests.get(index).map_or(0, |r| r.1 as usize)
+        self.requests.get(index).map_or(0, |r| r.1)
     }
 
     /// The bytes of one argument.
     #[must_use]
+    #[inline]
     pub fn bytes<'a>(&'a self, buffer: &'a [u8], arg: Arg) -> &'a [u8] {
-        match arg {
-            Arg::Span { start, len } => {
-                let start = start as usize;
-                buffer
-                    .get(start..start.saturating_add(len as usize))
-                    .unwrap_or(&[])
+        let (start, len) = match arg {
+            Arg::Span { start, len } => (start as usize, len as usize),
+            Arg::Far(index) => self.far.get(index as usize).copied().unwrap_or_default(),
+            Arg::Owned(index) => {
+                let owned = self.owned.get(index as usize);
+                return owned.map_or(&[], |bytes| bytes.as_slice());
             }
-            Arg::Owned(index) => self
-                .owned
-                .get(index as usize)
-                .map_or(&[], |bytes| bytes.as_slice()),
+        };
+        let end = start.saturating_add(len);
+        buffer.get(start..end).unwrap_or(&[])
+    }
+
+    /// The argument of `len` bytes at `start` of the buffer, of which spans can tell the first `near_bytes_max` bytes.
+    fn place(&mut self, start: usize, len: usize, near_bytes_max: usize) -> Arg {
+        if start.saturating_add(len) <= near_bytes_max {
+            return Arg::Span {
+                start: start as u32,
+                len: len as u32,
+            };
         }
+        self.far.push((start, len));
+        Arg::Far((self.far.len() as u32).saturating_sub(1))
     }
 
     /// The arguments that have an allocation of their own and are big.
@@ -250,8 +266,81 @@ struct Progress {
     bulk_len: Option<usize>,
     /// Bytes after `at` already searched for a line end.
     searched: usize,
+    /// The arguments so far, with what they refer to as in a [`Batch`].
     args: Vec<Arg>,
     owned: Vec<Arc<Vec<u8>>>,
+    far: Vec<(usize, usize)>,
+    /// Memory of `owned`, in bytes.
+    owned_bytes: usize,
+}
+
+impl Progress {
+    /// Puts the arguments so far into a batch, for a request that starts at `start`.
+    ///
+    /// A request of very many arguments comes in very many pieces. So they are moved as a whole if they can be.
+    fn resume(&mut self, batch: &mut Batch, start: usize, near_bytes_max: usize) {
+        if start == 0 && batch.args.is_empty() && batch.owned.is_empty() && batch.far.is_empty() {
+            self.swap(batch);
+            return;
+        }
+        let first_owned = batch.owned.len() as u32;
+        for arg in self.args.drain(..) {
+            let placed = match arg {
+                Arg::Owned(index) => Arg::Owned(index.saturating_add(first_owned)),
+                Arg::Span { start: at, len } => {
+                    let at = start.saturating_add(at as usize);
+                    batch.place(at, len as usize, near_bytes_max)
+                }
+                Arg::Far(index) => {
+                    let (at, len) = self.far.get(index as usize).copied().unwrap_or_default();
+                    batch.place(start.saturating_add(at), len, near_bytes_max)
+                }
+            };
+            batch.args.push(placed);
+        }
+        batch.owned.append(&mut self.owned);
+        self.far.clear();
+    }
+
+    /// Takes the arguments back that are in the batch from `first` on: those of a request that starts at `start`.
+    fn suspend(&mut self, batch: &mut Batch, start: usize, first: Firsts) {
+        if start == 0 && first == Firsts::default() {
+            self.swap(batch);
+            return;
+        }
+        for arg in batch.args.drain(first.arg..) {
+            let taken = match arg {
+                Arg::Owned(index) => Arg::Owned(index.saturating_sub(first.owned as u32)),
+                Arg::Span { start: at, len } => Arg::Span {
+                    start: at.saturating_sub(start as u32),
+                    len,
+                },
+                Arg::Far(index) => {
+                    let far = batch.far.get(index as usize).copied();
+                    let (at, len) = far.unwrap_or_default();
+                    self.far.push((at.saturating_sub(start), len));
+                    Arg::Far((self.far.len() as u32).saturating_sub(1))
+                }
+            };
+            self.args.push(taken);
+        }
+        self.owned.extend(batch.owned.drain(first.owned..));
+        batch.far.truncate(first.far);
+    }
+
+    fn swap(&mut self, batch: &mut Batch) {
+        std::mem::swap(&mut self.args, &mut batch.args);
+        std::mem::swap(&mut self.owned, &mut batch.owned);
+        std::mem::swap(&mut self.far, &mut batch.far);
+    }
+}
+
+/// Where the parts of a request begin in the lists of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Firsts {
+    arg: usize,
+    owned: usize,
+    far: usize,
 }
 
 /// Decodes requests from a byte stream.
@@ -267,6 +356,8 @@ pub struct Decoder {
     /// Upper bound of an argument, in bytes (`proto-max-bulk-len`); `None` for a trusted primary.
     pub bulk_bytes_max: Option<u64>,
     in_place: bool,
+    /// How many bytes of a buffer spans can tell, if not all that fit in their 32 bits: tests have no 4 GiB.
+    near_bytes_max: Option<usize>,
     /// Set once the peer has logged in; before that smaller bounds apply.
     pub authenticated: bool,
 }
@@ -287,8 +378,13 @@ impl Decoder {
             big: None,
             bulk_bytes_max: Some(bulk_bytes_max),
             in_place: false,
+            near_bytes_max: None,
             authenticated: false,
         }
+    }
+
+    fn near_bytes_max(&self) -> usize {
+        self.near_bytes_max.unwrap_or(u32::MAX as usize)
     }
 
     /// The big argument under way: its bytes so far and how many are missing. The caller may read from its socket
@@ -308,10 +404,7 @@ impl Decoder {
     /// Bytes held here for the request under way.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let owned = self
-            .progress
-            .as_ref()
-            .map_or(0, |p| p.owned.iter().map(|bytes| bytes.capacity()).sum());
+        let owned = self.progress.as_ref().map_or(0, |p| p.owned_bytes);
         self.big
             .as_ref()
             .map_or(0, |(bytes, _)| bytes.capacity())
@@ -351,7 +444,7 @@ impl Decoder {
         batch: &mut Batch,
         requests_max: usize,
     ) -> Result<usize, ProtocolError> {
-        while batch.len() < requests_max && u32::try_from(buffer.len()).is_ok() {
+        while batch.len() < requests_max {
             if let Some((bytes, total)) = &self.big {
                 if bytes.len() < *total {
                     break;
@@ -360,6 +453,7 @@ impl Decoder {
             }
             if self.progress.is_none() {
                 while batch.len() < requests_max
+                    && buffer.len() <= self.near_bytes_max()
                     && let Some(end) = self.decode_whole(buffer, start, batch)
                 {
                     start = end;
@@ -372,18 +466,12 @@ impl Decoder {
                 .progress
                 .take()
                 .map_or_else(Progress::default, |boxed| *boxed);
-            let first_arg = batch.args.len();
-            let first_owned = batch.owned.len();
-            if !progress.args.is_empty() {
-                batch.args.extend(
-                    progress
-                        .args
-                        .iter()
-                        .map(|arg| relocate(*arg, start, first_owned)),
-                );
-                batch.owned.append(&mut progress.owned);
-                progress.args.clear();
-            }
+            let first = Firsts {
+                arg: batch.args.len(),
+                owned: batch.owned.len(),
+                far: batch.far.len(),
+            };
+            progress.resume(batch, start, self.near_bytes_max());
             loop {
                 let at = start.saturating_add(progress.at);
                 let step = self
@@ -395,7 +483,7 @@ impl Decoder {
                     Step::More => {}
                     Step::Done => {
                         start = start.saturating_add(progress.at);
-                        batch.requests.push((batch.args.len() as u32, start as u32));
+                        batch.requests.push((batch.args.len() as u32, start));
                         break;
                     }
                     Step::Partial => {
@@ -403,13 +491,7 @@ impl Decoder {
                             || progress.at > 0
                             || self.big.is_some()
                         {
-                            progress.args.extend(
-                                batch
-                                    .args
-                                    .drain(first_arg..)
-                                    .map(|arg| unplace(arg, start, first_owned)),
-                            );
-                            progress.owned.extend(batch.owned.drain(first_owned..));
+                            progress.suspend(batch, start, first);
                             self.progress = Some(Box::new(progress));
                         }
                         return Ok(start);
@@ -427,7 +509,7 @@ impl Decoder {
         let first_arg = batch.args.len();
         let whole = self.scan_whole(buffer, start, batch);
         match whole {
-            Some(end) => batch.requests.push((batch.args.len() as u32, end as u32)),
+            Some(end) => batch.requests.push((batch.args.len() as u32, end)),
             None => batch.args.truncate(first_arg),
         }
         whole
@@ -475,6 +557,7 @@ impl Decoder {
             (self.big.take(), self.progress.as_mut())
         {
             bytes.truncate(total.saturating_sub(2));
+            progress.owned_bytes = progress.owned_bytes.saturating_add(bytes.capacity());
             progress.args.push(Arg::Owned(progress.owned.len() as u32));
             progress.owned.push(Arc::new(bytes));
         }
@@ -499,10 +582,8 @@ impl Decoder {
             (Some(left), Some(len)) => {
                 let end = at.saturating_add(len);
                 if buffer.len() >= end.saturating_add(2) {
-                    batch.args.push(Arg::Span {
-                        start: at as u32,
-                        len: len as u32,
-                    });
+                    let arg = batch.place(at, len, self.near_bytes_max());
+                    batch.args.push(arg);
                     progress.at = progress.at.saturating_add(len).saturating_add(2);
                     progress.bulk_len = None;
                     progress.args_left = Some(left.saturating_sub(1));
@@ -691,30 +772,116 @@ fn line<'a>(
     }
 }
 
-/// From "relative to the request" to "relative to the buffer and the batch".
-fn relocate(arg: Arg, start: usize, first_owned: usize) -> Arg {
-    match arg {
-        Arg::Span {
-            start: relative,
-            len,
-        } => Arg::Span {
-            start: relative.saturating_add(start as u32),
-            len,
-        },
-        Arg::Owned(index) => Arg::Owned(index.saturating_add(first_owned as u32)),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::{Batch, Decoder};
+    use crate::limits::BIG_ARG_BYTES;
 
-/// The opposite of [`relocate`].
-fn unplace(arg: Arg, start: usize, first_owned: usize) -> Arg {
-    match arg {
-        Arg::Span {
-            start: absolute,
-            len,
-        } => Arg::Span {
-            start: absolute.saturating_sub(start as u32),
-            len,
-        },
-        Arg::Owned(index) => Arg::Owned(index.saturating_sub(first_owned as u32)),
+    fn encoded(requests: &[Vec<Vec<u8>>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for request in requests {
+            bytes.extend_from_slice(format!("*{}\r\n", request.len()).as_bytes());
+            for arg in request {
+                bytes.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+                bytes.extend_from_slice(arg);
+                bytes.extend_from_slice(b"\r\n");
+            }
+        }
+        bytes
+    }
+
+    /// Decodes in pieces of `step` bytes with a buffer of which only so many bytes are near.
+    fn decode(bytes: &[u8], step: usize, near: usize, in_place: bool) -> Vec<Vec<Vec<u8>>> {
+        let mut decoder = Decoder::new(1 << 30);
+        decoder.authenticated = true;
+        decoder.near_bytes_max = Some(near);
+        let (mut buffer, mut batch, mut requests) = (Vec::new(), Batch::default(), Vec::new());
+        for mut piece in bytes.chunks(step) {
+            while !piece.is_empty() {
+                let taken = match decoder.big_arg() {
+                    Some((big, missing)) => {
+                        let taken = missing.min(piece.len());
+                        big.extend_from_slice(&piece[..taken]);
+                        taken
+                    }
+                    None => {
+                        buffer.extend_from_slice(piece);
+                        piece.len()
+                    }
+                };
+                piece = &piece[taken..];
+                batch.clear();
+                let used = if in_place {
+                    decoder.decode_in_place(&mut buffer, &mut batch)
+                } else {
+                    decoder.decode(&mut buffer, &mut batch, usize::MAX)
+                };
+                for index in 0..batch.len() {
+                    let args = batch.request(index).iter();
+                    let args = args.map(|arg| batch.bytes(&buffer, *arg).to_vec());
+                    requests.push(args.collect());
+                }
+                buffer.drain(..used.unwrap());
+            }
+        }
+        assert!(buffer.is_empty() && !decoder.is_partial());
+        requests
+    }
+
+    #[test]
+    fn a_buffer_larger_than_spans_can_tell_is_decoded_all_the_same() {
+        let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let requests: Vec<Vec<Vec<u8>>> = vec![
+            words(&["PING"]),
+            words(&["SET", "k", "0123456789012345678901234567890"]),
+            (0..40).map(|n| n.to_string().into_bytes()).collect(),
+            vec![
+                b"SET".to_vec(),
+                vec![b'x'; BIG_ARG_BYTES + 7],
+                b"y".to_vec(),
+            ],
+            words(&["GET", ""]),
+        ];
+        let bytes = encoded(&requests);
+        for near in [0, 9, 60, 200, BIG_ARG_BYTES, usize::MAX] {
+            for step in [1, 7, 100, 50_000, bytes.len()] {
+                for in_place in [false, true] {
+                    assert!(
+                        decode(&bytes, step, near, in_place) == requests,
+                        "{near} near bytes, pieces of {step}, in place: {in_place}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_held_for_big_arguments_are_counted() {
+        let args: Vec<Vec<u8>> = (0..3).map(|_| vec![b'x'; BIG_ARG_BYTES]).collect();
+        let bytes = encoded(&[args]);
+        let mut decoder = Decoder::new(1 << 30);
+        decoder.authenticated = true;
+        let (mut buffer, mut batch) = (Vec::new(), Batch::default());
+        let mut rest = &bytes[..bytes.len() - 1];
+        let mut held = 0;
+        while !rest.is_empty() {
+            let taken = rest.len().min(1000);
+            match decoder.big_arg() {
+                Some((big, missing)) => {
+                    let taken = missing.min(taken);
+                    big.extend_from_slice(&rest[..taken]);
+                    rest = &rest[taken..];
+                }
+                None => {
+                    buffer.extend_from_slice(&rest[..taken]);
+                    rest = &rest[taken..];
+                }
+            }
+            let used = decoder.decode(&mut buffer, &mut batch, 1).unwrap();
+            assert_eq!(used, 0, "nothing is whole yet");
+            assert!(decoder.held_bytes() >= held);
+            held = decoder.held_bytes();
+        }
+        assert!(held >= 3 * BIG_ARG_BYTES);
     }
 }

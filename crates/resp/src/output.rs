@@ -9,6 +9,8 @@ pub struct Output {
     bytes: Vec<u8>,
     /// In order of `at`.
     spliced: Vec<Spliced>,
+    /// Length of all of `spliced`: it is asked for with each command of a transaction.
+    spliced_bytes: usize,
 }
 
 /// Counted bytes that go in front of what lies at `at` in [`Output::bytes`].
@@ -41,14 +43,7 @@ impl Output {
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        if self.spliced.is_empty() {
-            return self.bytes.len();
-        }
-        self.bytes.len().saturating_add(self.spliced_bytes())
-    }
-
-    fn spliced_bytes(&self) -> usize {
-        self.spliced.iter().map(|part| part.counted.len()).sum()
+        self.bytes.len().saturating_add(self.spliced_bytes)
     }
 
     /// True when there is nothing to write.
@@ -100,34 +95,37 @@ impl Output {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.spliced.clear();
+        self.spliced_bytes = 0;
     }
 
     /// Drops everything behind the first `len` bytes; spliced bytes go as a whole.
     pub fn truncate(&mut self, len: usize) {
         while self.len() > len {
-            match self.spliced.pop() {
-                Some(part) if self.spliced_bytes().saturating_add(part.at) >= len => {
-                    self.bytes.truncate(part.at);
-                }
-                last => {
-                    self.spliced.extend(last);
-                    self.bytes
-                        .truncate(len.saturating_sub(self.spliced_bytes()));
-                    return;
-                }
+            let last = self.spliced.last();
+            let (at, bytes) = last.map_or((0, 0), |part| (part.at, part.counted.len()));
+            let before = self.spliced_bytes.saturating_sub(bytes).saturating_add(at);
+            if last.is_none() || before < len {
+                self.bytes.truncate(len.saturating_sub(self.spliced_bytes));
+                return;
             }
+            self.spliced.pop();
+            self.spliced_bytes = self.spliced_bytes.saturating_sub(bytes);
+            self.bytes.truncate(at);
         }
     }
 
     /// Puts counted bytes at the end.
     pub fn splice(&mut self, counted: Arc<Vec<u8>>) {
         let at = self.bytes.len();
+        self.spliced_bytes = self.spliced_bytes.saturating_add(counted.len());
         self.spliced.push(Spliced { at, counted });
     }
 
     /// Takes over all of `other`, which is left empty.
     pub fn append(&mut self, other: &mut Output) {
         let offset = self.bytes.len();
+        self.spliced_bytes = self.spliced_bytes.saturating_add(other.spliced_bytes);
+        other.spliced_bytes = 0;
         self.bytes.append(&mut other.bytes);
         self.spliced
             .extend(other.spliced.drain(..).map(|part| Spliced {
@@ -139,6 +137,7 @@ impl Output {
     /// Moves everything to the end of a queue of pieces.
     pub fn drain_into(&mut self, pieces: &mut VecDeque<Piece>) {
         let mut from = 0;
+        self.spliced_bytes = 0;
         for part in self.spliced.drain(..) {
             let before = self.bytes.get(from..part.at).unwrap_or(&[]);
             pieces.push_back(Piece::Bytes(before.to_vec()));

@@ -8,6 +8,7 @@ pub mod events;
 pub mod glob;
 mod grisu;
 pub mod int;
+mod kept;
 mod level;
 pub mod longdouble;
 pub mod parse;
@@ -15,4 +16,5 @@ pub mod print;
 pub mod request;
 pub mod version;
 
+pub use kept::Words;
 pub use level::Level;

@@ -456,4 +456,59 @@ start_server {tags {"list"}} {
         $watcher close
         $rd close
     }
+
+    # Once each key was compared with all before it, which took minutes.
+    test {waiting for many keys costs no more than so many} {
+        set keys {}
+        for {set i 0} {$i < 400000} {incr i} {lappend keys k$i}
+        r del k399999
+        set rd [valkey_deferring_client]
+        # Each of them twice, too.
+        $rd blpop {*}$keys {*}$keys 0
+        wait_for_condition 600 50 {[s blocked_clients] == 1} else {fail "it does not wait"}
+        assert_equal 400000 [s total_blocking_keys]
+        r rpush k399999 x
+        assert_equal {k399999 x} [$rd read]
+        assert_equal 0 [s total_blocking_keys]
+        $rd close
+    } {} {timeout:60}
+
+    test {however many clients wait, each is served in its turn} {
+        r del l
+        set waiting {}
+        for {set i 0} {$i < 40} {incr i} {
+            set rd [valkey_deferring_client]
+            $rd blpop l 0
+            wait_for_blocked_clients_count [expr {$i + 1}]
+            lappend waiting $rd
+        }
+        set left {}
+        set i 0
+        foreach rd $waiting {
+            if {$i % 3 == 0} {
+                $rd close
+            } else {
+                lappend left $rd
+            }
+            incr i
+        }
+        wait_for_blocked_clients_count [llength $left]
+        set i 0
+        # Some by one, some by one push for several.
+        r rpush l 0
+        r rpush l 1 2 3 4 5
+        for {set i 6} {$i < [llength $left]} {incr i} {
+            r multi
+            r rpush l $i
+            r exec
+        }
+        set i 0
+        foreach rd $left {
+            assert_equal [list l $i] [$rd read]
+            $rd close
+            incr i
+        }
+        assert_equal 0 [r exists l]
+        assert_equal 0 [s total_blocking_keys]
+    }
 }

@@ -4,33 +4,31 @@
 //! deleting such a key changes nothing, and leaving it in place neither.
 
 use super::{DbKeyRef, HOOK_TRACKING, HOOK_WATCH, Keys, is_past};
+use crate::crowd::Crowd;
 use crate::effects::DbKey;
 use crate::origin::PartyId;
 use keyspace::{Db, Entry};
-
-/// One client's watch of a key.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
-    client: PartyId,
-    /// The key is there, but had expired when the watch began.
-    expired: bool,
-}
 
 impl Keys {
     /// `client` wants to know when the key changes.
     pub fn watch(&mut self, db: usize, key: &[u8], client: PartyId) {
         let expired = has_expired(&self.dbs[db], key, self.origin.now_ms);
-        self.watched
-            .entry((db, key.into()))
-            .or_default()
-            .push(Watch { client, expired });
+        match self.watched.get_mut(&(db, key) as &dyn DbKeyRef) {
+            Some(watches) => {
+                watches.insert(client, expired);
+            }
+            None => {
+                let watch = Crowd::of(client, expired);
+                self.watched.insert((db, key.into()), watch);
+            }
+        }
         self.arm(HOOK_WATCH, true);
     }
 
     /// `client` no longer watches the key.
     pub fn unwatch(&mut self, key: &DbKey, client: PartyId) {
         if let Some(watches) = self.watched.get_mut(key) {
-            watches.retain(|watch| watch.client != client);
+            watches.remove(client);
             if watches.is_empty() {
                 self.watched.remove(key);
             }
@@ -40,11 +38,10 @@ impl Keys {
 
     /// True when the key `client` watches has expired since.
     pub fn watched_key_expired(&self, key: &DbKey, client: PartyId) -> bool {
-        let watches = self.watched.get(key).map(Vec::as_slice);
+        let watches = self.watched.get(key);
         let expired_before = watches
-            .unwrap_or_default()
-            .iter()
-            .any(|watch| watch.client == client && watch.expired);
+            .and_then(|watches| watches.get(client))
+            .unwrap_or_default();
         !expired_before && has_expired(&self.dbs[key.0], &key.1, self.origin.now_ms)
     }
 
@@ -62,40 +59,51 @@ impl Keys {
         if self.hooks & HOOK_WATCH == 0 {
             return;
         }
-        let Some(watches) = self.watched.get_mut(&(db, key) as &dyn DbKeyRef) else {
+        let name = &(db, key) as &dyn DbKeyRef;
+        let Some(watches) = self.watched.get_mut(name) else {
             return;
         };
         let is_there = self.dbs[db].contains(key);
-        for watch in watches {
-            if watch.expired && !is_there {
-                watch.expired = false;
-                continue;
+        let effects = &mut self.effects;
+        // A watch that is broken has ended: a transaction may change the key thousands of times.
+        watches.retain(|client, expired| {
+            if *expired && !is_there {
+                *expired = false;
+                return true;
             }
-            self.effects.broken_watches.push(watch.client);
-            self.effects.pending = true;
+            effects.broken_watches.push(client);
+            effects.pending = true;
+            false
+        });
+        if watches.is_empty() {
+            self.watched.remove(name);
         }
     }
 
     /// Breaks every WATCH on keys of `db` that exist now or would exist in `replacement` (FLUSHDB, SWAPDB, a new dataset).
     pub fn touch_all_watchers(&mut self, db: usize, replacement: Option<&Db>) {
         let now_ms = self.origin.now_ms;
-        for ((watched_db, key), watches) in &mut self.watched {
+        let (dbs, effects) = (&self.dbs, &mut self.effects);
+        self.watched.retain(|(watched_db, key), watches| {
             if *watched_db != db {
-                continue;
+                return true;
             }
-            let is_there = self.dbs[db].contains(key);
+            let is_there = dbs[db].contains(key);
             let comes = replacement.is_some_and(|other| other.contains(key));
             let comes_expired = replacement.is_some_and(|other| has_expired(other, key, now_ms));
-            for watch in watches {
-                let before = is_there && !watch.expired;
+            watches.retain(|client, expired| {
+                let before = is_there && !*expired;
                 let after = comes && !comes_expired;
-                watch.expired = comes_expired;
-                if before || after {
-                    self.effects.broken_watches.push(watch.client);
-                    self.effects.pending = true;
+                *expired = comes_expired;
+                let broken = before || after;
+                if broken {
+                    effects.broken_watches.push(client);
+                    effects.pending = true;
                 }
-            }
-        }
+                !broken
+            });
+            !watches.is_empty()
+        });
     }
 }
 

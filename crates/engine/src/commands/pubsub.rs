@@ -1,7 +1,7 @@
 //! SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites, PUBLISH, SPUBLISH, PUBSUB.
 
 use super::Family;
-use crate::client::{Client, ClientFlags};
+use crate::client::{Client, ClientFlags, name_bytes};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
 use crate::pubsub::Kind;
@@ -71,6 +71,7 @@ fn subscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     };
     for name in &args[1..] {
         if names(x.client, kind).insert((*name).into()) {
+            x.client.names_bytes += name_bytes(name);
             x.core.pubsub.subscribe(kind, name, x.client.id);
         }
         x.out.push(3);
@@ -107,6 +108,7 @@ fn unsubscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     }
     for name in wanted {
         if names(x.client, kind).remove(&name) {
+            x.client.names_bytes -= name_bytes(&name);
             x.core.pubsub.unsubscribe(kind, &name, x.client.id);
         }
         x.out.push(3);
@@ -127,6 +129,7 @@ pub(crate) fn forget(core: &mut Core, client: &mut Client) {
             (Kind::Shard, &subscriptions.shard_channels),
         ] {
             for name in names {
+                client.names_bytes -= name_bytes(name);
                 core.pubsub.unsubscribe(kind, name, client.id);
             }
         }

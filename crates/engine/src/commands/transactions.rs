@@ -1,12 +1,12 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use super::Family;
-use crate::client::{Client, ClientFlags, Transaction};
+use crate::client::{Client, ClientFlags, Transaction, name_bytes};
 use crate::dispatch;
 use crate::exec::{Args, Exec};
 use commandtable::{Error, Outcome};
 use dataset::Keys;
-use dataset::effects::DbKey;
+use dataset::keys::DbKeyRef;
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[
@@ -67,7 +67,7 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         let Some(handler) = x.core.registry.handler(queued.meta) else {
             continue;
         };
-        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|arg| &**arg).collect();
+        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
         x.meta = queued.meta;
         let mark = x.out.len();
         dispatch::call(x, handler, &args);
@@ -117,10 +117,11 @@ fn watch(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     // Once broken, more watches change nothing.
     if !x.client.flags.has(ClientFlags::WATCH_BROKEN) {
         for key in &args[1..] {
-            let key: DbKey = (x.keys.origin.db, (*key).into());
-            if !x.client.watching.contains(&key) {
-                x.keys.watch(key.0, &key.1, x.client.id);
-                x.client.watching.push(key);
+            let name = &(x.keys.origin.db, *key) as &dyn DbKeyRef;
+            if !x.client.watching.contains(name) {
+                x.keys.watch(x.keys.origin.db, key, x.client.id);
+                x.client.watching.insert((x.keys.origin.db, (*key).into()));
+                x.client.names_bytes += name_bytes(key);
             }
         }
     }
@@ -152,13 +153,14 @@ pub(crate) fn break_watches(keys: &mut Keys, client: &mut Client) {
 pub(crate) fn drop_queue(client: &mut Client) {
     if let Some(transaction) = &mut client.transaction {
         transaction.queue = Vec::new();
-        transaction.bytes = 0;
+        transaction.arg_bytes = 0;
     }
 }
 
 /// Takes the client's watches back.
 pub(crate) fn unwatch_all(keys: &mut Keys, client: &mut Client) {
     for key in std::mem::take(&mut client.watching) {
+        client.names_bytes -= name_bytes(&key.1);
         keys.unwatch(&key, client.id);
     }
 }

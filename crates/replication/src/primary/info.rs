@@ -83,6 +83,12 @@ impl Hub {
             .collect()
     }
 
+    /// What each online replica has applied, and has on disk: all that [`Self::acked`] and [`Self::acked_aof`] rest on.
+    pub fn acks(&self) -> impl Iterator<Item = (u64, u64)> {
+        let online = self.sessions.values().filter(|s| s.state.is_online());
+        online.map(|s| (s.ack, s.ack_aof))
+    }
+
     /// Online replicas that have applied the stream up to `offset` (WAIT).
     pub fn acked(&self, offset: u64) -> usize {
         self.sessions

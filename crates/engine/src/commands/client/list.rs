@@ -138,10 +138,10 @@ struct Seen {
 impl Seen {
     /// Somebody else's line.
     fn other(client: &Client, now_ms: i64) -> Self {
-        let waiting = client.blocked.iter().flat_map(|blocked| &blocked.args);
+        let waiting = client.blocked.iter();
         Seen {
             now_ms,
-            arg_bytes: waiting.map(|arg| arg.len()).sum(),
+            arg_bytes: waiting.map(|blocked| blocked.args.text_bytes()).sum(),
             protocol: client.out.protocol,
         }
     }
@@ -181,9 +181,13 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         Some(transaction) => transaction.queue.len() as i64,
         None => 0,
     };
-    let multi_bytes = client.transaction.as_ref().map_or(0, |t| t.bytes);
+    let multi_bytes = client.transaction.as_ref().map_or(0, |t| t.arg_bytes);
     let pending = client.output_bytes();
-    let memory = memory_of(client) + arg_bytes;
+    let memory = memory_of(client)
+        + match client.blocked {
+            Some(_) => 0, // It counts them itself.
+            None => arg_bytes,
+        };
     let shown = |secret: &[u8]| {
         if hide_user_data {
             "*redacted*".into()
@@ -246,28 +250,14 @@ pub(crate) fn memory_of(client: &Client) -> usize {
         + client.out.capacity()
         + client.in_flight
         + client.query_bytes
-        + client.transaction.as_ref().map_or(0, |t| t.bytes)
+        + client.queued_bytes()
         + client.name.len()
         + client.peer.addr.len()
-        + names_of(client)
-}
-
-/// Memory of what a client watches, listens to and tracks, in bytes: the names, and a table's entry for each.
-fn names_of(client: &Client) -> usize {
-    const ENTRY_BYTES: usize = 2 * std::mem::size_of::<Box<[u8]>>();
-    let bytes = |name: &[u8]| name.len() + ENTRY_BYTES;
-    let watched = client.watching.iter().map(|(_, key)| bytes(key));
-    let subscriptions = client.subscriptions.iter().flat_map(|subs| {
-        let names = subs.channels.iter().chain(&subs.patterns);
-        names.chain(&subs.shard_channels).map(|name| bytes(name))
-    });
-    let tracking = client
-        .tracking
-        .iter()
-        .flat_map(|tracking| &tracking.prefixes);
-    watched.sum::<usize>()
-        + subscriptions.sum::<usize>()
-        + tracking.map(|name| bytes(name)).sum::<usize>()
+        + client.names_bytes
+        + client
+            .blocked
+            .as_ref()
+            .map_or(0, |blocked| blocked.memory())
 }
 
 /// One letter per fact, in the reference's order; `N` for none.

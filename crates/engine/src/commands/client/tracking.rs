@@ -4,6 +4,7 @@ use super::switch;
 use crate::exec::{Args, Exec};
 use crate::tracking::{Tracking, disable, enable};
 use commandtable::{Error, Outcome};
+use std::ops::Bound;
 
 /// `CLIENT GETREDIR`.
 ///
@@ -124,23 +125,42 @@ fn check(wish: &Tracking, prefixes: &[&[u8]], now: Option<&Tracking>) -> Outcome
     if now.is_some_and(|now| wish.opt_in && now.opt_out || wish.opt_out && now.opt_in) {
         return Err(Error::TRACKING_CHOICE_SWITCH);
     }
-    let overlap = |a: &[u8], b: &[u8]| a.starts_with(b) || b.starts_with(a);
-    for (at, prefix) in prefixes.iter().enumerate() {
-        let known = now.iter().flat_map(|now| &now.prefixes);
-        if let Some(other) = known
-            .map(|known| &**known)
-            .find(|known| overlap(known, prefix))
-        {
+    let Some(now) = now else {
+        return disjoint(prefixes);
+    };
+    for prefix in prefixes {
+        // Those that are there do not overlap: what is a prefix of another stands right in front of it.
+        let (below, above) = (
+            (Bound::Unbounded, Bound::Excluded(*prefix)),
+            (Bound::Included(*prefix), Bound::Unbounded),
+        );
+        let before = now.prefixes.range::<[u8], _>(below).next_back();
+        let after = now.prefixes.range::<[u8], _>(above).next();
+        let before = before.filter(|other| prefix.starts_with(other));
+        let after = after.filter(|other| other.starts_with(prefix));
+        if let Some(other) = before.or(after) {
             return Err(Error::prefix_overlap(prefix, "an existing", other));
         }
-        if let Some(other) = prefixes[at + 1..]
-            .iter()
-            .find(|other| overlap(other, prefix))
-        {
-            return Err(Error::prefix_overlap(prefix, "another provided", other));
-        }
     }
-    Ok(())
+    disjoint(prefixes)
+}
+
+/// Refuses prefixes of which one is a prefix of another.
+fn disjoint(prefixes: &[&[u8]]) -> Outcome {
+    let mut sorted: Vec<(&[u8], usize)> = prefixes.iter().copied().zip(0..).collect();
+    sorted.sort_unstable();
+    let overlaps = sorted.windows(2).filter_map(|pair| match pair {
+        [(a, i), (b, j)] if b.starts_with(a) => Some((*i.min(j), *i.max(j))),
+        _ => None,
+    });
+    match overlaps.min() {
+        Some((i, j)) => Err(Error::prefix_overlap(
+            prefixes[i],
+            "another provided",
+            prefixes[j],
+        )),
+        None => Ok(()),
+    }
 }
 
 /// `CLIENT CACHING YES|NO`: whether the keys of the next command or transaction are remembered.
@@ -181,6 +201,10 @@ mod tests {
             < (error) ERR PREFIX option requires BCAST mode to be enabled
             > CLIENT TRACKING on BCAST PREFIX foo PREFIX foobar
             < (error) ERR Prefix 'foo' overlaps with another provided prefix 'foobar'. Prefixes for a single client must not overlap.
+            > CLIENT TRACKING on BCAST PREFIX b PREFIX ab PREFIX c PREFIX a
+            < (error) ERR Prefix 'ab' overlaps with another provided prefix 'a'. Prefixes for a single client must not overlap.
+            > CLIENT TRACKING on BCAST PREFIX b PREFIX a PREFIX b
+            < (error) ERR Prefix 'b' overlaps with another provided prefix 'b'. Prefixes for a single client must not overlap.
             > CLIENT TRACKING on BCAST OPTIN
             < (error) ERR OPTIN and OPTOUT are not compatible with BCAST
             > CLIENT TRACKING on OPTIN OPTOUT
@@ -189,10 +213,16 @@ mod tests {
             < (error) ERR The client ID you want redirect to does not exist
             > CLIENT CACHING yes
             < (error) ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled
-            > CLIENT TRACKING on BCAST PREFIX a
+            > CLIENT TRACKING on BCAST PREFIX a PREFIX c:d
             < OK
             > CLIENT TRACKING on BCAST PREFIX ab
             < (error) ERR Prefix 'ab' overlaps with an existing prefix 'a'. Prefixes for a single client must not overlap.
+            > CLIENT TRACKING on BCAST PREFIX b PREFIX c
+            < (error) ERR Prefix 'c' overlaps with an existing prefix 'c:d'. Prefixes for a single client must not overlap.
+            > CLIENT TRACKING on BCAST PREFIX b PREFIX a
+            < (error) ERR Prefix 'a' overlaps with an existing prefix 'a'. Prefixes for a single client must not overlap.
+            > CLIENT TRACKING on BCAST PREFIX b PREFIX c:e
+            < OK
             > CLIENT GETREDIR
             < (integer) 0
             > CLIENT TRACKING on

@@ -95,7 +95,7 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("total_blocking_keys", x.keys.blocked_keys_len());
     rows.row(
         "total_blocking_keys_on_nokey",
-        x.core.blocking.until_gone.len(),
+        x.keys.blocked_keys_until_gone_len(),
     );
 }
 
