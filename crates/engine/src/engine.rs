@@ -655,35 +655,14 @@ impl Engine {
     #[must_use]
     pub fn load_options(&self, keep_expired: bool) -> crate::snapshot::LoadOptions {
         crate::snapshot::LoadOptions {
-            limits: self.keys.limits.clone(),
             keep_expired,
-            key_load_delay_us: Arc::clone(&self.core.repl.key_load_delay_us),
-            checksum: self.core.config.rdbchecksum,
-            string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
-            access: self.keys.access,
-            ..crate::snapshot::LoadOptions::new(self.keys.dbs.len(), self.keys.now_ms)
+            ..crate::saving::load_options(&self.keys, &self.core)
         }
     }
 
     /// Puts the loaded dataset in place.
     pub fn finish_load(&mut self, loaded: crate::snapshot::Loaded) {
         self.set_time();
-        self.core.log(
-            Level::Notice,
-            &format!(
-                "Done loading RDB, keys loaded: {}, keys expired: {}.",
-                loaded.keys_loaded, loaded.keys_expired
-            ),
-        );
-        if loaded.keys_empty > 0 {
-            self.core.log(
-                Level::Notice,
-                &format!(
-                    "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
-                    loaded.keys_loaded, loaded.keys_expired, loaded.keys_empty
-                ),
-            );
-        }
         self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
         let restored = loaded.replication.as_ref().and_then(|aux| {
             Some((
@@ -693,6 +672,7 @@ impl Engine {
             ))
         });
         let old = std::mem::replace(&mut self.keys.dbs, loaded.dbs);
+        self.keys.functions = loaded.functions.into();
         self.core.host.free_databases(old, false);
         self.core.loading = Loading::No;
         self.core.saving.dirty_at_save = self.keys.dirty;

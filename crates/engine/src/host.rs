@@ -189,6 +189,10 @@ pub struct SocketTarget {
 pub trait Host: Send {
     /// Writes a log line.
     fn log(&self, level: Level, text: &str);
+    /// [`Self::log`] for other threads.
+    fn logger(&self) -> fn(Level, &str) {
+        |_, _| {}
+    }
     /// Memory figures; `used` is cheap, the others may take a system call.
     fn memory(&self) -> MemoryFigures;
     /// Bytes handed out by the allocator: cheap enough for every command.

@@ -8,6 +8,7 @@ use crate::client::ClientId;
 use crate::effects::{DbKey, Effects};
 use crate::notify::{Classes, Event};
 use crate::rng::Random;
+use crate::snapshot::FunctionLibraries;
 use hashbrown::HashMap;
 use keyspace::{
     Db, Entry, EntryMut, Limits, Overwritten, Stamp, StrHow, Ttl, Type, Value, ValueRef,
@@ -56,6 +57,8 @@ const HOOK_TRACKING: u8 = 8;
 pub struct Keys {
     /// All databases.
     pub dbs: Vec<Db>,
+    /// Function libraries of a snapshot, as they came, in order: kept and saved again with the data, and not understood.
+    pub functions: FunctionLibraries,
     /// The database of the running command.
     pub db: usize,
     /// Unix time in milliseconds; stands still while a command or a transaction runs.
@@ -161,6 +164,7 @@ impl Keys {
     pub fn new(databases: usize, seed: u64) -> Self {
         Keys {
             dbs: (0..databases).map(|_| Db::new()).collect(),
+            functions: FunctionLibraries::default(),
             db: 0,
             now_ms: 0,
             limits: Limits::default(),

@@ -22,4 +22,4 @@ pub use element::{Element, IntBuf};
 pub use error::Error;
 pub use int::{decimal_len, parse_i64};
 pub use intset::{Intset, Iter as IntsetIter};
-pub use listpack::{Iter as ListpackIter, Listpack, Pos};
+pub use listpack::{Count, Iter as ListpackIter, Listpack, Pos};

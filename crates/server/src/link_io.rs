@@ -586,10 +586,7 @@ impl Read for Queue {
 }
 
 fn load_options(shared: &Arc<Shared>) -> LoadOptions {
-    LoadOptions {
-        log: logging::log,
-        ..shared.engine.lock().link_load_options()
-    }
+    shared.engine.lock().link_load_options()
 }
 
 async fn connect(host: &str, port: u16, source: &str) -> io::Result<TcpStream> {

@@ -174,6 +174,10 @@ impl Host for Process {
         logging::log(level, text);
     }
 
+    fn logger(&self) -> fn(Level, &str) {
+        logging::log
+    }
+
     fn memory(&self) -> MemoryFigures {
         use tikv_jemalloc_ctl::{epoch, stats};
         // Statistics are as of the last epoch; a failing read leaves a zero, which INFO shows as such.
