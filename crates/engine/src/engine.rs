@@ -588,10 +588,14 @@ impl Engine {
             .read(client, STREAM_BYTES_MAX, STREAM_SLICES_MAX, slices)
     }
 
-    /// The dump file has been written to a replica's connection, `bytes` of it.
-    pub fn dump_sent(&mut self, id: ClientId, bytes: u64) {
-        self.set_time();
+    /// A replica's connection has taken `bytes` more of the dump file.
+    pub fn dump_taken(&mut self, bytes: u64) {
         self.core.stats.net_repl_out += bytes;
+    }
+
+    /// The dump file has been written to a replica's connection.
+    pub fn dump_sent(&mut self, id: ClientId) {
+        self.set_time();
         self.core
             .repl
             .with_hub(|hub, env| hub.file_sent(env, replication::ClientId(id)));

@@ -223,6 +223,10 @@ pub trait Host: Send {
         job: &SnapshotJob,
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError>;
+    /// Bytes that replicas' connections have taken of what the snapshot child writes to them, since this was last asked.
+    fn take_sent(&mut self) -> u64 {
+        0
+    }
     /// Kills the snapshot child; its end is reported as usual.
     fn kill_snapshot(&mut self);
     /// Opens the dump file.

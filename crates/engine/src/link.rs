@@ -198,7 +198,10 @@ impl Engine {
                 ..Received::default()
             };
         };
-        self.core.stats.net_repl_in += taken.used as u64;
+        // The handshake is no part of what is replicated.
+        if !matches!(taken.fate, Fate::Control | Fate::Stale) {
+            self.core.stats.net_repl_in += taken.used as u64;
+        }
         let mut received = Received {
             used: taken.used,
             ..Received::default()
@@ -210,7 +213,7 @@ impl Engine {
                 apply(&mut self.keys, &mut self.core, stream);
             }
             Fate::Hold => received.hold = true,
-            Fate::Control | Fate::Buffered | Fate::Stale => {}
+            Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
         }
         pump(&mut self.keys, &mut self.core);
         received

@@ -302,6 +302,7 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
     let Some(child) = core.saving.child.take() else {
         return;
     };
+    core.count_sent();
     set_resize_policy(keys, core);
     core.repl.other_child = OtherChild::None;
     core.saving.last_cow_bytes = child.cow_peak;

@@ -127,7 +127,7 @@ impl Peered {
                     }
                     Fate::Stream => self.stream.extend_from_slice(now),
                     Fate::Hold => return,
-                    Fate::Control | Fate::Buffered | Fate::Stale => {}
+                    Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
                 }
                 assert!(taken.used > 0, "no progress without a hold");
                 done += taken.used;

@@ -9,6 +9,7 @@ use crate::errno_text;
 use crate::fanout::{Fanout, GivenUp};
 use crate::logging;
 use crate::shared::Shared;
+use crate::tally::Tally;
 use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,7 +39,8 @@ fn message(kind: u8, first: u64, second: u64) -> [u8; REPORT_BYTES] {
     bytes
 }
 
-/// Forks a child that writes a snapshot. Returns its process id; its end is reported to the engine.
+/// Forks a child that writes a snapshot. Returns its process id; its end is reported to the engine, and what connections
+/// take of it is added to `sent`.
 ///
 /// # Errors
 /// No pipe or no process to be had.
@@ -47,6 +49,7 @@ pub(crate) fn start(
     job: &SnapshotJob,
     files: &DumpFile,
     oom: crate::oom::Oom,
+    sent: &Tally,
     write: WriteSnapshot<'_>,
 ) -> io::Result<u32> {
     let (reader, writer) = io::pipe()?;
@@ -58,7 +61,7 @@ pub(crate) fn start(
             drop(reader);
             oom.enter_child();
             crate::title::show_child("valkey-rdb-bgsave");
-            let code = run_child(job, files, write, &writer.into());
+            let code = run_child(job, files, sent, write, &writer.into());
             // SAFETY: ends the process without running destructors or handlers of the parent's.
             unsafe { libc::_exit(code) }
         }
@@ -233,7 +236,13 @@ impl DumpFile {
 }
 
 /// The child's whole life; returns its exit code.
-fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe: &OwnedFd) -> i32 {
+fn run_child(
+    job: &SnapshotJob,
+    files: &DumpFile,
+    sent: &Tally,
+    write: WriteSnapshot<'_>,
+    pipe: &OwnedFd,
+) -> i32 {
     quiet_signals();
     close_others(job, pipe.as_raw_fd());
     logging::set_pid();
@@ -254,7 +263,7 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
                 let timed_out = u64::from(why == GivenUp::Stuck);
                 send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
             };
-            let mut sink = Fanout::new(targets, *send_timeout_ms, Box::new(report));
+            let mut sink = Fanout::new(targets, *send_timeout_ms, sent, Box::new(report));
             sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(eof_mark))

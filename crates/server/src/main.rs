@@ -23,6 +23,7 @@ mod signals;
 mod socket;
 mod startup;
 mod supervise;
+mod tally;
 mod timer;
 mod title;
 mod transfer;

@@ -5,6 +5,7 @@ use crate::child::{self, DumpFile};
 use crate::event_loop::Inbox;
 use crate::link_io;
 use crate::shared::Shared;
+use crate::tally::Tally;
 use crate::transfer::{Transfer, Transfers};
 use crate::{crash, logging, memory};
 use engine::client::ClientId;
@@ -86,6 +87,8 @@ pub(crate) struct Process {
     dump: DumpFile,
     oom: crate::oom::Oom,
     child_pid: AtomicU32,
+    /// What connections have taken of the snapshot under way, or of the last one, and the engine has not been told of.
+    child_sent: Option<Tally>,
     /// What the snapshot child writes, when it writes a file.
     child_file: std::path::PathBuf,
     /// What that becomes once it is complete, whatever the dump file is called by then.
@@ -135,6 +138,7 @@ impl Process {
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
             child_pid: AtomicU32::new(0),
+            child_sent: None,
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
             garbage,
@@ -247,12 +251,20 @@ impl Host for Process {
         job: &SnapshotJob,
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
-        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
+        let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
+        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, &sent, write)
             .map_err(|error| error.to_string())?;
+        self.child_sent = Some(sent);
         self.child_pid.store(pid, Ordering::Relaxed);
         self.child_file = child::temporary_of(pid);
         self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
+    }
+
+    fn take_sent(&mut self) -> u64 {
+        self.child_sent
+            .as_ref()
+            .map_or(0, |sent| sent.swap(0, Ordering::Relaxed))
     }
 
     fn kill_snapshot(&mut self) {

@@ -289,13 +289,14 @@ impl Link {
                     used: 0,
                     fate: Fate::Hold,
                 },
-                _ => {
+                state => {
+                    let fate = match state {
+                        RdbState::AwaitHeader => Fate::Header,
+                        _ => Fate::Control,
+                    };
                     let (used, line) = rdb.lines.feed(data);
                     self.control(env, Channel::Rdb, line);
-                    Taken {
-                        used,
-                        fate: Fate::Control,
-                    }
+                    Taken { used, fate }
                 }
             };
         }
@@ -320,13 +321,14 @@ impl Link {
                 used: 0,
                 fate: Fate::Hold,
             },
-            _ => {
+            state => {
+                let fate = match state {
+                    Main::AwaitHeader => Fate::Header,
+                    _ => Fate::Control,
+                };
                 let (used, line) = self.lines.feed(data);
                 self.control(env, Channel::Main, line);
-                Taken {
-                    used,
-                    fate: Fate::Control,
-                }
+                Taken { used, fate }
             }
         }
     }
