@@ -1,4 +1,4 @@
-//! The snapshot child: the only `fork` in the code.
+//! The snapshot child, a fork of the running server.
 //!
 //! The child has one thread and a frozen copy of the dataset. It uses the allocator and blocking system calls only: no
 //! runtime, no lock another thread might have held. It writes to the dump file or straight to replicas' connections, tells
@@ -8,6 +8,7 @@
 use crate::errno_text;
 use crate::fanout::{Fanout, GivenUp};
 use crate::logging;
+use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
 use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
@@ -221,16 +222,15 @@ impl DumpFile {
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
             .map_err(failed("write"))?;
-        file.sync_all().map_err(failed("fsync"))?;
         let size = file.metadata().map_err(failed("stat"))?.len();
-        drop(file);
-        std::fs::rename(temporary, name).map_err(|error| {
-            let cause = errno_text(&error);
-            format!("Error moving temp DB file {shown} on the final destination {name} (in server root dir {dir}): {cause}")
+        replace::put_in_place(&file, temporary, name.as_ref()).map_err(|(step, error)| match step {
+            Step::SyncFile => failed("fsync")(error),
+            Step::Rename => {
+                let cause = errno_text(&error);
+                format!("Error moving temp DB file {shown} on the final destination {name} (in server root dir {dir}): {cause}")
+            }
+            Step::SyncFolder => failed("fsync of the folder")(error),
         })?;
-        File::open(".")
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed("fsync of the folder"))?;
         Ok(size)
     }
 }

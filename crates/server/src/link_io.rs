@@ -438,9 +438,10 @@ impl LinkIo {
                 let dump = std::path::absolute(&name).unwrap_or(name);
                 let done = file
                     .set_len(bytes.saturating_sub(mark_bytes))
-                    .and_then(|()| file.sync_all())
-                    .and_then(|()| std::fs::rename(&path, &dump))
-                    .and_then(|()| File::open(".")?.sync_all());
+                    .and_then(|()| {
+                        crate::replace::put_in_place(&file, &path, &dump)
+                            .map_err(|(_, error)| error)
+                    });
                 match done {
                     Ok(()) => drop(self.files.insert(load, dump)),
                     Err(error) => {

@@ -18,6 +18,7 @@ mod logging;
 mod memory;
 mod oom;
 mod process;
+mod replace;
 mod shared;
 mod signals;
 mod socket;

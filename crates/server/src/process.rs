@@ -500,12 +500,8 @@ fn replace_file(path: &str, bytes: &[u8]) -> std::io::Result<()> {
     let result = (|| {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        let folder = std::path::Path::new(path)
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(std::path::Path::new(".")))?.sync_all()
+        crate::replace::put_in_place(&file, temporary.as_ref(), path.as_ref())
+            .map_err(|(_, error)| error)
     })();
     if result.is_err() {
         let _ = std::fs::remove_file(&temporary);
