@@ -189,7 +189,6 @@ pub fn snapshot(data: &[u8]) {
         let options = LoadOptions {
             checksum: false,
             total_bytes: Some(data.len() as u64),
-            string_bytes_max: 1 << 20,
             keep_expired: true,
             ..LoadOptions::new(2, 0)
         };
@@ -204,11 +203,13 @@ pub fn snapshot(data: &[u8]) {
         key_save_delay_us: 0,
         replication: None,
         access: None,
+        functions: loaded.functions.clone().into(),
         filter: Filter::ALL,
     };
     let mut bytes = Vec::new();
     snapshot::write(&loaded.dbs, &info, &mut bytes, &mut |_| ()).expect("memory takes all bytes");
     let again = load(&bytes).expect("what we write we read");
+    assert_eq!(again.functions, loaded.functions);
     assert_eq!(
         Digest::of_dataset(&again.dbs),
         Digest::of_dataset(&loaded.dbs)

@@ -195,6 +195,33 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $p config set repl-backlog-size 10mb
         }
 
+        test {the same when the snapshot is through already} {
+            $p config set client-output-buffer-limit "replica 100kb 0 0" repl-backlog-size 16384
+            $r debug pause-after-fork 1
+            begin_sync
+            wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" }
+            wait_for_condition 100 20 {[s -1 replicas_waiting_psync] == 1 && [s -1 rdb_bgsave_in_progress] == 0 && ![has_row $p *type=rdb-channel*]} else { fail "the snapshot is not through" }
+            set dropped [s -1 client_output_buffer_limit_disconnections]
+            set mark [log_mark -1]
+            for {set i 0} {$i < 50} {incr i} {
+                $p set pinned:$i [string repeat w 10000]
+            }
+            wait_for_log $mark {*Client * closed * for overcoming of output buffer limits.*}
+            wait_for_condition 50 50 {[s -1 replicas_waiting_psync] == 0} else { fail "still waited for" }
+            assert_equal [expr {$dropped + 1}] [s -1 client_output_buffer_limit_disconnections]
+            wait_for_condition 50 50 {[s -1 mem_total_replication_buffers] < 200000} else { fail "memory is not given back" }
+            resume_process [srv pid]
+            set off 0
+            wait_for_condition 100 20 {[set off [expr {$off || ![catch {
+                if {[process_is_paused [srv pid]]} { resume_process [srv pid] }
+                $r debug pause-after-fork 0
+            }]}]] && ![process_is_paused [srv pid]]} else { fail "the flag stays on" }
+            wait_for_log $mark {*Unable to partial resync with replica * for lack of backlog*}
+            $p config set client-output-buffer-limit "replica 256mb 64mb 60"
+            assert_dual_done $p $r
+            $p config set repl-backlog-size 10mb
+        }
+
         # ---- connections and processes ----
 
         foreach {kind pattern} {

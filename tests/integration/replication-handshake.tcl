@@ -506,3 +506,21 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         }
     } {} {singledb:skip}
 }
+
+# With other errors the asker falls back to an old protocol and asks again.
+start_server {tags {"repl external:skip"} overrides {save ""}} {
+    foreach stale {yes no} {
+        test "a replica without its primary tells who asks for a synchronisation so (replica-serve-stale-data $stale)" {
+            r config set replica-serve-stale-data $stale
+            r replicaof 127.0.0.1 [ports::next]
+            foreach command {SYNC {PSYNC ? -1} {PSYNC 0123456789012345678901234567890123456789 1}} {
+                set c [wire_open [srv host] [srv port]]
+                assert_equal "-NOMASTERLINK Can't SYNC while not connected with my master" [wire_call $c {*}$command]
+                wire_call $c MULTI
+                assert_equal "-ERR Command not allowed inside a transaction" [wire_call $c {*}$command]
+                wire_close $c
+            }
+            r replicaof no one
+        } {OK} {peer:skip}
+    }
+}

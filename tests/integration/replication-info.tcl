@@ -145,3 +145,48 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-ping-replica-p
     }
     wire_close_all
 }
+
+# ---- what synchronisations move, in bytes ----
+
+foreach {mode diskless dual only} {{disk-based} no no {} diskless yes no {} {dual channel} yes yes peer:skip} {
+    start_server [list tags {"repl external:skip"} overrides [list save "" rdbcompression no repl-ping-replica-period 3600 repl-diskless-sync $diskless repl-diskless-sync-delay 0 dual-channel-replication-enabled $dual]] {
+        for {set i 0} {$i < 100} {incr i} {
+            r set key:$i [string repeat $i 20000]
+        }
+        start_server [list overrides [list save "" dual-channel-replication-enabled $dual]] {
+            test "a snapshot counts on both sides, $mode" {
+                assert_equal 0 [s -1 total_net_repl_output_bytes]
+                r replicaof [srv -1 host] [srv -1 port]
+                wait_for_sync r
+                wait_replica_online [srv -1 client]
+                wait_for_condition 100 20 {[s -1 total_net_repl_output_bytes] == [s total_net_repl_input_bytes]} else {
+                    fail "sent [s -1 total_net_repl_output_bytes], received [s total_net_repl_input_bytes]"
+                }
+                assert_morethan [s total_net_repl_input_bytes] 3000000
+                assert_equal 0 [s total_net_repl_output_bytes]
+                r replicaof no one
+            } {OK} [list {*}$only]
+        }
+        test "what was sent of a snapshot counts while it flows, and when nothing comes of it, $mode" {
+            wait_for_condition 100 20 {[s rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }
+            r config resetstat
+            r config set rdb-key-save-delay [expr {$diskless ? 20000 : 0}]
+            set capabilities {capa eof}
+            if {$dual} {
+                lappend capabilities rdb-only 1 rdb-channel 1
+            }
+            set c [wire_replica [srv host] [srv port] {*}$capabilities]
+            wire_send $c SYNC
+            wait_for_condition 500 10 {[s total_net_repl_output_bytes] > 200000} else { fail "not counted: [s total_net_repl_output_bytes]" }
+            if {$diskless} {
+                assert_equal 1 [s rdb_bgsave_in_progress]
+                exec kill -9 [get_child_pid 0]
+            }
+            wire_close $c
+            wait_for_condition 100 20 {[s rdb_bgsave_in_progress] == 0 && [s connected_slaves] == 0} else { fail "it goes on" }
+            set sent [s total_net_repl_output_bytes]
+            assert_range $sent 200000 4000000
+            r config set rdb-key-save-delay 0
+        } {OK} [list external:skip {*}$only]
+    }
+}

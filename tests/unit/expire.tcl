@@ -178,6 +178,79 @@ start_server {tags {"expire"}} {
         }
         close_replication_stream $repl
     } {} {needs:debug needs:repl}
+    # What nobody reads goes by itself only where the cycle still finds it. In a transaction, so
+    # that all of it happens before the time comes; `left` keys stay.
+    proc goes_by_itself {left commands} {
+        r flushall
+        r config resetstat
+        r set stays v ex 1000
+        r set too v
+        r multi
+        foreach command $commands {
+            r {*}$command
+        }
+        set replies [r exec]
+        wait_for_condition 500 10 {[r dbsize] == $left} else { fail "[r dbsize] keys are left of: $commands" }
+        assert_morethan [s expired_keys] 0
+        return $replies
+    }
+
+    test {a key that has been renamed goes by itself} {
+        goes_by_itself 2 {{set k v px 30} {rename k l}}
+        goes_by_itself 2 {{set k v px 30} {renamenx k l}}
+        goes_by_itself 2 {{rpush k v} {pexpire k 30} {rename k l} {rename l m} {rename m k}}
+        # With another name in its place, and with its place taken.
+        goes_by_itself 3 {{set k v px 30} {rename k l} {set k new}}
+        goes_by_itself 1 {{set k v px 30} {rename k stays}}
+        assert_equal v [r get too]
+        # The time goes along, and what had it before loses its own.
+        goes_by_itself 3 {{set k v px 30} {set l w} {set x v px 30} {rename l k}}
+        assert_equal {w -1} [list [r get k] [r pttl k]]
+        goes_by_itself 3 {{set k v px 30} {rename k l} {persist l} {set x v px 30}}
+    }
+
+    test {a key that has been copied goes by itself, and so does its copy} {
+        goes_by_itself 2 {{set k v px 30} {copy k l}}
+        assert_equal 2 [s expired_keys]
+        goes_by_itself 3 {{set k v px 30} {copy k l} {persist k}}
+        assert_equal v [r get k]
+        goes_by_itself 1 {{set k v px 30} {copy k stays replace}}
+        goes_by_itself 3 {{set k v} {set l w px 30} {copy k l replace} {del k} {set x v px 30}}
+        assert_equal v [r get l]
+    }
+
+    test {a key that has been moved or copied to another database, or swapped with it, goes by itself} {
+        foreach commands {
+            {{set k v px 30} {move k 10}}
+            {{set k v px 30} {copy k l db 10} {rename k m}}
+            {{set k v px 30} {swapdb 9 10} {swapdb 10 11}}
+        } {
+            r select 9
+            r flushall
+            r config resetstat
+            r multi
+            foreach command $commands {
+                r {*}$command
+            }
+            r exec
+            foreach db {9 10 11} {
+                r select $db
+                wait_for_condition 500 10 {[r dbsize] == 0} else { fail "[r dbsize] keys are left in $db of: $commands" }
+            }
+            assert_morethan [s expired_keys] 0
+        }
+        r select 9
+    } {OK} {singledb:skip}
+
+    test {a key that has been restored goes by itself} {
+        if {[r command info restore] eq {{}}} {
+            skip "no RESTORE yet"
+        }
+        r set k v
+        set payload [r dump k]
+        goes_by_itself 2 [list [list restore l 30 $payload]]
+        goes_by_itself 1 [list [list restore stays 30 $payload replace]]
+    }
 
     test {nothing expires while writes are paused} {
         r flushall

@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             key_save_delay_us: 0,
             replication: loaded.replication,
             access: None,
+            functions: loaded.functions.into(),
             filter: Filter::ALL,
         };
         let started = Instant::now();

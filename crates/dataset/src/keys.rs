@@ -9,6 +9,7 @@ use crate::effects::{DbKey, Effects};
 use crate::notify::{Classes, Event};
 use crate::origin::{Expiry, Origin};
 use crate::rng::Random;
+use crate::snapshot::FunctionLibraries;
 use commandtable::Error;
 use hashbrown::HashMap;
 use keyspace::{
@@ -48,6 +49,8 @@ const HOOK_TRACKING: u8 = 8;
 pub struct Keys {
     /// All databases.
     pub dbs: Vec<Db>,
+    /// Function libraries of a snapshot, as they came, in order: kept and saved again with the data, and not understood.
+    pub functions: FunctionLibraries,
     /// Where the running command comes from.
     pub origin: Origin,
     /// When compact encodings give way.
@@ -186,6 +189,7 @@ impl Keys {
         Keys {
             dbs: (0..databases).map(|_| Db::new()).collect(),
             origin: Origin::timer(Expiry::Delete, 0),
+            functions: FunctionLibraries::default(),
             limits: Limits::default(),
             dirty: 0,
             stats: KeyStats::default(),

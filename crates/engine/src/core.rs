@@ -211,6 +211,11 @@ impl Core {
         self.host.log(level, text);
     }
 
+    /// Counts what the snapshot child has sent since the last time.
+    pub(crate) fn count_sent(&mut self) {
+        self.stats.net_repl_out += self.host.take_sent();
+    }
+
     /// Whether lines of [`Level::Verbose`] are logged: what is only for them need not be made up otherwise.
     pub(crate) fn is_verbose(&self) -> bool {
         use config::LogLevel;

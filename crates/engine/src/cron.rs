@@ -117,6 +117,7 @@ impl Engine {
     }
 
     fn sample_rates(&mut self) {
+        self.core.count_sent();
         let now_ms = (self.core.now_ns / 1_000_000) as i64;
         let stats = &mut self.core.stats;
         stats.rates.commands.sample(stats.processed, now_ms);

@@ -250,6 +250,7 @@ fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitt
         && !x.core.repl.link_is_up()
         && !x.core.config.replica_serve_stale_data
         && !allowed.contains(Flags::STALE)
+        && !asks_for_stream(meta)
     {
         return Err(Error::PRIMARY_DOWN);
     }
@@ -311,6 +312,12 @@ fn follow_without_disk(x: &mut Exec<'_>, writes: bool) {
             "Replica is applying a command even though it is unable to write to disk.",
         );
     }
+}
+
+/// The commands of a replica, which have an answer of their own while there is no stream to hand on: to any other one their
+/// sender tries again with an older protocol.
+fn asks_for_stream(meta: &Meta) -> bool {
+    matches!(meta.name, "psync" | "sync")
 }
 
 /// The commands that only a subscribed client may call.

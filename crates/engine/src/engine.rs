@@ -588,10 +588,14 @@ impl Engine {
             .read(client, STREAM_BYTES_MAX, STREAM_SLICES_MAX, slices)
     }
 
-    /// The dump file has been written to a replica's connection, `bytes` of it.
-    pub fn dump_sent(&mut self, id: ClientId, bytes: u64) {
-        self.set_time();
+    /// A replica's connection has taken `bytes` more of the dump file.
+    pub fn dump_taken(&mut self, bytes: u64) {
         self.core.stats.net_repl_out += bytes;
+    }
+
+    /// The dump file has been written to a replica's connection.
+    pub fn dump_sent(&mut self, id: ClientId) {
+        self.set_time();
         self.core
             .repl
             .with_hub(|hub, env| hub.file_sent(env, replication::ClientId(id)));
@@ -658,35 +662,14 @@ impl Engine {
     #[must_use]
     pub fn load_options(&self, keep_expired: bool) -> dataset::snapshot::LoadOptions {
         dataset::snapshot::LoadOptions {
-            limits: self.keys.limits.clone(),
             keep_expired,
-            key_load_delay_us: Arc::clone(&self.core.repl.key_load_delay_us),
-            checksum: self.core.config.rdbchecksum,
-            string_bytes_max: self.core.config.proto_max_bulk_len.unsigned_abs(),
-            access: self.keys.access,
-            ..dataset::snapshot::LoadOptions::new(self.keys.dbs.len(), self.keys.origin.now_ms)
+            ..crate::saving::load_options(&self.keys, &self.core)
         }
     }
 
     /// Puts the loaded dataset in place.
     pub fn finish_load(&mut self, loaded: dataset::snapshot::Loaded) {
         self.set_time();
-        self.core.log(
-            Level::Notice,
-            &format!(
-                "Done loading RDB, keys loaded: {}, keys expired: {}.",
-                loaded.keys_loaded, loaded.keys_expired
-            ),
-        );
-        if loaded.keys_empty > 0 {
-            self.core.log(
-                Level::Notice,
-                &format!(
-                    "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
-                    loaded.keys_loaded, loaded.keys_expired, loaded.keys_empty
-                ),
-            );
-        }
         self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
         let restored = loaded.replication.as_ref().and_then(|aux| {
             Some((
@@ -696,6 +679,7 @@ impl Engine {
             ))
         });
         let old = std::mem::replace(&mut self.keys.dbs, loaded.dbs);
+        self.keys.functions = loaded.functions.into();
         self.core.host.free_databases(old, false);
         self.core.loading = Loading::No;
         self.core.saving.dirty_at_save = self.keys.dirty;

@@ -182,6 +182,10 @@ pub struct SocketTarget {
 pub trait Host: Send {
     /// Writes a log line.
     fn log(&self, level: Level, text: &str);
+    /// [`Self::log`] for other threads.
+    fn logger(&self) -> fn(Level, &str) {
+        |_, _| {}
+    }
     /// Memory figures; `used` is cheap, the others may take a system call.
     fn memory(&self) -> MemoryFigures;
     /// Bytes handed out by the allocator: cheap enough for every command.
@@ -212,6 +216,10 @@ pub trait Host: Send {
         job: &SnapshotJob,
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError>;
+    /// Bytes that replicas' connections have taken of what the snapshot child writes to them, since this was last asked.
+    fn take_sent(&mut self) -> u64 {
+        0
+    }
     /// Kills the snapshot child; its end is reported as usual.
     fn kill_snapshot(&mut self);
     /// Opens the dump file.

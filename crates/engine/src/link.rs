@@ -146,7 +146,7 @@ fn with_link<R>(
     core: &mut Core,
     call: impl FnOnce(&mut Link, &Env<'_>) -> R,
 ) -> Option<R> {
-    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty());
+    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && keys.functions.is_empty();
     let now_ms = core.repl.now_ms;
     let side = core.repl.link.as_mut()?;
     let env = Env {
@@ -201,7 +201,10 @@ impl Engine {
                 ..Received::default()
             };
         };
-        self.core.stats.net_repl_in += taken.used as u64;
+        // The handshake is no part of what is replicated.
+        if !matches!(taken.fate, Fate::Control | Fate::Stale) {
+            self.core.stats.net_repl_in += taken.used as u64;
+        }
         let mut received = Received {
             used: taken.used,
             ..Received::default()
@@ -213,7 +216,7 @@ impl Engine {
                 apply(&mut self.keys, &mut self.core, stream);
             }
             Fate::Hold => received.hold = true,
-            Fate::Control | Fate::Buffered | Fate::Stale => {}
+            Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
         }
         pump(&mut self.keys, &mut self.core);
         received
@@ -247,13 +250,6 @@ impl Engine {
         let loaded_well = result.is_ok();
         let outcome = match result {
             Ok(loaded) => {
-                self.core.log(
-                    Level::Notice,
-                    &format!(
-                        "Done loading RDB, keys loaded: {}, keys expired: {}.",
-                        loaded.keys_loaded, loaded.keys_expired
-                    ),
-                );
                 self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
                 let aux_db = loaded
                     .replication
@@ -634,6 +630,7 @@ fn begin_loading(
             keys.touch_all_watchers(db, None);
         }
         let old = keys.dbs.iter_mut().map(|db| db.clear()).collect();
+        keys.functions = Arc::default();
         let wait = !core.config.replica_lazy_flush;
         core.host.free_databases(old, wait);
         keys.all_stale();
@@ -648,6 +645,7 @@ fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
     }
     loaded.dbs.resize_with(keys.dbs.len(), Default::default);
     let old = std::mem::replace(&mut keys.dbs, loaded.dbs);
+    keys.functions = loaded.functions.into();
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);
     }

@@ -21,6 +21,7 @@ fn info(keys: &Keys, core: &Core, replication: Option<ReplicationAux>, filter: F
         key_save_delay_us: i64::from(core.config.rdb_key_save_delay),
         replication: replication.or_else(|| identity(core)),
         access: tracks_access(core.config.maxmemory_policy).then_some(keys.access),
+        functions: std::sync::Arc::clone(&keys.functions),
         filter,
     }
 }
@@ -165,8 +166,8 @@ pub(crate) fn load_options(keys: &Keys, core: &Core) -> LoadOptions {
         keep_expired: core.repl.is_replica(),
         key_load_delay_us: std::sync::Arc::clone(&core.repl.key_load_delay_us),
         checksum: core.config.rdbchecksum && !core.debug.skip_checksums,
-        string_bytes_max: core.config.proto_max_bulk_len.unsigned_abs(),
         access: keys.access,
+        log: core.host.logger(),
         ..LoadOptions::new(keys.dbs.len(), keys.origin.now_ms)
     }
 }
@@ -191,6 +192,7 @@ pub(crate) fn reload(
         .ok_or("Fatal error: can't open the RDB file for reading: No such file or directory")?;
     let old = std::mem::take(&mut keys.dbs);
     let databases = old.len();
+    let functions = std::mem::take(&mut keys.functions);
     let (onto, kept) = if flush {
         (Vec::new(), old)
     } else {
@@ -202,10 +204,20 @@ pub(crate) fn reload(
         Err(error) => {
             keys.dbs = kept;
             keys.dbs.resize_with(databases, keyspace::Db::new);
+            keys.functions = functions;
             return Err(error.to_string());
         }
     };
     keys.dbs = loaded.dbs;
+    keys.functions = if flush {
+        loaded.functions.into()
+    } else {
+        // Onto what there is: those that are there already have just been saved, or are saved again.
+        let mut both = functions.to_vec();
+        both.retain(|source| !loaded.functions.contains(source));
+        both.extend(loaded.functions);
+        both.into()
+    };
     core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
     if !kept.is_empty() {
         core.host.free_databases(kept, false);
@@ -290,6 +302,7 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
     let Some(child) = core.saving.child.take() else {
         return;
     };
+    core.count_sent();
     set_resize_policy(keys, core);
     core.repl.other_child = OtherChild::None;
     core.saving.last_cow_bytes = child.cow_peak;

@@ -6,7 +6,7 @@
 //! are also the layouts on disk.
 //!
 //! This crate knows nothing of RESP, of the wall clock, of random sources (they come in as [`Rng`]) and of
-//! replication. `unsafe` is confined to [`table`], `entry` and `thin`.
+//! replication. `unsafe` is confined to the files that `crates/server/tests/tidy.rs` lists.
 #![deny(unsafe_code)]
 
 pub mod db;

@@ -84,7 +84,7 @@ fn reloaded(log: &Log) -> Log {
     let mut again = Log::default();
     for (id, pack) in log.nodes() {
         let pack = Listpack::from_bytes(pack.as_bytes().to_vec()).unwrap();
-        again.push_node(id, pack).unwrap();
+        again.insert_node(id, pack).unwrap();
     }
     again.set_history(log.last_id(), log.entries_added(), log.max_deleted_id());
     again
@@ -203,7 +203,7 @@ proptest! {
 /// Everything that can be done with a node that is not refused.
 fn use_node(pack: Listpack) {
     let mut log = Log::default();
-    if log.push_node(StreamId::new(1, 1), pack).is_err() {
+    if log.insert_node(StreamId::new(1, 1), pack).is_err() {
         return;
     }
     let ids: Vec<StreamId> = log
@@ -223,7 +223,7 @@ fn use_node(pack: Listpack) {
 }
 
 #[test]
-fn nodes_must_come_in_order_and_with_the_layout() {
+fn nodes_must_not_overlap_and_must_have_the_layout() {
     let mut log = Log::default();
     let fields = vec![(b"a".to_vec(), b"1".to_vec())];
     append(
@@ -240,17 +240,57 @@ fn nodes_must_come_in_order_and_with_the_layout() {
     );
     let pack = log.nodes().next().unwrap().1.clone();
     let mut again = Log::default();
-    again.push_node(StreamId::new(5, 0), pack.clone()).unwrap();
+    again
+        .insert_node(StreamId::new(5, 0), pack.clone())
+        .unwrap();
     for ms in [4, 5, 9] {
-        let result = again.push_node(StreamId::new(ms, 0), pack.clone());
+        let result = again.insert_node(StreamId::new(ms, 0), pack.clone());
         assert_eq!(result, Err(Invalid::Unsorted), "{ms}");
     }
     assert_eq!(
-        again.push_node(StreamId::new(20, 0), Listpack::new()),
+        again.insert_node(StreamId::new(20, 0), Listpack::new()),
         Err(Invalid::Node)
     );
-    again.push_node(StreamId::new(10, 0), pack).unwrap();
-    assert_eq!(again.len(), 4);
+    // The order in which they come does not matter.
+    again
+        .insert_node(StreamId::new(20, 0), pack.clone())
+        .unwrap();
+    again.insert_node(StreamId::new(10, 0), pack).unwrap();
+    assert_eq!(again.len(), 6);
+    let ids = again
+        .range(StreamId::MIN..=StreamId::MAX)
+        .map(|entry| entry.id.ms);
+    assert!(ids.eq([5, 9, 10, 14, 20, 24]));
+}
+
+#[test]
+fn the_counters_of_a_node_are_set_right() {
+    let mut log = Log::default();
+    let fields = vec![(b"a".to_vec(), b"1".to_vec())];
+    for seq in 1..4 {
+        append(
+            &mut log,
+            StreamId::new(5, seq),
+            &fields,
+            &StreamLimits::default(),
+        );
+    }
+    log.delete(StreamId::new(5, 2));
+    let (id, right) = log
+        .nodes()
+        .next()
+        .map(|(id, pack)| (id, pack.clone()))
+        .unwrap();
+    for (index, number) in [(0, 3), (0, -1), (1, 0), (1, 9)] {
+        let mut wrong = right.clone();
+        let at = wrong.seek(index).unwrap();
+        wrong.replace_int(at, number);
+        let mut again = Log::default();
+        assert_eq!(again.insert_node(id, wrong), Ok(true));
+        assert_eq!(again.nodes().next().unwrap().1.as_bytes(), right.as_bytes());
+        assert_eq!(again.len(), 2);
+    }
+    assert_eq!(Log::default().insert_node(id, right), Ok(false));
 }
 
 #[test]

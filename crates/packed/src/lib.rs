@@ -20,4 +20,4 @@ mod listpack;
 pub use element::{Element, IntBuf};
 pub use error::Error;
 pub use intset::{Intset, Iter as IntsetIter};
-pub use listpack::{Iter as ListpackIter, Listpack, Pos};
+pub use listpack::{Count, Iter as ListpackIter, Listpack, Pos};

@@ -51,6 +51,26 @@ pub(crate) fn has_duplicates(listpack: &Listpack, step: usize, digests: &mut Vec
     members().any(|member| !seen.insert(member.to_vec()))
 }
 
+/// The same elements, but for every `step`-th one that has come before, and those that follow it.
+#[cold]
+pub(crate) fn without_duplicates(listpack: &Listpack, step: usize) -> Listpack {
+    let mut seen = HashSet::new();
+    let mut kept = Listpack::with_capacity(listpack.byte_len());
+    let mut keep = false;
+    for (index, element) in listpack.iter().enumerate() {
+        if index.is_multiple_of(step) {
+            keep = seen.insert(element.to_vec());
+        }
+        if keep {
+            match element {
+                Element::Int(number) => kept.push_back_int(number),
+                Element::Bytes(text) => kept.push_back(text),
+            }
+        }
+    }
+    kept
+}
+
 /// Whether members with their scores stand in the order of a sorted set.
 ///
 /// # Errors

@@ -44,6 +44,10 @@ pub enum ErrorKind {
     Corrupt(&'static str),
     /// A valid type that this crate does not decode.
     Unsupported(ValueType),
+    /// A value of a module, by the name of its type.
+    Module(String),
+    /// A format that only pre-releases wrote; the text is the reference's.
+    NotSupported(&'static str),
     /// The sink did not accept the value; the text is the sink's.
     Refused(&'static str),
     /// The source failed.
@@ -112,6 +116,11 @@ impl fmt::Display for ErrorKind {
                 *type_ as u8,
                 type_.name()
             ),
+            Self::Module(name) => write!(
+                f,
+                "The RDB file contains module data I can't load: no matching module type '{name}'"
+            ),
+            Self::NotSupported(what) => f.write_str(what),
             Self::Refused(why) => write!(f, "value refused: {why}"),
             Self::Io(error) => write!(f, "read failed: {error}"),
         }

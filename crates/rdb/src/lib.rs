@@ -16,6 +16,8 @@
 //!       | [FD i32 | FC i64] [F8 length] [F9 u8] type key value
 //! ```
 //!
+//! Between the parts of the last kind may stand records of the others: the expiry, idle time or frequency is the next key's.
+//!
 //! Nothing that stands in a file can panic the reader or make it allocate far ahead of the bytes that
 //! have arrived; the bounds are in [`limits`].
 //!
@@ -45,5 +47,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use format::{RDB_VERSION, ValueType};
 pub use reader::{Checksum, Event, KeyHead, Reader, ReaderOptions};
 pub use text::Text;
-pub use value::{Accept, Discard, Kind, Loaded, ValueSink};
+pub use value::{Accept, Discard, Kind, Loaded, ValueSink, module_name};
 pub use writer::{Writer, WriterOptions};

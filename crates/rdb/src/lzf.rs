@@ -290,6 +290,36 @@ mod tests {
         assert!(compressor.compress(&noise).is_none());
     }
 
+    /// Bytes without repetition worth a copy.
+    fn noise(length: usize, mut seed: u64) -> Vec<u8> {
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 56) as u8
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn what_repeats_out_of_reach_is_no_copy_and_comes_back() {
+        // A distance has 13 bits: one more byte, and it would be another distance, or another length.
+        let mut compressor = Compressor::new();
+        let piece = noise(1000, 1);
+        let near = DISTANCE_MAX - 40..DISTANCE_MAX + 40;
+        let far = (1..9).map(|times| times * DISTANCE_MAX + 7);
+        for distance in near.chain(far) {
+            let between = noise(distance - piece.len(), 2);
+            let input = [&piece[..], &between, &piece].concat();
+            let packed = compressor.compress(&input);
+            assert_eq!(packed.is_some(), distance <= DISTANCE_MAX, "{distance}");
+            // With something near as well there is always a result.
+            let input = [&input[..], &[7; 2000], &piece, &piece].concat();
+            let packed = compressor.compress(&input).unwrap();
+            assert_eq!(expand(packed, input.len()), Ok(input), "{distance}");
+        }
+    }
+
     #[test]
     fn the_table_survives_the_end_of_its_numbers() {
         let mut compressor = Compressor::new();

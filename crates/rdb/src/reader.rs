@@ -76,6 +76,14 @@ pub enum Event {
     Eof(Checksum),
 }
 
+/// What is known of a key before its name: it belongs to the next key, whatever other records stand between.
+#[derive(Debug, Clone, Copy, Default)]
+struct Announced {
+    expire_at_ms: Option<i64>,
+    idle: Option<u64>,
+    freq: Option<u8>,
+}
+
 /// What is known of a key before its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyHead {
@@ -120,6 +128,10 @@ pub struct Reader<R> {
     pub(crate) input: Input<R>,
     options: ReaderOptions,
     version: u32,
+    /// For the next key, from in front of a record that is none.
+    announced: Announced,
+    /// Figures of the value under way that were wrong and have been set right.
+    corrections: Vec<&'static str>,
     /// What small compressed strings expand into.
     scratch: Vec<u8>,
     /// The field or member that belongs to the value or score under way.
@@ -140,6 +152,8 @@ impl<R: Read> Reader<R> {
             input: Input::new(received, source, options.total_bytes, options.checksum),
             options,
             version: u32::from(RDB_VERSION),
+            announced: Announced::default(),
+            corrections: Vec::new(),
             scratch: Vec::new(),
             field: Vec::new(),
             digests: Vec::new(),
@@ -181,9 +195,11 @@ impl<R: Read> Reader<R> {
     /// that a load needs no allocation per key; otherwise `key` is unspecified.
     #[inline]
     pub fn next(&mut self, key: &mut Vec<u8>) -> Result<Event> {
-        let mut expire_at_ms = None;
-        let mut idle = None;
-        let mut freq = None;
+        let Announced {
+            mut expire_at_ms,
+            mut idle,
+            mut freq,
+        } = std::mem::take(&mut self.announced);
         loop {
             self.input.what = "opcode";
             let byte = self.input.byte()?;
@@ -201,7 +217,9 @@ impl<R: Read> Reader<R> {
             match byte {
                 opcode::EXPIRE_MS => {
                     self.input.what = "expiry in milliseconds";
-                    expire_at_ms = Some(i64::from_le_bytes(self.input.array()?));
+                    // -1 is no time: the key stays.
+                    expire_at_ms =
+                        Some(i64::from_le_bytes(self.input.array()?)).filter(|ms| *ms != -1);
                 }
                 opcode::EXPIRE_S => {
                     self.input.what = "expiry in seconds";
@@ -216,7 +234,14 @@ impl<R: Read> Reader<R> {
                     self.input.what = "idle time";
                     idle = Some(self.length()?);
                 }
-                _ => return self.rare_event(byte),
+                _ => {
+                    self.announced = Announced {
+                        expire_at_ms,
+                        idle,
+                        freq,
+                    };
+                    return self.rare_event(byte);
+                }
             }
         }
     }
@@ -260,9 +285,9 @@ impl<R: Read> Reader<R> {
             }
             opcode::MODULE_AUX => self.module_aux(),
             opcode::EOF => self.end(),
-            opcode::FUNCTION_PRE_GA => Err(self
-                .input
-                .corrupt("function format of a release candidate is not supported")),
+            opcode::FUNCTION_PRE_GA => Err(self.input.error(ErrorKind::NotSupported(
+                "Pre-release function format not supported.",
+            ))),
             _ => Err(self.input.error(ErrorKind::UnknownType(byte))),
         }
     }
@@ -517,6 +542,20 @@ impl<R: Read> Reader<R> {
             Some(score) => Ok(score),
             None => Err(self.input.corrupt("score is not a number")),
         }
+    }
+
+    /// Notes that a figure of the value under way is wrong, and that what is delivered has the right one: `what` names it.
+    #[cold]
+    pub fn correct(&mut self, what: &'static str) {
+        if !self.corrections.contains(&what) {
+            self.corrections.push(what);
+        }
+    }
+
+    /// What [`Self::correct`] has noted since this was last asked.
+    #[inline]
+    pub fn corrections(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.corrections)
     }
 
     /// An error at the present offset, for callers that decode a value themselves.

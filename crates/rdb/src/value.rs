@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use packed::{IntBuf, Intset, Listpack};
+use packed::{Count, IntBuf, Intset, Listpack};
 
 use crate::check;
 use crate::error::{ErrorKind, Result};
@@ -113,7 +113,7 @@ impl<R: Read> Reader<R> {
     /// types first and reads them with [`listpack`](Self::listpack), [`length`](Self::length) and so on.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for streams and module values; [`ErrorKind::Refused`] when the sink
+    /// [`ErrorKind::Unsupported`] for streams, [`ErrorKind::Module`] for module values; [`ErrorKind::Refused`] when the sink
     /// does not accept; the others as everywhere.
     #[inline]
     pub fn value<S: ValueSink>(&mut self, type_: ValueType, sink: &mut S) -> Result<Loaded> {
@@ -144,9 +144,14 @@ impl<R: Read> Reader<R> {
             ValueType::ListQuicklist => self.nodes(None, Self::ziplist_node, sink),
             ValueType::ListQuicklist2 => self.nodes(None, Self::any_node, sink),
             ValueType::String => self.value(type_, sink),
-            ValueType::ModulePreGa
-            | ValueType::Module
-            | ValueType::StreamListpacks
+            ValueType::ModulePreGa => Err(self.input.error(ErrorKind::NotSupported(
+                "Pre-release module format not supported",
+            ))),
+            ValueType::Module => {
+                let name = module_name(self.length()?);
+                Err(self.input.error(ErrorKind::Module(name)))
+            }
+            ValueType::StreamListpacks
             | ValueType::StreamListpacks2
             | ValueType::StreamListpacks3 => Err(self.input.error(ErrorKind::Unsupported(type_))),
         }
@@ -221,14 +226,30 @@ impl<R: Read> Reader<R> {
         Ok(blob)
     }
 
-    /// A string that is a listpack, checked in depth, such as a node of a stream.
+    /// A string that is a listpack, checked in depth, such as a node of a stream. Its elements are counted anew where it
+    /// states another number.
     pub fn listpack(&mut self) -> Result<Listpack> {
         let blob = self.packed_blob()?;
-        Listpack::from_bytes(blob).map_err(|_| self.input.corrupt("malformed listpack"))
+        match Listpack::from_bytes_recounted(blob) {
+            Ok((listpack, Count::Right)) => Ok(listpack),
+            Ok((listpack, Count::Corrected)) => {
+                self.correct("elements of a listpack");
+                Ok(listpack)
+            }
+            Err(_) => Err(self.input.corrupt("malformed listpack")),
+        }
     }
 
+    /// Of two members that are the same the first one stays: it is the one that lookups in the reference find.
     fn packed<S: ValueSink>(&mut self, kind: Kind, sink: &mut S) -> Result<Loaded> {
-        let listpack = self.listpack()?;
+        let mut listpack = self.listpack()?;
+        let step = step(kind);
+        if listpack.len().is_multiple_of(step)
+            && check::has_duplicates(&listpack, step, &mut self.digests)
+        {
+            listpack = check::without_duplicates(&listpack, step);
+            self.correct("members that come twice");
+        }
         self.deliver(kind, listpack, sink)
     }
 
@@ -240,10 +261,13 @@ impl<R: Read> Reader<R> {
     ) -> Result<Loaded> {
         let blob = self.packed_blob()?;
         let listpack = convert(&blob).map_err(|why| self.input.corrupt(why))?;
+        if check::has_duplicates(&listpack, step(kind), &mut self.digests) {
+            return Err(self.input.corrupt("duplicate member or field"));
+        }
         self.deliver(kind, listpack, sink)
     }
 
-    /// Checks a whole packed value and hands it on.
+    /// Checks a whole packed value, whose members are unique, and hands it on.
     fn deliver<S: ValueSink>(
         &mut self,
         kind: Kind,
@@ -253,15 +277,8 @@ impl<R: Read> Reader<R> {
         if listpack.is_empty() {
             return Ok(Loaded::Empty);
         }
-        let step = match kind {
-            Kind::List | Kind::Set => 1,
-            Kind::ZSet | Kind::Hash => 2,
-        };
-        if step == 2 && listpack.len() & 1 == 1 {
+        if !listpack.len().is_multiple_of(step(kind)) {
             return Err(self.input.corrupt("the last pair has no second half"));
-        }
-        if check::has_duplicates(&listpack, step, &mut self.digests) {
-            return Err(self.input.corrupt("duplicate member or field"));
         }
         if kind == Kind::ZSet {
             match check::is_sorted(&listpack) {
@@ -346,6 +363,27 @@ impl<R: Read> Reader<R> {
             _ => Err(self.input.corrupt("unknown list node container")),
         }
     }
+}
+
+/// Elements from one member to the next.
+fn step(kind: Kind) -> usize {
+    match kind {
+        Kind::List | Kind::Set => 1,
+        Kind::ZSet | Kind::Hash => 2,
+    }
+}
+
+/// The name in the identity of a module: nine characters of six bits each, above the ten of its version.
+#[must_use]
+pub fn module_name(id: u64) -> String {
+    const CHARACTERS: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    (1..=9u32)
+        .filter_map(|position| {
+            let index = (id >> 64u32.saturating_sub(position.saturating_mul(6))) & 0x3f;
+            CHARACTERS.get(index as usize).map(|byte| char::from(*byte))
+        })
+        .collect()
 }
 
 /// A node of a list.

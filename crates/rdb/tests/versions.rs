@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Dataset, Entry, Value, load};
-use rdb::{Checksum, ErrorKind, ReaderOptions};
+use common::{Build, Dataset, Entry, Value, load};
+use rdb::{Checksum, ErrorKind, Event, Reader, ReaderOptions};
 
 /// A short string.
 fn string(text: &[u8]) -> Vec<u8> {
@@ -208,11 +208,124 @@ fn unknown_and_unsupported_items_are_told_apart() {
     assert!(matches!(kind(&[8]), ErrorKind::UnknownType(8)));
     assert!(matches!(kind(&[22]), ErrorKind::UnknownType(22)));
     assert!(matches!(kind(&[0xF3]), ErrorKind::UnknownType(0xF3)));
-    for type_ in [6, 7, 15, 19, 21] {
+    for type_ in [15, 19, 21] {
         let kind = kind(&key(type_, "k", &[0]));
         assert!(matches!(kind, ErrorKind::Unsupported(t) if t as u8 == type_));
     }
-    assert!(matches!(kind(&[0xF6]), ErrorKind::Corrupt(_)));
+    for item in [&key(6, "k", &[0])[..], &[0xF6]] {
+        assert!(matches!(kind(item), ErrorKind::NotSupported(_)));
+    }
+    let module = b"\x81\x01\x23\x45\x67\x89\xab\xcd\x01\x00";
+    assert!(matches!(kind(&key(7, "k", module)), ErrorKind::Module(name) if name == "ASNFZ4mrz"));
+}
+
+#[test]
+fn what_is_said_of_a_key_survives_all_records_in_front_of_it() {
+    let at = 4_102_444_800_123i64;
+    let expiry = [&[0xFC][..], &at.to_le_bytes()].concat();
+    let records: [&[u8]; 6] = [
+        b"\xFA\x0Bmvcc-tstamp\x011",
+        b"\xFB\x05\x05",
+        b"\xFE\x00",
+        b"\xF4\x01\x01\x01",
+        b"\xF5\x04code",
+        b"\xF7\x05\x02\x02\x00",
+    ];
+    let given = |item: &[u8], record: &[u8]| {
+        let dataset = read(&file(
+            11,
+            &[
+                item,
+                record,
+                record,
+                &key(0, "k", b"\x01v"),
+                &key(0, "l", b"\x01v"),
+            ],
+        ))
+        .unwrap();
+        let entries: Vec<_> = dataset.keys.into_values().collect();
+        assert_eq!(
+            (entries[1].expire_at_ms, entries[1].idle, entries[1].freq),
+            (None, None, None)
+        );
+        entries[0].clone()
+    };
+    for record in records {
+        assert_eq!(given(&expiry, record).expire_at_ms, Some(at));
+        assert_eq!(
+            given(b"\xFD\x01\x00\x00\x00", record).expire_at_ms,
+            Some(1000)
+        );
+        assert_eq!(given(b"\xF8\x09", record).idle, Some(9));
+        assert_eq!(given(b"\xF9\x07", record).freq, Some(7));
+        let all = [&expiry[..], record, b"\xF8\x09", record, b"\xF9\x07"].concat();
+        let entry = given(&all, record);
+        assert_eq!(
+            (entry.expire_at_ms, entry.idle, entry.freq),
+            (Some(at), Some(9), Some(7))
+        );
+    }
+    // -1 is no time; -2 is one, long past.
+    let stays = [&[0xFC][..], &(-1i64).to_le_bytes()].concat();
+    assert_eq!(given(&stays, b"\xFE\x00").expire_at_ms, None);
+    let past = [&[0xFC][..], &(-2i64).to_le_bytes()].concat();
+    assert_eq!(given(&past, b"\xFE\x00").expire_at_ms, Some(-2));
+}
+
+#[test]
+fn wrong_figures_are_set_right_and_named() {
+    let blob = |items: &[&str], stated: u16| {
+        let mut pack = packed::Listpack::new();
+        items
+            .iter()
+            .for_each(|item| pack.push_back(item.as_bytes()));
+        let mut bytes = pack.into_bytes();
+        bytes[4..6].copy_from_slice(&stated.to_le_bytes());
+        string(&bytes)
+    };
+    let check = |type_, value: &[u8], named: &[&str]| {
+        let file = file(11, &[&key(type_, "k", value)]);
+        let mut reader = Reader::new(&file[..], ReaderOptions::default());
+        reader.header().unwrap();
+        let Event::Key(head) = reader.next(&mut Vec::new()).unwrap() else {
+            panic!("no key");
+        };
+        let mut build = Build::default();
+        let _loaded = reader.value(head.type_, &mut build).unwrap();
+        assert_eq!(reader.corrections(), named);
+        assert!(reader.corrections().is_empty());
+        build.0
+    };
+    let count = "elements of a listpack";
+    let hash = |items: &[(&str, &str)]| {
+        let pairs = items
+            .iter()
+            .map(|(f, v)| (f.as_bytes().to_vec(), v.as_bytes().to_vec()));
+        Some(Value::Hash(pairs.collect()))
+    };
+    for stated in [0, 1, 5] {
+        assert_eq!(
+            check(16, &blob(&["f", "1"], stated), &[count]),
+            hash(&[("f", "1")])
+        );
+    }
+    assert_eq!(check(16, &blob(&["f", "1"], 2), &[]), hash(&[("f", "1")]));
+    assert_eq!(
+        check(16, &blob(&["f", "1"], 65535), &[]),
+        hash(&[("f", "1")])
+    );
+    assert_eq!(check(20, &blob(&[], 7), &[count]), None);
+    // What comes twice is what it was first.
+    let twice = "members that come twice";
+    let both = blob(&["f", "1", "g", "2", "f", "3"], 6);
+    assert_eq!(check(16, &both, &[twice]), hash(&[("f", "1"), ("g", "2")]));
+    let scores = Value::ZSet([(b"f".to_vec(), 1.0), (b"g".to_vec(), 2.0)].into());
+    assert_eq!(check(17, &both, &[twice]), Some(scores));
+    let members = Value::Set([b"a".to_vec(), b"b".to_vec()].into());
+    assert_eq!(
+        check(20, &blob(&["a", "b", "a"], 9), &[count, twice]),
+        Some(members)
+    );
 }
 
 #[test]

@@ -28,6 +28,12 @@ pub(crate) const RECONNECT_MS_MIN: u64 = 1_000;
 /// Attempts made at once in a row: a primary that refuses each of them must not keep us busy.
 pub(crate) const HASTY_ATTEMPTS_MAX: u32 = 5;
 
+/// Longest pause after snapshots that could not be loaded, in milliseconds.
+pub(crate) const UNLOADABLE_RETRY_MS_MAX: u64 = 30_000;
+
+/// So often that pause doubles, from [`RECONNECT_MS_MIN`] on, before it is the longest.
+pub(crate) const UNLOADABLE_DOUBLINGS_MAX: u32 = 5;
+
 /// Attempts refused for a missing permission are repeated no sooner than this, in milliseconds.
 pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;
 

@@ -127,7 +127,7 @@ impl Peered {
                     }
                     Fate::Stream => self.stream.extend_from_slice(now),
                     Fate::Hold => return,
-                    Fate::Control | Fate::Buffered | Fate::Stale => {}
+                    Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
                 }
                 assert!(taken.used > 0, "no progress without a hold");
                 done += taken.used;
@@ -212,6 +212,68 @@ fn a_missing_permission_is_named_and_not_asked_for_each_second() {
     p.now_ms += 6000;
     p.with(|link, env| link.tick(env));
     assert_eq!(p.connects, before + 1);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_loaded_is_asked_for_again_after_growing_pauses() {
+    for dual in [false, true] {
+        let mut p = Peered::new(dual);
+        let sync = |p: &mut Peered, payload: &str| {
+            let (id, mark) = ("c".repeat(40), "f".repeat(40));
+            p.payload.clear();
+            let lines = "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n";
+            if dual {
+                let lines = format!("{lines}+DUALCHANNELSYNC\r\n");
+                p.arrive(Channel::Main, lines.as_bytes(), &[1000]);
+                let lines =
+                    format!("+OK\r\n+OK\r\n$ENDOFF:77 {id} 0 42\r\n$EOF:{mark}\r\n{payload}{mark}");
+                p.arrive(Channel::Rdb, lines.as_bytes(), &[1000]);
+            } else {
+                let lines = format!("{lines}+FULLRESYNC {id} 77\r\n$EOF:{mark}\r\n{payload}{mark}");
+                p.arrive(Channel::Main, lines.as_bytes(), &[1000]);
+            }
+        };
+        let pause = |p: &mut Peered| {
+            let (before, since) = (p.connects, p.now_ms);
+            while p.connects == before {
+                p.now_ms += 100;
+                p.with(|link, env| link.tick(env));
+            }
+            p.now_ms - since
+        };
+        let before = p.connects;
+        sync(&mut p, "damaged");
+        // Once at once: the snapshot may have been damaged on its way.
+        assert_eq!(p.connects, before + 1 + usize::from(dual));
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            p.log.clear();
+            sync(&mut p, "damaged");
+            let told = format!("tried in {seconds} seconds");
+            assert!(
+                p.log.iter().any(|line| line.ends_with(&told)),
+                "{:?}",
+                p.log
+            );
+            assert_eq!(pause(&mut p), seconds * 1000);
+        }
+        // A connection that breaks is another matter, and does not start the count anew.
+        let before = p.connects;
+        let main = p.main.unwrap();
+        p.with(|link, env| link.closed(env, main, "gone"));
+        pause(&mut p);
+        assert_eq!(p.connects, before + 1);
+        sync(&mut p, "damaged");
+        assert_eq!(pause(&mut p), 30_000);
+        // Success does.
+        sync(&mut p, "RDB good");
+        assert_eq!(p.link.position().map(|(_, applied)| applied), Some(77));
+        let main = p.main.unwrap();
+        p.with(|link, env| link.closed(env, main, "gone"));
+        pause(&mut p);
+        let before = p.connects;
+        sync(&mut p, "damaged");
+        assert_eq!(p.connects, before + 1 + usize::from(dual));
+    }
 }
 
 #[test]

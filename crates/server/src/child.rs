@@ -1,4 +1,4 @@
-//! The snapshot child: the only `fork` in the code.
+//! The snapshot child, a fork of the running server.
 //!
 //! The child has one thread and a frozen copy of the dataset. It uses the allocator and blocking system calls only: no
 //! runtime, no lock another thread might have held. It writes to the dump file or straight to replicas' connections, tells
@@ -8,7 +8,9 @@
 use crate::errno_text;
 use crate::fanout::{Fanout, GivenUp};
 use crate::logging;
+use crate::replace::{self, Step};
 use crate::shared::Shared;
+use crate::tally::Tally;
 use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,7 +40,8 @@ fn message(kind: u8, first: u64, second: u64) -> [u8; REPORT_BYTES] {
     bytes
 }
 
-/// Forks a child that writes a snapshot. Returns its process id; its end is reported to the engine.
+/// Forks a child that writes a snapshot. Returns its process id; its end is reported to the engine, and what connections
+/// take of it is added to `sent`.
 ///
 /// # Errors
 /// No pipe or no process to be had.
@@ -47,6 +50,7 @@ pub(crate) fn start(
     job: &SnapshotJob,
     files: &DumpFile,
     oom: crate::oom::Oom,
+    sent: &Tally,
     write: WriteSnapshot<'_>,
 ) -> io::Result<u32> {
     let (reader, writer) = io::pipe()?;
@@ -58,7 +62,7 @@ pub(crate) fn start(
             drop(reader);
             oom.enter_child();
             crate::title::show_child("valkey-rdb-bgsave");
-            let code = run_child(job, files, write, &writer.into());
+            let code = run_child(job, files, sent, write, &writer.into());
             // SAFETY: ends the process without running destructors or handlers of the parent's.
             unsafe { libc::_exit(code) }
         }
@@ -218,22 +222,27 @@ impl DumpFile {
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
             .map_err(failed("write"))?;
-        file.sync_all().map_err(failed("fsync"))?;
         let size = file.metadata().map_err(failed("stat"))?.len();
-        drop(file);
-        std::fs::rename(temporary, name).map_err(|error| {
-            let cause = errno_text(&error);
-            format!("Error moving temp DB file {shown} on the final destination {name} (in server root dir {dir}): {cause}")
+        replace::put_in_place(&file, temporary, name.as_ref()).map_err(|(step, error)| match step {
+            Step::SyncFile => failed("fsync")(error),
+            Step::Rename => {
+                let cause = errno_text(&error);
+                format!("Error moving temp DB file {shown} on the final destination {name} (in server root dir {dir}): {cause}")
+            }
+            Step::SyncFolder => failed("fsync of the folder")(error),
         })?;
-        File::open(".")
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed("fsync of the folder"))?;
         Ok(size)
     }
 }
 
 /// The child's whole life; returns its exit code.
-fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe: &OwnedFd) -> i32 {
+fn run_child(
+    job: &SnapshotJob,
+    files: &DumpFile,
+    sent: &Tally,
+    write: WriteSnapshot<'_>,
+    pipe: &OwnedFd,
+) -> i32 {
     quiet_signals();
     close_others(job, pipe.as_raw_fd());
     logging::set_pid();
@@ -254,7 +263,7 @@ fn run_child(job: &SnapshotJob, files: &DumpFile, write: WriteSnapshot<'_>, pipe
                 let timed_out = u64::from(why == GivenUp::Stuck);
                 send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
             };
-            let mut sink = Fanout::new(targets, *send_timeout_ms, Box::new(report));
+            let mut sink = Fanout::new(targets, *send_timeout_ms, sent, Box::new(report));
             sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(eof_mark))

@@ -624,8 +624,12 @@ impl feed::Ends for Ends<'_> {
         self.socket.write_vectored(parts)
     }
 
-    fn dump_sent(&mut self, bytes: u64) {
-        self.shared.engine.lock().dump_sent(self.id, bytes);
+    fn dump_taken(&mut self, bytes: usize) {
+        self.shared.engine.lock().dump_taken(bytes as u64);
+    }
+
+    fn dump_sent(&mut self) {
+        self.shared.engine.lock().dump_sent(self.id);
     }
 
     fn stream(&mut self, sent: usize, slices: &mut Vec<replication::Slice>) -> usize {

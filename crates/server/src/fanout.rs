@@ -9,6 +9,7 @@ use engine::host::SocketTarget;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a piece of the window: what is given to a connection at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -32,6 +33,8 @@ struct Receiver {
     fd: RawFd,
     /// What is meant for it alone, and comes first.
     prelude: Vec<u8>,
+    /// Bytes of the prelude that answer the request and are no part of the transfer: all but its last line.
+    answer: usize,
     /// Bytes of the snapshot it has taken.
     taken: u64,
     /// When it last took something, or had everything there was.
@@ -49,14 +52,18 @@ pub(crate) struct Fanout<'a> {
     /// Bytes written so far.
     end: u64,
     timeout_ns: u64,
+    /// Bytes of the transfer that connections have taken, headers included.
+    sent: &'a AtomicU64,
     report: Box<dyn FnMut(u64, GivenUp) + 'a>,
 }
 
 impl<'a> Fanout<'a> {
-    /// A snapshot to `targets`. `report` is told of every receiver that is given up.
+    /// A snapshot to `targets`. `report` is told of every receiver that is given up, and what connections take is added to
+    /// `sent`.
     pub(crate) fn new(
         targets: &[SocketTarget],
         timeout_ms: u64,
+        sent: &'a AtomicU64,
         report: Box<dyn FnMut(u64, GivenUp) + 'a>,
     ) -> Self {
         let moved_ns = crate::clock::monotonic_ns();
@@ -64,6 +71,7 @@ impl<'a> Fanout<'a> {
             client: target.client,
             fd: target.fd,
             prelude: target.prelude.clone(),
+            answer: answer_len(&target.prelude),
             taken: 0,
             moved_ns,
         });
@@ -73,6 +81,7 @@ impl<'a> Fanout<'a> {
             base: 0,
             end: 0,
             timeout_ns: timeout_ms.saturating_mul(1_000_000),
+            sent,
             report,
         }
     }
@@ -124,7 +133,7 @@ impl<'a> Fanout<'a> {
         let now_ns = crate::clock::monotonic_ns();
         let mut index = 0;
         while let Some(receiver) = self.receivers.get_mut(index) {
-            let why = match receiver.send(&self.window, self.base) {
+            let why = match receiver.send(&self.window, self.base, self.sent) {
                 Err(_) => Some(GivenUp::Broken),
                 Ok(moved) => {
                     if moved || receiver.taken == self.end {
@@ -183,12 +192,22 @@ impl<'a> Fanout<'a> {
 
 impl Receiver {
     /// Sends what the connection takes of what is there; true if it took something.
-    fn send(&mut self, window: &VecDeque<Vec<u8>>, base: u64) -> io::Result<bool> {
+    fn send(
+        &mut self,
+        window: &VecDeque<Vec<u8>>,
+        base: u64,
+        sent: &AtomicU64,
+    ) -> io::Result<bool> {
         let mut moved = false;
         while !self.prelude.is_empty() {
             match write_some(self.fd, &self.prelude)? {
                 0 => return Ok(moved),
-                count => drop(self.prelude.drain(..count)),
+                count => {
+                    self.prelude.drain(..count);
+                    let answer = count.min(self.answer);
+                    self.answer -= answer;
+                    sent.fetch_add((count - answer) as u64, Ordering::Relaxed);
+                }
             }
             moved = true;
         }
@@ -203,11 +222,23 @@ impl Receiver {
             };
             match write_some(self.fd, rest)? {
                 0 => return Ok(moved),
-                count => self.taken += count as u64,
+                count => {
+                    self.taken += count as u64;
+                    sent.fetch_add(count as u64, Ordering::Relaxed);
+                }
             }
             moved = true;
         }
     }
+}
+
+/// Bytes of a prelude in front of its last line.
+fn answer_len(prelude: &[u8]) -> usize {
+    let lines = prelude.strip_suffix(b"\n").unwrap_or(prelude);
+    lines
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1)
 }
 
 impl Write for Fanout<'_> {
@@ -273,7 +304,7 @@ mod tests {
         SocketTarget {
             client,
             fd: stream.as_raw_fd(),
-            prelude: format!("for {client}\n").into_bytes(),
+            prelude: format!("answer\r\nfor {client}\n").into_bytes(),
         }
     }
 
@@ -292,12 +323,13 @@ mod tests {
     #[test]
     fn one_that_reads_nothing_holds_up_nobody_and_is_given_up() {
         let (good, good_end) = UnixStream::pair().unwrap();
-        let (stuck, _stuck_end) = UnixStream::pair().unwrap();
+        let (stuck, mut stuck_end) = UnixStream::pair().unwrap();
         let lost = RefCell::new(Vec::new());
         let report = |client, why| lost.borrow_mut().push((client, why));
         let targets = [target(1, &stuck), target(2, &good)];
         let received = reader(good_end);
-        let mut fanout = Fanout::new(&targets, 1000, Box::new(report));
+        let sent = AtomicU64::new(0);
+        let mut fanout = Fanout::new(&targets, 1000, &sent, Box::new(report));
         fanout.start().unwrap();
         fanout.write_all(&payload()).unwrap();
         assert!(lost.borrow().is_empty(), "nobody was waited for");
@@ -307,7 +339,14 @@ mod tests {
         drop(good);
         assert_eq!(*lost.borrow(), [(1, GivenUp::Stuck)]);
         let received = received.join().unwrap();
-        assert!(received.starts_with(b"for 2\n") && received[6..] == payload());
+        assert!(received.starts_with(b"answer\r\nfor 2\n") && received[14..] == payload());
+        // What the stuck one took counts as well, the answers do not.
+        stuck_end.set_nonblocking(true).unwrap();
+        drop(stuck);
+        let mut taken = Vec::new();
+        stuck_end.read_to_end(&mut taken).unwrap();
+        let whole = (received.len() + taken.len()) as u64;
+        assert_eq!(sent.load(Ordering::Relaxed), whole - 2 * 8);
     }
 
     #[test]
@@ -317,7 +356,8 @@ mod tests {
         let lost = RefCell::new(Vec::new());
         let report = |client, why| lost.borrow_mut().push((client, why));
         let targets = [target(1, &one), target(2, &two)];
-        let mut fanout = Fanout::new(&targets, 10_000, Box::new(report));
+        let sent = AtomicU64::new(0);
+        let mut fanout = Fanout::new(&targets, 10_000, &sent, Box::new(report));
         drop(one_end);
         fanout.write_all(&[7; 2 * CHUNK_BYTES]).unwrap();
         drop(two_end);

@@ -17,8 +17,10 @@ pub(crate) trait Ends {
     fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>>;
     /// Offers several pieces at once.
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
-    /// The dump file is written, so many bytes with its header.
-    fn dump_sent(&mut self, bytes: u64);
+    /// So many more bytes of the dump file and its header are written.
+    fn dump_taken(&mut self, bytes: usize);
+    /// The dump file is written.
+    fn dump_sent(&mut self);
     /// Lets go of the `sent` bytes that are written of the stream, and adds what comes next to `slices`; returns how much.
     fn stream(&mut self, sent: usize, slices: &mut Vec<Self::Slice>) -> usize;
 }
@@ -59,11 +61,15 @@ impl<Slice: Deref<Target = [u8]>> Feeder<Slice> {
                     count
                 })
             };
-            match transfer.poll(within_turn)? {
+            let polled = transfer.poll(within_turn);
+            if fed > 0 {
+                ends.dump_taken(fed);
+            }
+            match polled? {
                 Poll::Pending => return Ok(fed >= BYTES_PER_TURN),
-                Poll::Ready(bytes) => {
+                Poll::Ready(()) => {
                     self.transfer = None;
-                    ends.dump_sent(bytes);
+                    ends.dump_sent();
                 }
             }
         }
@@ -124,7 +130,8 @@ mod tests {
         released: usize,
         room: usize,
         received: Vec<u8>,
-        dump_bytes: Option<u64>,
+        dump_bytes: usize,
+        dump_sent: bool,
     }
 
     const SLICE_BYTES: usize = 16 * 1024;
@@ -149,8 +156,13 @@ mod tests {
             Poll::Ready(Ok(self.received.len() - before))
         }
 
-        fn dump_sent(&mut self, bytes: u64) {
-            self.dump_bytes = Some(bytes);
+        fn dump_taken(&mut self, bytes: usize) {
+            self.dump_bytes += bytes;
+            assert_eq!(self.dump_bytes, self.received.len(), "told at once");
+        }
+
+        fn dump_sent(&mut self) {
+            self.dump_sent = true;
         }
 
         fn stream(&mut self, sent: usize, slices: &mut Vec<Vec<u8>>) -> usize {
@@ -207,7 +219,8 @@ mod tests {
         }
         assert_eq!(turns, 4);
         let dump = 10 + 3 * BYTES_PER_TURN;
-        assert_eq!(fake.dump_bytes, Some(dump as u64));
+        assert!(fake.dump_sent);
+        assert_eq!(fake.dump_bytes, dump);
         assert!(is_stream(&fake.received[dump..]));
         assert_eq!(fake.received.len(), dump + 1000);
     }

@@ -438,9 +438,10 @@ impl LinkIo {
                 let dump = std::path::absolute(&name).unwrap_or(name);
                 let done = file
                     .set_len(bytes.saturating_sub(mark_bytes))
-                    .and_then(|()| file.sync_all())
-                    .and_then(|()| std::fs::rename(&path, &dump))
-                    .and_then(|()| File::open(".")?.sync_all());
+                    .and_then(|()| {
+                        crate::replace::put_in_place(&file, &path, &dump)
+                            .map_err(|(_, error)| error)
+                    });
                 match done {
                     Ok(()) => drop(self.files.insert(load, dump)),
                     Err(error) => {
@@ -586,10 +587,7 @@ impl Read for Queue {
 }
 
 fn load_options(shared: &Arc<Shared>) -> LoadOptions {
-    LoadOptions {
-        log: logging::log,
-        ..shared.engine.lock().link_load_options()
-    }
+    shared.engine.lock().link_load_options()
 }
 
 async fn connect(host: &str, port: u16, source: &str) -> io::Result<TcpStream> {

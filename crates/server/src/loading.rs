@@ -14,8 +14,7 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
             shared.engine.lock().start_role(None);
             ready(shared);
         }
-        Ok(Some((source, mut options))) => {
-            options.log = logging::log;
+        Ok(Some((source, options))) => {
             let shared = Arc::clone(shared);
             let load = move || {
                 let started = crate::clock::monotonic_ns();

@@ -5,6 +5,7 @@ use crate::child::{self, DumpFile};
 use crate::event_loop::Inbox;
 use crate::link_io;
 use crate::shared::Shared;
+use crate::tally::Tally;
 use crate::transfer::{Transfer, Transfers};
 use crate::{crash, logging, memory};
 use config::{Config, LogLevel, Param};
@@ -87,6 +88,8 @@ pub(crate) struct Process {
     oom: crate::oom::Oom,
     doorstep: crate::listener::Doorstep,
     child_pid: AtomicU32,
+    /// What connections have taken of the snapshot under way, or of the last one, and the engine has not been told of.
+    child_sent: Option<Tally>,
     /// What the snapshot child writes, when it writes a file.
     child_file: std::path::PathBuf,
     /// What that becomes once it is complete, whatever the dump file is called by then.
@@ -137,6 +140,7 @@ impl Process {
             oom: crate::oom::Oom::new(config),
             doorstep: crate::listener::Doorstep::new(config),
             child_pid: AtomicU32::new(0),
+            child_sent: None,
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
             garbage,
@@ -174,6 +178,10 @@ pub(crate) fn threshold(level: LogLevel) -> Option<Level> {
 impl Host for Process {
     fn log(&self, level: Level, text: &str) {
         logging::log(level, text);
+    }
+
+    fn logger(&self) -> fn(Level, &str) {
+        logging::log
     }
 
     fn memory(&self) -> MemoryFigures {
@@ -245,12 +253,20 @@ impl Host for Process {
         job: &SnapshotJob,
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
-        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
+        let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
+        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, &sent, write)
             .map_err(|error| error.to_string())?;
+        self.child_sent = Some(sent);
         self.child_pid.store(pid, Ordering::Relaxed);
         self.child_file = child::temporary_of(pid);
         self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
+    }
+
+    fn take_sent(&mut self) -> u64 {
+        self.child_sent
+            .as_ref()
+            .map_or(0, |sent| sent.swap(0, Ordering::Relaxed))
     }
 
     fn kill_snapshot(&mut self) {
@@ -499,12 +515,8 @@ fn replace_file(path: &str, bytes: &[u8]) -> std::io::Result<()> {
     let result = (|| {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        let folder = std::path::Path::new(path)
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(std::path::Path::new(".")))?.sync_all()
+        crate::replace::put_in_place(&file, temporary.as_ref(), path.as_ref())
+            .map_err(|(_, error)| error)
     })();
     if result.is_err() {
         let _ = std::fs::remove_file(&temporary);

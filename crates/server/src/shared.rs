@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The engine behind its lock, and ways to reach the main loop.
 pub(crate) struct Shared {
-    /// The one engine. Never held across a wait.
+    /// The one engine. Never locked while a socket is waited for.
     pub(crate) engine: Mutex<Engine>,
     /// Dump files on their way to replicas.
     pub(crate) transfers: Arc<Transfers>,

@@ -32,7 +32,6 @@ pub(crate) struct Transfer {
     chunk: Vec<u8>,
     /// Bytes of `chunk` already written.
     written: usize,
-    total: u64,
 }
 
 impl Transfer {
@@ -42,18 +41,17 @@ impl Transfer {
             file,
             chunk: header,
             written: 0,
-            total: 0,
         }
     }
 
-    /// Writes as much as the socket takes; `Ready` with the number of bytes once all is written.
+    /// Writes as much as the socket takes; `Ready` once all is written.
     ///
     /// # Errors
     /// The file cannot be read, or the connection is broken.
     pub(crate) fn poll(
         &mut self,
         mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
-    ) -> io::Result<Poll<u64>> {
+    ) -> io::Result<Poll<()>> {
         loop {
             if self.written == self.chunk.len() {
                 self.chunk.resize(CHUNK_BYTES, 0);
@@ -61,16 +59,13 @@ impl Transfer {
                 self.chunk.truncate(count);
                 self.written = 0;
                 if count == 0 {
-                    return Ok(Poll::Ready(self.total));
+                    return Ok(Poll::Ready(()));
                 }
             }
             match write(&self.chunk[self.written..])? {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(count) => {
-                    self.written += count;
-                    self.total += count as u64;
-                }
+                Poll::Ready(count) => self.written += count,
             }
         }
     }

@@ -19,6 +19,8 @@ pub enum LoadError {
     },
     /// A database that we do not have is selected; the number is that of the databases we have.
     TooManyDatabases(usize),
+    /// Data of a module, by its name, that are not those of a key: we have no modules, and will not lose them.
+    ModuleAux(String),
     /// The progress callback wanted no more.
     GivenUp,
 }
@@ -43,7 +45,13 @@ impl fmt::Display for LoadError {
             LoadError::TooManyDatabases(have) => {
                 return write!(
                     f,
-                    "FATAL: Data file was created with a Server configured to handle more than {have} databases. Exiting"
+                    "FATAL: Data file was created with a Valkey server configured to handle more than {have} databases. Exiting"
+                );
+            }
+            LoadError::ModuleAux(name) => {
+                return write!(
+                    f,
+                    "The RDB file contains AUX module data I can't load: no matching module '{name}'"
                 );
             }
             LoadError::GivenUp => return f.write_str("Loading was given up"),

@@ -18,6 +18,8 @@ use words::Level;
 const PROGRESS_BYTES: u64 = 1 << 20;
 /// Keys that a hint may reserve room for when nobody knows how many bytes follow.
 const RESERVE_KEYS_MAX: u64 = 1 << 20;
+/// Keys of one kind that are named in the log: a file may be full of them.
+const NAMED_MAX: u64 = 10;
 /// The fewest bytes of a key in a file: type, and a length each for key and value.
 const KEY_BYTES_MIN: u64 = 3;
 /// Length of a replication id.
@@ -94,7 +96,8 @@ impl LoadOptions {
         ReaderOptions {
             checksum: self.checksum,
             total_bytes: self.total_bytes,
-            string_bytes_max: self.string_bytes_max,
+            // A file may hold what `proto-max-bulk-len` allowed when it was written.
+            string_bytes_max: u64::MAX,
         }
     }
 }
@@ -145,17 +148,49 @@ impl Loader<'_> {
             }
         } else {
             let Some(value) = read_value(reader, head.type_, &options.limits)? else {
-                self.loaded.keys_empty += 1;
+                self.skip_empty(key);
                 return Ok(());
             };
+            let corrections = reader.corrections();
+            if !corrections.is_empty() {
+                self.tell_corrections(key, &corrections);
+            }
             if expired {
                 self.drop_expired(key);
                 return Ok(());
             }
+            let db = &mut self.loaded.dbs[self.db];
             self.incoming.push(db, key, value, at, clock)
         };
         self.loaded.keys_loaded += 1;
         done.map_err(|entry| duplicate(reader.offset(), &entry, self.db))
+    }
+
+    #[cold]
+    fn skip_empty(&mut self, key: &[u8]) {
+        self.loaded.keys_empty += 1;
+        if self.loaded.keys_empty <= NAMED_MAX {
+            let key = String::from_utf8_lossy(key);
+            (self.options.log)(
+                Level::Notice,
+                &format!("rdbLoadObject skipping empty key: {key}"),
+            );
+        }
+    }
+
+    #[cold]
+    fn tell_corrections(&mut self, key: &[u8], corrections: &[&str]) {
+        self.loaded.keys_corrected += 1;
+        if self.loaded.keys_corrected <= NAMED_MAX {
+            let (key, db) = (String::from_utf8_lossy(key), self.db);
+            let what = corrections.join(", ");
+            (self.options.log)(
+                Level::Warning,
+                &format!(
+                    "Key '{key}' in DB {db} was saved with wrong figures, which have been corrected: {what}"
+                ),
+            );
+        }
     }
 
     #[cold]
@@ -219,8 +254,11 @@ impl Loader<'_> {
             }
             Event::Function(source) => self.loaded.functions.push(source),
             Event::Aux { key, value } => self.aux(&key, &value),
-            // A hint that concerns cluster mode, and data that only a module could understand.
-            Event::SlotInfo { .. } | Event::ModuleAux { .. } => {}
+            Event::ModuleAux { module_id } => {
+                return Err(LoadError::ModuleAux(rdb::module_name(module_id)));
+            }
+            // A hint that concerns cluster mode.
+            Event::SlotInfo { .. } => {}
             // Handled where they occur.
             Event::Key(_) | Event::Eof(_) => {}
         }
@@ -256,6 +294,12 @@ impl Loader<'_> {
             }
             b"repl-offset" => self.replication.1 = number().and_then(|n| n.try_into().ok()),
             b"repl-stream-db" => self.replication.2 = number(),
+            b"aof-preamble" if number() == Some(1) => log("RDB has an AOF tail"),
+            b"aof-base" if number() == Some(1) => log("RDB is base AOF"),
+            [b'%', ..] => {
+                let (key, value) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
+                log(&format!("RDB '{key}': {value}"));
+            }
             _ => {}
         }
     }
@@ -269,6 +313,31 @@ impl Loader<'_> {
             });
         }
         self.loaded.bytes = bytes;
+        let (loaded, log) = (&self.loaded, self.options.log);
+        if loaded.keys_corrected > NAMED_MAX {
+            let corrected = loaded.keys_corrected;
+            log(
+                Level::Warning,
+                &format!("Keys that were saved with wrong figures: {corrected}"),
+            );
+        }
+        if !loaded.functions.is_empty() {
+            let libraries = loaded.functions.len();
+            log(
+                Level::Warning,
+                &format!(
+                    "Function libraries that are kept and saved again but cannot be called: {libraries}"
+                ),
+            );
+        }
+        let mut line = format!(
+            "Done loading RDB, keys loaded: {}, keys expired: {}",
+            loaded.keys_loaded, loaded.keys_expired
+        );
+        if loaded.keys_empty > 0 {
+            line = format!("{line}, empty keys skipped: {}", loaded.keys_empty);
+        }
+        log(Level::Notice, &format!("{line}."));
         self.loaded
     }
 }
@@ -311,10 +380,16 @@ pub fn read_value<R: Read>(
     let mut builder = Builder {
         limits,
         partial: Partial::None,
+        repeated: false,
     };
     match reader.value(type_, &mut builder)? {
         rdb::Loaded::Empty => Ok(None),
-        rdb::Loaded::Value => Ok(builder.finish()),
+        rdb::Loaded::Value => {
+            if builder.repeated {
+                reader.correct("members that come twice");
+            }
+            Ok(builder.finish())
+        }
     }
 }
 
@@ -322,6 +397,8 @@ pub fn read_value<R: Read>(
 struct Builder<'a> {
     limits: &'a Limits,
     partial: Partial,
+    /// A field has come again, and the first one has stayed.
+    repeated: bool,
 }
 
 enum Partial {
@@ -423,6 +500,11 @@ impl ValueSink for Builder<'_> {
         let Partial::Hash(hash) = &mut self.partial else {
             return Err(OUT_OF_ORDER);
         };
+        if hash.as_listpack().is_some() && hash.contains(field) {
+            // The reference looks for duplicates only in the other encoding.
+            self.repeated = true;
+            return Ok(());
+        }
         if hash.set(field, value.as_bytes(&mut IntBuf::new()), self.limits) {
             Ok(())
         } else {

@@ -39,6 +39,9 @@ pub struct ReplicationAux {
     pub stream_db: i64,
 }
 
+/// Sources of function libraries, in the order of the snapshot. Shared, because every snapshot takes them along.
+pub type FunctionLibraries = Arc<[Vec<u8>]>;
+
 /// What a snapshot contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filter {
@@ -73,6 +76,8 @@ pub struct SaveInfo {
     pub replication: Option<ReplicationAux>,
     /// The access clock, if the policy is one for which a snapshot keeps idle times or frequencies.
     pub access: Option<AccessClock>,
+    /// Libraries that go along.
+    pub functions: FunctionLibraries,
     /// What to write.
     pub filter: Filter,
 }
@@ -90,14 +95,12 @@ pub struct LoadOptions {
     pub keep_expired: bool,
     /// `key-load-delay`: microseconds per key, or one microsecond every -N keys. It may change while the load goes on.
     pub key_load_delay_us: Arc<AtomicI64>,
-    /// Where the load says what it finds in the header.
+    /// Where the load says what it finds in the header, what it leaves out, what it corrects and how it ends.
     pub log: fn(Level, &str),
     /// `rdbchecksum`.
     pub checksum: bool,
     /// Bytes of the snapshot, where that is known.
     pub total_bytes: Option<u64>,
-    /// Longest string accepted, in bytes (`proto-max-bulk-len`).
-    pub string_bytes_max: u64,
     /// What a key without idle time or frequency gets, and how those it has are kept.
     pub access: AccessClock,
     /// What happens to a key that is there already, when databases are loaded onto.
@@ -117,7 +120,6 @@ impl LoadOptions {
             log: |_, _| {},
             checksum: true,
             total_bytes: None,
-            string_bytes_max: rdb::limits::STRING_BYTES_MAX,
             access: AccessClock::Lru(((now_ms / 1000) & 0xff_ffff) as u32),
             conflict: Conflict::Refuse,
         }
@@ -145,6 +147,8 @@ pub struct Loaded {
     pub expired: Vec<(usize, Box<[u8]>)>,
     /// Keys dropped because their value was empty.
     pub keys_empty: u64,
+    /// Keys loaded with figures that were wrong and have been set right.
+    pub keys_corrected: u64,
     /// Bytes of the snapshot.
     pub bytes: u64,
     /// Function libraries: their sources.

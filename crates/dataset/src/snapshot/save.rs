@@ -33,6 +33,11 @@ pub fn write(
     let mut writer = Writer::new(sink, options);
     writer.begin()?;
     header(&mut writer, info)?;
+    if info.filter.functions {
+        for source in info.functions.iter() {
+            writer.function(source)?;
+        }
+    }
     if info.filter.data {
         keys(&mut writer, dbs, info, progress)?;
     }

@@ -39,21 +39,38 @@ pub(super) fn read<R: Read>(reader: &mut Reader<R>, type_: ValueType) -> rdb::Re
             return Err(reader.corrupt("a stream node whose id is none"));
         };
         let pack = reader.listpack()?;
-        log.push_node(StreamId::from_bytes(id), pack)
+        let corrected = log
+            .insert_node(StreamId::from_bytes(id), pack)
             .map_err(|_| reader.corrupt("malformed stream node"))?;
+        if corrected {
+            reader.correct("counters of a stream's node");
+        }
     }
-    if reader.length()? != log.len() {
-        return Err(reader.corrupt("a stream of another length than it says"));
+    // The first XDEL, of Redis 5.0, did not lower the length, and streams have carried it along ever since.
+    let stated = reader.length()?;
+    if stated != log.len() {
+        if log.node_count() == 0 {
+            return Err(reader.corrupt("Stream length inconsistent with rax entries"));
+        }
+        reader.correct("length of a stream");
     }
-    let last_id = id(reader)?;
-    if log.last().is_some_and(|entry| entry.id > last_id) {
-        return Err(reader.corrupt("a stream with entries behind the last"));
+    let mut last_id = id(reader)?;
+    if let Some(last) = log.last().map(|entry| entry.id)
+        && last > last_id
+    {
+        last_id = last;
+        reader.correct("last id of a stream");
     }
     if second {
         // The first id follows from the entries.
         id(reader)?;
         let max_deleted_id = id(reader)?;
-        log.set_history(last_id, reader.length()?, max_deleted_id);
+        let mut added = reader.length()?;
+        if added < log.len() {
+            added = log.len();
+            reader.correct("entries added to a stream");
+        }
+        log.set_history(last_id, added, max_deleted_id);
     } else {
         log.set_history(last_id, log.len(), StreamId::MIN);
     }
@@ -80,16 +97,23 @@ fn group<R: Read>(
     let last_id = id(reader)?;
     let entries_read = if second {
         // Written as a signed number: -1 when it cannot be told.
-        Some(reader.length()?).filter(|read| i64::try_from(*read).is_ok())
+        let stated = Some(reader.length()?).filter(|read| i64::try_from(*read).is_ok());
+        let possible = stated.filter(|read| *read <= log.entries_added());
+        if possible != stated {
+            reader.correct("entries read by a group");
+        }
+        possible
     } else {
         log.entries_up_to(last_id)
     };
     let mut group = Group::new(last_id, entries_read);
-    let mut unowned = BTreeMap::new();
+    let mut delivered = BTreeMap::new();
     for _ in 0..reader.length()? {
         let id = StreamId::from_bytes(reader.array()?);
-        let delivered = (reader.millis()?, reader.length()?);
-        if unowned.insert(id, delivered).is_some() {
+        if delivered
+            .insert(id, (reader.millis()?, reader.length()?))
+            .is_some()
+        {
             return Err(reader.corrupt("duplicate pending entry"));
         }
     }
@@ -105,9 +129,15 @@ fn group<R: Read>(
         };
         for _ in 0..reader.length()? {
             let id = StreamId::from_bytes(reader.array()?);
-            let Some((at_ms, count)) = unowned.remove(&id) else {
+            let Some(&(at_ms, count)) = delivered.get(&id) else {
                 return Err(reader.corrupt("a consumer with an entry that is not pending"));
             };
+            if let Some(before) = group.pending().get(&id) {
+                if before.consumer == consumer {
+                    return Err(reader.corrupt("a consumer with an entry that is pending twice"));
+                }
+                reader.correct("consumer of a pending entry");
+            }
             let consumer = consumer.clone();
             group.deliver(
                 id,
@@ -119,8 +149,9 @@ fn group<R: Read>(
             );
         }
     }
-    if !unowned.is_empty() {
-        return Err(reader.corrupt("a pending entry without a consumer"));
+    // Nobody could acknowledge those without a consumer, and the reference falls over them.
+    if delivered.len() != group.pending().len() {
+        reader.correct("pending entries without a consumer");
     }
     Ok(group)
 }

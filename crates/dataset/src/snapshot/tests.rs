@@ -23,6 +23,7 @@ fn info() -> SaveInfo {
         key_save_delay_us: 0,
         replication: None,
         access: None,
+        functions: super::FunctionLibraries::default(),
         filter: Filter::ALL,
     }
 }
@@ -122,7 +123,7 @@ fn damage_is_told_in_the_words_of_the_reference() {
         load(&bytes[..], &small, &mut |_| true)
             .unwrap_err()
             .to_string(),
-        "FATAL: Data file was created with a Server configured to handle more than 2 databases. Exiting"
+        "FATAL: Data file was created with a Valkey server configured to handle more than 2 databases. Exiting"
     );
     for end in 0..bytes.len() {
         assert!(loaded(&bytes[..end]).is_err());

@@ -224,23 +224,24 @@ impl Log {
         self.nodes.iter().map(|(id, node)| (*id, node.listpack()))
     }
 
-    /// Adds a node that comes from outside behind all others, without counting its entries as added now: see
-    /// [`Log::set_history`].
+    /// Adds a node that comes from outside, without counting its entries as added now: see [`Log::set_history`]. True
+    /// when its counters were wrong and have been set right.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn push_node(&mut self, id: StreamId, pack: Listpack) -> Result<(), Invalid> {
-        let node = Node::from_listpack(id, pack)?;
-        if self
-            .nodes
-            .last_key_value()
-            .is_some_and(|(last, node)| *last >= id || node.last_live_id(*last) >= Some(id))
+    pub fn insert_node(&mut self, id: StreamId, pack: Listpack) -> Result<bool, Invalid> {
+        let (node, corrected) = Node::from_listpack(id, pack)?;
+        let before = self.nodes.range(..id).next_back();
+        let behind = self.nodes.range(id..).next();
+        if before.is_some_and(|(before, node)| node.last_live_id(*before) >= Some(id))
+            || behind
+                .is_some_and(|(behind, _)| *behind == id || node.last_live_id(id) >= Some(*behind))
         {
             return Err(Invalid::Unsorted);
         }
         self.len += node.counters().live;
         self.nodes.insert(id, node);
-        Ok(())
+        Ok(corrected)
     }
 
     /// Bytes held by the nodes, judged from `samples` of them (0: all).

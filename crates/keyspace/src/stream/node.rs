@@ -50,16 +50,24 @@ impl Node {
         Node(pack)
     }
 
-    /// Checks every part of a node that comes from outside.
-    pub(super) fn from_listpack(id: StreamId, pack: Listpack) -> Result<Node, Invalid> {
-        let node = Node(pack);
-        node.check(id).ok_or(Invalid::Node)?;
-        Ok(node)
+    /// Checks every part of a node that comes from outside. Counters that are wrong are set right, and then it says so.
+    pub(super) fn from_listpack(id: StreamId, pack: Listpack) -> Result<(Node, bool), Invalid> {
+        let mut node = Node(pack);
+        let counters = node.check(id).ok_or(Invalid::Node)?;
+        let wrong = node.counters() != counters;
+        if wrong {
+            node.set_counters(counters);
+        }
+        Ok((node, wrong))
     }
 
-    fn check(&self, id: StreamId) -> Option<()> {
+    /// Gives the right counters.
+    fn check(&self, id: StreamId) -> Option<Counters> {
         let mut elements = self.0.iter();
-        let (mut live, mut deleted) = (count(&mut elements)?, count(&mut elements)?);
+        for _counter in 0..2 {
+            elements.next()?.as_i64()?;
+        }
+        let (mut live, mut deleted) = (0, 0);
         let names = count(&mut elements)?;
         skip(&mut elements, names)?;
         (elements.next()?.as_i64()? == 0).then_some(())?;
@@ -79,14 +87,14 @@ impl Node {
             skip(&mut elements, values)?;
             (count(&mut elements)? == HEAD.checked_add(parts)?).then_some(())?;
             if flags & DELETED != 0 {
-                deleted = deleted.checked_sub(1)?;
+                deleted += 1;
             } else {
-                live = live.checked_sub(1)?;
+                live += 1;
                 (entry >= id && last.is_none_or(|last| last < entry)).then_some(())?;
                 last = Some(entry);
             }
         }
-        (live == 0 && deleted == 0).then_some(())
+        Some(Counters { live, deleted })
     }
 
     /// The bytes, as they go to disk.

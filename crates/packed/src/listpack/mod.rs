@@ -40,6 +40,15 @@ pub struct Listpack {
     start: usize,
 }
 
+/// Whether a listpack from outside stated how many elements it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// It did, or left it open.
+    Right,
+    /// It stated another number; now it states the right one.
+    Corrected,
+}
+
 /// Where an entry is: bytes from the start of the listpack.
 ///
 /// An edit of the listpack invalidates every position but those it returns. Using a stale one is a bug of
@@ -72,6 +81,28 @@ impl Listpack {
             buf: bytes,
             start: 0,
         })
+    }
+
+    /// As [`Self::from_bytes`], but a stated number of elements that is wrong is no error: they are counted.
+    ///
+    /// # Errors
+    /// The first other thing found wrong.
+    pub fn from_bytes_recounted(bytes: Vec<u8>) -> Result<(Self, Count), Error> {
+        let checked = validate(&bytes);
+        let mut listpack = Self {
+            buf: bytes,
+            start: 0,
+        };
+        match checked {
+            Ok(()) => Ok((listpack, Count::Right)),
+            // Found last: everything else is right.
+            Err(Error::Count) => {
+                let elements = listpack.iter().count();
+                listpack.set_count(elements);
+                Ok((listpack, Count::Corrected))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The listpack as it goes to disk.

@@ -322,10 +322,15 @@ impl Hub {
         for client in closing {
             self.stats.output_limit_closed += 1;
             // Nothing is kept for the grace period: the memory is what the limit is about.
-            let open = self.sessions.contains_key(&client);
-            self.release_waiting(client);
-            if open {
+            if self.sessions.contains_key(&client) {
+                self.release_waiting(client);
                 self.close(client, CloseReason::OutputLimit, env.now_ms);
+            } else {
+                // Its snapshot is through and the connection closed or closing: told and counted all the same, while it is
+                // still known as a client.
+                let reason = CloseReason::OutputLimit;
+                self.actions.push_back(Action::Close { client, reason });
+                self.release_waiting(client);
             }
         }
     }

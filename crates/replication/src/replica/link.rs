@@ -5,7 +5,10 @@ use super::handshake::psync_result;
 use super::lines::{Line, LineReader};
 use super::payload::Receiving;
 use super::types::*;
-use crate::limits::{HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN};
+use crate::limits::{
+    HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN, UNLOADABLE_DOUBLINGS_MAX,
+    UNLOADABLE_RETRY_MS_MAX,
+};
 use crate::{Level, ReplId};
 use std::collections::VecDeque;
 use words::request;
@@ -92,6 +95,9 @@ pub(super) enum Retry {
     AtOnce,
     /// Much later: only an administrator can change the outcome.
     Refused,
+    /// A snapshot could not be loaded: at once, then after pauses that grow as long as it goes on. Every attempt costs
+    /// the primary a snapshot, and what is wrong with the data is likely to stay wrong.
+    Unloadable,
 }
 
 /// What a server does towards its primary.
@@ -129,6 +135,8 @@ pub struct Link {
     /// Attempts made at once in a row, each within a second of the one before.
     pub(super) hasty_attempts: u32,
     pub(super) next_attempt_ms: u64,
+    /// Snapshots in a row that could not be loaded.
+    pub(super) unloadable: u32,
     pub(super) down_since_ms: Option<u64>,
     pub(super) actions: VecDeque<Action>,
 }
@@ -167,6 +175,7 @@ impl Link {
             last_attempt_ms: None,
             hasty_attempts: 0,
             next_attempt_ms: 0,
+            unloadable: 0,
             down_since_ms: None,
             actions: VecDeque::new(),
         }
@@ -213,6 +222,7 @@ impl Link {
         self.read = from.map_or(0, |(_, applied)| applied);
         self.failover = purpose == Purpose::Failover;
         self.down_since_ms = None;
+        self.unloadable = 0;
         self.connect(env, "Connecting to", "");
     }
 
@@ -279,13 +289,14 @@ impl Link {
                     used: 0,
                     fate: Fate::Hold,
                 },
-                _ => {
+                state => {
+                    let fate = match state {
+                        RdbState::AwaitHeader => Fate::Header,
+                        _ => Fate::Control,
+                    };
                     let (used, line) = rdb.lines.feed(data);
                     self.control(env, Channel::Rdb, line);
-                    Taken {
-                        used,
-                        fate: Fate::Control,
-                    }
+                    Taken { used, fate }
                 }
             };
         }
@@ -310,13 +321,14 @@ impl Link {
                 used: 0,
                 fate: Fate::Hold,
             },
-            _ => {
+            state => {
+                let fate = match state {
+                    Main::AwaitHeader => Fate::Header,
+                    _ => Fate::Control,
+                };
                 let (used, line) = self.lines.feed(data);
                 self.control(env, Channel::Main, line);
-                Taken {
-                    used,
-                    fate: Fate::Control,
-                }
+                Taken { used, fate }
             }
         }
     }
@@ -515,7 +527,28 @@ impl Link {
         let earliest = self
             .last_attempt_ms
             .map_or(0, |last| last.saturating_add(RECONNECT_MS_MIN));
+        let retry = match retry {
+            Retry::Unloadable => {
+                self.unloadable = self.unloadable.saturating_add(1);
+                match self.unloadable {
+                    1 => Retry::AtOnce,
+                    _ => retry,
+                }
+            }
+            other => other,
+        };
         self.next_attempt_ms = match retry {
+            Retry::Unloadable => {
+                let pause_ms = RECONNECT_MS_MIN
+                    .saturating_mul(1 << (self.unloadable - 2).min(UNLOADABLE_DOUBLINGS_MAX))
+                    .min(UNLOADABLE_RETRY_MS_MAX);
+                let (times, seconds) = (self.unloadable, pause_ms / 1000);
+                self.log(
+                    Level::Warning,
+                    format!("{times} snapshots in a row could not be loaded, the next synchronization is tried in {seconds} seconds"),
+                );
+                env.now_ms.saturating_add(pause_ms)
+            }
             Retry::Refused => env.now_ms.saturating_add(NOPERM_RETRY_MS),
             Retry::Cron => earliest.max(env.now_ms.saturating_add(1)),
             Retry::AtOnce => earliest,
@@ -671,6 +704,6 @@ impl Link {
             Level::Warning,
             "Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter in valkey.conf to a larger value.".into(),
         );
-        self.give_up_attempt(env);
+        self.give_up_attempt(env, Retry::AtOnce);
     }
 }

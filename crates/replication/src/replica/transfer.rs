@@ -27,7 +27,7 @@ impl Link {
                 ),
             };
             self.log(Level::Warning, text);
-            return self.give_up_attempt(env);
+            return self.give_up_attempt(env, Retry::AtOnce);
         };
         let mode = env.config.load_mode;
         let direct = mode == LoadMode::SwapDb || mode == LoadMode::OnEmptyDb && env.keyspace_empty;
@@ -175,7 +175,9 @@ impl Link {
                 return;
             }
             Loaded::Ok { stream_db } => stream_db,
-            Loaded::Failed(error) => return self.load_failed(env, payload, &error),
+            Loaded::Failed(error) => {
+                return self.load_failed(env, payload, &error, Retry::Unloadable);
+            }
         };
         self.receiving = None;
         if payload.mode == LoadMode::SwapDb {
@@ -217,7 +219,7 @@ impl Link {
         }
     }
 
-    fn load_failed(&mut self, env: &Env<'_>, payload: Payload, error: &str) {
+    fn load_failed(&mut self, env: &Env<'_>, payload: Payload, error: &str, retry: Retry) {
         let place = if payload.sink == Sink::Parser {
             "socket"
         } else {
@@ -237,7 +239,7 @@ impl Link {
             }
         };
         self.log(Level::Notice, text.into());
-        self.give_up_attempt(env);
+        self.give_up_attempt(env, retry);
     }
 
     /// The connection has ended in the middle of the snapshot.
@@ -248,24 +250,24 @@ impl Link {
                 let text = format!(
                     "Internal error in RDB reading offset {received}, function at load -> Unexpected EOF reading RDB file: {error}"
                 );
-                self.load_failed(env, payload, &text);
+                self.load_failed(env, payload, &text, Retry::AtOnce);
             }
             _ => {
                 self.log(
                     Level::Warning,
                     format!("I/O error trying to sync with PRIMARY: {error}"),
                 );
-                self.give_up_attempt(env);
+                self.give_up_attempt(env, Retry::AtOnce);
             }
         }
     }
 
     /// Nothing comes of this attempt, of whichever kind it is.
-    pub(super) fn give_up_attempt(&mut self, env: &Env<'_>) {
-        match self.rdb {
-            Some(_) => self.abort_dual(env, None),
-            None => self.fail(env, Retry::AtOnce),
+    pub(super) fn give_up_attempt(&mut self, env: &Env<'_>, retry: Retry) {
+        if self.rdb.is_some() {
+            self.log(Level::Notice, ABORTING_DUAL.into());
         }
+        self.fail(env, retry);
     }
 
     /// Whether this payload is the one that is awaited.
@@ -292,6 +294,7 @@ impl Link {
             applied: adoption.offset,
         });
         self.read = adoption.offset;
+        self.unloadable = 0;
         self.actions.push_back(Action::Adopt(adoption));
     }
 

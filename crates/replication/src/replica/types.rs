@@ -209,6 +209,8 @@ pub enum Action {
 pub enum Fate {
     /// Protocol lines: done with.
     Control,
+    /// The line in front of the snapshot, or of the empty ones in front of that: done with, and part of the transfer.
+    Header,
     /// Part of the snapshot: give it to the current payload's sink, then call `Link::payload_taken`.
     Payload,
     /// Part of the stream: apply it, and report `applied` as whole commands are done.

@@ -493,7 +493,7 @@ impl World {
                     self.link(r, |link, env| link.payload_taken(env));
                 }
                 Fate::Stream => self.apply(r, now),
-                Fate::Control | Fate::Buffered | Fate::Stale => {}
+                Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
             }
             self.wires[w].held = rest.to_vec();
         }

@@ -1,0 +1,57 @@
+//! A number that a child process counts up and its parent reads, also after the child has died.
+#![allow(unsafe_code, reason = "a page of shared memory")]
+
+use std::io;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU64;
+
+/// Starts at zero. A process forked while it exists shares it.
+#[derive(Debug)]
+pub(crate) struct Tally(NonNull<AtomicU64>);
+
+// SAFETY: what it points to is an atomic that lives as long as the tally, and nothing else is done with it.
+unsafe impl Send for Tally {}
+// SAFETY: as above.
+unsafe impl Sync for Tally {}
+
+impl Tally {
+    /// # Errors
+    /// There is no memory.
+    pub(crate) fn new() -> io::Result<Tally> {
+        // SAFETY: asks for memory of our own wherever there is room; nothing that exists is touched.
+        let page = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                size_of::<AtomicU64>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // Fresh memory is zero, and a page is aligned for everything.
+        NonNull::new(page.cast())
+            .map(Tally)
+            .ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+}
+
+impl Deref for Tally {
+    type Target = AtomicU64;
+
+    fn deref(&self) -> &AtomicU64 {
+        // SAFETY: `new` has mapped it, `drop` alone unmaps it, and atomics may be shared by processes.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this size, and no reference outlives the tally.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<AtomicU64>()) };
+    }
+}
