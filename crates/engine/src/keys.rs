@@ -75,7 +75,7 @@ pub struct Keys {
     /// `notify-keyspace-events`.
     events_on: Classes,
     hooks: u8,
-    /// Reads do not refresh the access clock (CLIENT NO-TOUCH, a snapshot child lives).
+    /// Reads do not refresh the access clock (CLIENT NO-TOUCH, a snapshot child lives). Set for each command anew.
     pub no_touch: bool,
     /// The access clock as [`Self::touch`] writes it; set by the timer.
     pub access: AccessClock,
@@ -253,6 +253,12 @@ impl Keys {
             touch(entry, self.access, &mut self.rng);
         }
         Some(entry)
+    }
+
+    /// The command has looked up what it is about: that it does so again is no further use of its keys.
+    #[inline]
+    pub fn looked_up(&mut self) {
+        self.no_touch = true;
     }
 
     /// Looks a key up without leaving a trace: no counters, no access clock. Expired keys are missing.

@@ -400,6 +400,7 @@ fn run(
     args: &[&[u8]],
 ) -> Result<(), String> {
     keys.db = side.client.db;
+    keys.no_touch = core.leaves_clocks(&side.client);
     core.repl.applying = true;
     core.now_ns = (core.clock.monotonic_ns)();
     out.truncate(0);

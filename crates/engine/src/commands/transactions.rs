@@ -69,6 +69,7 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         };
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|arg| &**arg).collect();
         x.meta = queued.meta;
+        x.keys.no_touch = x.core.leaves_clocks(x.client);
         let mark = x.out.len();
         dispatch::call(x, handler, &args);
         if x.out.len() == mark {

@@ -37,6 +37,7 @@ pub(super) fn pop(x: &mut Exec<'_>, args: Args<'_>, end: End) -> Outcome {
         x.block_on_keys(keys, args, deadline_ms, OnTimeout::NullArray);
         return Ok(());
     };
+    x.keys.looked_up();
     if let Some((list, limits)) = x.keys.list_and_limits(key)? {
         x.out.array(2);
         x.out.bulk(key);
