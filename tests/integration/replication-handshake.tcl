@@ -524,3 +524,46 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
         } {OK} {peer:skip}
     }
 }
+
+# What a replica acknowledges is what it would not have to be sent again: WAIT and the choice of a new primary rest on it.
+start_server {tags {"repl external:skip"} overrides {save ""}} {
+    foreach {what part rest} [list \
+        {half a command} [string range [resp::encode {INCR counted}] 0 12] [string range [resp::encode {INCR counted}] 13 end] \
+        {an open transaction} [resp::encode MULTI][resp::encode {INCR counted}] [resp::encode EXEC] \
+        {an open transaction and half a command} \
+            [resp::encode MULTI][resp::encode {INCR counted}][string range [resp::encode {GET x}] 0 8] \
+            [string range [resp::encode {GET x}] 9 end][resp::encode EXEC] \
+    ] {
+        test "an acknowledgement does not count what was received but not applied: $what" {
+            lassign [wire_listen] - port
+            r replicaof no one
+            r replicaof 127.0.0.1 $port
+            set link [wire_accept $port]
+            handshake $link PSYNC* $pong
+            wire_raw $link "+FULLRESYNC $id 1000\r\n"
+            set rdb "REDIS0011\xff[string repeat \x00 8]"
+            wire_raw $link "\$[string length $rdb]\r\n$rdb"
+            wait_for_sync r
+            wire_raw $link [resp::encode {SELECT 0}]$part
+            set applied [expr {1000 + [string length [resp::encode {SELECT 0}]]}]
+            set read [expr {$applied + [string length $part]}]
+            wait_for_condition 50 20 {[s slave_read_repl_offset] == $read} else { fail "not read" }
+            # The first may have been under way when the bytes came; the next one was not.
+            set acked [lmap _ {1 2} {lindex [wire_words [wire_request $link]] 2}]
+            while {[lindex $acked end-1] < $applied} {
+                lappend acked [lindex [wire_words [wire_request $link]] 2]
+            }
+            assert_equal $applied [lindex $acked end]
+            assert_equal $applied [s slave_repl_offset]
+            # Nor do its own replicas get it, whose offset that is.
+            assert_equal $applied [s master_repl_offset]
+            wire_raw $link $rest
+            wait_for_condition 20 1 {
+                [lindex [wire_words [wire_request $link]] 2] == $read + [string length $rest]
+            } else { fail "not acknowledged" }
+            r select 0
+            assert_equal 1 [r get counted]
+            wire_close_all
+        }
+    }
+}

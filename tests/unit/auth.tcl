@@ -58,6 +58,54 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
         $c close
     }
 
+    test {HELLO does all that it is asked to, or nothing} {
+        foreach {options error} {
+            {auth default foobar setname {bad name}} {ERR Client names cannot contain*}
+            {setname {bad name} auth default foobar} {ERR Client names cannot contain*}
+            {setname me auth default wrong} {WRONGPASS*}
+            {auth default wrong setname me} {WRONGPASS*}
+            {auth default foobar setname me nonsense} {ERR Syntax error in HELLO option 'nonsense'}
+        } {
+            set c [valkey_client]
+            assert_error $error {$c hello 3 {*}$options}
+            assert_error {NOAUTH*} {$c get k}
+            $c auth foobar
+            assert_equal {} [$c client getname]
+            assert_match {* resp=2 *} [$c client info]
+            $c close
+        }
+        # Nor does it take from who has logged in what it had.
+        set c [valkey_client]
+        $c hello 3 auth default foobar setname me
+        assert_error {ERR Client names*} {$c hello 2 auth default foobar setname "a b"}
+        assert_error {WRONGPASS*} {$c hello 2 auth default wrong setname other}
+        assert_equal me [$c client getname]
+        assert_match {* resp=3 *} [$c client info]
+        $c close
+    }
+
+    test {after RESET requests have to be small again} {
+        set channel [wire_open [srv host] [srv port]]
+        wire_send $channel AUTH foobar
+        assert_equal +OK [wire_reply $channel]
+        # With a login both are fine.
+        wire_send $channel MGET {*}[lrepeat 20 k]
+        assert_equal *20 [wire_reply $channel]
+        foreach bytes [list "*100\r\n" "*1\r\n\$16385\r\n"] error {
+            {-ERR Protocol error: unauthenticated multibulk length} {-ERR Protocol error: unauthenticated bulk length}
+        } {
+            set channel [wire_open [srv host] [srv port]]
+            wire_send $channel AUTH foobar
+            assert_equal +OK [wire_reply $channel]
+            wire_send $channel RESET
+            assert_equal +RESET [wire_reply $channel]
+            wire_raw $channel $bytes
+            assert_equal $error [wire_reply $channel]
+            assert [wire_closed $channel]
+        }
+        wire_close_all
+    }
+
     test {RESET logs out} {
         set c [valkey_client]
         $c auth foobar

@@ -172,6 +172,73 @@ start_server {tags {"introspection external:skip"}} {
         $c close
     }
 
+    # What the client has said before the pause, what it then asks, and the answer behind the pause.
+    foreach {what before asks answer} {
+        {EXEC of a write that was queued before} {{multi} {set paused yes}} {exec} OK
+        {EXEC of a write among reads} {{multi} {get paused} {set paused yes} {get paused}} {exec} {{} OK yes}
+        {EXEC of a PUBLISH that was queued before} {{multi} {publish news queued}} {exec} 1
+        {a write inside of a transaction} {{multi} {get paused}} {set paused yes} QUEUED
+        {PUBLISH} {} {publish news m} 1
+        {SPUBLISH} {} {spublish shard m} 1
+        {a write that would change nothing} {} {del none} 0
+        {GETEX, which may write} {} {getex paused} {}
+        {FLUSHALL} {} {flushall} OK
+    } {
+        test "CLIENT PAUSE WRITE holds back $what" {
+            r del paused
+            set listening [valkey_deferring_client]
+            subscribe $listening news
+            ssubscribe $listening shard
+            set c [valkey_deferring_client]
+            foreach command $before {
+                $c {*}$command
+                $c read
+            }
+            r client pause 100000 write
+            $c {*}$asks
+            wait_for_blocked_clients_count 1
+            assert_equal {} [r get paused]
+            # Nobody hears anything before: it would come in front of what is told behind the pause.
+            r client unpause
+            assert_equal $answer [$c read]
+            r publish news end
+            set message [$listening read]
+            set told {{publish news m} m {exec} queued}
+            if {$asks eq "spublish shard m"} {
+                assert_equal {smessage shard m} $message
+            } elseif {[dict exists $told $asks] && $answer eq 1} {
+                assert_equal [list message news [dict get $told $asks]] $message
+            } else {
+                assert_equal {message news end} $message
+            }
+            foreach client [list $c $listening] { $client close }
+        }
+    }
+
+    test {CLIENT PAUSE WRITE lets go by what cannot write} {
+        r set k v
+        set queued [valkey_client]
+        $queued multi
+        $queued get k
+        set given_up [valkey_client]
+        $given_up multi
+        $given_up set k w
+        set empty [valkey_client]
+        $empty multi
+        r client pause 100000 write
+        assert_equal v [$queued exec]
+        assert_equal OK [$given_up discard]
+        assert_equal {} [$empty exec]
+        assert_equal {v 1 0} [list [r get k] [r touch k] [r wait 0 0]]
+        assert_error {ERR wrong number of arguments*} {r set k}
+        # What is queued under a pause may run under it.
+        r multi
+        r get k
+        assert_equal v [r exec]
+        r client unpause
+        foreach client [list $queued $given_up $empty] { $client close }
+    }
+
     test {NO-EVICT, NO-TOUCH and tracking that is off} {
         r client no-evict on
         r client no-touch on

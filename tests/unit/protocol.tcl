@@ -38,6 +38,47 @@ start_server {tags {"protocol network"}} {
         assert_equal {-ERR Protocol error: unbalanced quotes in request} [protocol_answer "PING \"a\"b\r\n"]
     }
 
+    # What a line of words comes to, byte by byte: the word as it is written, and the bytes that it stands for in hexadecimal.
+    foreach {kind words} {
+        {in double quotes} {
+            {"\x41"} 41  {"\x4a\x4B\xfF\x00"} {4a 4b ff 00}  {"\x0d\x0a"} {0d 0a}  {"\x22\x5c"} {22 5c}
+            {"\n\r\t\b\a"} {0a 0d 09 08 07}  {"\\\""} {5c 22}  {""} {}  {"a'b"} {61 27 62}
+            {"\q\0\v\e"} {71 30 76 65}  {"\X41"} {58 34 31}
+            {"\x4"} {78 34}  {"\x"} 78  {"\x4g"} {78 34 67}  {"\xg1"} {78 67 31}
+        }
+        {in single quotes} {
+            {'\''} 27  {'it\'s'} {69 74 27 73}  {'\n\x41'} {5c 6e 5c 78 34 31}  {'a"b'} {61 22 62}  {''} {}
+            {'a\\b'} {61 5c 5c 62}
+        }
+        {without quotes} {
+            {\n\x41} {5c 6e 5c 78 34 31}  {a"b"} {61 62}  {a"b c"} {61 62 20 63}  {a'\''} {61 27}  {a\b} {61 5c 62}
+        }
+    } {
+        test "inline requests: escapes $kind" {
+            foreach {word bytes} $words {
+                set channel [wire_open [srv host] [srv port]]
+                wire_raw $channel "ECHO $word\r\nPING\r\n"
+                assert_equal "\$[llength $bytes]" [wire_reply $channel] $word
+                assert_equal [join $bytes ""] [binary encode hex [wire_bytes $channel [llength $bytes]]] $word
+                wire_bytes $channel 2
+                assert_equal +PONG [wire_reply $channel]
+            }
+            wire_close_all
+        }
+    }
+
+    test {inline requests: quotes that do not balance end the connection} {
+        foreach line {{ECHO "a} {ECHO 'a} {ECHO "a"b} {ECHO 'a'b} {ECHO "a\"} {ECHO 'a\'} {ECHO a"b c"d} {ECHO \"a} {"} {'} {ECHO "x"y"}} {
+            set channel [wire_open [srv host] [srv port]]
+            # What stands in front of it is answered, what stands behind it is not.
+            wire_raw $channel "PING\r\n$line\r\nPING\r\n"
+            assert_equal +PONG [wire_reply $channel]
+            assert_equal {-ERR Protocol error: unbalanced quotes in request} [wire_reply $channel] $line
+            assert [wire_closed $channel]
+        }
+        wire_close_all
+    }
+
     test {malformed lengths are refused} {
         foreach {bytes error} {
             "*3000000000\r\n"            "invalid multibulk length"
@@ -207,6 +248,18 @@ start_server {tags {"protocol external:skip"} overrides {proto-max-bulk-len 1048
         r set fits [string repeat x 1048576]
         assert_equal 1048576 [r strlen fits]
         assert_error {ERR string exceeds maximum allowed size*} {r append fits y}
+    }
+
+    test {proto-max-bulk-len counts at once, also for connections that are there} {
+        set before [valkey_client]
+        $before ping
+        r config set proto-max-bulk-len 2097152
+        $before set fits [string repeat x 2097152]
+        assert_equal 2097152 [$before strlen fits]
+        r config set proto-max-bulk-len 1048576
+        assert_error {*Protocol error: invalid bulk length*} {$before set fits [string repeat x 1048577]}
+        assert_equal 2097152 [r strlen fits]
+        $before close
     }
 }
 

@@ -292,6 +292,12 @@ impl Keys {
         Some(entry)
     }
 
+    /// The command has looked up what it is about: that it does so again is no further use of its keys.
+    #[inline]
+    pub fn looked_up(&mut self) {
+        self.origin.no_touch = true;
+    }
+
     /// Looks a key up without leaving a trace: no counters, no access clock. Expired keys are missing.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<&Entry> {

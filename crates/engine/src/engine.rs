@@ -53,6 +53,8 @@ pub struct Ran {
     pub done: usize,
     /// What next.
     pub then: Then,
+    /// The client has logged in, or needs no login; with RESET it is logged out.
+    pub authenticated: bool,
 }
 
 /// Most bytes of output a client that has not logged in may leave unread.
@@ -280,6 +282,7 @@ impl Engine {
             return Ran {
                 done: batch.len(),
                 then: Then::Close,
+                authenticated: false,
             };
         };
         self.set_time();
@@ -372,8 +375,13 @@ impl Engine {
         *scratch = out.into_output();
         self.hand_over(&mut client, scratch, &mut then);
         self.core.loop_turn(base_ns, processed);
+        let authenticated = client.authenticated;
         self.put_back(slot, client);
-        Ran { done, then }
+        Ran {
+            done,
+            then,
+            authenticated,
+        }
     }
 
     /// Puts a client back whose buffers may have changed.

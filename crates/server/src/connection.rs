@@ -16,6 +16,7 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 /// Bytes asked of the kernel at once: more than a usual request, so that a short read tells that there is no more.
@@ -147,7 +148,7 @@ impl Connection {
                 return None;
             }
         };
-        let mut decoder = Decoder::new(engine.core.config.proto_max_bulk_len.unsigned_abs());
+        let mut decoder = Decoder::default();
         decoder.authenticated = engine.is_authenticated(id);
         drop(engine);
         Some(Connection {
@@ -434,6 +435,8 @@ impl Connection {
             } else {
                 1
             };
+            let bulk_bytes_max = self.shared.control.bulk_bytes_max.load(Ordering::Relaxed);
+            self.decoder.bulk_bytes_max = Some(bulk_bytes_max);
             let decoded = self.decoder.decode_from(input, start, batch, max);
             let used = match &decoded {
                 Ok(used) => *used,
@@ -502,9 +505,7 @@ impl Connection {
     ) -> (usize, Then) {
         let mut engine = self.shared.engine.lock();
         let ran = engine.run(self.slot, batch, from, buffer, traffic, output);
-        if !self.decoder.authenticated {
-            self.decoder.authenticated = engine.is_authenticated(self.id);
-        }
+        self.decoder.authenticated = ran.authenticated;
         (ran.done, ran.then)
     }
 

@@ -107,7 +107,7 @@ async fn serve(shared: Weak<Shared>, commands: mpsc::UnboundedReceiver<LinkComma
         connecting: HashMap::new(),
         receiving: None,
         files: HashMap::new(),
-        called_off: HashMap::new(),
+        loads: Loads::default(),
     };
     loop {
         // Cancel-safe: what is not taken stays in its channel.
@@ -134,8 +134,27 @@ struct LinkIo {
     receiving: Option<Receiving>,
     /// Complete files waiting to be loaded.
     files: HashMap<LoadId, PathBuf>,
-    /// Loads under way, to be called off.
-    called_off: HashMap<LoadId, Arc<AtomicBool>>,
+    loads: Loads,
+}
+
+/// Loads under way, to be called off.
+#[derive(Default)]
+struct Loads(HashMap<LoadId, Arc<AtomicBool>>);
+
+impl Loads {
+    /// The flag by which a load learns that it has been called off. Who has ended no longer holds its own, and is forgotten.
+    fn begin(&mut self, load: LoadId) -> Arc<AtomicBool> {
+        self.0.retain(|_, flag| Arc::strong_count(flag) > 1);
+        let called_off = Arc::new(AtomicBool::new(false));
+        self.0.insert(load, Arc::clone(&called_off));
+        called_off
+    }
+
+    fn call_off(&mut self, load: LoadId) {
+        if let Some(flag) = self.0.remove(&load) {
+            flag.store(true, Ordering::Release);
+        }
+    }
 }
 
 impl LinkIo {
@@ -361,9 +380,7 @@ impl LinkIo {
                 let (pieces, queue) = mpsc::unbounded_channel();
                 let depth = Arc::new(AtomicUsize::new(0));
                 let options = load_options(shared);
-                let called_off = Arc::new(AtomicBool::new(false));
-                self.called_off
-                    .insert(payload.load, Arc::clone(&called_off));
+                let called_off = self.loads.begin(payload.load);
                 self.receiving = Some(Receiving::Parser {
                     load: payload.load,
                     pieces,
@@ -468,8 +485,7 @@ impl LinkIo {
             return;
         };
         let options = load_options(shared);
-        let called_off = Arc::new(AtomicBool::new(false));
-        self.called_off.insert(load, Arc::clone(&called_off));
+        let called_off = self.loads.begin(load);
         match File::open(&path) {
             Ok(file) => parse(Arc::downgrade(shared), load, file, options, called_off),
             Err(error) => shared
@@ -493,9 +509,7 @@ impl LinkIo {
     }
 
     fn abort(&mut self, load: LoadId) {
-        if let Some(flag) = self.called_off.remove(&load) {
-            flag.store(true, Ordering::Release);
-        }
+        self.loads.call_off(load);
         self.files.remove(&load);
         match self.receiving.take() {
             Some(Receiving::File {
@@ -641,5 +655,24 @@ async fn write(mut writer: OwnedWriteHalf, mut outgoing: mpsc::UnboundedReceiver
             // The reader notices the end as well and reports it.
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_that_have_ended_are_forgotten() {
+        let mut loads = Loads::default();
+        for load in 0..100 {
+            drop(loads.begin(LoadId(load)));
+        }
+        let first = loads.begin(LoadId(100));
+        let second = loads.begin(LoadId(101));
+        assert_eq!(loads.0.len(), 2);
+        loads.call_off(LoadId(100));
+        loads.call_off(LoadId(7));
+        assert!(first.load(Ordering::Acquire) && !second.load(Ordering::Acquire));
     }
 }

@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 
 /// Exit code that means "not yet".
@@ -31,6 +31,8 @@ pub(crate) struct Control {
     main_loop: Arc<Inbox>,
     changed: AtomicBool,
     exit_code: AtomicI32,
+    /// `proto-max-bulk-len`, for those who decode without the engine's lock.
+    pub(crate) bulk_bytes_max: AtomicU64,
     /// New listening sockets to serve, made while their parameters were being set.
     pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
     /// Handles to the sockets that are being served.
@@ -43,6 +45,7 @@ impl Control {
             main_loop,
             changed: AtomicBool::new(false),
             exit_code: AtomicI32::new(RUNNING),
+            bulk_bytes_max: AtomicU64::new(0),
             listeners: Mutex::new(None),
             listening: Mutex::new(Vec::new()),
         }
@@ -57,6 +60,11 @@ impl Control {
     /// True when something has changed since the last call.
     pub(crate) fn take_changed(&self) -> bool {
         self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
+    }
+
+    fn limit_bulk(&self, config: &Config) {
+        let bytes_max = config.proto_max_bulk_len.unsigned_abs();
+        self.bulk_bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
     /// The process is to end with this code.
@@ -108,6 +116,7 @@ impl Process {
         transfers: Arc<Transfers>,
         shared: Weak<Shared>,
     ) -> Self {
+        control.limit_bulk(config);
         let (garbage, work) = mpsc::channel();
         let pending_frees = Arc::new(AtomicUsize::new(0));
         let pending = Arc::clone(&pending_frees);
@@ -347,6 +356,7 @@ impl Host for Process {
                 *self.control.listeners.lock() = Some(listeners);
                 self.control.raise_changed();
             }
+            Param::ProtoMaxBulkLen => self.control.limit_bulk(config),
             Param::ProcTitleTemplate => crate::title::show(config),
             Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
             Param::CrashLogEnabled => crate::crash::report_crashes(config.crash_log_enabled),

@@ -224,6 +224,7 @@ fn hincrby(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         Some(value) => value.as_i64().ok_or(Error::HASH_VALUE_NOT_AN_INTEGER)?,
     };
     let new = old.checked_add(by).ok_or(Error::OVERFLOW)?;
+    x.keys.looked_up();
     let (hash, limits) = x.keys.hash_or_new(key)?;
     hash.set(field, itoa::Buffer::new().format(new).as_bytes(), limits);
     x.keys.changed(key, Event::hash("hincrby"), 1);
@@ -252,6 +253,7 @@ fn hincrbyfloat(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let new = old.checked_add(by).ok_or(Error::INCR_NAN_OR_INFINITY)?;
     let mut text = Vec::new();
     new.print(&mut text);
+    x.keys.looked_up();
     let (hash, limits) = x.keys.hash_or_new(key)?;
     hash.set(field, &text, limits);
     x.keys.changed(key, Event::hash("hincrbyfloat"), 1);

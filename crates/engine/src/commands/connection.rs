@@ -155,6 +155,7 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
                 tail
             }
             [wanted, tail @ ..] if option.eq_ignore_ascii_case(b"setname") => {
+                super::client::check_name(wanted)?;
                 name = Some(*wanted);
                 tail
             }
@@ -173,7 +174,6 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         return Err(Error::HELLO_NO_AUTH);
     }
     if let Some(name) = name {
-        super::client::check_name(name)?;
         x.client.name = name.to_vec();
     }
     if let Some(version) = version {

@@ -69,6 +69,7 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         };
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
         x.meta = queued.meta;
+        x.keys.origin.no_touch = x.client.flags.has(ClientFlags::NO_TOUCH);
         let mark = x.out.len();
         dispatch::call(x, handler, &args);
         if x.out.len() == mark {

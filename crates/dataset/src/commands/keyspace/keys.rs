@@ -166,7 +166,7 @@ fn rename(x: &mut Call<'_>, args: Args<'_>, existing: Existing) -> Outcome {
     }
     let renamed = from != to && {
         x.keys.expire_now(x.keys.origin.db, to);
-        existing == Existing::Replace || x.keys.peek(to).is_none()
+        existing == Existing::Replace || x.keys.write(to).is_none()
     };
     if renamed {
         let lazy = x.keys.lazy.server_del;
@@ -198,6 +198,14 @@ fn database(x: &Call<'_>, text: &[u8]) -> Result<usize, Error> {
         .ok()
         .filter(|index| *index < x.keys.dbs.len())
         .ok_or(Error::DB_OUT_OF_RANGE)
+}
+
+/// True when there is a key where another one is to go.
+fn is_taken(x: &mut Call<'_>, to_db: usize, to: &[u8]) -> bool {
+    let db = std::mem::replace(&mut x.keys.origin.db, to_db);
+    let taken = x.keys.write(to).is_some();
+    x.keys.origin.db = db;
+    taken
 }
 
 /// `COPY source destination [DB index] [REPLACE]`.
@@ -232,8 +240,7 @@ fn copy(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     };
     let expire_at_ms = source.expire_at_ms();
     let value = source.to_value();
-    x.keys.expire_now(to_db, to);
-    if existing == Existing::Keep && x.keys.peek_in(to_db, to).is_some() {
+    if is_taken(x, to_db, to) && existing == Existing::Keep {
         x.out.int(0);
         return Ok(());
     }
@@ -259,11 +266,7 @@ fn move_(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if to_db == x.keys.origin.db {
         return Err(Error::SAME_OBJECT);
     }
-    let there = x.keys.write(key).is_some();
-    if there {
-        x.keys.expire_now(to_db, key);
-    }
-    if !there || x.keys.peek_in(to_db, key).is_some() {
+    if x.keys.write(key).is_none() || is_taken(x, to_db, key) {
         x.out.int(0);
         return Ok(());
     }

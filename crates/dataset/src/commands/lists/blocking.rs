@@ -39,6 +39,7 @@ pub(super) fn pop(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
         x.wait_for_keys(keys, deadline_ms, OnTimeout::NullArray);
         return Ok(());
     };
+    x.keys.looked_up();
     if let Some((list, limits)) = x.keys.list_and_limits(key)? {
         x.out.array(2);
         x.out.bulk(key);

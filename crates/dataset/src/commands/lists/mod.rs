@@ -112,6 +112,7 @@ fn push_existing(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
         x.out.int(0);
         return Ok(());
     }
+    x.keys.looked_up();
     push(x, args, end)
 }
 

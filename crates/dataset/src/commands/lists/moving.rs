@@ -45,6 +45,7 @@ pub(super) fn move_element(
         return Ok(false);
     }
     x.keys.list_mut(destination)?;
+    x.keys.looked_up();
     let Some((list, limits)) = x.keys.list_and_limits(source)? else {
         return Ok(false);
     };
@@ -102,6 +103,7 @@ impl<'a> PopMany<'a> {
 
     /// Pops off `key`, which holds a list: replies with the key and the elements, propagates the LPOP or RPOP.
     pub(super) fn run(&self, x: &mut Call<'_>, key: &[u8]) -> Outcome {
+        x.keys.looked_up();
         if let Some((list, limits)) = x.keys.list_and_limits(key)? {
             x.out.array(2);
             x.out.bulk(key);

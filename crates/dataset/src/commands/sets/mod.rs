@@ -111,10 +111,15 @@ fn srem(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, SMOVE (since 1.0.0).
 fn smove(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (source, destination, member) = (args[1], args[2], args[3]);
-    if x.keys.set_mut(source)?.is_none() {
+    let there = x.keys.write(source).is_some();
+    // Of whatever type it is, if there is nothing to move.
+    x.keys.write(destination);
+    if !there {
         x.out.int(0);
         return Ok(());
     }
+    x.keys.looked_up();
+    x.keys.set_mut(source)?;
     x.keys.set_mut(destination)?;
     if source == destination {
         let present = x

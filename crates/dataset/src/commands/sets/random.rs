@@ -61,6 +61,7 @@ fn spop_many(x: &mut Call<'_>, key: &[u8], count: usize) -> Outcome {
         x.out.set(0);
         return Ok(());
     };
+    x.keys.looked_up();
     if count == 0 {
         x.out.set(0);
         return Ok(());

@@ -201,6 +201,9 @@ pub(super) fn xadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         x.out.null();
         return Ok(());
     }
+    if !make {
+        x.keys.looked_up();
+    }
     let now_ms = x.keys.origin.now_ms;
     let (stream, limits) = x.keys.stream_or_new(key)?;
     let log = &mut stream.log;

@@ -126,7 +126,9 @@ impl Claim<'_> {
 /// Whether the stream has such a group. A read as far as hits and misses are concerned.
 fn has_group(x: &mut Call<'_>, key: &[u8], group: &[u8]) -> Result<bool, Error> {
     let stream = x.keys.stream(key)?;
-    Ok(stream.is_some_and(|stream| stream.groups.contains_key(group)))
+    let has_group = stream.is_some_and(|stream| stream.groups.contains_key(group));
+    x.keys.looked_up();
+    Ok(has_group)
 }
 
 /// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-ms] [RETRYCOUNT count] [FORCE] [JUSTID]

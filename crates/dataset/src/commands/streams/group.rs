@@ -96,6 +96,7 @@ pub(super) fn create(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         return Err(Error::XGROUP_NO_KEY);
     }
     let position = Position::parse(args[4], id::parse)?;
+    x.keys.looked_up();
     let (stream, _) = x.keys.stream_or_new(key)?;
     if stream.groups.contains_key(name) {
         return Err(Error::BUSY_GROUP);

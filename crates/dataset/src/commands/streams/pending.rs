@@ -20,7 +20,9 @@ pub(super) fn xack(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (key, name) = (args[1], args[2]);
     let mut acknowledged = 0;
     // A look at the groups is a read as far as hits and misses are concerned.
-    if x.keys.stream(key)?.is_some()
+    let there = x.keys.stream(key)?.is_some();
+    x.keys.looked_up();
+    if there
         && let Some(stream) = x.keys.stream_mut(key)?
         && let Some(group) = stream.groups.get_mut(name)
     {

@@ -172,11 +172,13 @@ pub(super) fn xreadgroup(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let mark = x.out.mark();
     let mut served = 0;
     for (key, from) in request.keys.iter().zip(&from) {
+        let no_touch = x.keys.origin.no_touch;
         let read = match from {
-            Start::Unread => read_new(x, key, reader, request.count)?,
-            Start::Behind(id) => read_pending(x, key, reader, *id, request.count)?,
+            Start::Unread => read_new(x, key, reader, request.count),
+            Start::Behind(id) => read_pending(x, key, reader, *id, request.count),
         };
-        served += usize::from(read);
+        x.keys.origin.no_touch = no_touch;
+        served += usize::from(read?);
     }
     finish(x, args, &request, &from, mark, served)
 }
@@ -256,6 +258,7 @@ fn meet(x: &mut Call<'_>, key: &[u8], reader: Reader<'_>) -> Result<(), Error> {
     let now_ms = x.now_ms();
     // What follows is a read as far as hits and misses are concerned.
     x.keys.stream(key)?;
+    x.keys.looked_up();
     let Some(Stream { groups, .. }) = x.keys.stream_mut(key)? else {
         return Ok(());
     };

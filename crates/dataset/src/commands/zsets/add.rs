@@ -140,6 +140,9 @@ fn add(x: &mut Call<'_>, key: &[u8], options: Options, words: Args<'_>) -> Outco
         }
         return Ok(());
     }
+    if options.xx {
+        x.keys.looked_up();
+    }
     let limits = &x.keys.limits;
     let small = pairs.len() <= limits.zset_max_listpack_entries
         && longest <= limits.zset_max_listpack_value;

@@ -60,6 +60,7 @@ pub(super) fn zpop(x: &mut Call<'_>, args: Args<'_>, highest: bool) -> Outcome {
         x.out.array(0);
         return Ok(());
     }
+    x.keys.looked_up();
     if wanted.is_some() {
         Scores::With.header(x.out, count);
         take(x, key, highest, count, Scores::With)
@@ -115,11 +116,8 @@ impl<'a> Many<'a> {
         })
     }
 
-    /// Replies from the first key that has members; false if none has.
-    fn pop(&self, x: &mut Call<'_>) -> Result<bool, Error> {
-        let Some((key, len)) = first(x, self.keys)? else {
-            return Ok(false);
-        };
+    /// Pops off `key`, which has `len` members.
+    fn pop(&self, x: &mut Call<'_>, key: &[u8], len: usize) -> Outcome {
         let count = self.count.min(len);
         x.out.array(2);
         x.out.bulk(key);
@@ -142,7 +140,7 @@ impl<'a> Many<'a> {
         x.keys.delete_if_empty(key);
         let mut digits = itoa::Buffer::new();
         x.propagate_as(&[command(self.highest), key, digits.format(count).as_bytes()]);
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -168,10 +166,13 @@ fn first<'a>(x: &mut Call<'_>, keys: &[&'a [u8]]) -> Result<Option<(&'a [u8], us
 /// Propagates: `ZPOPMIN key count` or `ZPOPMAX key count`, with the number of members taken.
 /// Source: Valkey command reference, ZMPOP (since 7.0.0).
 pub(super) fn zmpop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    if !Many::parse(&args[1..])?.pop(x)? {
+    let many = Many::parse(&args[1..])?;
+    let Some((key, len)) = first(x, many.keys)? else {
         x.out.null_array();
-    }
-    Ok(())
+        return Ok(());
+    };
+    x.keys.looked_up();
+    many.pop(x, key, len)
 }
 
 /// `BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]`: ZMPOP that waits.
@@ -184,10 +185,13 @@ pub(super) fn bzmpop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     // The timeout is judged last, as in the reference.
     let many = Many::parse(from(args, 2))?;
     let deadline_ms = deadline_from_seconds(args[1], x.now_ms())?;
-    if !many.pop(x)? {
-        x.wait_for_keys(many.keys, deadline_ms, OnTimeout::NullArray);
+    match first(x, many.keys)? {
+        Some((key, len)) => many.pop(x, key, len),
+        None => {
+            x.wait_for_keys(many.keys, deadline_ms, OnTimeout::NullArray);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// `BZPOPMIN key [key ...] timeout`, `BZPOPMAX` with the same arguments.
