@@ -23,7 +23,11 @@ proc deferred_following {level args} {
 
 # Level -1 is the primary of level 0.
 proc one_follows {} {
-    if {[s -1 role] eq "slave"} { r -1 replicaof no one }
+    if {[s -1 role] eq "slave"} {
+        # While it loads it may not be told anything.
+        wait_for_sync [srv -1 client]
+        r -1 replicaof no one
+    }
     r replicaof {*}[at -1]
     wait_for_sync [srv client]
     wait_replica_online [srv -1 client]
