@@ -141,7 +141,7 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         assert_equal [expr {$forks + 1}] [s total_forks]
         assert_morethan [s rdb_changes_since_last_save] 200
         # SIGKILL, so that the end saves nothing.
-        expect_crash
+        expect_end
         exec kill -9 [srv pid]
         restart_server 0 true false
         assert_equal {0 0} [r mget one two]

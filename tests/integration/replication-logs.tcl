@@ -271,7 +271,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {the first bytes of the stream while somebody waits} {
             exec kill -9 [srv -1 pid]
-            expect_crash
+            expect_end
             restart_server -1 true false
             set p [srv -1 client]
             $r replicaof no one

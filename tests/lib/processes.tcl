@@ -44,6 +44,16 @@ proc get_child_pid {level} {
     return $child
 }
 
+# Let the snapshot of a server's child stand still; returns the child's pid, for
+# `resume_process`. A state that lasts as long as the child does then stays until the test
+# has seen it. What the child still has to do it does afterwards: `rdb-key-save-delay` must
+# let it live until it is found, half a second or so, and need not cover the test.
+proc hold_child {level} {
+    set child [get_child_pid $level]
+    pause_process $child
+    return $child
+}
+
 # The pid of a process whose parent that is and that has not ended, or nothing.
 proc child_of {pid} {
     foreach dir [glob -nocomplain -directory /proc {[0-9]*}] {

@@ -68,18 +68,14 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
     }
 
     test {before the login requests stay small} {
-        set channel [socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        puts -nonewline $channel "*100\r\n"
-        flush $channel
-        assert_equal {-ERR Protocol error: unauthenticated multibulk length} [string trimright [gets $channel] \r]
-        close $channel
-        set channel [socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        puts -nonewline $channel "*1\r\n\$16385\r\n"
-        flush $channel
-        assert_equal {-ERR Protocol error: unauthenticated bulk length} [string trimright [gets $channel] \r]
-        close $channel
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "*100\r\n"
+        assert_equal {-ERR Protocol error: unauthenticated multibulk length} [wire_line $channel]
+        wire_close $channel
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "*1\r\n\$16385\r\n"
+        assert_equal {-ERR Protocol error: unauthenticated bulk length} [wire_line $channel]
+        wire_close $channel
     }
 
     test {a changed password counts for the next login, an empty one lets everybody in} {

@@ -291,10 +291,9 @@ start_server {tags {"introspection external:skip"}} {
     test {maxclients takes effect at once} {
         set clients [s connected_clients]
         r config set maxclients $clients
-        set channel [socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        assert_equal {-ERR max number of clients reached} [string trimright [gets $channel] \r]
-        close $channel
+        set channel [wire_open [srv host] [srv port]]
+        assert_equal {-ERR max number of clients reached} [wire_line $channel]
+        wire_close $channel
         assert_equal 1 [s rejected_connections]
         r config set maxclients 10000
     }
