@@ -117,13 +117,14 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
         }
 
         test {the snapshot's process killed: tried again at once} {
-            $p config set rdb-key-save-delay 10000
+            $p config set rdb-key-save-delay 100000
             set mark [log_mark]
             set primary_mark [log_mark -1]
             $r replicaof {*}[at -1]
             wait_for_log $mark {*Full resync from primary*}
-            exec kill -9 [get_child_pid -1]
+            set child [get_child_pid -1]
             $p config set rdb-key-save-delay 0
+            exec kill -9 $child
             wait_for_sync $r
             assert_log_order $mark {
                 # "I/O error * PRIMARY: *"
@@ -139,7 +140,7 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
         # The reference notices only when a write of its child fails, which may take its time.
         test {the last replica of a transfer gone: the snapshot's process is killed} {
             $r replicaof no one
-            $p config set rdb-key-save-delay 10000
+            $p config set rdb-key-save-delay 100000
             set mark [log_mark -1]
             $r replicaof {*}[at -1]
             wait_for_condition 100 20 {[s -1 rdb_bgsave_in_progress] == 1} else { fail "no snapshot" }
@@ -157,7 +158,7 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
             $r replicaof {*}[at -1]
             wait_for_sync $r
             wait_replica_online $p
-            $p config set shutdown-timeout 1
+            $p config set shutdown-timeout 60
             set mark [log_mark -1]
             pause_process [srv pid]
             $p set behind 1
@@ -170,6 +171,7 @@ start_server [list tags {"repl external:skip needs:debug"} overrides {save "" re
             assert_error {ERR Errors trying to SHUTDOWN. Check logs.} {$leaving read}
             wait_for_log $mark {*Shutdown manually aborted.*}
             assert_equal OK [$p set still here]
+            $p config set shutdown-timeout 1
             $leaving close
             set leaving [valkey_deferring_client -1]
             $leaving shutdown nosave
@@ -213,7 +215,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         set addr 127.0.0.1:[srv port]
 
         test {a dual channel synchronisation, the stream first} {
-            $r config set key-load-delay 5000 loading-process-events-interval-bytes 1024
+            $r config set key-load-delay 50000 loading-process-events-interval-bytes 1024
             set mark [log_mark]
             set primary_mark [log_mark -1]
             $r replicaof {*}[at -1]

@@ -87,20 +87,23 @@ foreach {primary replica} $pairs {
                     r replicaof {*}[at -1]
                     switch $point {
                         announced { wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" } }
-                        default { wait_dual_transfer $p }
+                        default {
+                            set child [hold_child -1]
+                            wait_dual_transfer $p
+                        }
                     }
                     if {$point eq "buffering"} {
                         r -1 set buffered 1
                         wait_for_condition 100 20 {[s replicas_repl_buffer_size] > 0} else { fail "nothing is buffered" }
                     }
-                    if {$point eq "draining"} { begin_drain -1 0 }
+                    if {$point eq "draining"} { begin_drain -1 0 $child }
                     set level [expr {$victim eq "primary" ? -1 : 0}]
                     exec kill -9 [srv $level pid]
                     wait_for_condition 100 20 {![process_is_alive [srv $level pid]]} else { fail "alive" }
-                    if {$point eq "announced"} {
-                        resume_process [srv pid]
-                        r debug pause-after-fork 0
-                    }
+                    # Those who have outlived it go on.
+                    if {$point in {transfer buffering}} { resume_process $child }
+                    if {$point in {announced draining} && $victim eq "primary"} { resume_process [srv pid] }
+                    if {$point eq "announced"} { r debug pause-after-fork 0 }
                     restart_server $level true false
                     r -1 config set rdb-key-save-delay 0
                     if {$victim eq "replica"} {

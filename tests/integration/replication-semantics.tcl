@@ -189,7 +189,7 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
         test {LOADING: nothing is served while the replica loads, but for what does not depend on the data} {
             populate 1000 key: 100 -1
             leave $r
-            $r config set key-load-delay 2000 loading-process-events-interval-bytes 1024
+            $r config set key-load-delay 10000 loading-process-events-interval-bytes 1024
             set mark [log_mark]
             $r replicaof {*}[at -1]
             wait_for_log $mark {*Loading DB in memory*} 10000
@@ -200,7 +200,7 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             }
             assert_equal 0 [s async_loading]
             assert_match {slave * sync -1} [$r role]
-            assert_equal {key-load-delay 2000} [$r config get key-load-delay]
+            assert_equal {key-load-delay 10000} [$r config get key-load-delay]
             # It acts at once.
             $r config set key-load-delay 0
             wait_for_sync $r

@@ -38,7 +38,7 @@ proc resume_process {pid} {
 # The pid of a server's child (a save or rewrite), which may be about to be forked.
 proc get_child_pid {level} {
     set pid [srv $level pid]
-    wait_for_condition 100 10 {[set child [child_of $pid]] ne ""} else {
+    wait_for_condition 500 10 {[set child [child_of $pid]] ne ""} else {
         fail "failed to get child pid of $pid"
     }
     return $child
