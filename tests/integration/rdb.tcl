@@ -172,6 +172,18 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         assert_equal ok [s rdb_last_bgsave_status]
     }
 
+    test {a terminal that closes ends neither the server nor a save} {
+        populate 100
+        r config set rdb-key-save-delay 5000
+        r bgsave
+        set child [hold_child 0]
+        r config set rdb-key-save-delay 0
+        exec kill -HUP [srv pid] $child
+        resume_process $child
+        waitForBgsave r
+        assert_equal ok [s rdb_last_bgsave_status]
+    }
+
     test {BGSAVE where nothing can be written} {
         set dir [file dirname [rdb_path]]
         r config set dbfilename missing.rdb
