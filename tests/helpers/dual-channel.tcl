@@ -13,12 +13,19 @@ proc has_row {client pattern} {
     expr {[lsearch -glob [replica_rows $client] $pattern] >= 0}
 }
 
-# Wait until a synchronisation of CLIENT's replicas has both connections, RDB flowing.
+# Does a synchronisation of CLIENT's replicas have both connections, RDB flowing?
+proc dual_transfer {client} {
+    expr {[has_row $client *state=wait_bgsave,*type=rdb-channel*]
+        && [has_row $client *state=bg_transfer,*type=main-channel*]}
+}
+
 proc wait_dual_transfer {client} {
-    wait_for_condition 500 20 {
-        [has_row $client *state=wait_bgsave,*type=rdb-channel*]
-        && [has_row $client *state=bg_transfer,*type=main-channel*]
-    } else { fail "no dual channel transfer: [replica_rows $client]" }
+    wait_for_condition 500 20 {[dual_transfer $client]} else { fail "no dual channel transfer: [replica_rows $client]" }
+}
+
+# Have the child of LEVEL stand still as soon as there is such a transfer; returns its pid.
+proc hold_dual_transfer {level} {
+    hold_child $level {[dual_transfer [srv $level client]]}
 }
 
 # During a transfer from PRIMARY to REPLICA (levels) that CHILD makes, and that is held: let

@@ -110,8 +110,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $r config set client-output-buffer-limit "replica 100kb 0 0"
             set mark [log_mark]
             begin_sync
-            set child [hold_child -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             for {set i 0} {$i < 100} {incr i} {
                 $p set during:$i [string repeat w 10000]
             }
@@ -128,8 +127,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             slow_snapshot -1 300 3000
             begin_sync
             # Nothing is loaded meanwhile.
-            set child [hold_child -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             $p set first 1
             wait_for_condition 100 20 {[set size [s replicas_repl_buffer_size]] > 0} else { fail "nothing is buffered" }
             set memory [s used_memory]
@@ -170,9 +168,9 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $p config set client-output-buffer-limit "replica 100kb 0 0" repl-backlog-size 16384
             $r debug pause-after-fork 1
             begin_sync
-            set child [hold_child -1]
             wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" }
             wait_for_condition 50 20 {[s -1 replicas_waiting_psync] == 1} else { fail "nobody waits" }
+            set child [hold_child -1]
             set dropped [s -1 client_output_buffer_limit_disconnections]
             set mark [log_mark -1]
             set own [log_mark]
@@ -247,8 +245,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 switch $point {
                     delay { wait_for_condition 100 20 {[has_row $p *wait_bgsave*]} else { fail "not waiting" } }
                     default {
-                        set child [hold_child -1]
-                        wait_dual_transfer $p
+                        set child [hold_dual_transfer -1]
                     }
                 }
                 if {$point eq "buffering"} {
@@ -263,8 +260,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $p config set repl-diskless-sync-delay 0
             wait_no_save -1
             begin_sync
-            set child [hold_child -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             assert_equal OK [r replicaof 127.0.0.1 1]
             resume_process $child
             wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows $p]" }
@@ -350,8 +346,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             slow_snapshot -1 300 2000
             $r config set replica-announce-ip 10.1.2.3 replica-announce-port 4567
             begin_sync
-            set child [hold_child -1]
-            wait_for_condition 500 20 {[llength [replica_rows $p]] == 2} else { fail "no transfer: [replica_rows $p]" }
+            set child [hold_child -1 {[llength [replica_rows $p]] == 2}]
             foreach row [replica_rows $p] {
                 assert_match *ip=10.1.2.3,port=4567,* $row
             }
@@ -406,8 +401,7 @@ foreach victim {primary replica} {
                         announced { wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" } }
                         loading { wait_for_log $mark {*Loading DB in memory*} 10000 }
                         default {
-                            set child [hold_child -1]
-                            wait_dual_transfer [srv -1 client]
+                            set child [hold_dual_transfer -1]
                         }
                     }
                     if {$point in {buffering loading}} {

@@ -56,8 +56,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $p config set rdb-key-save-delay 2000
             set seen 0
             $r replicaof 127.0.0.1 [dict get $proxy port]
-            set child [hold_child -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             assert_equal 2 [status $p connected_slaves]
             assert_equal 0 [status $p replicas_waiting_psync]
             assert_match "slave0:ip=127.0.0.1,port=[srv port],state=wait_bgsave,offset=0,lag=0,type=rdb-channel" \
@@ -118,8 +117,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             set one [start_one_key_write_load {*}[at -1] 30 one]
             wait_for_condition 100 20 {[$p dbsize] > 600} else { fail "no load" }
             $r replicaof {*}[at -1]
-            set child [hold_child -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             resume_process $child
             wait_for_sync $r
             stop_write_load $load
@@ -188,8 +186,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 $p config resetstat
                 $p config set rdb-key-save-delay 1000
                 $r replicaof {*}[at -1]
-                set child [hold_child -1]
-                wait_dual_transfer $p
+                set child [hold_dual_transfer -1]
                 r $side config set $option no
                 $p set toggled $side$option
                 $p config set rdb-key-save-delay 0
@@ -242,8 +239,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 set mark [log_mark -2]
                 $r replicaof {*}[at -2]
                 $r2 replicaof {*}[at -2]
-                set child [hold_child -2]
-                wait_for_condition 100 20 {[llength [replica_rows $p]] == 4} else { fail "not both: [replica_rows $p]" }
+                set child [hold_child -2 {[llength [replica_rows $p]] == 4}]
                 $p set both get
                 $p config set repl-diskless-sync-delay 0 repl-diskless-sync-max-replicas 0 rdb-key-save-delay 0
                 resume_process $child
@@ -272,8 +268,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 set forks [status $p total_forks]
                 set mark [log_mark -2]
                 $r replicaof {*}[at -2]
-                set child [hold_child -2]
-                wait_dual_transfer $p
+                set child [hold_dual_transfer -2]
                 $r2 replicaof {*}[at -2]
                 wait_for_log $mark {*Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC*}
                 $p config set rdb-key-save-delay 0
@@ -300,8 +295,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 wait_for_ofs_sync $r $p
                 $r config set rdb-key-save-delay 1000
                 $r2 replicaof {*}[at -1]
-                set child [hold_child -1]
-                wait_dual_transfer $r
+                set child [hold_dual_transfer -1]
                 $p set during chain
                 $r config set rdb-key-save-delay 0
                 resume_process $child

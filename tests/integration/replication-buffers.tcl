@@ -127,8 +127,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $p set one $value
             set before [s -1 used_memory]
             $r replicaof {*}[at -1]
-            set child [hold_child -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             set start [s -1 master_repl_offset]
             set most 0
             for {set i 0} {$i < 100} {incr i} {

@@ -88,8 +88,7 @@ foreach {primary replica} $pairs {
                     switch $point {
                         announced { wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" } }
                         default {
-                            set child [hold_child -1]
-                            wait_dual_transfer $p
+                            set child [hold_dual_transfer -1]
                         }
                     }
                     if {$point eq "buffering"} {
@@ -125,6 +124,10 @@ foreach {primary replica} $pairs {
                         wait_for_sync $r
                         $s replicaof {*}[at -1]
                         wait_for_sync $s
+                        # (Through a chain of two dual channels the reference may lose what database is selected.)
+                        $p select 3
+                        $p append in deed
+                        $p select $::dbnum
                         $p set down chain
                         assert_equal OK [$r config resetstat]
                         wait_for_ofs_sync $s $p

@@ -355,6 +355,7 @@ foreach {diskless load} {no disabled yes disabled yes on-empty-db yes swapdb} {
                     r replicaof [srv -1 host] [srv -1 port]
                     wait_for_sync r
                     $primary config set repl-ping-replica-period 1
+                    set expired [s -1 expired_keys]
                     for {set db 0} {$db < 16} {incr db 5} {
                         $primary select $db
                         $primary set k $db
@@ -365,6 +366,8 @@ foreach {diskless load} {no disabled yes disabled yes on-empty-db yes swapdb} {
                         $primary set gone soon px 20
                     }
                     $primary select $::dbnum
+                    # Their ends are in the stream as well.
+                    wait_for_condition 50 100 {[s -1 expired_keys] >= $expired + 4} else { fail "nothing expires" }
                     set before [s -1 master_repl_offset]
                     wait_for_condition 50 100 {[s -1 master_repl_offset] > $before} else { fail "no PING in the stream" }
                     $primary config set repl-ping-replica-period 3600

@@ -34,7 +34,7 @@ namespace eval resp {
     variable recording 0
     variable words_sent {}
     # Words that may be an option or a subcommand: data are mostly not.
-    variable option_pattern {^[a-z][a-z_-]{0,23}$|^[=~]$}
+    variable option_pattern {^[a-z][a-z_-]{0,23}$|^[=~*$]$}
     # How many arguments, at either end of a command, are looked at.
     variable looked_at 30
     # How much output may wait in the process before a writer waits for its peer.

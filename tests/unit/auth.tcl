@@ -149,6 +149,15 @@ start_server {tags {"auth acl external:skip"} overrides {requirepass foobar}} {
         assert_equal {} [dict get [r acl getuser default] passwords]
     }
 
+    test {ACL USERS and LIST know the default user, HELP the subcommands} {
+        assert_equal default [r acl users]
+        assert_match {{user default on * ~\* &\* +@all}} [r acl list]
+        set help [r acl help]
+        foreach name {CAT DRYRUN GENPASS GETUSER LIST LOG USERS WHOAMI} {
+            assert {[lsearch -glob $help $name*] > 0} $name
+        }
+    }
+
     test {ACL CAT knows subcommands, GENPASS makes passwords} {
         assert {"config|set" in [r acl cat dangerous]}
         assert {"object|freq" in [r acl cat read]}

@@ -66,6 +66,15 @@ start_server {tags {"protocol network"}} {
         wire_close $channel
     }
 
+    test {QUIT is answered, and nothing behind it is done} {
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "[resp::encode QUIT][resp::encode {SET quitted 1}]"
+        assert_equal +OK [wire_line $channel]
+        assert_error {*connection closed*got so far: ''*} {wire_line $channel}
+        wire_close $channel
+        assert_equal 0 [r exists quitted]
+    }
+
     test {wrong number of arguments and unknown commands} {
         assert_error {ERR wrong number of arguments for 'get' command} {r get}
         assert_error {ERR wrong number of arguments for 'get' command} {r get a b}
