@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything: installs what is missing, then format, lints, tests of every crate, the Tcl suite on our binary (with one I/O
-# thread and with several) and the same suite on the reference. Ends with a failure if anything failed.
+# thread and with several) and the same suite on the reference. Ends with the tests that needed a second run, and with a
+# failure if anything failed.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,6 +24,29 @@ step() {
 export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-20241122}"
 export DIFF_SEED="${DIFF_SEED:-7}" DIFF_COMMANDS="${DIFF_COMMANDS:-8000}" HOSTILE_SEED="${HOSTILE_SEED:-7}" FUZZ_SEED="${FUZZ_SEED:-7}"
 
+# What nobody has tried yet is tried too: a second round starts from a seed of this run's own. FRESH_SEED repeats it.
+fresh_seed="${FRESH_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}"
+fresh() {
+    PROPTEST_RNG_SEED=$fresh_seed DIFF_SEED=$fresh_seed HOSTILE_SEED=$fresh_seed FUZZ_SEED=$fresh_seed \
+        cargo test --workspace --quiet
+}
+
+# Licences, sources and doubled versions need no network; utils/extra-checks.sh adds what does.
+dependencies() {
+    if ! command -v cargo-deny >/dev/null 2>&1; then
+        echo "cargo-deny is not installed (utils/extra-checks.sh does that): left out"
+        return 0
+    fi
+    cargo fetch --locked --quiet && cargo deny --offline check bans licenses sources
+}
+
+# Each line of this file is a test that failed and then passed; it stays from run to run.
+second_runs=tests/tmp/flaky.tsv
+sent=$PWD/tests/tmp/sent-events
+mkdir -p tests/tmp
+touch "$second_runs"
+second_runs_before=$(wc -l <"$second_runs")
+
 # Runs the Tcl suite. On an overloaded machine a test may wait in vain: the units in which something failed run again, one
 # at a time, and only what fails then too is a failure. Both outcomes are printed.
 tcl() {
@@ -32,12 +56,15 @@ tcl() {
 utils/install-deps.sh
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
+step "dependencies" dependencies
 step "crate tests" cargo test --workspace --quiet
+step "crate tests with fresh seeds (FRESH_SEED=$fresh_seed)" fresh
 step "release build" cargo build --release --quiet
 # On the reference, which has all that the vocabulary needs.
 step "the Tcl harness itself" tests/selftest/run
 step "a unit in the Valkey suite's manner" tests/selftest/run --server-bin "$built/release/valkey-server" "a unit in*"
-step "Tcl suite on our server" tcl
+step "Tcl suite on our server, and each test alone" tcl --each-alone --events "$sent"
+step "commands that were sent" env SENT_EVENTS="$sent" cargo test --quiet -p server --test tidy -- --nocapture every_command
 # Another runtime than the one of a single thread.
 step "Tcl suite on our server with I/O threads" tcl --io-threads
 step "Tcl suite on the reference" tcl --server-bin "$(command -v valkey-server)"
@@ -45,4 +72,8 @@ step "our primary, the reference as replica" tcl --other-server-bin "$(command -
     --single integration/replication-pairs
 step "the reference as primary, our replica" tcl --server-bin "$(command -v valkey-server)" \
     --other-server-bin "$built/release/valkey-server" --single integration/replication-pairs
+
+second=$(($(wc -l <"$second_runs") - second_runs_before))
+printf '\nTests that needed a second run: %s\n' "$second"
+tail -n "$second" "$second_runs"
 exit "$failed"

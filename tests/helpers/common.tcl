@@ -9,6 +9,8 @@ set ::singledb 0
 foreach name {diff resp data} {
     source [file join $::harness::tests_dir lib $name.tcl]
 }
+# The server may stand still for as long as the test likes.
+set resp::patience_ms 0
 
 # A client named LOAD_HANDLER on database DB, with its random data seeded.
 proc helper_client {host port db seed} {

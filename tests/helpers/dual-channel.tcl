@@ -13,29 +13,36 @@ proc has_row {client pattern} {
     expr {[lsearch -glob [replica_rows $client] $pattern] >= 0}
 }
 
-# Wait until a synchronisation of CLIENT's replicas has both connections, RDB flowing.
-proc wait_dual_transfer {client} {
-    wait_for_condition 500 20 {
-        [has_row $client *state=wait_bgsave,*type=rdb-channel*]
-        && [has_row $client *state=bg_transfer,*type=main-channel*]
-    } else { fail "no dual channel transfer: [replica_rows $client]" }
+# Does a synchronisation of CLIENT's replicas have both connections, RDB flowing?
+proc dual_transfer {client} {
+    expr {[has_row $client *state=wait_bgsave,*type=rdb-channel*]
+        && [has_row $client *state=bg_transfer,*type=main-channel*]}
 }
 
-# During a transfer from PRIMARY to REPLICA (levels): let the replica buffer a stream that takes
-# it long to apply, then load, and return while it applies that.
-proc begin_drain {primary replica} {
-    set child [get_child_pid $primary]
-    pause_process $child
-    for {set i 0} {$i < 10000} {incr i} { lappend members member:$i }
-    r $primary sadd drain:a {*}$members
+proc wait_dual_transfer {client} {
+    wait_for_condition 500 20 {[dual_transfer $client]} else { fail "no dual channel transfer: [replica_rows $client]" }
+}
+
+# Have the child of LEVEL stand still as soon as there is such a transfer; returns its pid.
+proc hold_dual_transfer {level} {
+    hold_child $level {[dual_transfer [srv $level client]]}
+}
+
+# During a transfer from PRIMARY to REPLICA (levels) that CHILD makes, and that is held: let
+# the replica buffer a stream that takes it five seconds to apply, and load. It stands still
+# amid the stream: the reference's answers nobody meanwhile.
+proc begin_drain {primary replica child} {
+    set mark [log_mark $replica]
     for {set i 0} {$i < 100} {incr i} {
-        r $primary sunionstore drain:b drain:a
+        r $primary debug replicate debug sleep 0.05
         r $primary set drain:filler [string repeat x 100000]
         r $primary incr drained
     }
     wait_for_condition 500 20 {[s $replica replicas_repl_buffer_size] > 10000000} else { fail "little is buffered" }
     resume_process $child
-    wait_for_condition 2000 5 {[s $replica master_link_status] eq "up" && [s $replica replicas_repl_buffer_size] > 0} else { fail "nothing is applied from the buffer" }
+    wait_for_log $mark {*Done loading RDB*} 20000
+    pause_process [srv $replica pid]
+    assert_no_match {*Successfully streamed replication data into memory*} [logs::from {*}$mark]
 }
 
 # One replica online, nothing left of the synchronisation, the same data.

@@ -19,7 +19,7 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
 
             test "$kind, disabled: the old data stay until the file is complete" {
                 $r set old data
-                $p config set rdb-key-save-delay 500
+                $p config set rdb-key-save-delay 5000
                 $r replicaof {*}[at -1]
                 wait_for_condition 100 20 {[s master_sync_in_progress] == 1} else { fail "no transfer" }
                 assert_equal data [$r get old]
@@ -55,7 +55,7 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 $r config set repl-diskless-load swapdb
                 $r flushall
                 $r set old data
-                $p config set rdb-key-save-delay 1000
+                $p config set rdb-key-save-delay 5000
                 set mark [log_mark]
                 $r replicaof {*}[at -1]
                 # What belongs to another history is kept, but not served.
@@ -82,8 +82,9 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 wait_for_ofs_sync $r $p
                 $p set shared 1
                 wait_for_ofs_sync $r $p
-                # The same history, but further than the backlog reaches.
-                $p config set repl-backlog-size 16kb rdb-key-save-delay 1000
+                # The same history, but further than the backlog reaches. (The child is not held: the
+                # reference answers in between of what comes only.)
+                $p config set repl-backlog-size 16kb rdb-key-save-delay 2500
                 pause_process [srv pid]
                 $p client kill type replica
                 for {set i 0} {$i < 100} {incr i} { $p set shared [string repeat x 10000] }
@@ -105,7 +106,7 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
             test "$kind, disabled: the identity goes with the old data" {
                 $r replicaof no one
                 wait_for_condition 100 50 {[s -1 rdb_bgsave_in_progress] == 0} else { fail "a snapshot goes on" }
-                $r config set repl-diskless-load disabled key-load-delay 500
+                $r config set repl-diskless-load disabled key-load-delay 10000
                 set before [s master_replid]
                 $r replicaof {*}[at -1]
                 wait_for_condition 200 20 {[s loading] == 1} else { fail "not loading" }
@@ -123,11 +124,12 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
                 wait_for_condition 100 50 {[s -1 rdb_bgsave_in_progress] == 0} else { fail "a snapshot goes on" }
                 $r flushall
                 $r config set repl-diskless-load on-empty-db key-load-delay 300000
-                $p config set rdb-key-save-delay 1000
+                $p config set rdb-key-save-delay 5000
                 $r replicaof {*}[at -1]
                 wait_for_condition 500 20 {[s loading] == 1 && [s loading_loaded_bytes] > 0} else { fail "no key is loaded" }
                 # The next load is under way while the first one still sleeps behind a key.
                 set mark [log_mark]
+                $p config set rdb-key-save-delay 1000
                 exec kill -9 [get_child_pid -1]
                 wait_for_log $mark {*Loading DB in memory*} 10000
                 $r config set key-load-delay 0
@@ -141,7 +143,7 @@ foreach {kind overrides} [list classic {save "" repl-diskless-sync-delay 0} dual
             } undefined {peer:skip}
 
             test "$kind, disabled: a load that fails leaves nothing, and is tried again" {
-                $r config set repl-diskless-load disabled key-load-delay 500
+                $r config set repl-diskless-load disabled key-load-delay 5000
                 $r replicaof no one
                 $r set old data
                 set mark [log_mark]

@@ -38,7 +38,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
     test {the snapshot's connection closed: its entry stays for the grace period, and helps} {
         populate 10 key: 100
-        $p debug delay-rdb-client-free-seconds 2
+        $p debug delay-rdb-client-free-seconds 60
         lassign [snapshot_channel 0] d ofs id cid
         assert_equal 1 [s replicas_waiting_psync]
         wire_payload $d
@@ -63,16 +63,16 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
     }
 
     test {after the grace period it is gone; the backlog may still do} {
-        $p debug delay-rdb-client-free-seconds 2
+        $p debug delay-rdb-client-free-seconds 3
         set mark [log_mark]
         lassign [snapshot_channel 0] d ofs id cid
         wire_payload $d
         wire_close $d
-        wait_for_log $mark {*Postpone RDB client id=* free for 2 seconds*}
+        wait_for_log $mark {*Postpone RDB client id=* free for 3 seconds*}
         assert_equal 1 [s replicas_waiting_psync]
         set start [clock milliseconds]
         wait_for_log $mark "*Replica main channel failed to establish PSYNC within the grace period (* seconds). Freeing RDB client $cid.*" 10000
-        assert_lessthan [expr {[clock milliseconds] - $start}] [expr {6000 * [waits::stretch]}]
+        assert_lessthan [expr {[clock milliseconds] - $start}] [expr {7000 * [waits::stretch]}]
         assert_equal 0 [s replicas_waiting_psync]
         set m [wire_replica {*}[at 0] capa eof capa psync2 capa dual-channel]
         assert_equal "-ERR Unrecognized RDB client id $cid" [wire_call $m REPLCONF set-rdb-client-id $cid]
@@ -110,12 +110,13 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $r config set client-output-buffer-limit "replica 100kb 0 0"
             set mark [log_mark]
             begin_sync
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             for {set i 0} {$i < 100} {incr i} {
                 $p set during:$i [string repeat w 10000]
             }
             wait_for_log $mark {*Replication buffer limit reached, stopping buffering.*}
             assert_range [s replicas_repl_buffer_size] 100000 200000
+            resume_process $child
             assert_dual_done $p $r
             assert_equal 1 [regexp -all {Replication buffer limit reached} [logs::from {*}$mark]]
             assert_range [s replicas_repl_buffer_peak] 100000 200000
@@ -125,10 +126,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {the size that the replica reports for its buffer is what it costs} {
             slow_snapshot -1 300 3000
             begin_sync
-            wait_dual_transfer $p
             # Nothing is loaded meanwhile.
-            set child [get_child_pid -1]
-            pause_process $child
+            set child [hold_dual_transfer -1]
             $p set first 1
             wait_for_condition 100 20 {[set size [s replicas_repl_buffer_size]] > 0} else { fail "nothing is buffered" }
             set memory [s used_memory]
@@ -171,6 +170,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             begin_sync
             wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" }
             wait_for_condition 50 20 {[s -1 replicas_waiting_psync] == 1} else { fail "nobody waits" }
+            set child [hold_child -1]
             set dropped [s -1 client_output_buffer_limit_disconnections]
             set mark [log_mark -1]
             set own [log_mark]
@@ -178,6 +178,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 $p set pinned:$i [string repeat w 10000]
             }
             wait_for_log $mark {*Client * closed * for overcoming of output buffer limits.*}
+            resume_process $child
             wait_for_condition 50 50 {[s -1 replicas_waiting_psync] == 0} else { fail "still waited for" }
             assert_equal [expr {$dropped + 1}] [s -1 client_output_buffer_limit_disconnections]
             wait_for_condition 50 50 {[s -1 mem_total_replication_buffers] < 200000} else { fail "memory is not given back" }
@@ -231,7 +232,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         } {
             test "killed while the snapshot flows: $kind" {
                 wait_no_save -1
-                slow_snapshot -1 1000 700
+                slow_snapshot -1 1000 3000
                 set mark [log_mark -1]
                 set own [log_mark]
                 begin_sync
@@ -266,11 +267,13 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             slow_snapshot -1 300 2000
             foreach point {delay transfer buffering} {
                 wait_no_save -1
-                $p config set repl-diskless-sync-delay [expr {$point eq "delay" ? 5 : 0}]
+                $p config set repl-diskless-sync-delay [expr {$point eq "delay" ? 60 : 0}]
                 begin_sync
                 switch $point {
                     delay { wait_for_condition 100 20 {[has_row $p *wait_bgsave*]} else { fail "not waiting" } }
-                    default { wait_dual_transfer $p }
+                    default {
+                        set child [hold_dual_transfer -1]
+                    }
                 }
                 if {$point eq "buffering"} {
                     $p set buffered 1
@@ -278,12 +281,15 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 }
                 assert_equal OK [r replicaof no one]
                 assert_equal {master 0} [list [s role] [r dbsize]]
+                if {$point ne "delay"} { resume_process $child }
                 wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows $p]" }
             }
             $p config set repl-diskless-sync-delay 0
+            wait_no_save -1
             begin_sync
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             assert_equal OK [r replicaof 127.0.0.1 1]
+            resume_process $child
             wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows $p]" }
             assert_equal 0 [r dbsize]
             $p config set rdb-key-save-delay 0
@@ -306,7 +312,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         } {} {peer:skip}
 
         test {many aborted synchronisations leave nothing and do not block} {
-            slow_snapshot -1 300 3000
+            slow_snapshot -1 300 10000
             begin_sync
             for {set i 0} {$i < 20} {incr i} {
                 wait_for_condition 500 10 {[set id [channel_id $p [expr {$i % 2 ? "sync" : "psync"}]]] ne ""} else { fail "no attempt" }
@@ -328,7 +334,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             # What the first one makes and keeps is not left over from the others.
             begin_sync
             assert_dual_done $p $r
-            slow_snapshot -1 300 3000
+            slow_snapshot -1 300 10000
             $p debug delay-rdb-client-free-seconds 1
             leave $r
             wait_for_condition 100 50 {[s -1 connected_slaves] == 0} else { fail "still connected: [replica_rows $p]" }
@@ -367,10 +373,11 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             slow_snapshot -1 300 2000
             $r config set replica-announce-ip 10.1.2.3 replica-announce-port 4567
             begin_sync
-            wait_for_condition 500 20 {[llength [replica_rows $p]] == 2} else { fail "no transfer: [replica_rows $p]" }
+            set child [hold_child -1 {[llength [replica_rows $p]] == 2}]
             foreach row [replica_rows $p] {
                 assert_match *ip=10.1.2.3,port=4567,* $row
             }
+            resume_process $child
             $r config set replica-announce-ip "" replica-announce-port 0
             $p config set rdb-key-save-delay 0
             assert_dual_done $p $r
@@ -378,7 +385,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         # The reference keeps both connections until its own link is up.
         test {a primary that becomes a replica in the middle: both connections end, and all ends well} {
-            slow_snapshot -1 300 3000
+            slow_snapshot -1 300 10000
             begin_sync
             wait_dual_transfer $p
             set mark [log_mark]
@@ -398,8 +405,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 # kill -9 of either side at each point; the other one recovers, the restarted one resynchronises.
 foreach victim {primary replica} {
     start_server [list tags {"repl dual-channel-replication external:skip needs:debug"} \
-            overrides [concat $dual {repl-timeout 4 repl-ping-replica-period 1}]] {
-        start_server [list overrides [concat $dual {repl-timeout 4}]] {
+            overrides [concat $dual {repl-ping-replica-period 1}]] {
+        start_server [list overrides $dual] {
             foreach point {delay announced transfer buffering loading draining} {
                 # The reference may die of an assertion when its primary comes back at once.
                 test "kill -9 of the $victim: $point" {
@@ -407,10 +414,8 @@ foreach victim {primary replica} {
                     wait_no_save -1
                     slow_snapshot -1 300 [expr {$point eq "loading" ? 0 : 3000}]
                     leave [srv client]
-                    r -1 config set repl-diskless-sync-delay [expr {$point eq "delay" ? 10 : 0}]
-                    r config set key-load-delay [expr {$point eq "loading" ? 3000 : 0}] loading-process-events-interval-bytes 1024
-                    # The snapshot stands still while the test writes.
-                    foreach level {-1 0} { r $level config set repl-timeout [expr {$point eq "draining" ? 60 : 4}] }
+                    r -1 config set repl-diskless-sync-delay [expr {$point eq "delay" ? 60 : 0}]
+                    r config set key-load-delay [expr {$point eq "loading" ? 20000 : 0}] loading-process-events-interval-bytes 1024
                     set mark [log_mark]
                     r -1 debug delay-rdb-client-free-seconds 1
                     r -1 set at $point
@@ -422,21 +427,23 @@ foreach victim {primary replica} {
                         delay { wait_for_condition 100 20 {[has_row [srv -1 client] *wait_bgsave*]} else { fail "not waiting" } }
                         announced { wait_for_condition 100 20 {[process_is_paused [srv pid]]} else { fail "the replica does not stop" } }
                         loading { wait_for_log $mark {*Loading DB in memory*} 10000 }
-                        default { wait_dual_transfer [srv -1 client] }
+                        default {
+                            set child [hold_dual_transfer -1]
+                        }
                     }
                     if {$point in {buffering loading}} {
                         r -1 set buffered 1
                         wait_for_condition 100 20 {[s replicas_repl_buffer_size] > 0} else { fail "nothing is buffered" }
                     }
-                    if {$point eq "draining"} { begin_drain -1 0 }
+                    if {$point eq "draining"} { begin_drain -1 0 $child }
                     set level [expr {$victim eq "primary" ? -1 : 0}]
                     set pid [srv $level pid]
                     exec kill -9 $pid
                     wait_for_condition 100 20 {![process_is_alive $pid]} else { fail "alive" }
-                    if {$point eq "announced" && $victim eq "primary"} {
-                        resume_process [srv pid]
-                        r debug pause-after-fork 0
-                    }
+                    # Those who have outlived it go on.
+                    if {$point in {transfer buffering}} { resume_process $child }
+                    if {$point in {announced draining} && $victim eq "primary"} { resume_process [srv pid] }
+                    if {$point eq "announced" && $victim eq "primary"} { r debug pause-after-fork 0 }
                     if {$point eq "draining" && $victim eq "primary"} {
                         # What it has it takes over all the same.
                         wait_for_log $mark {*Successfully streamed replication data into memory*} 20000

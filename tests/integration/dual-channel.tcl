@@ -56,7 +56,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             $p config set rdb-key-save-delay 2000
             set seen 0
             $r replicaof 127.0.0.1 [dict get $proxy port]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             assert_equal 2 [status $p connected_slaves]
             assert_equal 0 [status $p replicas_waiting_psync]
             assert_match "slave0:ip=127.0.0.1,port=[srv port],state=wait_bgsave,offset=0,lag=0,type=rdb-channel" \
@@ -76,6 +76,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             assert_error {ERR FAILOVER target replica is not online.} {$p failover to {*}[at 0]}
             wait_for_condition 50 20 {[status $r replicas_repl_buffer_size] > 100000} else { fail "nothing is buffered" }
             $p config set rdb-key-save-delay 0
+            resume_process $child
             assert_dual_done $p $r
             assert_morethan [status $r replicas_repl_buffer_peak] 100000
             assert_equal {1 1 1} [list [status $p sync_full] [status $p sync_partial_ok] [status $p sync_partial_err]]
@@ -111,12 +112,13 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {under a load of writes nothing is lost} {
             leave $r
             wait_for_condition 200 50 {[status $p rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }
-            $p config set rdb-key-save-delay 500
+            $p config set rdb-key-save-delay 1500
             set load [start_write_load {*}[at -1] 30]
             set one [start_one_key_write_load {*}[at -1] 30 one]
             wait_for_condition 100 20 {[$p dbsize] > 600} else { fail "no load" }
             $r replicaof {*}[at -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
+            resume_process $child
             wait_for_sync $r
             stop_write_load $load
             stop_write_load $one
@@ -147,7 +149,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {the stream first: the replica loads slowly, buffers, and says that it is loading} {
             leave $r
-            $r config set key-load-delay 2000 loading-process-events-interval-bytes 1024
+            $r config set key-load-delay 20000 loading-process-events-interval-bytes 1024
             set mark [log_mark]
             $r replicaof {*}[at -1]
             wait_for_log $mark {*Loading DB in memory*} 10000
@@ -184,10 +186,11 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 $p config resetstat
                 $p config set rdb-key-save-delay 1000
                 $r replicaof {*}[at -1]
-                wait_dual_transfer $p
+                set child [hold_dual_transfer -1]
                 r $side config set $option no
                 $p set toggled $side$option
                 $p config set rdb-key-save-delay 0
+                resume_process $child
                 assert_dual_done $p $r
                 assert_equal {1 1} [list [status $p sync_full] [status $p sync_partial_ok]]
                 r $side config set $option yes
@@ -231,14 +234,15 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 leave $r
                 wait_for_condition 50 50 {[status $p connected_slaves] == 0} else { fail "still connected" }
                 $p config resetstat
-                $p config set repl-diskless-sync-delay 60 repl-diskless-sync-max-replicas 2 rdb-key-save-delay 500
+                $p config set repl-diskless-sync-delay 60 repl-diskless-sync-max-replicas 2 rdb-key-save-delay 1000
                 set forks [status $p total_forks]
                 set mark [log_mark -2]
                 $r replicaof {*}[at -2]
                 $r2 replicaof {*}[at -2]
-                wait_for_condition 100 20 {[llength [replica_rows $p]] == 4} else { fail "not both: [replica_rows $p]" }
+                set child [hold_child -2 {[llength [replica_rows $p]] == 4}]
                 $p set both get
                 $p config set repl-diskless-sync-delay 0 repl-diskless-sync-max-replicas 0 rdb-key-save-delay 0
+                resume_process $child
                 wait_for_sync $r2
                 wait_for_sync $r
                 set lines [regexp -all -inline -line {Sending to replica \S+ RDB end offset (\d+) and client-id (\d+)} \
@@ -260,14 +264,15 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 leave $r2
                 $r2 config set dual-channel-replication-enabled no
                 wait_for_condition 50 50 {[status $p connected_slaves] == 0} else { fail "still connected" }
-                $p config set rdb-key-save-delay 500
+                $p config set rdb-key-save-delay 1000
                 set forks [status $p total_forks]
                 set mark [log_mark -2]
                 $r replicaof {*}[at -2]
-                wait_dual_transfer $p
+                set child [hold_dual_transfer -2]
                 $r2 replicaof {*}[at -2]
                 wait_for_log $mark {*Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC*}
                 $p config set rdb-key-save-delay 0
+                resume_process $child
                 wait_for_sync $r
                 wait_for_sync $r2
                 wait_for_condition 50 100 {[regexp -all {state=online} [$p info replication]] == 2} else { fail "not both online" }
@@ -288,11 +293,12 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
                 $p select 5
                 $p set before chain
                 wait_for_ofs_sync $r $p
-                $r config set rdb-key-save-delay 500
+                $r config set rdb-key-save-delay 1000
                 $r2 replicaof {*}[at -1]
-                wait_dual_transfer $r
+                set child [hold_dual_transfer -1]
                 $p set during chain
                 $r config set rdb-key-save-delay 0
+                resume_process $child
                 wait_for_sync $r2
                 $p set behind chain
                 $p select $::dbnum

@@ -160,7 +160,7 @@ start_server [list tags {"repl failover external:skip needs:debug"} overrides $c
                 wait_for_condition 50 100 {[s -2 role] eq "master"} else { fail "not a primary again" }
                 assert_equal no-failover [s -2 master_failover_state]
                 assert_equal OK [$a set yes still]
-                expect_crash
+                expect_end
                 restart_server -1 true false
                 wait_for_sync $c
                 wait_for_ofs_sync $c $a

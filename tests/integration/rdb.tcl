@@ -129,6 +129,7 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         r mset one 0 two 0
         set forks [s total_forks]
         assert_match {Background saving started*} [r bgsave]
+        set child [hold_child 0]
         assert_equal 1 [s rdb_bgsave_in_progress]
         assert_error {ERR Background save already in progress} {r bgsave}
         assert_error {ERR Background save already in progress} {r save}
@@ -137,11 +138,12 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
             r del key:[expr {$i / 2 + 200}]
         }
         r config set rdb-key-save-delay 0
+        resume_process $child
         waitForBgsave r
         assert_equal [expr {$forks + 1}] [s total_forks]
         assert_morethan [s rdb_changes_since_last_save] 200
         # SIGKILL, so that the end saves nothing.
-        expect_crash
+        expect_end
         exec kill -9 [srv pid]
         restart_server 0 true false
         assert_equal {0 0} [r mget one two]
@@ -150,7 +152,10 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
     }
 
     test {a killed child: the old file stays, no temporary one does, and the state says so} {
-        r config set rdb-key-save-delay 10000
+        r config set rdb-key-save-delay 0
+        populate 100
+        r save
+        r config set rdb-key-save-delay 100000
         set before [rdb_bytes]
         r set k new
         set mark [log_mark]
@@ -163,6 +168,18 @@ start_server {tags {"rdb external:skip needs:debug needs:save"} overrides {save 
         assert_equal {} [temp_files]
         r config set rdb-key-save-delay 0
         r bgsave
+        waitForBgsave r
+        assert_equal ok [s rdb_last_bgsave_status]
+    }
+
+    test {a terminal that closes ends neither the server nor a save} {
+        populate 100
+        r config set rdb-key-save-delay 5000
+        r bgsave
+        set child [hold_child 0]
+        r config set rdb-key-save-delay 0
+        exec kill -HUP [srv pid] $child
+        resume_process $child
         waitForBgsave r
         assert_equal ok [s rdb_last_bgsave_status]
     }

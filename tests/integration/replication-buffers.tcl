@@ -122,12 +122,12 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         # bounded: past its limit for buffered data a replica rightly stops reading.
         test {a synchronisation costs the primary no memory to speak of} {
             $p debug populate 10000 key: 1000
-            $p config set rdb-key-save-delay 400 repl-backlog-size 16kb
+            $p config set rdb-key-save-delay 200 repl-backlog-size 16kb
             set value [string repeat x 100000]
             $p set one $value
             set before [s -1 used_memory]
             $r replicaof {*}[at -1]
-            wait_dual_transfer $p
+            set child [hold_dual_transfer -1]
             set start [s -1 master_repl_offset]
             set most 0
             for {set i 0} {$i < 100} {incr i} {
@@ -139,6 +139,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             # Far more has been written than it may cost.
             assert_morethan [expr {[s -1 master_repl_offset] - $start}] 10000000
             assert_lessthan [expr {$most - $before}] 1500000
+            resume_process $child
             assert_dual_done $p $r
         }
     }

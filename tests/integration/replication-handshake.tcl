@@ -29,15 +29,34 @@ proc encoded {commands} {
 
 set pong {PING +PONG}
 set id [string repeat 0123456789 4]
+# One key: from=primary.
+set rdb "REDIS0011\xfe\x00\x00\x04from\x07primary\xff[string repeat \x00 8]"
+
+# Let the server replicate from a port of the test's. Returns the port and the connection,
+# on which nothing has been answered yet.
+proc replicate_from_test {} {
+    r replicaof no one
+    lassign [wire_listen] - port
+    r replicaof 127.0.0.1 $port
+    return [list $port [wire_accept $port]]
+}
+
+# The same, with a full synchronisation done: the history ID from offset 1000 on, and RDB.
+proc synchronise_from_test {id rdb} {
+    lassign [replicate_from_test] port link
+    handshake $link PSYNC* {PING +PONG}
+    wire_raw $link "\n\n+FULLRESYNC $id 1000\r\n"
+    wire_raw $link "\n$[string length $rdb]\r\n$rdb"
+    wait_for_sync r
+    r select 0
+    return [list $port $link]
+}
 
 start_server {tags {"repl external:skip"} overrides {save ""}} {
-    lassign [wire_listen] - port
-
     test {a primary that turns replica shakes hands and asks with its own history} {
         r set k v
         set own [s master_replid]
-        r replicaof 127.0.0.1 $port
-        set link [wire_accept $port]
+        lassign [replicate_from_test] port link
         assert_equal [encoded [list PING \
             [list REPLCONF listening-port [srv port]] \
             {REPLCONF capa eof capa psync2} \
@@ -48,17 +67,18 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {NOMASTERLINK and LOADING instead of a synchronisation: it tries again} {
+        lassign [replicate_from_test] port link
         foreach reply {{-NOMASTERLINK Can't SYNC} {-LOADING busy}} {
-            set link [wire_accept $port]
             handshake $link PSYNC* $pong
             wire_raw $link $reply\r\n
             wire_closed $link
             wire_close $link
+            set link [wire_accept $port]
         }
     }
 
     test {an error instead of PONG: it tries again; NOAUTH is good enough} {
-        set link [wire_accept $port]
+        lassign [replicate_from_test] port link
         handshake $link PING
         wire_raw $link "-LOADING wait\r\n"
         wire_closed $link
@@ -69,21 +89,22 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {errors to REPLCONF do not matter} {
-        set link [wire_accept $port]
+        lassign [replicate_from_test] port link
         handshake $link PSYNC* {PING +PONG REPLCONF* {-ERR what?}}
     }
 
     test {a snapshot of known length, then the stream, which is acknowledged} {
-        set rdb "REDIS0011\xfe\x00\x00\x04from\x07primary\xff[string repeat \x00 8]"
-        wire_raw $link "\n\n+FULLRESYNC $id 1000\r\n"
-        wire_raw $link "\n$[string length $rdb]\r\n$rdb"
-        wait_for_sync r
+        r replicaof no one
+        r set k v
+        lassign [synchronise_from_test $id $rdb] port link
         assert_equal 1000 [s master_repl_offset]
         assert_equal $id [s master_replid]
         assert_equal [string repeat 0 40] [s master_replid2]
-        r select 0
         assert_equal primary [r get from]
+        # Nothing else, in no database.
         assert_equal {} [r get k]
+        assert_match "# Keyspace\r\ndb0:keys=1,expires=0,*" [r info keyspace]
+        assert_no_match *keys=*keys=* [r info keyspace]
         assert_equal [resp::encode {REPLCONF ACK 1000}] [wire_request $link]
         set command [resp::encode {SET streamed yes}]
         wire_raw $link [resp::encode {SELECT 0}]$command
@@ -94,8 +115,9 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {GETACK is answered at once, and counts} {
+        lassign [synchronise_from_test $id $rdb] port link
         set getack [resp::encode {REPLCONF GETACK *}]
-        incr ofs [string length $getack]
+        set ofs [expr {1000 + [string length $getack]}]
         wire_raw $link $getack
         # An ACK of the cron may come first.
         wait_for_condition 20 1 {
@@ -104,8 +126,12 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {inside MULTI nothing counts as applied before EXEC} {
+        lassign [synchronise_from_test $id $rdb] port link
+        wire_raw $link [resp::encode {SELECT 0}]
+        set ofs 1023
+        set getack [resp::encode {REPLCONF GETACK *}]
         set begin [resp::encode MULTI][resp::encode {SET inside yes}]
-        wire_raw $link $begin[resp::encode {REPLCONF GETACK *}]
+        wire_raw $link $begin$getack
         wait_for_condition 50 20 {[s slave_read_repl_offset] > $ofs + [string length $begin]} else { fail "not read" }
         assert_equal $ofs [s slave_repl_offset]
         assert_equal {} [r get inside]
@@ -116,6 +142,10 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {after a cut it asks for the next byte; CONTINUE with a new id renames the history} {
+        lassign [synchronise_from_test $id $rdb] port link
+        wire_raw $link [resp::encode {SELECT 0}]
+        set ofs 1023
+        wait_for_condition 50 20 {[s slave_repl_offset] == $ofs} else { fail "not applied" }
         wire_close $link
         set link [wire_accept $port]
         set asked [wire_words [lindex [handshake $link PSYNC* $pong] end]]
@@ -130,7 +160,9 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {a cut amid a command or a transaction: what was not applied comes again, once} {
-        set id [s master_replid]
+        lassign [synchronise_from_test $id $rdb] port link
+        wire_raw $link [resp::encode {SELECT 0}]
+        wait_for_condition 50 20 {[s slave_repl_offset] == 1023} else { fail "not applied" }
         foreach part [list \
             [string range [resp::encode {INCR cuts}] 0 12] \
             [resp::encode MULTI][resp::encode {INCR cuts}]] {
@@ -146,12 +178,12 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
             wait_for_condition 50 20 {[s slave_repl_offset] == $ofs + [string length $whole]} else { fail "not applied" }
         }
         assert_equal 2 [r get cuts]
-        set ofs [s slave_repl_offset]
     }
 
     test {a stream that breaks the protocol is not followed, and never continued} {
         # What else this suite asks for is covered with commands that fail.
         r config set propagation-error-behavior ignore
+        lassign [synchronise_from_test $id $rdb] port link
         set client_error "*Protocol error (%s) from client: *. Query buffer during protocol error: '%s'*"
         foreach {bytes said violation excerpt} {
             "FLUSHALL\r\n" "*WARNING: Receiving inline protocol from primary, primary stream corruption?*"
@@ -175,8 +207,7 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {an unknown PSYNC falls back to an inline SYNC} {
-        wire_close $link
-        set link [wire_accept $port]
+        lassign [replicate_from_test] port link
         handshake $link PSYNC* $pong
         wire_raw $link "-ERR unknown command 'PSYNC'\r\n"
         assert_equal "SYNC\r\n" [wire_request $link]
@@ -184,7 +215,7 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {a snapshot between marks, cut anywhere} {
-        set link [wire_accept $port]
+        lassign [replicate_from_test] port link
         handshake $link PSYNC* $pong
         set mark [string repeat 0123456789abcdef 3]
         set mark [string range $mark 0 39]
@@ -203,20 +234,23 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {a payload that is none is refused, and the dataset kept} {
-        wire_close $link
+        r replicaof no one
+        r set m mark
+        lassign [replicate_from_test] port link
         foreach payload {"hello\r\n" "-ERR no snapshot today\r\n"} {
-            set link [wire_accept $port]
             handshake $link PSYNC* $pong
             wire_raw $link "+FULLRESYNC $id 5\r\n$payload"
             wire_closed $link
             wire_close $link
-            r select 0
             assert_equal mark [r get m]
+            set link [wire_accept $port]
         }
     }
 
     test {a snapshot that ends early is refused, and the dataset kept} {
-        set link [wire_accept $port]
+        r replicaof no one
+        r set m mark
+        lassign [replicate_from_test] port link
         handshake $link PSYNC* $pong
         wire_raw $link "+FULLRESYNC $id 5\r\n\$1000\r\nREDIS0011"
         wait_for_condition 50 20 {[s master_sync_in_progress] == 1} else { fail "no transfer" }
@@ -226,6 +260,7 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
     }
 
     test {REPLICAOF to the same target says so; NO ONE ends it} {
+        lassign [replicate_from_test] port link
         assert_equal {OK Already connected to specified master} [r replicaof 127.0.0.1 $port]
         assert_error {ERR Invalid master port} {r replicaof 127.0.0.1 70000}
         r replicaof no one
@@ -311,9 +346,11 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         }
         assert_equal "-ERR REPLCONF ip-address provided by replica instance is too long: 300 bytes" \
             [wire_call $c REPLCONF ip-address [string repeat x 300]]
+        wire_close $c
     }
 
     test {ACK and GETACK have no reply} {
+        set c [wire_open {*}$server]
         wire_send $c REPLCONF ACK 5
         wire_send $c REPLCONF ACK 5 FACK 5
         wire_send $c REPLCONF GETACK *
@@ -328,10 +365,10 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         wire_send $c PSYNC ? -1
         wait_for_log $mark {*Replica 127.0.0.1:6555 asks for synchronization*}
         wire_payload_after_fullresync $c
+        wire_close $c
     }
 
     test {PSYNC ? -1 is a full synchronisation that counts no failed partial one} {
-        wire_close $c
         wait_for_condition 50 20 {[s connected_slaves] == 0} else { fail "still a replica" }
         r config resetstat
         set c [wire_replica {*}$server listening-port 1 capa eof capa psync2]
@@ -341,6 +378,7 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
         assert_equal disk [dict get $payload kind]
         assert_match "REDIS0011*repl-stream-db*repl-id*[s master_replid]*repl-offset*" [dict get $payload rdb]
         assert_equal {1 0 0} [list [s sync_full] [s sync_partial_ok] [s sync_partial_err]]
+        wire_close $c
     }
 
     test {PSYNC and SYNC are refused behind replies that are still to be sent} {
@@ -354,6 +392,10 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
 
     test {a replica that asks again is ignored} {
+        r config resetstat
+        set c [wire_replica {*}$server capa eof capa psync2]
+        wire_send $c PSYNC ? -1
+        wire_payload_after_fullresync $c
         wire_send $c PSYNC ? -1
         assert_equal 1 [wire_silent $c 100]
         wire_close $c
@@ -362,14 +404,14 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
 
     test {an id that starts with ? counts as none; a wrong one counts; both go full} {
         r config resetstat
-        foreach {id errors} [list ?x 0 [string repeat b 40] 1] {
+        foreach {asked errors} [list ?x 0 [string repeat b 40] 1] {
             set mark [log_mark]
             set c [wire_replica {*}$server capa eof capa psync2]
-            wire_send $c PSYNC $id 1
+            wire_send $c PSYNC $asked 1
             assert_match "+FULLRESYNC [s master_replid] *" [wire_reply $c]
             assert_equal $errors [s sync_partial_err]
             wait_for_log $mark [expr {$errors ? "*Partial resynchronization not accepted: Replication ID mismatch\
-                (Replica asked for '$id', my replication IDs are '[s master_replid]' and '[string repeat 0 40]')*"
+                (Replica asked for '$asked', my replication IDs are '[s master_replid]' and '[string repeat 0 40]')*"
                 : "*Full resync requested by replica*"}]
             wire_payload $c
             wire_close $c
@@ -378,7 +420,11 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-diskless-sync 
     }
 
     test {the own id and the next byte: CONTINUE with the id for psync2, bare without} {
-        # Keeps the backlog fed, and a history that did not change meanwhile.
+        # The first replica of all makes the backlog.
+        set c [wire_replica {*}$server capa eof capa psync2]
+        wire_send $c PSYNC ? -1
+        wire_payload_after_fullresync $c
+        wire_close $c
         r config resetstat
         foreach {capas reply} [list {capa eof capa psync2} "+CONTINUE [s master_replid]" {capa eof} +CONTINUE] {
             set c [wire_replica {*}$server {*}$capas]
@@ -490,7 +536,6 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
 start_server {tags {"repl external:skip"} overrides {save ""}} {
     test {the stream right behind a small snapshot arrives whole, time after time} {
         lassign [wire_listen] - port
-        set rdb "REDIS0011\xfe\x00\x00\x04from\x07primary\xff[string repeat \x00 8]"
         r select 0
         for {set i 0} {$i < 100} {incr i} {
             set more [resp::encode [list incr n:$i]]

@@ -95,10 +95,11 @@ start_server {tags {"repl external:skip"} overrides {save "" repl-ping-replica-p
             populate 200 key: 100 -1
             $p config set rdb-key-save-delay 5000
             r replicaof [srv -1 host] [srv -1 port]
-            wait_for_condition 100 20 {[s master_sync_in_progress] == 1} else { fail "no transfer" }
+            set child [hold_child -1 {[s master_sync_in_progress] == 1}]
             assert_equal [concat role $replica_before $transfer master_link_down_since_seconds $replica_after $common] [fields r]
             assert_equal [list slave [srv -1 host] [srv -1 port] sync -1] [r role]
             assert_equal {1 1} [list [s -1 rdb_bgsave_in_progress] [s -1 connected_slaves]]
+            resume_process $child
         }
 
         test {a replica that is connected} {

@@ -189,7 +189,7 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
         test {LOADING: nothing is served while the replica loads, but for what does not depend on the data} {
             populate 1000 key: 100 -1
             leave $r
-            $r config set key-load-delay 2000 loading-process-events-interval-bytes 1024
+            $r config set key-load-delay 10000 loading-process-events-interval-bytes 1024
             set queued [valkey_client]
             $queued multi
             $queued get k
@@ -206,7 +206,7 @@ start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-di
             $queued close
             assert_equal 0 [s async_loading]
             assert_match {slave * sync -1} [$r role]
-            assert_equal {key-load-delay 2000} [$r config get key-load-delay]
+            assert_equal {key-load-delay 10000} [$r config get key-load-delay]
             # It acts at once.
             $r config set key-load-delay 0
             wait_for_sync $r

@@ -16,7 +16,7 @@ foreach {kind overrides} [list classic {save "" rdbcompression no loglevel debug
                 # Both begin; the slow one stands still with the snapshot on its way.
                 proc begin_both {} {
                     upvar 1 p p fast fast slow slow
-                    $p config set rdb-key-save-delay 50
+                    $p config set rdb-key-save-delay 100
                     foreach level {0 -1} {
                         r $level replicaof {*}[at -2]
                     }

@@ -72,5 +72,15 @@ start_server {tags {"repl external:skip"} overrides {save ""}} {
             assert_equal 1 [r get after-link]
             assert_equal OK [r set own 1]
         }
+
+        test {SLAVEOF is the old name of REPLICAOF} {
+            r replicaof no one
+            assert_equal OK [r slaveof [srv -1 host] [srv -1 port]]
+            wait_for_sync r
+            assert_equal {OK Already connected to specified master} [r slaveof [srv -1 host] [srv -1 port]]
+            assert_error {ERR Invalid master port} {r slaveof localhost x}
+            assert_equal OK [r slaveof no one]
+            assert_equal master [s role]
+        }
     }
 }

@@ -3,9 +3,12 @@
 namespace eval cases {
     variable only {}
     variable skip {}
+    # Does a procedure of the unit hold tests? Then a block may hold more than it shows.
+    variable hidden_tests 0
     variable started 0
     variable in_solo 0
-    variable crash_expected 0
+    # What a test said that happens to a server: {} (nothing), end, or crash.
+    variable expected {}
     variable marks {}
     variable soft_failures {}
     variable place 0
@@ -16,6 +19,7 @@ namespace eval cases {
 proc cases::configure {options} {
     variable only [dict get $options only]
     variable skip [dict get $options skiptest]
+    variable hidden_tests [catalog::procs_hold_tests $unit::text]
 }
 
 # Does NAME equal one of the words, or match a regexp behind a leading slash?
@@ -29,10 +33,37 @@ proc cases::named {name words} {
     return 0
 }
 
+# Is this test not chosen by --only and --skiptest?
+proc cases::left_out {name} {
+    variable only
+    variable skip
+    expr {([llength $only] && ![named $name $only]) || [named $name $skip]}
+}
+
+# Is none of the tests in a block's CODE chosen? The block then needs no servers.
+proc cases::block_left_out {code} {
+    variable only
+    variable hidden_tests
+    if {$hidden_tests || (![llength $only] && $unit::alone eq "")} {
+        return 0
+    }
+    set tests [catalog::cases $code]
+    foreach {line name} $tests {
+        if {[catalog::may_be_named $name [expr {$unit::alone eq "" ? $only : ""}] $unit::alone]} {
+            return 0
+        }
+    }
+    return [expr {[llength $tests] > 0}]
+}
+
 # Run BODY as a test in the caller's scope. It passes when it does not raise and,
 # if OKPATTERN is given, its value equals or globs it.
 proc test {name body {okpattern undefined} {tags {}}} {
     if {$unit::solo ne "" && !$cases::in_solo} {
+        return
+    }
+    # Of a test that runs alone the others say nothing.
+    if {$unit::alone ne "" && $name ne $unit::alone} {
         return
     }
     set line [catalog::line_of $unit::text $body]
@@ -47,8 +78,7 @@ proc test {name body {okpattern undefined} {tags {}}} {
         cases::report ignore $name 0 $line $reason
         return
     }
-    if {([llength $cases::only] && ![cases::named $name $cases::only])
-            || [cases::named $name $cases::skip]} {
+    if {[cases::left_out $name]} {
         cases::report skip $name 0 $line ""
         return
     }
@@ -61,11 +91,12 @@ proc test {name body {okpattern undefined} {tags {}}} {
                 [diff::show $okpattern $value]
         } value options]
     }
-    cases::leave $name $line $body $status $value $options
+    cases::leave $name $line $status $value $options
 }
 
 proc cases::enter {name line deadline} {
-    variable crash_expected 0
+    variable expected {}
+    set resp::patience_ms $resp::default_patience_ms
     variable soft_failures {}
     variable marks
     set ::cur_test "$name in [catalog::shown $unit::name]"
@@ -83,8 +114,9 @@ proc cases::seed {what} {
     expr {srand([zlib crc32 [encoding convertto utf-8 $words]] % 2147483646 + 1)}
 }
 
-proc cases::leave {name line code status value options} {
+proc cases::leave {name line status value options} {
     variable started
+    variable expected
     variable soft_failures
     set ms [expr {[clock milliseconds] - $started}]
     set state ok
@@ -109,7 +141,7 @@ proc cases::leave {name line code status value options} {
         set state err
         set text [join $soft_failures \n]
     }
-    set crash [servers::crash_since $cases::marks $code]
+    set crash [servers::crash_since $cases::marks $expected]
     if {$crash ne ""} {
         set state error
         set text [string trimleft "$text\n$crash"]
@@ -230,6 +262,10 @@ proc cases::plain {text} {
 # Count the tests of a block that is left out.
 proc cases::ignore_block {code reason} {
     set count [catalog::count_cases $code]
+    # What is left out around a test that runs alone is no result.
+    if {$unit::alone ne "" && [block_left_out $code]} {
+        return
+    }
     if {($unit::solo eq "" || $cases::in_solo) && $count > 0} {
         channel::send ignored $count $reason
     }
@@ -245,9 +281,15 @@ proc fail {message} {
     expect::failed $message
 }
 
-# The running test crashes or stops a server on purpose.
+# The running test crashes a server on purpose.
 proc expect_crash {} {
-    set cases::crash_expected 1
+    set cases::expected crash
+}
+
+# The running test ends a server on purpose (`shutdown`, a signal). What brings servers
+# down for a test (`restart_server`, `kill_server`) need not be announced.
+proc expect_end {} {
+    set cases::expected end
 }
 
 # Code that wants the machine for itself: it runs after all units, in a process of

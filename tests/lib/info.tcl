@@ -67,8 +67,9 @@ proc waitForBgrewriteaof {client} {
     wait_until_zero $client {aof_rewrite_in_progress aof_rewrite_scheduled}
 }
 
-# Without a limit of their own: the deadline of the test applies.
+# A save that a test makes slow takes its time; none takes a minute.
 proc wait_until_zero {client fields} {
+    set start [clock milliseconds]
     set pause 2
     while 1 {
         set text [{*}$client info persistence]
@@ -81,6 +82,9 @@ proc wait_until_zero {client fields} {
         }
         if {!$busy} {
             return
+        }
+        if {[waits::over $start 60000]} {
+            fail "after a minute one of $fields is still not 0"
         }
         after $pause
         set pause [expr {min(50, $pause * 2)}]

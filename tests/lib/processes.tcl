@@ -38,10 +38,34 @@ proc resume_process {pid} {
 # The pid of a server's child (a save or rewrite), which may be about to be forked.
 proc get_child_pid {level} {
     set pid [srv $level pid]
-    wait_for_condition 100 10 {[set child [child_of $pid]] ne ""} else {
+    wait_for_condition 500 10 {[set child [child_of $pid]] ne ""} else {
         fail "failed to get child pid of $pid"
     }
     return $child
+}
+
+# Let the snapshot of a server's child stand still as soon as EXPRESSION holds, so that what
+# lasts as long as the child does stays until the test has seen it. Returns the child's pid,
+# for `resume_process`. The child goes on by small steps until then, as it may have a part in
+# what is waited for; `rdb-key-save-delay` must let it live for some tenths of a second, not
+# for the whole test.
+proc hold_child {level {expression 1}} {
+    set child [get_child_pid $level]
+    set start [clock milliseconds]
+    while 1 {
+        pause_process $child
+        for {set i 0} {$i < 10} {incr i} {
+            if {[uplevel 1 [list expr $expression]]} {
+                return $child
+            }
+            after 3
+        }
+        if {[waits::over $start 10000]} {
+            fail "never, while there was a child: $expression[waits::values [expr {[info level] - 1}] $expression]"
+        }
+        resume_process $child
+        after 5
+    }
 }
 
 # The pid of a process whose parent that is and that has not ended, or nothing.

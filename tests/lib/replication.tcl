@@ -14,41 +14,13 @@ proc attach_to_replication_stream {} {
 }
 
 proc attach_to_replication_stream_on_connection {channel} {
-    fconfigure $channel -translation binary -buffering none -blocking 1
-    puts -nonewline $channel "SYNC\r\n"
-    # Empty lines are keepalives while the snapshot is being made.
-    while {[set line [replstream::line $channel]] eq ""} {}
-    if {[regexp {^\$(\d+)$} $line - size]} {
-        set replstream::buffer($channel) ""
-        while {$size > 0} {
-            set chunk [read $channel [expr {min($size, 65536)}]]
-            if {$chunk eq ""} {
-                error "the replication stream ended inside the snapshot"
-            }
-            incr size -[string length $chunk]
-        }
-    } elseif {[regexp {^\$EOF:(.{40})$} $line - mark]} {
-        set text ""
-        while {[set at [string first $mark $text]] < 0} {
-            set chunk [read $channel 1]
-            if {$chunk eq ""} {
-                error "the replication stream ended inside the snapshot"
-            }
-            append text $chunk
-        }
-    } else {
-        error "attach_to_replication_stream error. Received '$line' as count."
-    }
-    set replstream::buffer($channel) ""
-    fconfigure $channel -blocking 0
+    wire::adopt $channel
+    wire_raw $channel "SYNC\r\n"
+    wire_payload $channel $resp::patience_ms
+    # What came behind the snapshot is the stream's.
+    set replstream::buffer($channel) $wire::buffer($channel)
+    unset wire::buffer($channel)
     return $channel
-}
-
-proc replstream::line {channel} {
-    if {[gets $channel line] < 0} {
-        error "the replication stream ended"
-    }
-    return [string trimright $line \r]
 }
 
 # Take one whole command off BUFFER; returns 1 and sets WORDS, or returns 0.

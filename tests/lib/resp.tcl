@@ -5,6 +5,9 @@
 # string, arrays, sets and pushes are lists, maps are flat dicts, booleans 1/0,
 # verbatim strings lose their 4-byte prefix. An error inside an array raises after
 # the array was read to its end.
+#
+# A reply that does not come within `patience_ms` raises as well: connections do not
+# block, and waiting goes through the event loop.
 
 namespace eval resp {
     variable next 0
@@ -19,6 +22,23 @@ namespace eval resp {
     }
     # Deepest nesting of arrays accepted from a server.
     variable max_depth 200
+    # How long a reply may take: far above what any command of a test takes on a busy
+    # machine, far below the deadline of a test. `reply_within` changes it for a test.
+    variable default_patience_ms 20000
+    variable patience_ms $default_patience_ms
+    # Set by the event a client waits for.
+    variable woken
+    array set woken {}
+    # With --events: which words were sent. Keys are the command, then `first` (in the
+    # place of a subcommand) or `more`, then the word.
+    variable recording 0
+    variable words_sent {}
+    # Words that may be an option or a subcommand: data are mostly not.
+    variable option_pattern {^[a-z][a-z_-]{0,23}$|^[=~*$]$}
+    # How many arguments, at either end of a command, are looked at.
+    variable looked_at 30
+    # How much output may wait in the process before a writer waits for its peer.
+    variable output_bytes_max 1048576
 }
 namespace eval valkey {}
 
@@ -39,12 +59,11 @@ proc resp::init {id host port defer readraw} {
 proc resp::connect {id} {
     variable state
     set fd [socket $state($id,host) $state($id,port)]
-    fconfigure $fd -translation binary -buffering full -buffersize 65536
+    fconfigure $fd -translation binary -buffering full -buffersize 65536 -blocking 0
     set state($id,fd) $fd
     set words [resp::credentials $state($id,host) $state($id,port)]
     if {[llength $words]} {
-        puts -nonewline $fd [encode [concat AUTH $words]]
-        flush $fd
+        transmit $id [encode [concat AUTH $words]]
         set raw $state($id,readraw)
         set state($id,readraw) 0
         read_reply $id
@@ -86,11 +105,48 @@ proc authenticate {client} {
 
 # The wire form of a command.
 proc resp::encode {words} {
+    if {$resp::recording} {
+        note_sent $words
+    }
     set buffer "*[llength $words]\r\n"
     foreach word $words {
         append buffer "$[string length $word]\r\n" $word "\r\n"
     }
     return $buffer
+}
+
+proc resp::note_sent {words} {
+    variable words_sent
+    variable option_pattern
+    variable looked_at
+    set words [lassign $words command]
+    set command [string tolower $command]
+    if {![regexp $option_pattern $command]} {
+        return
+    }
+    if {[llength $words] > 2 * $looked_at} {
+        set words [concat [lrange $words 0 $looked_at-1] [lrange $words end-[expr {$looked_at - 1}] end]]
+    }
+    dict set words_sent $command - - 1
+    set place first
+    foreach word $words {
+        set word [string tolower $word]
+        if {[regexp $option_pattern $word]} {
+            dict set words_sent $command $place $word 1
+        }
+        set place more
+    }
+}
+
+# The same for bytes that a test writes itself, when they are inline commands.
+proc resp::note_written {bytes} {
+    if {$resp::recording && [string length $bytes] < 1000} {
+        foreach line [split $bytes \n] {
+            if {[regexp {^[A-Za-z]+(?: [\w=~*$-]+)*\r?$} $line]} {
+                note_sent [split [string trimright $line \r]]
+            }
+        }
+    }
 }
 
 proc resp::dispatch {id args} {
@@ -142,6 +198,68 @@ proc resp::transmit {id buffer} {
         lost $id
         error "I/O error: $message"
     }
+    drain $id 0
+}
+
+# Wait until no more than COUNT bytes of output are left in this process.
+proc resp::drain {id count} {
+    variable state
+    while {$state($id,fd) ne "" && [chan pending output $state($id,fd)] > $count} {
+        await $id writable
+        if {$state($id,fd) ne "" && [catch {flush $state($id,fd)} message]} {
+            lost $id
+            error "I/O error: $message"
+        }
+    }
+}
+
+# Wait until the connection is readable or writable, but not for ever.
+proc resp::await {id what} {
+    variable state
+    variable woken
+    variable patience_ms
+    set fd $state($id,fd)
+    set before [fileevent $fd $what]
+    set start [clock milliseconds]
+    set woken($id) ""
+    fileevent $fd $what [list set ::resp::woken($id) event]
+    while {$woken($id) ne "event"} {
+        set timer [after 1000 [list set ::resp::woken($id) time]]
+        vwait ::resp::woken($id)
+        after cancel $timer
+        # A callback may have closed the client meanwhile.
+        if {![info exists state($id,fd)] || $state($id,fd) ne $fd} {
+            error "I/O error: the connection was closed"
+        }
+        if {$woken($id) eq "time" && $patience_ms > 0 && [waits::over $start $patience_ms]} {
+            give_up $id $what
+        }
+    }
+    fileevent $fd $what $before
+}
+
+# Nothing came. The connection is of no use any more: a late reply would be taken for
+# that to another command.
+proc resp::give_up {id what} {
+    variable state
+    variable patience_ms
+    variable latest $id
+    set place "$state($id,host) port $state($id,port)"
+    dict for {pid server} $servers::running {
+        if {[dict get $server port] == $state($id,port)} {
+            append place ", pid $pid, process state [lindex [reaper::stat $pid] 0]"
+        }
+    }
+    set command [diff::short [diff::printable [lindex $state($id,sent) end]] 200]
+    lost $id
+    error "no answer within [expr {$patience_ms / 1000}] s: the server at $place [expr {$what eq "readable"
+        ? "sent no (whole) reply; the last command was: $command"
+        : "does not read; the last command was: $command"}]"
+}
+
+# The replies of the running test may take up to SECONDS.
+proc reply_within {seconds} {
+    set resp::patience_ms [expr {$seconds * 1000}]
 }
 
 # Forget a broken connection.
@@ -160,7 +278,13 @@ proc resp::io_error {id} {
 proc resp::line {id} {
     variable state
     set fd $state($id,fd)
-    if {$fd eq "" || [catch {gets $fd line} n] || $n < 0 || ($n == 0 && [eof $fd])} {
+    if {$fd eq ""} {
+        io_error $id
+    }
+    while {![catch {gets $fd line} n] && $n < 0 && [fblocked $fd]} {
+        await $id readable
+    }
+    if {$n < 0 || ![string is integer $n] || ($n == 0 && [eof $fd])} {
         io_error $id
     }
     if {[string index $line end] eq "\r"} {
@@ -170,11 +294,30 @@ proc resp::line {id} {
 }
 
 proc resp::bytes {id count} {
+    set data [read_bytes $id [expr {$count + 2}]]
+    if {[string length $data] != $count + 2} {
+        io_error $id
+    }
+    return [string range $data 0 end-2]
+}
+
+# COUNT bytes, or all up to the end when that is negative; fewer at the connection's end.
+proc resp::read_bytes {id count} {
     variable state
     set fd $state($id,fd)
-    if {[catch {::read $fd $count} data] || [string length $data] != $count
-            || [catch {::read $fd 2}]} {
-        io_error $id
+    set data ""
+    while {$fd ne "" && ($count < 0 || [string length $data] < $count)} {
+        set wanted [expr {$count < 0 ? {} : $count - [string length $data]}]
+        if {[catch {::read $fd {*}$wanted} chunk]} {
+            break
+        }
+        append data $chunk
+        if {[eof $fd]} {
+            break
+        }
+        if {[fblocked $fd]} {
+            await $id readable
+        }
     }
     return $data
 }
@@ -279,27 +422,22 @@ proc resp::method_write {id buffer} {
     variable state
     variable latest $id
     lappend state($id,sent) [list (raw) $buffer]
+    note_written $buffer
     if {$state($id,fd) eq ""} {
         connect $id
     }
+    variable output_bytes_max
     puts -nonewline $state($id,fd) $buffer
+    drain $id $output_bytes_max
 }
 
 proc resp::method_flush {id} {
-    variable state
-    if {[catch {flush $state($id,fd)} message]} {
-        lost $id
-        error "I/O error: $message"
-    }
+    transmit $id ""
 }
 
 proc resp::method_rawread {id {count -1}} {
-    variable state
-    flush $state($id,fd)
-    if {$count < 0} {
-        return [::read $state($id,fd)]
-    }
-    return [::read $state($id,fd) $count]
+    transmit $id ""
+    read_bytes $id $count
 }
 
 proc resp::method_readraw {id on} {
@@ -330,8 +468,10 @@ proc resp::method_attributes {id} {
     return $state($id,attributes)
 }
 
+# For what a test does with the channel itself, which expects it to block.
 proc resp::method_channel {id} {
     variable state
+    fconfigure $state($id,fd) -blocking 1
     return $state($id,fd)
 }
 

@@ -153,6 +153,10 @@ proc tags::deadline {list} {
 
 # Run CODE in the caller's scope with more tags, or leave it out.
 proc tags {list code} {
+    if {[cases::block_left_out $code]} {
+        cases::ignore_block $code "no test of it is chosen"
+        return
+    }
     tags::push $list
     set reason [tags::reason [tags::current] $code]
     if {$reason ne ""} {

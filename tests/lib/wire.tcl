@@ -89,14 +89,27 @@ proc wire::await {channel ms what script} {
 }
 
 proc wire_raw {channel bytes} {
-    fconfigure $channel -blocking 1
+    resp::note_written $bytes
+    wire::write $channel $bytes
+}
+
+proc wire::write {channel bytes} {
     puts -nonewline $channel $bytes
     flush $channel
-    fconfigure $channel -blocking 0
+    set start [clock milliseconds]
+    while {[chan pending output $channel] > 0} {
+        if {[waits::over $start $resp::patience_ms]} {
+            expect::failed "the peer does not read: [chan pending output $channel] bytes are left after\
+                [expr {$resp::patience_ms / 1000}] s"
+        }
+        # What is left is written by the event loop.
+        update
+        after 1
+    }
 }
 
 proc wire_send {channel args} {
-    wire_raw $channel [resp::encode $args]
+    wire::write $channel [resp::encode $args]
 }
 
 # One line without its end.

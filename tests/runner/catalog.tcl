@@ -127,6 +127,40 @@ proc catalog::first_word {text} {
     return [lindex [split $text] 0]
 }
 
+# May a test whose name stands in the text as WRITTEN be one of the WORDS of --only, or be
+# called ALONE? Of a name that is computed the fixed parts must fit; in doubt it may.
+proc catalog::may_be_named {written words alone} {
+    set computed [regexp {[$\[\\]} $written]
+    set pattern [string map {* \\* ? \\? \] \\]} $written]
+    set pattern [regsub -all {\$\{[^\}]*\}|\$[\w:]+(?:\([^)]*\))?|\[.*\]|\\.} $pattern *]
+    set pattern [string map {\[ \\[} $pattern]
+    foreach word [expr {$alone eq "" ? $words : [list $alone]}] {
+        if {$word eq $written || ($computed && [string match $pattern $word])} {
+            return 1
+        }
+        if {$alone eq "" && [string index $word 0] eq "/"
+                && ($computed || [regexp -- [string range $word 1 end] $written])} {
+            return 1
+        }
+    }
+    return 0
+}
+
+# Does a procedure of this unit hold test statements?
+proc catalog::procs_hold_tests {text} {
+    set inside 0
+    foreach line [split $text \n] {
+        if {[regexp {^\s*proc\s} $line]} {
+            set inside 1
+        } elseif {$line eq "\}"} {
+            set inside 0
+        } elseif {$inside && [regexp {^\s*test\s} $line]} {
+            return 1
+        }
+    }
+    return 0
+}
+
 # Number of test statements in a piece of code.
 proc catalog::count_cases {code} {
     regexp -all -line {^\s*test\s+["\{\$]} $code

@@ -9,6 +9,7 @@
 #   server PID DIR PORT            a server was started; `gone PID` when it is down
 #   solo NAME                      a run_solo body waits for its turn
 #   port N                         the port cursor of the slot
+#   sent COMMAND FIRST MORE        words sent with a command: in first place, and further ones
 #   note TEXT LEVEL                text for the console from verbosity LEVEL on
 #   done                           the file was run to its end
 

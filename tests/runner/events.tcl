@@ -3,6 +3,7 @@
 #   {"event":"run","server":...,"path":...,"seed":...}
 #   {"event":"unit-start","unit":...,"attempt":1}
 #   {"event":"case","unit":...,"name":...,"state":"ok","ms":3,"line":12,"attempt":1,"text":""}
+#   {"event":"sent","unit":...,"command":"config","first":"get set","more":"maxmemory"}
 #   {"event":"unit-end","unit":...,"seconds":2}
 #   {"event":"end","passed":1,"failed":0,"skipped":0,"flaky":0,"quarantined":0}
 

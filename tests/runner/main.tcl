@@ -20,7 +20,7 @@ proc ::harness::load {group args} {
 
 switch -- [lindex $argv 0] {
     coordinator {
-        ::harness::load runner options catalog channel reaper report junit tap events quarantine binaries schedule
+        ::harness::load runner options catalog channel reaper report junit tap events flaky quarantine binaries schedule
         ::harness::load lib tags portrange
         # When nobody reads the output any more there is nobody to tell either.
         if {[catch {schedule::main [lrange $argv 1 end]} code failure]} {

@@ -60,7 +60,9 @@ namespace eval options {
         {--dont-clean {} flag 0 "keep scratch files"}
         {--dont-pre-clean {} flag 0 "leave scratch files of finished runs alone"}
         {--retry N int 0 "afterwards, run units with failures again, alone, up to N times; tests that pass then are flaky"}
+        {--each-alone {} flag 0 "afterwards, run each test that passed once more, alone in a process of its own (but for slow ones)"}
         {--flaky-ok {} flag 0 "flaky tests count as passed (default: as failed)"}
+        {--flaky-log FILE value {} "where the times are kept that a test was flaky (default: tests/tmp/flaky.tsv)"}
         {--quarantine FILE value {} "known failures, lines of unit, test, issue and expiry date with tabs between"}
         {--junit FILE value {} "write a JUnit XML report"}
         {--tap FILE value {} "write a TAP 14 report"}

@@ -52,8 +52,11 @@ proc report::case_end {job state name ms line text} {
     variable cases
     variable seen
     set unit [dict get $job unit]
-    set run [list $unit [dict get $job solo] [dict get $job round]]
+    set run [run_of $job]
     set attempt [dict get $job attempt]
+    if {[dict get $job alone] ne ""} {
+        append name " (alone)"
+    }
     set issue [expr {[failed $state] ? [quarantine::issue $unit $name] : ""}]
     if {$issue ne ""} {
         set state quarantined
@@ -70,6 +73,11 @@ proc report::case_end {job state name ms line text} {
     }
     dict set cases $key $case
     return $state
+}
+
+# What tells the runs of a unit apart, whichever attempt it is.
+proc report::run_of {job} {
+    lmap key {unit solo alone round} {dict get $job $key}
 }
 
 proc report::failed {state} {
@@ -95,9 +103,9 @@ proc report::outside {name} {
 # outside of tests: those it had before have recovered.
 proc report::recovered {job} {
     variable cases
-    set run [list [dict get $job unit] [dict get $job solo] [dict get $job round]]
+    set run [run_of $job]
     dict for {key case} $cases {
-        if {[lrange $key 0 2] eq $run && [failed [lindex $case 1]]
+        if {[lrange $key 0 3] eq $run && [failed [lindex $case 1]]
                 && [outside [lindex $case 2]]} {
             dict set cases $key [lreplace $case 1 1 flaky]
         }
@@ -131,6 +139,9 @@ proc report::place {unit line} {
 # A block of COUNT tests was left out by its tags.
 proc report::block_ignored {job count reason} {
     variable cases
+    if {[dict get $job alone] ne ""} {
+        return
+    }
     say "\[[paint ignore ignore]\]: $reason ($count tests)" 1
     # The same block is left out again when its unit runs again.
     if {[dict get $job attempt] == 1} {
@@ -187,6 +198,9 @@ proc report::list_cases {title states with_text} {
         foreach case $chosen {
             lassign $case unit state name ms line text
             say "*** [headline $unit $state $name $line]"
+            if {$state eq "flaky"} {
+                say [flaky::told $unit $name]
+            }
             say [expr {$with_text ? "$text\n" : "  [lindex [split $text \n] 0]"}]
         }
     }

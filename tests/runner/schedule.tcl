@@ -1,8 +1,9 @@
 # The coordinator: slots that each run one unit per fresh process, the queue, the
 # deadlines, and the way a run ends. It never runs tests itself.
 #
-# A job is a dict: unit, solo (name of a run_solo body, or empty), round, attempt (above
-# 1 when a unit with failures runs again, alone).
+# A job is a dict: unit, solo (name of a run_solo body, or empty), alone (name of the only
+# test that is to run, or empty), round, attempt (above 1 when a unit with failures runs
+# again, alone).
 
 namespace eval schedule {
     variable options {}
@@ -10,6 +11,8 @@ namespace eval schedule {
     variable queue {}
     variable solos {}
     variable retries {}
+    # With --each-alone: the tests that have passed, by unit.
+    variable passed {}
     variable slots
     array set slots {}
     variable free {}
@@ -96,6 +99,7 @@ proc schedule::prepare {argv} {
         quarantine::load [dict get $options quarantine]
     }
     events::open [dict get $options events]
+    flaky::configure [dict get $options flaky_log] [dict get $binaries peer] [dict get $options seed]
     if {[dict get $options external]} {
         if {[catch {close [socket [dict get $options host] [dict get $options port]]} message]} {
             throw {HARNESS BROKEN} "no server to test at [dict get $options host] port [dict get $options port]: $message"
@@ -132,7 +136,7 @@ proc schedule::prepare {argv} {
 
     report::say "Server: [dict get $binaries version]"
     report::say "Path: [dict get $binaries server] ([expr {[dict get $binaries peer] ? "peer" : "ours"}])"
-    report::say "Seed: [dict get $options seed]" 1
+    report::say "Seed: [dict get $options seed]"
     events::write run server [dict get $binaries version] path [dict get $binaries server] seed [dict get $options seed]
     write_file [file join $rundir settings] [dict create options $options binaries $binaries facts $facts]
 
@@ -144,7 +148,7 @@ proc schedule::prepare {argv} {
     }
     for {set round 1} {$round <= [dict get $options loops]} {incr round} {
         foreach unit $units {
-            lappend queue [dict create unit $unit solo "" round $round attempt 1]
+            lappend queue [dict create unit $unit solo "" alone "" round $round attempt 1]
         }
     }
     set total [llength $queue]
@@ -225,6 +229,7 @@ proc schedule::stop {why} {
     variable queue {}
     variable solos {}
     variable retries {}
+    variable passed {}
     if {$stopping eq ""} {
         set stopping $why
         reaper::kill_all $rundir
@@ -244,9 +249,22 @@ proc schedule::dispatch {} {
     if {$stopping ne ""} {
         return
     }
+    variable passed
     while {[llength $free] && [llength $queue]} {
         set queue [lassign $queue job]
         start_job $job
+    }
+    if {[llength $free] == [dict get $options clients] && ![llength $solos] && ![llength $retries]
+            && [dict size $passed]} {
+        dict for {unit names} $passed {
+            foreach name [dict keys $names] {
+                lappend queue [dict create unit $unit solo "" alone $name round 1 attempt 1]
+            }
+        }
+        report::say "Each test alone: [llength $queue]"
+        set passed {}
+        after idle schedule::dispatch
+        return
     }
     set idle [expr {[llength $free] == [dict get $options clients]}]
     if {$idle && [llength $solos]} {
@@ -263,7 +281,7 @@ proc schedule::dispatch {} {
     if {$idle && [dict get $options loop]} {
         variable total
         foreach unit [catalog::select $options] {
-            lappend queue [dict create unit $unit solo "" round [incr total] attempt 1]
+            lappend queue [dict create unit $unit solo "" alone "" round [incr total] attempt 1]
         }
         after idle schedule::dispatch
     } elseif {$idle} {
@@ -299,8 +317,11 @@ proc schedule::start_job {job} {
     reaper::register $rundir [pid $pipe] unit:$unit
     array set slots [list $slot,job $job $slot,pipe $pipe $slot,test {} $slot,line 0 \
         $slot,since [clock milliseconds] $slot,heard [clock milliseconds] $slot,own 0 \
-        $slot,begun [clock milliseconds] $slot,servers {} $slot,done 0 $slot,failed 0 $slot,cut 0 $slot,text {}]
-    if {[dict get $job solo] eq ""} {
+        $slot,begun [clock milliseconds] $slot,servers {} $slot,done 0 $slot,failed 0 $slot,cut 0 $slot,text {} \
+        $slot,cases 0]
+    if {[dict get $job alone] ne ""} {
+        report::say "Testing alone: [dict get $job alone]" 2
+    } elseif {[dict get $job solo] eq ""} {
         report::say "Testing $unit" 1
         events::write unit-start unit $unit attempt [dict get $job attempt]
     } else {
@@ -347,19 +368,24 @@ proc schedule::message {slot kind args} {
             lassign $args state name ms line text
             case_end $slot $state $name $ms $line $text
         }
-        ignored { report::block_ignored $slots($slot,job) {*}$args }
+        ignored {
+            incr slots($slot,cases)
+            report::block_ignored $slots($slot,job) {*}$args
+        }
         server {
             dict set slots($slot,servers) [lindex $args 0] [lrange $args 1 2]
             report::say "### Started server, pid [lindex $args 0], port [lindex $args 2]" 2
         }
         gone { dict unset slots($slot,servers) [lindex $args 0] }
         solo {
-            set job [dict create unit $unit solo [lindex $args 0] round [dict get $slots($slot,job) round] attempt 1]
+            set job [dict create unit $unit solo [lindex $args 0] alone "" \
+                round [dict get $slots($slot,job) round] attempt 1]
             if {$job ni $solos} {
                 lappend solos $job
             }
         }
         port { set slots($slot,cursor) [lindex $args 0] }
+        sent { events::write sent unit $unit command [lindex $args 0] first [lindex $args 1] more [lindex $args 2] }
         note { report::say [lindex $args 0] [lindex $args 1] }
         warn { report::warn "$unit: [lindex $args 0]" }
         done { set slots($slot,done) 1 }
@@ -369,6 +395,13 @@ proc schedule::message {slot kind args} {
 proc schedule::case_end {slot state name ms line text} {
     variable slots
     variable options
+    variable passed
+    set job $slots($slot,job)
+    incr slots($slot,cases)
+    if {$state eq "ok" && [dict get $options each_alone] && [dict get $job solo] eq ""
+            && [dict get $job alone] eq "" && [dict get $job round] == 1} {
+        dict set passed [dict get $job unit] $name 1
+    }
     if {![report::failed [report::case_end $slots($slot,job) $state $name $ms $line $text]]} {
         return
     }
@@ -403,6 +436,10 @@ proc schedule::end_job {slot} {
         set slots($slot,cut) 1
     }
     end_servers $slot KILL
+    set alone [dict get $job alone]
+    if {$alone ne "" && !$slots($slot,cases) && !$slots($slot,cut)} {
+        case_end $slot error $alone 0 0 "the test is not met when it is the only one that is wanted"
+    }
     set attempt [dict get $job attempt]
     if {$attempt > 1 && !$slots($slot,cut)} {
         report::recovered $job
@@ -410,17 +447,17 @@ proc schedule::end_job {slot} {
     if {$slots($slot,failed) && $attempt <= [dict get $options retry]} {
         variable retries
         lappend retries [dict replace $job attempt [expr {$attempt + 1}]]
-        incr total
+        incr total [expr {$alone eq ""}]
     }
     # Of a unit that ran again all files are kept.
     if {!$slots($slot,failed) && $attempt == 1 && ![dict get $options dont_clean]} {
         file delete -force -- [dict get $job dir]
     }
     set seconds [expr {([clock milliseconds] - $slots($slot,begun)) / 1000}]
-    if {[dict get $job solo] eq ""} {
+    if {[dict get $job solo] eq "" && $alone eq ""} {
         report::unit_end $unit $seconds [incr index] $total
     }
-    if {!$slots($slot,failed) && $unit in [catalog::units]} {
+    if {!$slots($slot,failed) && $alone eq "" && $unit in [catalog::units]} {
         dict set durations $unit $seconds
     }
     lappend free $slot
@@ -545,7 +582,7 @@ proc schedule::conclude {} {
     variable durations
     variable reaper
     foreach {unit test problem} [quarantine::problems [report::results]] {
-        report::case_end [dict create unit $unit solo "" round 0 attempt 1] \
+        report::case_end [dict create unit $unit solo "" alone "" round 0 attempt 1] \
             error "(quarantine of $test)" 0 0 $problem
     }
     set counts [report::counts]
@@ -568,6 +605,7 @@ proc schedule::conclude {} {
         file delete -force -- $rundir
     }
     report::finish [dict get $options durations]
+    flaky::note [report::results] [expr {[dict get $options flaky_log] ne ""}]
     if {$stopping eq "interrupted"} {
         return 130
     }

@@ -8,6 +8,7 @@ namespace eval unit {
     variable dir ""
     variable rundir ""
     variable solo ""
+    variable alone ""
     variable round 1
     variable options {}
 }
@@ -23,6 +24,7 @@ proc unit::main {run jobfile} {
     variable text [catalog::read_file $path]
     variable dir [dict get $job dir]
     variable solo [dict get $job solo]
+    variable alone [dict get $job alone]
     variable round [dict get $job round]
     globals $settings
     ::harness::load lib portrange tags cases diff expect waits ports resp logs server external \
@@ -33,9 +35,10 @@ proc unit::main {run jobfile} {
         }
     }
     tags::load_registry [file join $::harness::tests_dir tags.txt]
-    tags::configure [dict get $options tags] [dict get $settings facts]
+    tags::configure [concat [dict get $options tags] [expr {$alone eq "" ? {} : "-slow"}]] [dict get $settings facts]
     ports::configure [dict get $job port_first] [dict get $job port_count] [dict get $job port_cursor]
     cases::configure $options
+    set resp::recording [expr {[dict get $options events] ne ""}]
     cd $::harness::root
     forgive_support_files
     cases::seed ""
@@ -45,6 +48,11 @@ proc unit::main {run jobfile} {
     }
     servers::kill_all
     load::stop_all
+    dict for {command words} $resp::words_sent {
+        channel::send sent $command {*}[lmap place {first more} {
+            expr {[dict exists $words $place] ? [lsort [dict keys [dict get $words $place]]] : {}}
+        }]
+    }
     channel::send port $ports::cursor
     channel::send done
     return 0

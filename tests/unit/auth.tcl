@@ -116,18 +116,14 @@ start_server {tags {"auth external:skip"} overrides {requirepass foobar}} {
     }
 
     test {before the login requests stay small} {
-        set channel [socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        puts -nonewline $channel "*100\r\n"
-        flush $channel
-        assert_equal {-ERR Protocol error: unauthenticated multibulk length} [string trimright [gets $channel] \r]
-        close $channel
-        set channel [socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        puts -nonewline $channel "*1\r\n\$16385\r\n"
-        flush $channel
-        assert_equal {-ERR Protocol error: unauthenticated bulk length} [string trimright [gets $channel] \r]
-        close $channel
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "*100\r\n"
+        assert_equal {-ERR Protocol error: unauthenticated multibulk length} [wire_line $channel]
+        wire_close $channel
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "*1\r\n\$16385\r\n"
+        assert_equal {-ERR Protocol error: unauthenticated bulk length} [wire_line $channel]
+        wire_close $channel
     }
 
     test {a changed password counts for the next login, an empty one lets everybody in} {
@@ -210,6 +206,15 @@ start_server {tags {"auth acl external:skip"} overrides {requirepass foobar}} {
         # Each command belongs to at least one category.
         assert_equal $listed [lsort [r command list]]
         assert_error {ERR Unknown category 'nothing'} {r acl cat nothing}
+    }
+
+    test {ACL USERS and LIST know the default user, HELP the subcommands} {
+        assert_equal default [r acl users]
+        assert_match {{user default on * ~\* &\* +@all}} [r acl list]
+        set help [r acl help]
+        foreach name {CAT DRYRUN GENPASS GETUSER LIST LOG USERS WHOAMI} {
+            assert {[lsearch -glob $help $name*] > 0} $name
+        }
     }
 
     test {ACL CAT knows subcommands, GENPASS makes passwords} {

@@ -67,6 +67,7 @@ start_server {tags {"logging external:skip"}} {
     }
 
     test {SIGTERM is told, the files go, and the last line says so} {
+        expect_end
         exec kill -TERM [srv 0 pid]
         wait_log {*:signal-handler (*) Received SIGTERM scheduling shutdown...*User requested shutdown...*Removing the unix socket file.*ready to exit, bye bye...*}
         wait_for_condition 50 50 {![process_is_alive [srv 0 pid]]} else {
@@ -121,6 +122,9 @@ start_server {tags {"logging repl external:skip needs:debug"}} {
         }
 
         test {what came in front of an error is shown where the log may hold data} {
+            $primary config set repl-diskless-sync-delay 0
+            r replicaof $host $port
+            wait_for_sync r
             r config set hide-user-data-from-log no
             # All but the last 256 bytes is left out.
             $primary set long [string repeat x 300]

@@ -127,6 +127,21 @@ start_server {tags {"expire"}} {
         r exists x
     } {0}
 
+    test {all four commands take all four conditions} {
+        set now [clock seconds]
+        foreach {command near far unit} [list expire 100 200 1 pexpire 100000 200000 1000 \
+            expireat [expr {$now + 100}] [expr {$now + 200}] 1 \
+            pexpireat [expr {($now + 100) * 1000}] [expr {($now + 200) * 1000}] 1000] {
+            r set k v
+            assert_equal {0 0 1 0 1 0 1 1} [list [r $command k $far xx] [r $command k $far gt] \
+                [r $command k $far lt] [r $command k $near nx] \
+                [r $command k $near lt] [r $command k $near gt] [r $command k $far gt] [r $command k $near xx]] $command
+            assert_range [r pttl k] 50000 100000
+            r persist k
+            assert_equal 1 [r $command k $near nx] $command
+        }
+    }
+
     test {conditions together} {
         r set x foo
         assert_equal {0 0} [list [r expire x 100 xx gt] [r expire x 100 xx lt]]

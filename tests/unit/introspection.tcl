@@ -37,6 +37,28 @@ start_server {tags {"introspection external:skip"}} {
         $c close
     }
 
+    test {CLIENT LIST and KILL take the old words for the roles} {
+        assert_equal {{} {} 0 0} [list [r client list type master] [r client list type slave] \
+            [r client kill type master] [r client kill type slave]]
+    }
+
+    test {CLIENT KILL LADDR and ADDR are the two ends of a connection} {
+        set c [valkey_client]
+        regexp {addr=(\S+) laddr=(\S+)} [$c client info] - addr laddr
+        assert_not_equal $addr $laddr
+        assert_equal {0 0} [list [r client kill addr $laddr] [r client kill laddr $addr]]
+        assert_equal PONG [$c ping]
+        assert_equal 0 [r client kill addr $addr laddr $addr]
+        assert_equal 1 [r client kill addr $addr laddr $laddr]
+        assert_error {*I/O error*} {$c ping}
+        # All have the same local end.
+        set c [valkey_client]
+        set others [expr {[llength [split [string trim [r client list]] \n]] - 1}]
+        assert_equal $others [r client kill laddr $laddr]
+        assert_error {*I/O error*} {$c ping}
+        $c close
+    }
+
     test {CLIENT LIST follows what a client does} {
         set c [valkey_client]
         set id [$c client id]
@@ -410,10 +432,9 @@ start_server {tags {"introspection external:skip"}} {
     test {maxclients takes effect at once} {
         set clients [s connected_clients]
         r config set maxclients $clients
-        set channel [socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        assert_equal {-ERR max number of clients reached} [string trimright [gets $channel] \r]
-        close $channel
+        set channel [wire_open [srv host] [srv port]]
+        assert_equal {-ERR max number of clients reached} [wire_line $channel]
+        wire_close $channel
         assert_equal 1 [s rejected_connections]
         r config set maxclients 10000
     }
@@ -552,6 +573,30 @@ start_server {tags {"introspection external:skip"} config_lines {
         assert_error {ERR unknown subcommand 'foo'. Try OBJ HELP.} {r obj foo}
         assert_error {ERR wrong number of arguments for 'object|encoding' command} {r obj encoding}
         assert_match {OBJ <subcommand> *} [lindex [r obj help] 0]
+    }
+
+    test {COMMAND GETKEYSANDFLAGS says what is done to each key} {
+        foreach {words expected} {
+            {set k v get} {{k {RW access update}}}
+            {mset a 1 b 2} {{a {OW update}} {b {OW update}}}
+            {lmove a b left right} {{a {RW access delete}} {b {RW insert}}}
+            {xread streams a b 0 0} {{a {RO access}} {b {RO access}}}
+        } {
+            assert_equal $expected [r command getkeysandflags {*}$words] $words
+        }
+        assert_error {ERR Invalid command specified} {r command getkeysandflags nosuch a}
+        assert_error {ERR The command has no key arguments} {r command getkeysandflags ping}
+        assert_error {ERR Invalid number of arguments specified for command} {r command getkeysandflags set}
+    }
+
+    test {COMMAND LIST by category and by module, COMMAND HELP} {
+        assert {"zdiff" in [r command list filterby aclcat sortedset]}
+        assert {"get" ni [r command list filterby aclcat sortedset]}
+        assert_equal {{} {}} [list [r command list filterby aclcat nosuch] [r command list filterby module nosuch]]
+        set help [r command help]
+        foreach name {COUNT LIST INFO DOCS GETKEYS GETKEYSANDFLAGS} {
+            assert {[lsearch -glob $help $name*] > 0} $name
+        }
     }
 
     test {COMMAND finds renamed commands by their new name, and none without one} {

@@ -339,6 +339,20 @@ start_server {tags {"other external:skip"}} {
     } {PONG}
 }
 
+start_server {tags {"other external:skip needs:save"} overrides {save "3600 1000000"}} {
+    test {SHUTDOWN NOSAVE FORCE ends it without a file, SAVE with one} {
+        foreach {words kept} {{nosave force} 0 {save now} 1} {
+            expect_end
+            set pid [srv pid]
+            r set k v
+            assert_error {*I/O error*} {r shutdown {*}$words}
+            wait_for_condition 50 50 {![process_is_alive $pid]} else { fail "it lives on" }
+            restart_server 0 true false
+            assert_equal $kept [r exists k] $words
+        }
+    }
+}
+
 start_server {tags {"other external:skip"}} {
     test {commands of cluster mode say that there is none} {
         assert_equal {OK OK} [list [r readonly] [r readwrite]]

@@ -3,13 +3,14 @@
 # Send raw bytes on a new connection and return the first reply line, or
 # `closed` when the server hangs up without one.
 proc protocol_answer {bytes} {
-    set channel [raw_socket [srv host] [srv port]]
-    fconfigure $channel -translation binary
-    puts -nonewline $channel $bytes
-    flush $channel
-    set n [gets $channel line]
-    close $channel
-    return [expr {$n < 0 ? "closed" : [string trimright $line \r]}]
+    set channel [wire_open [srv host] [srv port]]
+    wire_raw $channel $bytes
+    set failed [catch {wire_line $channel} line]
+    if {$failed && ![string match *closed* $line]} {
+        fail $line
+    }
+    wire_close $channel
+    return [expr {$failed ? "closed" : $line}]
 }
 
 start_server {tags {"protocol network"}} {
@@ -99,14 +100,20 @@ start_server {tags {"protocol network"}} {
     }
 
     test {the connection is closed after a protocol error} {
-        set channel [raw_socket [srv host] [srv port]]
-        fconfigure $channel -translation binary
-        puts -nonewline $channel "*1\r\nfoo\r\nPING\r\n"
-        flush $channel
-        assert_match {-ERR Protocol error*} [gets $channel]
-        assert_equal {} [gets $channel]
-        assert_equal 1 [eof $channel]
-        close $channel
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "*1\r\nfoo\r\nPING\r\n"
+        assert_match {-ERR Protocol error*} [wire_line $channel]
+        assert_error {*connection closed*got so far: ''*} {wire_line $channel}
+        wire_close $channel
+    }
+
+    test {QUIT is answered, and nothing behind it is done} {
+        set channel [wire_open [srv host] [srv port]]
+        wire_raw $channel "[resp::encode QUIT][resp::encode {SET quitted 1}]"
+        assert_equal +OK [wire_line $channel]
+        assert_error {*connection closed*got so far: ''*} {wire_line $channel}
+        wire_close $channel
+        assert_equal 0 [r exists quitted]
     }
 
     test {wrong number of arguments and unknown commands} {
@@ -117,14 +124,12 @@ start_server {tags {"protocol network"}} {
     }
 
     test {a request may arrive in pieces} {
-        set channel [raw_socket [srv host] [srv port]]
-        fconfigure $channel -translation binary -buffering none
+        set channel [wire_open [srv host] [srv port]]
         foreach piece [split "*2\r\n\$4\r\nECHO\r\n\$5\r\nhello\r\n" ""] {
-            puts -nonewline $channel $piece
+            wire_raw $channel $piece
         }
-        assert_equal "\$5\r" [gets $channel]
-        assert_equal "hello\r" [gets $channel]
-        close $channel
+        assert_equal "\$5\r\nhello\r\n" [wire_bytes $channel 11]
+        wire_close $channel
     }
 
     test {requests may arrive together, replies come in order} {

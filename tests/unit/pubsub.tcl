@@ -58,6 +58,30 @@ start_server {tags {"pubsub network"}} {
         $c close
     } {} {cluster:skip}
 
+    test {SUNSUBSCRIBE: of the named, of all, of none} {
+        set c [valkey_deferring_client]
+        ssubscribe $c {a b c}
+        assert_equal {2} [sunsubscribe $c {b}]
+        assert_equal 0 [r spublish b x]
+        $c sunsubscribe
+        assert_equal {{sunsubscribe 0} {sunsubscribe 1}} [lsort [lmap _ {1 2} {lreplace [$c read] 1 1}]]
+        $c sunsubscribe
+        assert_error {NOSUB 'sunsubscribe' command executed not in subscribed mode} {$c read}
+        ssubscribe $c {d}
+        $c sunsubscribe nosuch
+        assert_equal {sunsubscribe nosuch 1} [$c read]
+        assert_equal 0 [sunsubscribe $c {d}]
+        assert_equal {} [r pubsub shardchannels]
+        $c close
+    }
+
+    test {PUBSUB HELP names its subcommands} {
+        set help [r pubsub help]
+        foreach name {CHANNELS NUMPAT NUMSUB SHARDCHANNELS SHARDNUMSUB HELP} {
+            assert {[lsearch -glob $help $name*] > 0} $name
+        }
+    }
+
     test {UNSUBSCRIBE without names gives up all, and needs a subscription} {
         set c [valkey_deferring_client]
         subscribe $c {a b}

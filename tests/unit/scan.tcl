@@ -150,6 +150,10 @@ start_server {tags {"scan"}} {
                 assert_equal [lindex [split $member :] 1].5 $score
             }
             assert_equal $count [llength [lsort -unique [walk {zscan zset} noscores]]]
+            assert_equal {0 {}} [r zscan zset 0 match nobody count 100000]
+            assert_equal {0 {}} [r zscan zset 0 count 100000 match nobody]
+            set one [lindex [r zrange zset 0 0] 0]
+            assert_equal [list 0 [list $one [r zscore zset $one]]] [r zscan zset 0 match $one count 100000]
             assert_error {ERR NOVALUES*} {r zscan zset 0 novalues}
         }
     }

@@ -325,9 +325,10 @@ fn close_others(job: &SnapshotJob, pipe: RawFd) {
     }
 }
 
-/// Signals act on the child as on any process: handlers are the parent's business.
+/// Signals act on the child as on any process: handlers are the parent's business. A terminal that closes (SIGHUP) ends
+/// neither: the parent ignores it, and so does its child.
 fn quiet_signals() {
-    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1] {
         // SAFETY: restores the default action of a signal.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }

@@ -126,6 +126,8 @@ start_server {tags {"string"}} {
         assert_equal v [r getex k persist persist]
         assert_equal -1 [r ttl k]
         assert_error {ERR wrong number of arguments*} {r getex}
+        assert_equal v [r getex k pxat 99999999999123]
+        assert_equal 99999999999123 [r pexpiretime k]
         # A moment in the past deletes the key.
         assert_equal v [r getex k exat 1]
         r exists k

@@ -207,6 +207,16 @@ start_server {tags {"zset"}} {
             assert_equal {0 0 0} [list [r zrangestore d{t} z{t} 9 10] [r exists d{t}] [r zrangestore d{t} none{t} 0 -1]]
         } {} {needs:debug}
 
+        test "ranges by letter take LIMIT, and can be stored ($encoding)" {
+            make z{t} 0 a 0 b 0 c 0 d
+            assert_equal {{c b} {c b a} {}} [list [r zrevrangebylex z{t} + - limit 1 2] \
+                [r zrevrangebylex z{t} + - limit 1 -1] [r zrevrangebylex z{t} + - limit 9 1]]
+            assert_equal 2 [r zrangestore d{t} z{t} (a + bylex limit 0 2]
+            assert_equal {b c} [r zrange d{t} 0 -1]
+            assert_equal 1 [r zrangestore d{t} z{t} + - bylex rev limit 3 2]
+            assert_equal {a} [r zrange d{t} 0 -1]
+        }
+
         test "ZREM and ZREMRANGEBY* ($encoding)" {
             make z 1 a 2 b 3 c 4 d 5 e
             assert_equal {2 0} [list [r zrem z a none e a] [r zrem z a]]
@@ -272,6 +282,23 @@ start_server {tags {"zset"}} {
             assert_equal {b 2 c 3} [r zdiff 2 a{t} s{t} withscores]
             # Members of plain sets count 1 each.
             assert_equal {a 2 b 3 d 4 c 5} [r zunion 3 a{t} b{t} s{t} withscores]
+        }
+
+        test "combinations by weight and aggregate, shown and stored ($encoding)" {
+            make a{t} 1 a 2 b 3 c
+            make b{t} 10 b 20 c 30 d
+            foreach {aggregate union inter} {
+                sum {a 2 b 34 c 66 d 90} {b 34 c 66}
+                min {a 2 b 4 c 6 d 90} {b 4 c 6}
+                max {a 2 b 30 c 60 d 90} {b 30 c 60}
+            } {
+                foreach {name expected} [list zunion $union zinter $inter] {
+                    assert_equal $expected [r $name 2 a{t} b{t} weights 2 3 aggregate $aggregate withscores] $aggregate
+                    assert_equal [expr {[llength $expected] / 2}] \
+                        [r ${name}store d{t} 2 a{t} b{t} weights 2 3 aggregate $aggregate]
+                    assert_equal $expected [r zrange d{t} 0 -1 withscores] $aggregate
+                }
+            }
         }
 
         test "combinations, stored ($encoding)" {
