@@ -27,6 +27,16 @@ proc snapshot_channel {level} {
     return [list $d $ofs $id $cid]
 }
 
+# Lets the replica go on for good: with DEBUG PAUSE-AFTER-FORK every attempt stops it anew, until it has read that it
+# shall not any more.
+proc end_pauses {} {
+    set c [wire_open [srv host] [srv port]]
+    wire_send $c DEBUG PAUSE-AFTER-FORK 0
+    wait_for_condition 300 20 {[exec kill -CONT [srv pid]] eq "" && ![catch {wire_line $c 20}]} else { fail "the flag stays on" }
+    wire_close $c
+    wait_for_condition 300 20 {[exec kill -CONT [srv pid]] eq "" && ![process_is_paused [srv pid]]} else { fail "it stays paused" }
+}
+
 proc wait_no_save {level} {
     wait_for_condition 200 50 {[s $level rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }
 }
@@ -182,13 +192,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             wait_for_condition 50 50 {[s -1 replicas_waiting_psync] == 0} else { fail "still waited for" }
             assert_equal [expr {$dropped + 1}] [s -1 client_output_buffer_limit_disconnections]
             wait_for_condition 50 50 {[s -1 mem_total_replication_buffers] < 200000} else { fail "memory is not given back" }
-            # Continue until the flag, which stops every attempt, is off.
-            resume_process [srv pid]
-            set off 0
-            wait_for_condition 100 20 {[set off [expr {$off || ![catch {
-                if {[process_is_paused [srv pid]]} { resume_process [srv pid] }
-                $r debug pause-after-fork 0
-            }]}]] && ![process_is_paused [srv pid]]} else { fail "the flag stays on" }
+            end_pauses
             wait_for_log $mark {*Unable to partial resync with replica * for lack of backlog*}
             wait_for_log $own {*Aborting dual channel sync*}
             $p config set client-output-buffer-limit "replica 256mb 64mb 60" rdb-key-save-delay 0
@@ -211,12 +215,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             wait_for_condition 50 50 {[s -1 replicas_waiting_psync] == 0} else { fail "still waited for" }
             assert_equal [expr {$dropped + 1}] [s -1 client_output_buffer_limit_disconnections]
             wait_for_condition 50 50 {[s -1 mem_total_replication_buffers] < 200000} else { fail "memory is not given back" }
-            resume_process [srv pid]
-            set off 0
-            wait_for_condition 100 20 {[set off [expr {$off || ![catch {
-                if {[process_is_paused [srv pid]]} { resume_process [srv pid] }
-                $r debug pause-after-fork 0
-            }]}]] && ![process_is_paused [srv pid]]} else { fail "the flag stays on" }
+            end_pauses
             wait_for_log $mark {*Unable to partial resync with replica * for lack of backlog*}
             $p config set client-output-buffer-limit "replica 256mb 64mb 60"
             assert_dual_done $p $r
