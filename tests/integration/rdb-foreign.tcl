@@ -319,6 +319,24 @@ start_server {tags {"rdb repl external:skip functions needs:save"} overrides {sa
         assert_equal {name=lib name=other} [lsort [libraries 0]]
     }
 
+    test {FUNCTION tells of the libraries of a snapshot, and FLUSH removes them} {
+        start_with $two
+        set names {}
+        foreach row [r function list] {
+            assert_equal LUA [dict get $row engine]
+            lappend names [dict get $row library_name]
+        }
+        assert_equal {lib other} [lsort $names]
+        set row [lindex [r function list libraryname LI? withcode] 0]
+        assert_equal [list lib $library] [list [dict get $row library_name] [dict get $row library_code]]
+        assert_equal {} [r function list libraryname nothing]
+        assert_equal 2 [dict get [r function stats] engines LUA libraries_count]
+        assert_match "*$library*" [r function dump]
+        r function flush
+        assert_equal {} [r function list]
+        assert_equal {} [libraries 0]
+    }
+
     test {DEBUG RELOAD keeps function libraries} {
         start_with $two
         r config set rdbcompression no

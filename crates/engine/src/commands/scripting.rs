@@ -3,6 +3,8 @@
 use super::Family;
 use crate::exec::{Args, Exec};
 use commandtable::{Error, Outcome};
+use rdb::{Writer, WriterOptions};
+use words::glob::{self, Case};
 
 pub(super) static COMMANDS: Family = &[
     ("script|exists", exists),
@@ -105,25 +107,67 @@ fn script_help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 
 /// `FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]`.
 ///
-/// Reply: the libraries whose name matches: none.
+/// Reply: a map for each library whose name matches: name, engine, functions, and its code if that was asked for. Libraries
+/// come from snapshots and are kept as they are; which functions they would register is not known without running them.
 /// Errors: another word, or the same one twice; no pattern.
 /// Propagates: nothing.
 /// Source: Valkey command reference, FUNCTION LIST (since 7.0.0).
 fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let (mut with_code, mut pattern) = (false, false);
+    let (mut with_code, mut pattern) = (false, None);
     let mut words = args[2..].iter();
     while let Some(word) = words.next() {
         if !with_code && word.eq_ignore_ascii_case(b"withcode") {
             with_code = true;
-        } else if !pattern && word.eq_ignore_ascii_case(b"libraryname") {
-            words.next().ok_or(Error::NO_LIBRARY_NAME)?;
-            pattern = true;
+        } else if pattern.is_none() && word.eq_ignore_ascii_case(b"libraryname") {
+            pattern = Some(*words.next().ok_or(Error::NO_LIBRARY_NAME)?);
         } else {
             return Err(Error::unknown_argument(word));
         }
     }
-    x.out.array(0);
+    let libraries: Vec<(Header<'_>, &[u8])> = x
+        .keys
+        .functions
+        .iter()
+        .map(|code| (Header::of(code), code.as_slice()))
+        .filter(|(header, _)| {
+            pattern.is_none_or(|p| glob::matches(p, header.name, Case::Insensitive))
+        })
+        .collect();
+    x.out.array(libraries.len());
+    for (header, code) in libraries {
+        x.out.map(3 + usize::from(with_code));
+        x.out.bulk(b"library_name");
+        x.out.bulk(header.name);
+        x.out.bulk(b"engine");
+        x.out.bulk(&header.engine);
+        x.out.bulk(b"functions");
+        x.out.array(0);
+        if with_code {
+            x.out.bulk(b"library_code");
+            x.out.bulk(code);
+        }
+    }
     Ok(())
+}
+
+/// What a library's first line says: `#!lua name=mylib`.
+struct Header<'a> {
+    /// In upper case.
+    engine: Vec<u8>,
+    name: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    fn of(code: &'a [u8]) -> Self {
+        let line = code.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut words = line.trim_ascii().split(|byte| *byte == b' ');
+        let engine = words.next().and_then(|word| word.strip_prefix(b"#!"));
+        let name = words.find_map(|word| word.strip_prefix(b"name="));
+        Header {
+            engine: engine.unwrap_or_default().to_ascii_uppercase(),
+            name: name.unwrap_or_default(),
+        }
+    }
 }
 
 /// `FUNCTION STATS`.
@@ -141,10 +185,10 @@ fn stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     out.map(1);
     out.bulk(b"LUA");
     out.map(2);
-    for name in ["libraries_count", "functions_count"] {
-        out.bulk(name.as_bytes());
-        out.int(0);
-    }
+    out.bulk(b"libraries_count");
+    out.uint(x.keys.functions.len());
+    out.bulk(b"functions_count");
+    out.int(0);
     Ok(())
 }
 
@@ -161,6 +205,7 @@ fn flush_functions(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !is_flush_mode(&args[2..]) {
         return Err(Error::FUNCTION_FLUSH_MODE);
     }
+    x.keys.functions = Default::default();
     x.keys.dirty += 1;
     x.out.ok();
     Ok(())
@@ -168,12 +213,19 @@ fn flush_functions(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 
 /// `FUNCTION DUMP`: all libraries as a payload for FUNCTION RESTORE.
 ///
-/// Reply: bytes; of no libraries only the frame around them.
+/// Reply: bytes: the records of a snapshot, one for each library, in a frame.
 /// Errors: none.
 /// Propagates: nothing.
 /// Source: Valkey command reference, FUNCTION DUMP (since 7.0.0).
 fn dump(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.out.bulk(&rdb::dump::seal(Vec::new()));
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default());
+    let written = x
+        .keys
+        .functions
+        .iter()
+        .try_for_each(|code| writer.function(code));
+    let records = written.and_then(|()| writer.into_sink());
+    x.out.bulk(&rdb::dump::seal(records.unwrap_or_default()));
     Ok(())
 }
 
