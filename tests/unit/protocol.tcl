@@ -257,7 +257,10 @@ start_server {tags {"protocol external:skip"} overrides {proto-max-bulk-len 1048
         $before set fits [string repeat x 2097152]
         assert_equal 2097152 [$before strlen fits]
         r config set proto-max-bulk-len 1048576
-        assert_error {*Protocol error: invalid bulk length*} {$before set fits [string repeat x 1048577]}
+        # The announcement alone: a server that has hung up takes no more.
+        $before write "*2\r\n\$4\r\nECHO\r\n\$1048577\r\n"
+        $before flush
+        assert_error {*Protocol error: invalid bulk length*} {$before read}
         assert_equal 2097152 [r strlen fits]
         $before close
     }
