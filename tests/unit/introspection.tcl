@@ -207,6 +207,8 @@ start_server {tags {"introspection external:skip"}} {
         {FLUSHALL} {} {flushall} OK
     } {
         test "CLIENT PAUSE WRITE holds back $what" {
+            # Of one that has failed.
+            r client unpause
             r del paused
             set listening [valkey_deferring_client]
             subscribe $listening news
@@ -238,6 +240,7 @@ start_server {tags {"introspection external:skip"}} {
     }
 
     test {CLIENT PAUSE WRITE lets go by what cannot write} {
+        r client unpause
         r set k v
         set queued [valkey_client]
         $queued multi
