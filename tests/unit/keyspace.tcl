@@ -166,6 +166,30 @@ start_server {tags {"keyspace"}} {
         assert_error {ERR syntax error} {r copy src{t} dst{t} nonsense}
     }
 
+    test {strings stay as they are held, wherever they go} {
+        r flushall
+        r set raw{t} a
+        r append raw{t} b
+        r set int{t} 123456
+        r set embstr{t} ab
+        r set long{t} [string repeat x 1000]
+        foreach {key encoding} {raw{t} raw int{t} int embstr{t} embstr long{t} raw} {
+            set value [r get $key]
+            r copy $key copy{t} replace
+            assert_encoding $encoding copy{t}
+            assert_encoding $encoding $key
+            r rename $key new{t}
+            assert_encoding $encoding new{t}
+            r move new{t} 10
+            r select 10
+            assert_encoding $encoding new{t}
+            r append new{t} more
+            assert_equal [list ${value}more] [list [r getdel new{t}]]
+            r select 9
+            assert_equal $value [r get copy{t}]
+        }
+    } {} {needs:debug singledb:skip}
+
     test {COPY keeps the data of every type} {
         r flushdb
         foreach type {string list set zset hash} {

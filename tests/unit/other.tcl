@@ -47,6 +47,50 @@ start_server {tags {"other"}} {
         }
     }
 
+    test {what is loaded is held as the limits of now have it} {
+        foreach {limit command encodings} {
+            set-max-intset-entries {sadd k 1 2 3 4 5} {intset hashtable}
+            set-max-listpack-entries {sadd k a b c d e} {listpack hashtable}
+            hash-max-listpack-entries {hset k a 1 b 2 c 3 d 4 e 5} {listpack hashtable}
+            zset-max-listpack-entries {zadd k 1 a 2 b 3 c 4 d 5 e} {listpack skiplist}
+            list-max-listpack-size {rpush k a b c d e} {listpack quicklist}
+        } {
+            lassign $encodings small large
+            r flushall
+            set before [config_get_set $limit 5]
+            r {*}$command
+            set digest [debug_digest_value k]
+            foreach {size encoding} [list 5 $small 4 $large 5 $small] {
+                r config set $limit $size
+                r debug reload
+                assert_encoding $encoding k
+                assert_equal $digest [debug_digest_value k]
+            }
+            r config set $limit $before
+        }
+    } {} {needs:debug needs:save external:skip}
+
+    # The reference looks at the number of elements only.
+    test {what is loaded is held as the limits of lengths have it, too} {
+        foreach {limit command encodings} {
+            set-max-listpack-value {sadd k 1 text} {listpack hashtable}
+            hash-max-listpack-value {hset k text 1} {listpack hashtable}
+            hash-max-listpack-value {hset k 1 text} {listpack hashtable}
+            zset-max-listpack-value {zadd k 1 text} {listpack skiplist}
+        } {
+            lassign $encodings small large
+            r flushall
+            set before [config_get_set $limit 4]
+            r {*}$command
+            foreach {size encoding} [list 4 $small 3 $large 4 $small] {
+                r config set $limit $size
+                r debug reload
+                assert_encoding $encoding k
+            }
+            r config set $limit $before
+        }
+    } {} {needs:debug needs:save external:skip peer:skip}
+
     test {DEBUG ERROR is no error for the statistics} {
         r config resetstat
         assert_error "FOO \xff bar" {r debug error "FOO \xff bar"}

@@ -102,6 +102,12 @@ start_server {tags {"hash"}} {
                 }
             }
             assert_equal [lsort $fields] [lsort [r hrandfield h $count]]
+            # Half of them: after so many times, each one has been among them.
+            set seen {}
+            for {set i 0} {$i < 80} {incr i} {
+                set seen [lsort -unique [concat $seen [r hrandfield h [expr {($count + 1) / 2}]]]]
+            }
+            assert_equal [lsort $fields] $seen
             foreach {field value} [r hrandfield h 3 withvalues] {
                 assert_equal $value [r hget h $field]
             }

@@ -390,6 +390,73 @@ start_server {tags {"list"}} {
         assert_encoding quicklist l
     } {} {needs:debug}
 
+    test {LINSERT into a full node cuts it, and joins what fits into one again} {
+        set before [config_get_set list-max-listpack-size 4]
+        r del l
+        r rpush l a b c d e f
+        set nodes {}
+        foreach {side pivot element} {
+            after b x after x y before a z before d 1 after d 2 after d 3 before e 4 after f 5 before 1 6 after 6 7
+        } {
+            r linsert l $side $pivot $element
+            regexp {ql_nodes:(\d+)} [r debug object l] -> count
+            lappend nodes $count
+        }
+        r config set list-max-listpack-size $before
+        list $nodes [r lrange l 0 -1]
+    } {{3 3 3 3 3 4 4 4 5 5} {z a b x y c 6 7 1 d 3 2 4 e f 5}} {needs:debug}
+
+    test {LSET of a large value gives it a node of its own, and joins what fits around it} {
+        set before [config_get_set list-max-listpack-size 4]
+        r debug quicklist-packed-threshold 100b
+        r del l
+        r rpush l a b c d e f g h i j
+        set nodes {}
+        foreach {index length} {1 200 1 1 5 200 4 200 5 1 4 1 0 200 0 1 9 200 9 1 2 200 3 200 2 1 3 1} {
+            r lset l $index [string repeat [string index abcdefghij $index] $length]
+            regexp {ql_nodes:(\d+)} [r debug object l] -> count
+            lappend nodes $count
+        }
+        r debug quicklist-packed-threshold 0
+        r config set list-max-listpack-size $before
+        list $nodes [r lrange l 0 -1]
+    } {{5 4 4 4 4 3 4 3 4 4 5 6 6 5} {a b c d e f g h i j}} {needs:debug}
+
+    test {a quicklist counted in bytes becomes a listpack at half of them} {
+        set before [config_get_set list-max-listpack-size -1]
+        foreach command {rpop {lrem l -1 e} {ltrim l 0 -2}} {
+            r del l
+            for {set i 0} {$i < 42} {incr i} { r rpush l [string repeat e 95] }
+            assert_encoding quicklist l
+            # A listpack of n elements of 95 bytes has 7 + 98 * n.
+            set element [string repeat e 95]
+            set command [string map [list { e} " $element" rpop {rpop l}] $command]
+            while {[r llen l] > 21} {
+                assert_encoding quicklist l
+                r {*}$command
+            }
+            r {*}$command
+            assert_encoding listpack l
+        }
+        r config set list-max-listpack-size $before
+    } {OK} {needs:debug}
+
+    test {long elements are found from behind} {
+        set before [config_get_set list-max-listpack-size -5]
+        # Around the lengths from which on an element's length takes one byte more at its end.
+        foreach length {63 64 125 126 127 128 4094 4095 4096 16377 16378 16380 16382 16383 16384 16385 65000} {
+            set element [string repeat x $length]
+            r del l
+            r rpush l first $element last
+            assert_equal [list last $length first] [list [r lindex l -1] [string length [r lindex l -2]] [r lindex l -3]] $length
+            assert_equal [list 2 1 0] [list [r lpos l last rank -1] [r lpos l $element rank -1] [r lpos l first rank -1]] $length
+            r rpop l
+            assert_equal $element [r rpop l]
+            assert_equal {first} [r lrange l 0 -1]
+        }
+        r config set list-max-listpack-size $before
+    } {OK}
+
     test {a list survives DEBUG RELOAD in both encodings} {
         make_list listpack a {1 2 three}
         make_list quicklist b {1 2 three}

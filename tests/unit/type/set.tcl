@@ -56,6 +56,23 @@ start_server {tags {"set"}} {
             assert_equal {{} {}} [list [r spop s] [r spop s 3]]
         } {} {needs:debug}
 
+        # So often that a member which is not seen has no chance.
+        test "SPOP and SRANDMEMBER give each member its chance - $encoding" {
+            set members [make_set $encoding all {1 2 3 4 5 6 7 8}]
+            set members [lsort [r smembers all]]
+            foreach command {{spop s} {spop s 3} {spop s 7} {srandmember s} {srandmember s 4} {srandmember s -1}} {
+                set taken {}
+                set left {}
+                for {set i 0} {$i < 250} {incr i} {
+                    r copy all s replace
+                    lappend taken {*}[r {*}$command]
+                    lappend left {*}[r smembers s]
+                }
+                assert_equal $members [lsort -unique $taken] $command
+                assert_equal $members [lsort -unique $left] $command
+            }
+        } {} {needs:debug}
+
         test "SRANDMEMBER - $encoding" {
             make_set $encoding s {1 2 3 4 5 6 7 8 9 10}
             assert_equal {} [r srandmember s 0]
@@ -289,6 +306,65 @@ start_server {tags {"set"}} {
         r config set set-max-listpack-value 64
     } {OK} {needs:debug}
 
+    test {an intset that meets text looks at the length of its numbers at both ends} {
+        set before [config_get_set set-max-listpack-value 5]
+        foreach {numbers encoding} {
+            {-1234 7} listpack {7 12345} listpack {-12345 7} hashtable {7 123456} hashtable {-12345 123456} hashtable
+        } {
+            r del s
+            r sadd s {*}$numbers
+            assert_encoding intset s
+            r sadd s x
+            assert_encoding $encoding s
+            assert_equal [lsort [list {*}$numbers x]] [lsort [r smembers s]]
+        }
+        r config set set-max-listpack-value $before
+    } {OK} {needs:debug}
+
+    # Beyond 65534 a listpack's header no longer says how many elements it has.
+    test {a listpack of more elements than its header can tell} {
+        set before [config_get_set set-max-intset-entries 100000]
+        r config set set-max-listpack-entries 100000
+        r del s
+        set members {}
+        for {set i 0} {$i < 65533} {incr i} { lappend members $i }
+        r sadd s {*}$members
+        assert_encoding intset s
+        foreach {member count} {a 65534 b 65535 c 65536 d 65537} {
+            r sadd s $member
+            assert_encoding listpack s
+            assert_equal [list $count $count] [list [r scard s] [llength [r smembers s]]]
+        }
+        r debug reload
+        assert_encoding listpack s
+        assert_equal 65537 [r scard s]
+        foreach {member count} {d 65536 b 65535 a 65534 c 65533} {
+            r srem s $member
+            assert_equal [list $count $count] [list [r scard s] [llength [r smembers s]]]
+        }
+        r config set set-max-intset-entries $before
+        r config set set-max-listpack-entries 128
+    } {OK} {needs:debug needs:save}
+
+    test {an intset that gets wider keeps its order, at both ends} {
+        foreach {first wider} {
+            {-3 2 5} -40000 {-3 2 5} 40000 {-3 2 5} -9223372036854775808 {-40000 1 40000} 5000000000
+            {-40000 1 40000} -5000000000 {2} -32769 {-2} 32768
+        } {
+            r del s
+            r sadd s {*}$first
+            assert_equal 1 [r sadd s $wider]
+            assert_encoding intset s
+            set sorted [lsort -integer [list {*}$first $wider]]
+            # An intset is shown as it is kept.
+            assert_equal $sorted [r smembers s]
+            assert_equal [lrepeat [llength $sorted] 1] [r smismember s {*}$sorted]
+            assert_equal 0 [r sadd s {*}$sorted]
+            foreach member $sorted { assert_equal 1 [r srem s $member] $member }
+            assert_equal 0 [r exists s]
+        }
+    } {} {needs:debug}
+
     test {a table of which little stays after SPOP becomes a listpack} {
         r del s
         for {set i 0} {$i < 600} {incr i} {
@@ -374,6 +450,25 @@ start_server {tags {"set"}} {
         close_replication_stream $repl
         r config set lazyfree-lazy-server-del yes
     } {OK} {needs:repl}
+
+    test {SPOP is propagated as the removal of what it gave, whether few are taken or few stay} {
+        foreach member {x 1} {
+            r del s
+            for {set i 0} {$i < 60} {incr i} { r sadd s $member$i }
+            set repl [attach_to_replication_stream]
+            foreach count {1 5 50} {
+                set popped [r spop s $count]
+                assert_equal $count [llength $popped]
+                set command [read_from_replication_stream $repl]
+                if {[lindex $command 0] eq "select"} { set command [read_from_replication_stream $repl] }
+                assert_equal {srem s} [lrange $command 0 1]
+                assert_equal [lsort $popped] [lsort [lrange $command 2 end]] $count
+                foreach gone $popped { assert_equal 0 [r sismember s $gone] }
+            }
+            close_replication_stream $repl
+            assert_equal 4 [r scard s]
+        }
+    } {} {needs:repl}
 
     test {a large SPOP is propagated in one transaction} {
         r del s

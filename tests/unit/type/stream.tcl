@@ -293,6 +293,27 @@ start_server {tags {"stream"}} {
         r exists s
     } {1}
 
+    test {entries are counted as they are added, over all nodes} {
+        set old [config_get_set stream-node-max-entries 3]
+        fill s 20
+        assert_equal {20 20} [list [dict get [r xinfo stream s] length] [dict get [r xinfo stream s] entries-added]]
+        r xtrim s maxlen 5
+        r xdel s 18-1
+        r xadd s 21-1 f v
+        set info [r xinfo stream s]
+        r config set stream-node-max-entries $old
+        list [dict get $info length] [dict get $info entries-added] [r xlen s]
+    } {5 21 5}
+
+    test {the largest id that was deleted is remembered, not the last one} {
+        fill s 5
+        foreach {id largest} {3-1 3-1 2-1 3-1 4-1 4-1 1-1 4-1 5-1 5-1} {
+            r xdel s $id
+            assert_equal $largest [dict get [r xinfo stream s] max-deleted-entry-id] $id
+        }
+        r xlen s
+    } {0}
+
     test {XSETID moves the last id, but not below what there is or was} {
         fill s 3
         r xdel s 2-1

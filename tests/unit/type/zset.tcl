@@ -261,6 +261,12 @@ start_server {tags {"zset"}} {
                 assert_equal [expr {min($wanted, 100)}] [llength [lsort -unique $some]] $wanted
                 assert_equal [llength $some] [llength [lsort -unique $some]]
             }
+            # Half of them: after so many times, each one has been among them.
+            set seen {}
+            for {set i 0} {$i < 80} {incr i} {
+                set seen [lsort -unique [concat $seen [r zrandmember z 50]]]
+            }
+            assert_equal [lsort $members] $seen
             foreach {member score} [r zrandmember z -10 withscores] {
                 assert_equal $score [r zscore z $member]
             }
@@ -316,6 +322,20 @@ start_server {tags {"zset"}} {
             assert_equal {3 2 0} [list [r zintercard 2 a{t} b{t}] [r zintercard 2 a{t} b{t} limit 2] \
                 [r zintercard 2 a{t} none{t} limit 0]]
         } {} {needs:debug}
+
+        test "scores are added in the order of the sets' sizes, not of the keys ($encoding)" {
+            make small{t} 1e16 m
+            make middle{t} 1 m 0 n
+            make large{t} -1e16 m 0 o 0 p
+            # (1e16 + 1) - 1e16 is 0, but (1e16 - 1e16) + 1 is 1.
+            foreach keys {{small middle large} {large small middle} {middle large small} {large middle small}} {
+                set keys [lmap key $keys { set key "$key{t}" }]
+                assert_equal {m 0} [r zinter 3 {*}$keys withscores] $keys
+                assert_equal 0 [dict get [r zunion 3 {*}$keys withscores] m] $keys
+                r zunionstore to{t} 3 {*}$keys
+                assert_equal 0 [r zscore to{t} m] $keys
+            }
+        } {}
 
         test "opposite infinities unite to zero ($encoding)" {
             make a{t} inf x
@@ -530,6 +550,31 @@ start_server {tags {"zset"}} {
         config_set zset-max-listpack-entries $entries
         config_set zset-max-listpack-value $value
     } {} {needs:debug cluster:skip}
+
+    test {the length of members decides where options or results do} {
+        set before [config_get_set zset-max-listpack-value 10]
+        set fits [string repeat m 10]
+        set long [string repeat m 11]
+        # It counts in a request, even if nothing comes of it.
+        foreach {options encoding} [list \
+            "xx 1 $long" skiplist "nx 1 a 2 $long" skiplist "xx 1 $fits" listpack "gt 0 a 0 $fits" listpack "xx ch 1 a 1 $long" skiplist
+        ] {
+            r del z
+            r zadd z 1 a
+            r zadd z {*}$options
+            assert_encoding $encoding z
+        }
+        # A result is judged as a whole.
+        foreach {member encoding} [list $fits listpack $long skiplist] {
+            r del z u
+            r zadd z 1 a 2 $member
+            foreach command {{zunionstore u 1 z} {zinterstore u 2 z z} {zdiffstore u 2 z none}} {
+                r {*}$command
+                assert_encoding $encoding u
+            }
+        }
+        r config set zset-max-listpack-value $before
+    } {OK} {needs:debug cluster:skip}
 
     test {RESP2 has a null array where there would be two values} {
         r del z

@@ -256,7 +256,8 @@ impl Quicklist {
             _ => {
                 self.insert_behind(place, value, limits);
                 if self.remove_in_node(place, 1) {
-                    self.merge_around(place.node, limits);
+                    // Around the value's own node, as in the reference: what it has cut apart finds other neighbours.
+                    self.merge_around(place.node + 1, limits);
                 }
             }
         }

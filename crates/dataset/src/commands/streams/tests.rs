@@ -207,3 +207,27 @@ fn numbers_out_of_a_snapshot_may_be_as_large_as_can_be() {
         ",
     );
 }
+
+#[test]
+fn what_has_been_idle_for_just_so_long_changes_hands() {
+    let told = |idle_ms, command: &str| {
+        let mut driver = Driver::new();
+        let send = |driver: &mut Driver, request: &str| {
+            let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+            String::from_utf8(driver.send(0, &words)).unwrap()
+        };
+        send(&mut driver, "XADD s 1-1 f v");
+        send(&mut driver, "XGROUP CREATE s g 0");
+        send(&mut driver, "XREADGROUP GROUP g c STREAMS s >");
+        driver.advance_ms(idle_ms);
+        send(&mut driver, command).contains("1-1")
+    };
+    for command in [
+        "XCLAIM s g d 50 1-1 JUSTID",
+        "XAUTOCLAIM s g d 50 0 JUSTID",
+        "XPENDING s g IDLE 50 - + 10",
+    ] {
+        assert!(!told(49, command), "{command}");
+        assert!(told(50, command), "{command}");
+    }
+}
