@@ -77,6 +77,30 @@ start_server {tags {"repl psync2 external:skip needs:debug"} overrides {save "" 
             $primary config set repl-backlog-size 10mb
         }
 
+        test {the backlog's time to live begins anew whenever the last replica leaves} {
+            r replicaof no one
+            wait_for_condition 50 50 {[s -1 connected_slaves] == 0} else { fail "still connected" }
+            set c [wire_replica {*}[at -1] capa eof capa psync2]
+            wire_send $c PSYNC ? -1
+            wire_payload_after_fullresync $c
+            wire_close $c
+            wait_for_condition 50 50 {[s -1 connected_slaves] == 0} else { fail "still connected" }
+            $primary config set repl-backlog-ttl 4
+            # One comes back in time, and stays beyond what was left of it.
+            set c [wire_replica {*}[at -1] capa eof capa psync2]
+            wire_send $c PSYNC [s -1 master_replid] [expr {[s -1 master_repl_offset] + 1}]
+            assert_match +CONTINUE* [wire_reply $c]
+            set seconds [s -1 uptime_in_seconds]
+            wait_for_condition 200 50 {[s -1 uptime_in_seconds] > $seconds + 5} else { fail "time stands still" }
+            wire_close $c
+            wait_for_condition 50 50 {[s -1 connected_slaves] == 0} else { fail "still connected" }
+            # The periodic work comes by once a second.
+            set seconds [s -1 uptime_in_seconds]
+            wait_for_condition 50 50 {[s -1 uptime_in_seconds] > $seconds + 1} else { fail "time stands still" }
+            assert_equal 1 [s -1 repl_backlog_active]
+            $primary config set repl-backlog-ttl 3600
+        } {OK} {slow}
+
         test {the backlog goes after its time to live, and the history with it} {
             follow 0 -1
             r replicaof no one

@@ -432,6 +432,47 @@ start_server {tags {"introspection external:skip"}} {
         r config set save "" timeout 0
     }
 
+    test {CONFIG REWRITE keeps every parameter, those that take several words too} {
+        foreach {name value} {
+            client-output-buffer-limit "normal 0 1mb 7 replica 300mb 70mb 61 pubsub 33000001 9mb 0"
+            save "3600 1 300 100"
+            notify-keyspace-events "KEA"
+            oom-score-adj-values "1 200 801"
+            latency-tracking-info-percentiles "50 99.5 100"
+            proc-title-template "{title} \"{listen-addr}\""
+            maxmemory-clients 5%
+            maxmemory 1000000001
+            repl-backlog-size 3mb
+            requirepass "a b\x00\"c"
+            list-max-listpack-size -3
+            bind "127.0.0.1 -::1"
+            unixsocketperm 700
+            replica-announce-ip "10.1.2.3"
+        } {
+            # What the server cannot change while it runs is none of this test's business.
+            if {[catch {r config set $name $value} error]} { assert_match {*immutable*} $error "$name: $error" }
+        }
+        set before [r config get *]
+        r config rewrite
+        set text [logs::from [srv config_file] 0]
+        assert_match "*\nclient-output-buffer-limit normal 0 1mb 7\n*" $text
+        assert_match "*\nclient-output-buffer-limit replica 300mb 70mb 61\n*" $text
+        assert_match "*\nclient-output-buffer-limit pubsub 33000001 9mb 0\n*" $text
+        restart_server 0 true false 0
+        set c [valkey [srv host] [srv port]]
+        $c auth "a b\x00\"c"
+        foreach {name value} $before {
+            assert_equal $value [lindex [$c config get $name] 1] $name
+        }
+        # Written again it is the same, but for empty lines.
+        set text [regsub -all {\n+} [logs::from [srv config_file] 0] \n]
+        $c config rewrite
+        assert_equal $text [regsub -all {\n+} [logs::from [srv config_file] 0] \n]
+        $c config set requirepass "" maxmemory 0 maxmemory-clients 0 notify-keyspace-events ""
+        $c close
+        reconnect
+    } {*} {needs:save}
+
     test {maxclients takes effect at once} {
         set clients [s connected_clients]
         r config set maxclients $clients

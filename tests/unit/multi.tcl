@@ -119,9 +119,9 @@ start_server {tags {"multi"}} {
     test {a watched key that expires breaks the transaction} {
         r flushall
         # Long enough to be watched before it expires, on any machine.
-        r set k v px 100
+        r set k v px 1000
         r watch k
-        wait_for_condition 50 20 {[r dbsize] == 0} else {fail "k never expired"}
+        wait_for_condition 100 50 {[r dbsize] == 0} else {fail "k never expired"}
         r multi
         r ping
         assert_equal {} [r exec]

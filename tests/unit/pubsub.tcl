@@ -35,6 +35,21 @@ start_server {tags {"pubsub network"}} {
         $d close
     }
 
+    test {who listens to a channel and to patterns hears of the channel first} {
+        set c [valkey_deferring_client]
+        psubscribe $c {n*}
+        subscribe $c {news}
+        psubscribe $c {*s}
+        foreach message {1 2} {
+            assert_equal 3 [r publish news $message]
+        }
+        foreach message {1 2} {
+            assert_equal "message news $message" [$c read]
+            assert_equal [list "pmessage *s news $message" "pmessage n* news $message"] [lsort [list [$c read] [$c read]]]
+        }
+        $c close
+    }
+
     test {the empty channel is below no pattern, be it nothing but stars} {
         set c [valkey_deferring_client]
         psubscribe $c {* **}

@@ -81,7 +81,7 @@ start_server {tags {"tracking network external:skip"}} {
         after 10
         $c strlen key
         r debug set-active-expire 1
-        r set other 1 px 10
+        r set other 1 px 1000
         $c get other
         assert_equal other [invalidated $c]
         $c close
@@ -179,6 +179,18 @@ start_server {tags {"tracking network external:skip"}} {
         wait_for_condition 50 20 {[s tracking_total_prefixes] == 0 && [s tracking_clients] == 0} else {
             fail "prefixes are left of a client that has gone"
         }
+    }
+
+    test {BCAST: a key that is the prefix itself is below it, one that is shorter is not} {
+        set c [cache_open bcast prefix user: prefix \x00]
+        r set user 1
+        r set user: 1
+        assert_equal user: [invalidated $c]
+        r set \x00 1
+        assert_equal \x00 [invalidated $c]
+        r mset "" 1 User:1 1 auser:1 1
+        assert_quiet $c
+        $c close
     }
 
     test {NOLOOP: who comes across the end of a key hears of it in BCAST mode only} {
