@@ -33,6 +33,7 @@ pub mod number;
 pub mod pubsub;
 pub mod repl;
 pub mod rng;
+mod room;
 pub mod saving;
 pub mod shutdown;
 pub mod slowlog;

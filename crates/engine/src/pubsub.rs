@@ -3,6 +3,7 @@
 use crate::client::{ClientId, Clients};
 use crate::command::glob_match;
 use crate::crowd::Crowd;
+use crate::room::give_back;
 use hashbrown::HashMap;
 use resp::Reply;
 
@@ -124,6 +125,7 @@ impl PubSub {
             clients.remove(client);
             if clients.is_empty() {
                 map.remove(name);
+                give_back(map);
             }
         }
     }

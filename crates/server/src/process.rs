@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 
 /// Exit code that means "not yet".
@@ -85,7 +85,8 @@ pub(crate) struct Process {
     facts: ProcessFacts,
     dump: DumpFile,
     oom: crate::oom::Oom,
-    child_pid: AtomicU32,
+    /// The snapshot child that was started last, unless it has been killed.
+    child: Option<child::Child>,
     /// What the snapshot child writes, when it writes a file.
     child_file: std::path::PathBuf,
     /// What that becomes once it is complete, whatever the dump file is called by then.
@@ -134,7 +135,7 @@ impl Process {
             facts,
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
-            child_pid: AtomicU32::new(0),
+            child: None,
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
             garbage,
@@ -243,19 +244,18 @@ impl Host for Process {
         job: &SnapshotJob,
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
-        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
+        let child = child::start(self.shared.clone(), job, &self.dump, self.oom, write)
             .map_err(|error| error.to_string())?;
-        self.child_pid.store(pid, Ordering::Relaxed);
+        let pid = child.pid;
+        self.child = Some(child);
         self.child_file = child::temporary_of(pid);
         self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
     }
 
     fn kill_snapshot(&mut self) {
-        let pid = self.child_pid.swap(0, Ordering::Relaxed);
-        if pid != 0 {
-            // SAFETY: sends a signal to a child that has not been waited for: the engine asks only while one is running.
-            unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        if let Some(child) = self.child.take() {
+            child.kill();
             // There is none when the child was writing to sockets.
             let _ = std::fs::remove_file(&self.child_file);
         }

@@ -67,6 +67,8 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
         x.meta = queued.meta;
         dispatch::call(x, handler, &args);
+        // All commands run, but what nobody will read is not kept.
+        x.core.refuses_reply(x.client, x.out, usize::MAX);
     }
     x.meta = exec_meta;
     x.client.flags.put(ClientFlags::NO_BLOCK, nested);
