@@ -106,4 +106,105 @@ start_server {tags {"obuf-limits external:skip"} overrides {save ""}} {
         }
         $c close
     }
+
+    test {random elements without end come to one at the output limit} {
+        r del h z s i
+        r hset h a b
+        r zadd z 1 x
+        r sadd s x y z
+        r sadd i 1 2 3
+        r config set client-output-buffer-limit "normal 1000000 0 0"
+        set before [disconnections]
+        set asked 0
+        foreach command {
+            {hrandfield h} {hrandfield h % withvalues} {zrandmember z} {zrandmember z % withscores} {srandmember s} {srandmember i}
+        } {
+            foreach count {-999999999 -4611686018427387903} {
+                if {![string match *%* $command]} {append command { %}}
+                set c [valkey_client]
+                assert_error {I/O error*} {$c {*}[string map [list % $count] $command]}
+                $c close
+                incr asked
+            }
+        }
+        set c [valkey_client]
+        assert_error {I/O error*} {$c srandmember s -9223372036854775807}
+        $c close
+        # Inside of a transaction all commands run nevertheless.
+        r del n
+        set c [valkey_client]
+        $c multi
+        $c incr n
+        $c srandmember s -9223372036854775807
+        $c incr n
+        assert_error {I/O error*} {$c exec}
+        $c close
+        assert_equal 2 [r get n]
+        assert_equal [expr {$before + $asked + 2}] [disconnections]
+        r config set client-output-buffer-limit "normal 0 0 0"
+        # Nothing to choose from is not much.
+        list [r hrandfield none -9223372036854775807] [r zrandmember none -9223372036854775807] \
+            [r srandmember none -9223372036854775807]
+    } {{} {} {}}
+
+    # Once a count was refused that could have been large. The reference goes on until there is no memory left.
+    test {random elements without end come to one also without a limit} {
+        r del s
+        r sadd s [string repeat x 1000000]
+        r config set client-output-buffer-limit "normal 0 0 0"
+        set before [disconnections]
+        set c [valkey_client]
+        assert_error {I/O error*} {$c srandmember s -9223372036854775807}
+        $c close
+        assert_equal [expr {$before + 1}] [disconnections]
+        r del s
+    } {1} {peer:skip}
+
+    test {a pipeline of large replies is answered in order} {
+        r del l
+        for {set i 0} {$i < 20} {incr i} {r rpush l [string repeat $i 50000]}
+        set c [valkey_deferring_client]
+        for {set i 0} {$i < 20} {incr i} {
+            $c lrange l 0 -1
+            $c ping $i
+        }
+        for {set i 0} {$i < 20} {incr i} {
+            assert_equal 20 [llength [$c read]]
+            assert_equal $i [$c read]
+        }
+        $c close
+        r del l
+    }
+}
+
+start_server {tags {"obuf-limits external:skip"} overrides {save ""}} {
+    test {what large requests and replies have taken is given back} {
+        set start [s used_memory]
+        set words {}
+        for {set i 0} {$i < 100000} {incr i} {lappend words word:$i}
+        r sadd key {*}$words
+        assert_equal 100000 [llength [r smembers key]]
+        set c [valkey_client]
+        $c watch {*}[lrange $words 0 9999]
+        $c unwatch
+        $c subscribe {*}[lrange $words 0 9999]
+        $c close
+        set c [valkey_deferring_client]
+        $c blpop {*}$words 0
+        wait_for_blocked_client
+        $c close
+        # A request that never becomes whole.
+        set c [wire_open [srv host] [srv port]]
+        wire_raw $c "*100000\r\n\$3\r\nDEL\r\n[string repeat "\$5\r\nabcde\r\n" 90000]"
+        wire_close $c
+        r config set client-output-buffer-limit "normal 100000 0 0"
+        set c [valkey_client]
+        assert_error {I/O error*} {$c smembers key}
+        $c close
+        r config set client-output-buffer-limit "normal 0 0 0"
+        r unlink key
+        wait_for_condition 200 50 {[s used_memory] < 2 * $start} else {
+            fail "[s used_memory] bytes are in use, [set start] were at the start"
+        }
+    }
 }

@@ -28,8 +28,29 @@ pub struct Call<'c> {
     pub meta: &'static Meta,
     /// The names of commands.
     pub names: &'c Names,
+    /// How long the reply may get.
+    pub limit: ReplyLimit,
     /// Set by a handler that found nothing: what has to happen before it runs again.
     pub wait: Option<Wait>,
+}
+
+/// How long a reply may get before nothing of it will be sent: the client is closed instead.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyLimit {
+    /// Bytes of output that the client may have.
+    pub bytes_max: usize,
+    /// It was exceeded: the handler has stopped amid the reply.
+    pub exceeded: bool,
+}
+
+impl ReplyLimit {
+    /// True when the reply has got too long: there is no use in going on with it. `otherwise_max` bounds the replies of
+    /// clients that have no limit.
+    #[inline]
+    pub fn is_exceeded(&mut self, out: &Reply, otherwise_max: usize) -> bool {
+        self.exceeded = out.len() > self.bytes_max.min(otherwise_max);
+        self.exceeded
+    }
 }
 
 /// What is replied when the time is up.

@@ -139,7 +139,7 @@ mod tests {
             recording: true,
             ..Effects::default()
         };
-        let big = vec![b'x'; PIECE_BYTES - 1000];
+        let big = vec![b'x'; PIECE_BYTES];
         let sent: [(usize, &[u8]); 6] = [
             (0, b"a"),
             (1, &big),
@@ -151,7 +151,7 @@ mod tests {
         for (db, word) in sent {
             effects.push_op(db, &[word]);
         }
-        assert_eq!(effects.recorded_before.len(), 2);
+        assert_eq!(effects.recorded_before.len(), 3);
         let pieces = effects.recorded_before.iter().chain([&effects.recorded]);
         let commands: Vec<_> = pieces.flat_map(|piece| piece.commands()).collect();
         assert_eq!(commands.len(), sent.len());

@@ -16,10 +16,12 @@ pub mod notify;
 pub mod number;
 mod origin;
 mod rng;
+mod room;
 pub mod snapshot;
 
-pub use call::{Args, Call, Handler, OnTimeout, Wait, Wake, reply_help};
+pub use call::{Args, Call, Handler, OnTimeout, ReplyLimit, Wait, Wake, reply_help};
 pub use crowd::Crowd;
 pub use keys::Keys;
 pub use origin::{Expiry, Origin, PartyId, Source};
 pub use rng::Random;
+pub use room::give_back;

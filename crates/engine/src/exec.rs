@@ -6,7 +6,7 @@ use crate::core::Core;
 use commandtable::{Meta, Outcome};
 pub use dataset::Args;
 use dataset::effects::Propagate;
-use dataset::{Call, Keys, OnTimeout, Wait, Wake};
+use dataset::{Call, Keys, OnTimeout, ReplyLimit, Wait, Wake};
 use resp::Reply;
 use words::Words;
 
@@ -116,11 +116,19 @@ impl Exec<'_> {
             out: self.out,
             meta: self.meta,
             names: &self.core.names,
+            limit: ReplyLimit {
+                bytes_max: self.core.reply_bytes_max(self.client),
+                exceeded: false,
+            },
             wait: None,
         };
         let outcome = handler(&mut call, args);
+        let too_long = call.limit.exceeded;
         if let Some(wait) = call.wait {
             self.wait(wait, args);
+        }
+        if too_long {
+            self.core.refuse_reply(self.client, self.out);
         }
         outcome
     }

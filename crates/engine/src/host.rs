@@ -125,8 +125,8 @@ pub type WriteSnapshot<'a> =
 pub struct ChildReport {
     /// Keys written.
     pub keys_done: u64,
-    /// Private dirty memory, in bytes.
-    pub cow_bytes: u64,
+    /// Private dirty memory, in bytes, if it has been measured again.
+    pub cow_bytes: Option<u64>,
 }
 
 /// How a snapshot child has ended.

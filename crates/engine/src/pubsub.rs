@@ -1,7 +1,7 @@
 //! Publish and subscribe: who listens to what, and how a message reaches them.
 
 use crate::client::{ClientId, Clients};
-use dataset::Crowd;
+use dataset::{Crowd, give_back};
 use hashbrown::HashMap;
 use resp::Reply;
 use words::glob::{self, Case};
@@ -124,6 +124,7 @@ impl PubSub {
             clients.remove(client);
             if clients.is_empty() {
                 map.remove(name);
+                give_back(map);
             }
         }
     }

@@ -291,9 +291,11 @@ pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
 pub fn progress(keys: &Keys, core: &mut Core, report: ChildReport) {
     if let Some(child) = &mut core.saving.child {
         child.keys_done = report.keys_done;
-        child.cow_bytes = report.cow_bytes;
-        child.cow_peak = child.cow_peak.max(report.cow_bytes);
-        child.cow_at_ms = keys.origin.now_ms;
+        if let Some(bytes) = report.cow_bytes {
+            child.cow_bytes = bytes;
+            child.cow_peak = child.cow_peak.max(bytes);
+            child.cow_at_ms = keys.origin.now_ms;
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::client::{Client, ClientFlags, ClientId, Clients, name_bytes};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
 use commandtable::{Flags, Meta};
-use dataset::Crowd;
 use dataset::effects::Change;
+use dataset::{Crowd, give_back};
 use hashbrown::HashMap;
 use resp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +102,7 @@ impl Table {
 
     fn forget_key(&mut self, key: &[u8]) -> Crowd<()> {
         let holders = self.keys.remove(key).unwrap_or_default();
+        give_back(&mut self.keys);
         self.items -= holders.len();
         holders
     }
@@ -110,7 +111,7 @@ impl Table {
     fn note(&mut self, change: Change) {
         let author = change.author;
         let Some(key) = change.stale else {
-            self.keys.clear();
+            self.keys = HashMap::new();
             self.items = 0;
             let told = self.clients.numbers().map(|id| (id, (author, None)));
             self.pending.extend(told);
@@ -193,7 +194,7 @@ pub(crate) fn disable(keys: &mut dataset::Keys, table: &mut Table, client: &mut 
         }
     }
     if table.clients.is_empty() {
-        table.keys.clear();
+        table.keys = HashMap::new();
         table.items = 0;
         keys.track_changes(false);
     }
@@ -259,7 +260,9 @@ pub(crate) fn tell(core: &mut Core, changes: Vec<Change>, mut running: Running<'
         };
         !send(&mut core.clients, &mut running, *to, &news)
     });
-    core.tracking.pending = pending;
+    if !pending.is_empty() {
+        core.tracking.pending = pending;
+    }
 }
 
 /// What is left to do when the requests at hand have run: the news of broadcasting mode, one message for each prefix,

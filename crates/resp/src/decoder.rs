@@ -59,6 +59,16 @@ impl Batch {
         self.far.clear();
     }
 
+    /// Memory of the lists, in bytes; of the arguments that do not lie in the buffer their allocations come on top.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let bytes = |capacity: usize, each: usize| capacity.saturating_mul(each);
+        bytes(self.args.capacity(), size_of::<Arg>())
+            .saturating_add(bytes(self.requests.capacity(), size_of::<(u32, usize)>()))
+            .saturating_add(bytes(self.owned.capacity(), size_of::<Arc<Vec<u8>>>()))
+            .saturating_add(bytes(self.far.capacity(), size_of::<(usize, usize)>()))
+    }
+
     /// Arguments of request `index`; none for an empty line or an empty array.
     #[must_use]
     pub fn request(&self, index: usize) -> &[Arg] {

@@ -82,6 +82,11 @@ impl Reply {
         self.output.truncate(len);
     }
 
+    /// Drops everything, and the memory with it.
+    pub fn take_back_all(&mut self) {
+        self.output = Output::default();
+    }
+
     #[inline]
     fn buffer(&mut self) -> &mut Vec<u8> {
         self.output.bytes_mut()

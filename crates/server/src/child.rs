@@ -12,6 +12,7 @@ use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
 use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -25,7 +26,9 @@ const FILE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A message from child to parent: fixed size, so that a pipe write is one piece.
 const REPORT_BYTES: usize = 17;
+/// Keys written so far in the first word, copy-on-write bytes in the second if they were measured.
 const KIND_PROGRESS: u8 = 0;
+const NOT_MEASURED: u64 = u64::MAX;
 /// A connection has taken everything: its client number in the first word.
 const KIND_COMPLETE: u8 = 1;
 /// The child is done: size in the first word, copy-on-write bytes in the second.
@@ -40,8 +43,41 @@ fn message(kind: u8, first: u64, second: u64) -> [u8; REPORT_BYTES] {
     bytes
 }
 
-/// Forks a child that writes a snapshot. Returns its process id; its end is reported to the engine, and what connections
-/// take of it is added to `sent`.
+/// A child that has been started.
+#[derive(Debug)]
+pub(crate) struct Child {
+    /// Its process id, which may be another's as soon as it has ended.
+    pub(crate) pid: u32,
+    /// The process itself, where the kernel has such descriptors (since Linux 5.3).
+    process: Option<OwnedFd>,
+}
+
+impl Child {
+    /// The child that has just been forked: nobody has waited for it yet.
+    fn new(pid: u32) -> Self {
+        let process = rustix::process::Pid::from_raw(pid.cast_signed())
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Child { pid, process }
+    }
+
+    /// Ends the child, if it has not ended.
+    pub(crate) fn kill(&self) {
+        // In either case the only thing that can fail is that there is nobody left to end.
+        match &self.process {
+            Some(process) => {
+                let _ = pidfd_send_signal(process, Signal::KILL);
+            }
+            // SAFETY: sends a signal. The engine asks only before it knows of the child's end, so that only a process
+            // which has been given the number within that moment could be hit.
+            None => unsafe {
+                libc::kill(self.pid.cast_signed(), libc::SIGKILL);
+            },
+        }
+    }
+}
+
+/// Forks a child that writes a snapshot. Its end is reported to the engine, and what connections take of it is added to
+/// `sent`.
 ///
 /// # Errors
 /// No pipe or no process to be had.
@@ -52,7 +88,7 @@ pub(crate) fn start(
     oom: crate::oom::Oom,
     sent: &Tally,
     write: WriteSnapshot<'_>,
-) -> io::Result<u32> {
+) -> io::Result<Child> {
     let (reader, writer) = io::pipe()?;
     // SAFETY: the child calls only `run_child`, which keeps to what the module comment says, and never returns.
     let pid = unsafe { libc::fork() };
@@ -68,8 +104,10 @@ pub(crate) fn start(
         }
         pid => {
             drop(writer);
-            watch(shared, pid, reader, temporary_of(pid as u32));
-            Ok(pid as u32)
+            // Before anybody can wait for it.
+            let child = Child::new(pid as u32);
+            watch(shared, pid, reader, temporary_of(child.pid));
+            Ok(child)
         }
     }
 }
@@ -113,7 +151,7 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader, tem
                         &shared,
                         ChildReport {
                             keys_done: u64::MAX,
-                            cow_bytes: word(9),
+                            cow_bytes: Some(word(9)),
                         },
                     );
                 }
@@ -121,7 +159,7 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader, tem
                     &shared,
                     ChildReport {
                         keys_done: word(1),
-                        cow_bytes: word(9),
+                        cow_bytes: Some(word(9)).filter(|bytes| *bytes != NOT_MEASURED),
                     },
                 ),
             }
@@ -250,6 +288,7 @@ fn run_child(
     let mut reporter = Reporter {
         pipe: pipe.as_raw_fd(),
         last_ns: crate::clock::monotonic_ns(),
+        measuring: Duty::default(),
     };
     let mut progress = |keys| reporter.progress(keys);
     let result = match &job.target {
@@ -345,6 +384,7 @@ fn send(pipe: RawFd, bytes: &[u8; REPORT_BYTES]) {
 struct Reporter {
     pipe: RawFd,
     last_ns: u64,
+    measuring: Duty,
 }
 
 impl Reporter {
@@ -352,11 +392,34 @@ impl Reporter {
         let now_ns = crate::clock::monotonic_ns();
         if now_ns - self.last_ns >= REPORT_EVERY_NS {
             self.last_ns = now_ns;
-            send(
-                self.pipe,
-                &message(KIND_PROGRESS, keys, private_dirty_bytes()),
-            );
+            let cow = if self.measuring.is_due(now_ns) {
+                let bytes = private_dirty_bytes();
+                self.measuring.done(now_ns, crate::clock::monotonic_ns());
+                bytes
+            } else {
+                NOT_MEASURED
+            };
+            send(self.pipe, &message(KIND_PROGRESS, keys, cow));
         }
+    }
+}
+
+/// When to measure again: the kernel looks at each page of the process, which takes seconds if there are very many. So it
+/// is to take one part of the time in [`DUTY_PARTS`] at most.
+#[derive(Default)]
+struct Duty {
+    next_ns: u64,
+}
+
+const DUTY_PARTS: u64 = 100;
+
+impl Duty {
+    fn is_due(&self, now_ns: u64) -> bool {
+        now_ns >= self.next_ns
+    }
+
+    fn done(&mut self, started_ns: u64, ended_ns: u64) {
+        self.next_ns = ended_ns + (ended_ns - started_ns) * DUTY_PARTS;
     }
 }
 
@@ -376,4 +439,42 @@ fn private_dirty_bytes() -> u64 {
                 .ok()
         });
     kilobytes.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Child, Duty};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn what_is_dear_is_measured_rarely() {
+        let mut duty = Duty::default();
+        assert!(duty.is_due(0));
+        duty.done(1000, 1002);
+        assert!(!duty.is_due(1003) && !duty.is_due(1201) && duty.is_due(1202));
+        duty.done(2000, 3000);
+        assert!(!duty.is_due(102_999) && duty.is_due(103_000));
+    }
+
+    #[test]
+    fn a_child_that_has_ended_is_not_there_to_be_killed() {
+        let mut process = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("cat");
+        let child = Child::new(process.id());
+        assert!(child.process.is_some(), "no such descriptors");
+        child.kill();
+        let status = process.wait().expect("it has ended");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(libc::SIGKILL)
+        );
+        // The number may be another's by now: that one is not meant.
+        let gone = Child {
+            pid: std::process::id(),
+            ..child
+        };
+        gone.kill();
+    }
 }

@@ -25,8 +25,10 @@ const READ_BYTES: usize = 64 * 1024;
 const BATCH_REQUESTS_MAX: usize = 512;
 /// Steps before other connections have their turn.
 const STEPS_PER_TURN: usize = 4;
-/// A loop's buffer larger than this is not kept.
+/// A loop's buffer larger than this is not kept from one turn to the next.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
+/// A loop's buffers larger than this together are not kept from one second to the next.
+const SCRATCH_BYTES_LASTING: usize = 2 * READ_BYTES;
 /// Pieces of output given to the kernel at once.
 const PIECES_PER_WRITE: usize = 32;
 /// Held bytes above which the query buffer limit is looked at.
@@ -40,6 +42,26 @@ pub(crate) struct Scratch {
     input: Vec<u8>,
     batch: Batch,
     output: Output,
+}
+
+impl Scratch {
+    /// A turn is over: what it has left in the buffers is of no use to anybody. True when they have grown.
+    pub(crate) fn turn_done(&mut self) -> bool {
+        self.input.clear();
+        if self.input.capacity() > SCRATCH_BYTES_MAX {
+            self.input = Vec::new();
+        }
+        self.batch.clear();
+        if self.batch.memory() > SCRATCH_BYTES_MAX {
+            self.batch = Batch::default();
+        }
+        self.output.clear();
+        if self.output.capacity() > SCRATCH_BYTES_MAX {
+            self.output = Output::default();
+        }
+        let bytes = self.input.capacity() + self.batch.memory() + self.output.capacity();
+        bytes > SCRATCH_BYTES_LASTING
+    }
 }
 
 /// Requests that have been decoded but may not run yet.
@@ -340,12 +362,6 @@ impl Connection {
             self.kept.input = input[used..].to_vec();
             self.check_held()?;
         }
-        if input.capacity() > SCRATCH_BYTES_MAX {
-            *input = Vec::new();
-        }
-        if output.capacity() > SCRATCH_BYTES_MAX {
-            *output = Output::default();
-        }
         Ok(Poll::Ready(received))
     }
 
@@ -410,6 +426,10 @@ impl Connection {
         if let Some(used) = used {
             if used < input.len() {
                 input.drain(..used);
+                if used > 0 {
+                    // A start of a request is not to hold the room of all that came before it.
+                    input.shrink_to(READ_BYTES);
+                }
                 self.kept.input = input;
             }
             self.check_held()?;

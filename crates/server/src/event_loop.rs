@@ -31,6 +31,10 @@ pub(crate) struct Inbox {
     pending: AtomicBool,
     /// The loop waits, or is about to: it has to be woken.
     asleep: AtomicBool,
+    /// The loop's buffers have grown since this was last cleared.
+    grown: AtomicBool,
+    /// They are to be given back.
+    trim: AtomicBool,
     waker: Waker,
 }
 
@@ -55,6 +59,15 @@ impl Inbox {
         if self.asleep.swap(false, Ordering::SeqCst) {
             // Fails only when the counter of wakes is full, and then the loop is awake.
             let _ = self.waker.wake();
+        }
+    }
+
+    /// Has the loop give its buffers back if they have grown. Called now and then: a loop that is at work grows them again,
+    /// and one that is idle keeps nothing.
+    pub(crate) fn trim(&self) {
+        if self.grown.swap(false, Ordering::Relaxed) {
+            self.trim.store(true, Ordering::Relaxed);
+            self.nudge();
         }
     }
 
@@ -104,6 +117,8 @@ impl EventLoop {
             mail: Mutex::default(),
             pending: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
+            grown: AtomicBool::new(false),
+            trim: AtomicBool::new(false),
             waker: Waker::new(poll.registry(), WAKE)?,
         });
         Ok(EventLoop {
@@ -190,6 +205,9 @@ impl EventLoop {
             self.wanted.append(&mut mail.wanted);
             let accepted = std::mem::take(&mut mail.accepted);
             drop(mail);
+            if self.inbox.trim.swap(false, Ordering::Relaxed) {
+                connections.scratch = Scratch::default();
+            }
             for (fd, peer) in accepted {
                 connections.add(fd, peer);
             }
@@ -242,7 +260,11 @@ impl Connections {
             return;
         };
         connection.in_line = false;
-        match guarded(|| connection.turn(&mut self.scratch)) {
+        let turn = guarded(|| connection.turn(&mut self.scratch));
+        if self.scratch.turn_done() {
+            self.inbox.grown.store(true, Ordering::Relaxed);
+        }
+        match turn {
             Ok(Turn::Idle) => {}
             Ok(Turn::Again) => {
                 connection.in_line = true;

@@ -119,6 +119,8 @@ fn run(start: startup::Start) -> io::Result<u8> {
 
 /// The token of the timer.
 const TIMER: Token = Token(FIRST_OTHER);
+/// Nanoseconds between two looks at the buffers of the loops.
+const TRIM_EVERY_NS: u64 = 1_000_000_000;
 /// Tokens of listening sockets begin here.
 const FIRST_DOOR: usize = FIRST_OTHER + 1;
 
@@ -132,6 +134,7 @@ struct Main {
     next_door: usize,
     timer: Timer,
     next_tick_ns: u64,
+    next_trim_ns: u64,
     clock_measured: bool,
     /// The loops of the other I/O threads.
     others: Vec<Arc<Inbox>>,
@@ -165,6 +168,7 @@ impl Main {
             next_door: FIRST_DOOR,
             timer,
             next_tick_ns: clock::monotonic_ns(),
+            next_trim_ns: 0,
             clock_measured: false,
             others,
             let_in: 0,
@@ -237,6 +241,11 @@ impl Main {
         let hz = self.shared.engine.lock().tick().max(1);
         self.next_tick_ns = now_ns.max(self.next_tick_ns + 1_000_000_000 / hz);
         self.doors.iter_mut().for_each(Door::try_again);
+        if now_ns >= self.next_trim_ns {
+            self.next_trim_ns = now_ns + TRIM_EVERY_NS;
+            let inboxes = self.others.iter().chain([self.event_loop.inbox()]);
+            inboxes.for_each(|inbox| inbox.trim());
+        }
         self.set_timer()
     }
 

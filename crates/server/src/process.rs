@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 
 /// Exit code that means "not yet".
@@ -95,9 +95,10 @@ pub(crate) struct Process {
     dump: DumpFile,
     oom: crate::oom::Oom,
     doorstep: crate::listener::Doorstep,
-    child_pid: AtomicU32,
     /// What connections have taken of the snapshot under way, or of the last one, and the engine has not been told of.
     child_sent: Option<Tally>,
+    /// The snapshot child that was started last, unless it has been killed.
+    child: Option<child::Child>,
     /// What the snapshot child writes, when it writes a file.
     child_file: std::path::PathBuf,
     /// What that becomes once it is complete, whatever the dump file is called by then.
@@ -148,8 +149,8 @@ impl Process {
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
             doorstep: crate::listener::Doorstep::new(config),
-            child_pid: AtomicU32::new(0),
             child_sent: None,
+            child: None,
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
             garbage,
@@ -263,10 +264,11 @@ impl Host for Process {
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
         let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
-        let pid = child::start(self.shared.clone(), job, &self.dump, self.oom, &sent, write)
+        let child = child::start(self.shared.clone(), job, &self.dump, self.oom, &sent, write)
             .map_err(|error| error.to_string())?;
+        let pid = child.pid;
+        self.child = Some(child);
         self.child_sent = Some(sent);
-        self.child_pid.store(pid, Ordering::Relaxed);
         self.child_file = child::temporary_of(pid);
         self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
@@ -279,10 +281,8 @@ impl Host for Process {
     }
 
     fn kill_snapshot(&mut self) {
-        let pid = self.child_pid.swap(0, Ordering::Relaxed);
-        if pid != 0 {
-            // SAFETY: sends a signal to a child that has not been waited for: the engine asks only while one is running.
-            unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        if let Some(child) = self.child.take() {
+            child.kill();
             // There is none when the child was writing to sockets.
             let _ = std::fs::remove_file(&self.child_file);
         }

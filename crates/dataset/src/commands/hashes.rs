@@ -313,11 +313,11 @@ fn hrandfield(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     match count {
         Count::Repeated(count) => {
             header(x.out, usize::try_from(count).unwrap_or(usize::MAX));
-            for _ in 0..count {
+            sampling::repeat(x.out, &mut x.limit, count, |out| {
                 if let Some(found) = hash.random(rng) {
-                    pair(x.out, found);
+                    pair(out, found);
                 }
-            }
+            });
         }
         Count::Distinct(count) if count >= len => {
             header(x.out, len);

@@ -1,13 +1,15 @@
 //! What HRANDFIELD, ZRANDMEMBER and their like share: the count, and which of the elements to take.
 
+use crate::call::ReplyLimit;
 use crate::number;
 use crate::rng::Random;
 use commandtable::Error;
 use hashbrown::HashSet;
 use keyspace::Rng;
+use resp::Reply;
 
-/// Counts that ask for repetitions below this size are served; a larger reply would only exhaust the memory.
-const REPETITIONS_MAX: u64 = 1 << 28;
+/// Most bytes of a reply with repetitions, for clients whose output has no limit: they can ask for all the memory there is.
+const REPETITIONS_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Fewer than one element in so many wanted: draw them one by one instead of walking over all.
 const DRAW_RATIO: usize = 8;
 
@@ -35,9 +37,6 @@ pub(super) fn parse(args: &[&[u8]], word: &[u8]) -> Result<(Count, bool), Error>
     if with && count.unsigned_abs() > i64::MAX.unsigned_abs() / 2 {
         return Err(Error::OUT_OF_RANGE);
     }
-    if count < 0 && count.unsigned_abs() > REPETITIONS_MAX {
-        return Err(Error::OUT_OF_RANGE);
-    }
     let size = count.unsigned_abs();
     let count = if count < 0 {
         Count::Repeated(size)
@@ -45,6 +44,21 @@ pub(super) fn parse(args: &[&[u8]], word: &[u8]) -> Result<(Count, bool), Error>
         Count::Distinct(usize::try_from(size).unwrap_or(usize::MAX))
     };
     Ok((count, with))
+}
+
+/// Calls `one` so many times, each time for one more element of the reply, unless that gets too long for its client.
+pub(super) fn repeat(
+    out: &mut Reply,
+    limit: &mut ReplyLimit,
+    count: u64,
+    mut one: impl FnMut(&mut Reply),
+) {
+    for _ in 0..count {
+        if limit.is_exceeded(out, REPETITIONS_BYTES_MAX) {
+            return;
+        }
+        one(out);
+    }
 }
 
 /// Which of `len` elements to take when `wanted` (fewer than `len`) different ones are asked for.

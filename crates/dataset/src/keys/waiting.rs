@@ -4,6 +4,7 @@ use super::{DbKeyRef, HOOK_BLOCKED, Keys};
 use crate::crowd::Crowd;
 use crate::effects::DbKey;
 use crate::origin::PartyId;
+use crate::room::give_back;
 
 /// A place in the line of those who wait: who came first has the smaller one.
 pub type Place = u64;
@@ -52,6 +53,7 @@ impl Keys {
             }
             if line.clients.is_empty() {
                 self.waiting.remove(name);
+                give_back(&mut self.waiting);
             }
         }
         self.arm(HOOK_BLOCKED, !self.waiting.is_empty());

@@ -7,6 +7,7 @@ use super::{DbKeyRef, HOOK_TRACKING, HOOK_WATCH, Keys, is_past};
 use crate::crowd::Crowd;
 use crate::effects::DbKey;
 use crate::origin::PartyId;
+use crate::room::give_back;
 use keyspace::{Db, Entry};
 
 impl Keys {
@@ -31,6 +32,7 @@ impl Keys {
             watches.remove(client);
             if watches.is_empty() {
                 self.watched.remove(key);
+                give_back(&mut self.watched);
             }
         }
         self.arm(HOOK_WATCH, !self.watched.is_empty());
@@ -77,6 +79,7 @@ impl Keys {
         });
         if watches.is_empty() {
             self.watched.remove(name);
+            give_back(&mut self.watched);
         }
     }
 

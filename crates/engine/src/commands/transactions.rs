@@ -76,6 +76,8 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             // A reply has been announced for each, also for CLIENT REPLY OFF and the like, which have none.
             x.out.ok();
         }
+        // All commands run, but what nobody will read is not kept.
+        x.core.refuses_reply(x.client, x.out, usize::MAX);
     }
     x.meta = exec_meta;
     x.keys.origin = outer;

@@ -3,6 +3,7 @@
 use super::{optional_count, reply_member, reply_members};
 use crate::call::{Args, Call};
 use crate::commands::lists::count_argument;
+use crate::commands::sampling;
 use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
@@ -16,8 +17,6 @@ const SREM_MEMBERS_MAX: usize = 1024;
 const KEEP_FACTOR: usize = 5;
 /// From this share of a table's members on (1 of so many), walking over all is cheaper than drawing until enough differ.
 const WALK_SHARE: usize = 3;
-/// Most members one SRANDMEMBER draws with repetition, so that a single request cannot ask for all the memory there is.
-const DRAWS_MAX: u64 = 1 << 26;
 
 /// `SPOP key [count]`.
 ///
@@ -134,12 +133,12 @@ pub(super) fn srandmember(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
             }
         }
         (Some(set), Some(Draws::Repeated(count))) => {
-            x.out.array(count);
-            for _ in 0..count {
+            x.out.array(usize::try_from(count).unwrap_or(usize::MAX));
+            sampling::repeat(x.out, &mut x.limit, count, |out| {
                 if let Some(member) = set.random(&mut rng) {
-                    reply_member(x.out, member);
+                    reply_member(out, member);
                 }
-            }
+            });
         }
         (Some(set), Some(Draws::Distinct(count))) => {
             reply_distinct(x.out, set, count.min(set.len()), &mut rng);
@@ -152,7 +151,7 @@ pub(super) fn srandmember(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// How many members SRANDMEMBER is to draw.
 enum Draws {
     Distinct(usize),
-    Repeated(usize),
+    Repeated(u64),
 }
 
 fn draws(text: &[u8]) -> Result<Draws, Error> {
@@ -161,14 +160,10 @@ fn draws(text: &[u8]) -> Result<Draws, Error> {
         return Err(Error::OUT_OF_RANGE_NEGATABLE);
     }
     let size = count.unsigned_abs();
-    if count < 0 && size > DRAWS_MAX {
-        return Err(Error::OUT_OF_RANGE);
-    }
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
     Ok(if count < 0 {
         Draws::Repeated(size)
     } else {
-        Draws::Distinct(size)
+        Draws::Distinct(usize::try_from(size).unwrap_or(usize::MAX))
     })
 }
 

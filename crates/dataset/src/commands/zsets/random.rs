@@ -48,11 +48,11 @@ pub(super) fn zrandmember(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     match count {
         Count::Repeated(count) => {
             scores.header(x.out, usize::try_from(count).unwrap_or(usize::MAX));
-            for _ in 0..count {
+            sampling::repeat(x.out, &mut x.limit, count, |out| {
                 if let Some((member, score)) = zset.random(rng) {
-                    scores.member(x.out, member, score);
+                    scores.member(out, member, score);
                 }
-            }
+            });
         }
         Count::Distinct(count) if count >= len => {
             scores.header(x.out, len);
