@@ -61,8 +61,15 @@ impl Recorded {
     }
 
     /// Number of commands.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.ops.len()
+    }
+
+    /// True without commands.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
     }
 
     /// Forgets everything; keeps the allocations unless they are large.

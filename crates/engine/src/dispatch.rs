@@ -596,7 +596,7 @@ pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
 /// Hands the recorded commands to the stream, one by one.
 pub(crate) fn feed_each(keys: &mut Keys, core: &mut Core) {
     let effects = &mut keys.effects;
-    if effects.recorded.len() == 0 {
+    if effects.recorded.is_empty() {
         return;
     }
     for piece in std::mem::take(&mut effects.recorded_before) {

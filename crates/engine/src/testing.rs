@@ -106,6 +106,12 @@ pub struct Driver {
     slots: Vec<u32>,
 }
 
+impl Default for Driver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Driver {
     /// An engine with default parameters and one client, recording what it propagates.
     pub fn new() -> Self {
