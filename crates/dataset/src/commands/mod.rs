@@ -17,6 +17,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     hashes::COMMANDS,
+    keyspace::dump::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
     keyspace::object::COMMANDS,
