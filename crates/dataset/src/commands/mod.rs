@@ -7,6 +7,7 @@ pub mod keyspace;
 pub mod lists;
 mod sampling;
 pub mod sets;
+pub mod sort;
 pub mod streams;
 pub mod strings;
 pub mod zsets;
@@ -24,6 +25,7 @@ pub static FAMILIES: &[Family] = &[
     keyspace::scan::COMMANDS,
     lists::COMMANDS,
     sets::COMMANDS,
+    sort::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,
     zsets::COMMANDS,
