@@ -295,14 +295,14 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (2, "DUMP @s"),
     (1, "RESTORE @k @w @v [ REPLACE ] [ ABSTTL ]"),
     // As texts: after a number that is too large the reference refuses every other one. Without a limit where many weights
-    // are the same: which of them come first is anybody's choice.
+    // are the same: which of them come first is anybody's choice. Without sorted sets, whose encoding the reference changes.
     (
         2,
-        "SORT ( @l | @e | @z ) [ BY ( w* | @s* ) ] [ ( ASC | DESC ) ] ALPHA",
+        "SORT ( @l | @e ) [ BY ( w* | @s* ) ] [ ( ASC | DESC ) ] ALPHA",
     ),
     (
         2,
-        "SORT ( @l | @z ) [ BY nosort ] [ LIMIT @i @i ] [ ( ASC | DESC ) ] ALPHA",
+        "SORT @l [ BY nosort ] [ LIMIT @i @i ] [ ( ASC | DESC ) ] ALPHA",
     ),
     (
         2,
