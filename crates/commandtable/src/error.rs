@@ -386,6 +386,21 @@ fixed! {
     XAUTOCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     /// XAUTOCLAIM of no entries, or of more than an array can hold.
     XAUTOCLAIM_COUNT = "ERR COUNT must be > 0";
+    // DUMP, RESTORE and SORT.
+    /// RESTORE of a key there is.
+    BUSY_KEY = "BUSYKEY Target key name already exists.";
+    /// RESTORE for a negative time.
+    RESTORE_TTL = "ERR Invalid TTL value, must be >= 0";
+    /// RESTORE of a key that was used in the future.
+    RESTORE_IDLETIME = "ERR Invalid IDLETIME value, must be >= 0";
+    /// RESTORE with a counter of more than eight bits.
+    RESTORE_FREQ = "ERR Invalid FREQ value, must be >= 0 and <= 255";
+    /// RESTORE of bytes that DUMP has not made, or a newer version has.
+    PAYLOAD_FRAME = "ERR DUMP payload version or checksum are wrong";
+    /// RESTORE of what is no value.
+    PAYLOAD_DATA = "ERR Bad data format";
+    /// SORT of something that is no number.
+    SORT_WEIGHT = "ERR One or more scores can't be converted into double";
 }
 
 impl Error {

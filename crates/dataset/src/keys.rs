@@ -111,6 +111,20 @@ impl AccessClock {
         }
     }
 
+    /// The clock value of a key that comes from elsewhere, with the idle time in seconds or the counter it had there.
+    #[inline]
+    #[must_use]
+    pub fn brought(self, idle: Option<u64>, freq: Option<u8>) -> u32 {
+        match (self, idle, freq) {
+            (AccessClock::Lru(now), Some(idle), _) => {
+                // Idle since before the clock began: as long as the clock can tell.
+                now.wrapping_sub(idle.min(0xff_ffff) as u32) & 0xff_ffff
+            }
+            (AccessClock::Lfu { minutes, .. }, _, Some(freq)) => (minutes << 8) | u32::from(freq),
+            _ => self.fresh(),
+        }
+    }
+
     /// What SET writes: an overwritten key starts anew, but for how often it was used.
     fn stamp(self) -> Stamp {
         Stamp {
@@ -147,6 +161,12 @@ pub struct Settings {
     pub memory_unlimited: bool,
     /// What keys are evicted by.
     pub eviction: Eviction,
+    /// DUMP compresses what gets smaller by it (`rdbcompression`).
+    pub compress: bool,
+    /// RESTORE does not compare checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skip_checksums: bool,
+    /// `sanitize-dump-payload`.
+    pub sanitize: Sanitize,
 }
 
 impl Default for Settings {
@@ -155,8 +175,24 @@ impl Default for Settings {
             string_bytes_max: 512 << 20,
             memory_unlimited: true,
             eviction: Eviction::default(),
+            compress: true,
+            skip_checksums: false,
+            sanitize: Sanitize::default(),
         }
     }
+}
+
+/// Whose payloads RESTORE refuses for wrong counters of what is packed, or for members that come twice, which it would set
+/// right otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sanitize {
+    /// Nobody's.
+    #[default]
+    No,
+    /// Those of clients, the primary not among them.
+    Clients,
+    /// Everybody's.
+    Yes,
 }
 
 /// `maxmemory-policy`, as far as it concerns what is kept beside each key.

@@ -46,9 +46,17 @@ struct Side {
 
 impl Side {
     fn start(binary: &str) -> Side {
+        // Compressed payloads of DUMP differ: there are many ways to compress.
         let server = Server::start(
             binary,
-            &["--enable-debug-command", "yes", "--databases", "16"],
+            &[
+                "--enable-debug-command",
+                "yes",
+                "--databases",
+                "16",
+                "--rdbcompression",
+                "no",
+            ],
         );
         let mut side = Side {
             server,

@@ -7,6 +7,7 @@ pub mod keyspace;
 pub mod lists;
 mod sampling;
 pub mod sets;
+pub mod sort;
 pub mod streams;
 pub mod strings;
 pub mod zsets;
@@ -17,12 +18,14 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     hashes::COMMANDS,
+    keyspace::dump::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,
     keyspace::object::COMMANDS,
     keyspace::scan::COMMANDS,
     lists::COMMANDS,
     sets::COMMANDS,
+    sort::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,
     zsets::COMMANDS,

@@ -3,7 +3,7 @@
 use super::{
     LoadError, LoadOptions, Loaded, PROGRESS_KEYS, ReplicationAux, delay_after_key, stream,
 };
-use crate::keys::{AccessClock, is_past};
+use crate::keys::is_past;
 use keyspace::list::OwnedNode;
 use keyspace::{Db, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
 use packed::{IntBuf, Intset, Listpack};
@@ -127,7 +127,7 @@ impl Loader<'_> {
             .expire_at_ms
             .is_some_and(|at| !options.keep_expired && is_past(at, options.now_ms));
         let db = &mut self.loaded.dbs[self.db];
-        let clock = clock(options.access, &head);
+        let clock = options.access.brought(head.idle, head.freq);
         let at = head.expire_at_ms;
         let done = if head.type_ == ValueType::String {
             let text = reader.string()?;
@@ -348,19 +348,6 @@ fn duplicate(offset: u64, entry: &Entry, db: usize) -> LoadError {
         offset,
         key: entry.key().to_vec(),
         db,
-    }
-}
-
-/// The access clock of a key with this head.
-#[inline]
-fn clock(access: AccessClock, head: &KeyHead) -> u32 {
-    match (access, head.idle, head.freq) {
-        (AccessClock::Lru(now), Some(idle), _) => {
-            // Idle since before the clock began: as long as the clock can tell.
-            now.wrapping_sub(idle.min(0xff_ffff) as u32) & 0xff_ffff
-        }
-        (AccessClock::Lfu { minutes, .. }, _, Some(freq)) => (minutes << 8) | u32::from(freq),
-        _ => access.fresh(),
     }
 }
 

@@ -24,6 +24,7 @@ mod tests;
 pub use error::{LOADING_FAILED, LoadError};
 pub use load::{load, load_from, read_value};
 pub use save::{value_type, write, write_value};
+pub(crate) use stream::UNCHECKED;
 
 /// Keys between two calls of a progress callback.
 pub(crate) const PROGRESS_KEYS: u64 = 1024;

@@ -20,6 +20,15 @@ use rdb::{Reader, ValueType, Writer};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+const LENGTH: &str = "length of a stream";
+const LAST_ID: &str = "last id of a stream";
+const ADDED: &str = "entries added to a stream";
+const READ: &str = "entries read by a group";
+const OWNER: &str = "consumer of a pending entry";
+
+/// Corrections of figures that the reference compares with nothing, so that sound streams of old servers carry them along.
+pub(crate) const UNCHECKED: [&str; 5] = [LENGTH, LAST_ID, ADDED, READ, OWNER];
+
 /// Reads a stream of this type.
 ///
 /// # Errors
@@ -52,14 +61,14 @@ pub(super) fn read<R: Read>(reader: &mut Reader<R>, type_: ValueType) -> rdb::Re
         if log.node_count() == 0 {
             return Err(reader.corrupt("Stream length inconsistent with rax entries"));
         }
-        reader.correct("length of a stream");
+        reader.correct(LENGTH);
     }
     let mut last_id = id(reader)?;
     if let Some(last) = log.last().map(|entry| entry.id)
         && last > last_id
     {
         last_id = last;
-        reader.correct("last id of a stream");
+        reader.correct(LAST_ID);
     }
     if second {
         // The first id follows from the entries.
@@ -68,7 +77,7 @@ pub(super) fn read<R: Read>(reader: &mut Reader<R>, type_: ValueType) -> rdb::Re
         let mut added = reader.length()?;
         if added < log.len() {
             added = log.len();
-            reader.correct("entries added to a stream");
+            reader.correct(ADDED);
         }
         log.set_history(last_id, added, max_deleted_id);
     } else {
@@ -100,7 +109,7 @@ fn group<R: Read>(
         let stated = Some(reader.length()?).filter(|read| i64::try_from(*read).is_ok());
         let possible = stated.filter(|read| *read <= log.entries_added());
         if possible != stated {
-            reader.correct("entries read by a group");
+            reader.correct(READ);
         }
         possible
     } else {
@@ -136,7 +145,7 @@ fn group<R: Read>(
                 if before.consumer == consumer {
                     return Err(reader.corrupt("a consumer with an entry that is pending twice"));
                 }
-                reader.correct("consumer of a pending entry");
+                reader.correct(OWNER);
             }
             let consumer = consumer.clone();
             group.deliver(

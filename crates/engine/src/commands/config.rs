@@ -5,8 +5,8 @@ use crate::core::{Core, Loading};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
 use commandtable::{Error, Outcome};
-use config::{Access, Apply, Config, MaxmemoryPolicy, Param, ProtectedAction};
-use dataset::keys::{Eviction, KeyStats, Keys, LazyFree, Settings};
+use config::{Access, Apply, Config, MaxmemoryPolicy, Param, ProtectedAction, SanitizeDumpPayload};
+use dataset::keys::{Eviction, KeyStats, Keys, LazyFree, Sanitize, Settings};
 use keyspace::{Limits, StreamLimits};
 
 pub(super) static COMMANDS: Family = &[
@@ -216,6 +216,13 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
         string_bytes_max: config.proto_max_bulk_len.unsigned_abs(),
         memory_unlimited: config.maxmemory == 0,
         eviction: eviction_clock(config.maxmemory_policy),
+        compress: config.rdbcompression,
+        skip_checksums: core.debug.skip_checksums,
+        sanitize: match config.sanitize_dump_payload {
+            SanitizeDumpPayload::No => Sanitize::No,
+            SanitizeDumpPayload::Clients => Sanitize::Clients,
+            SanitizeDumpPayload::Yes => Sanitize::Yes,
+        },
     };
     keys.set_events(config.notify_keyspace_events);
     core.repl.configure(&core.config);

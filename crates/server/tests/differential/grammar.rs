@@ -294,15 +294,21 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (1, "OBJECT NOPE @k"),
     (2, "DUMP @s"),
     (1, "RESTORE @k @w @v [ REPLACE ] [ ABSTTL ]"),
+    // As texts: after a number that is too large the reference refuses every other one. Without a limit where many weights
+    // are the same: which of them come first is anybody's choice. Without sorted sets, whose encoding the reference changes.
     (
         2,
-        "SORT ( @l | @e | @z ) [ BY ( nosort | w* | @s* ) ] [ LIMIT @i @i ] [ ( ASC | DESC ) ] ALPHA",
+        "SORT ( @l | @e ) [ BY ( w* | @s* ) ] [ ( ASC | DESC ) ] ALPHA",
     ),
     (
         2,
-        "SORT @l [ BY w* ] [ LIMIT @i @i ] [ GET # ] [ GET @p ] [ DESC ] [ ALPHA ] [ STORE @k ]",
+        "SORT @l [ BY nosort ] [ LIMIT @i @i ] [ ( ASC | DESC ) ] ALPHA",
     ),
-    (1, "SORT_RO @l [ LIMIT @i @i ] [ DESC ] [ ALPHA ]"),
+    (
+        2,
+        "SORT @l [ LIMIT @i @i ] [ GET # ] [ GET @p ] [ DESC ] ALPHA [ STORE @k ]",
+    ),
+    (1, "SORT_RO @l [ LIMIT @i @i ] [ DESC ] ALPHA"),
     (1, "SWAPDB ( 0 | 1 ) ( 1 | 2 | 99 | @n )"),
     (2, "SELECT ( 0 | 0 | 0 | 1 | 2 | 16 | @n )"),
     // Connections and transactions.

@@ -142,7 +142,10 @@ fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> 
         b"pause-cron" => knobs.pause_cron = on,
         b"pause-after-fork" => knobs.pause_after_fork = on,
         b"set-disable-deny-scripts" => knobs.disable_deny_scripts = on,
-        b"set-skip-checksum-validation" => knobs.skip_checksums = on,
+        b"set-skip-checksum-validation" => {
+            knobs.skip_checksums = on;
+            x.keys.settings.skip_checksums = on;
+        }
         b"dict-resizing" => {
             knobs.avoid_resizing = !on;
             crate::saving::set_resize_policy(x.keys, x.core);
