@@ -169,6 +169,10 @@ enum Admitted {
 fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitted, Error> {
     let flags = meta.flags;
     let from_primary = x.client.flags.has(ClientFlags::PRIMARY);
+    if !from_primary {
+        // The request before, of the same batch, may have changed the role or begun a pause.
+        x.keys.expiry = x.core.expiry();
+    }
     if flags.intersects(Flags::PROTECTED) {
         protected(x, meta)?;
     }
@@ -355,9 +359,6 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         x.keys.delete_found_expired();
     }
-    if !x.keys.effects.own.is_empty() {
-        remember_own_expiry(x);
-    }
     if x.client.flags.has(ClientFlags::TRACKING) {
         crate::tracking::remember(x, meta, args);
     }
@@ -379,15 +380,6 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
         }
     }
     account(x.core, x.client, meta, nanos, failed, args);
-}
-
-/// A client of a replica has given keys a time to live: no primary will delete them, so the replica has to.
-#[cold]
-fn remember_own_expiry(x: &mut Exec<'_>) {
-    let own = std::mem::take(&mut x.keys.effects.own);
-    if x.core.repl.is_replica() {
-        x.core.expire.own.extend(own);
-    }
 }
 
 /// Counts a command that has been answered.
@@ -537,6 +529,12 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
         if !keys.effects.stale.is_empty() {
             let stale = std::mem::take(&mut keys.effects.stale);
             crate::tracking::tell(core, stale, None);
+        }
+        if !keys.effects.own.is_empty() {
+            let own = std::mem::take(&mut keys.effects.own);
+            if core.repl.is_replica() {
+                core.expire.own.extend(own);
+            }
         }
         let ready = std::mem::take(&mut keys.effects.ready);
         if ready.is_empty() {

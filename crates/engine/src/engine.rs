@@ -289,7 +289,6 @@ impl Engine {
             out.output_mut().append(client.out.output_mut());
         }
         self.keys.expiry = self.core.expiry();
-        let mut gate = self.core.gate;
         let mut done = from;
         let mut then = Then::Continue;
         // Requests from `look_from` up to `looked` have been looked at.
@@ -328,11 +327,6 @@ impl Engine {
                 args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
                 self.keys.now_ms =
                     base_ms + (self.core.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
-                if self.core.gate || gate {
-                    // The request before may have changed the role, or begun or ended a pause.
-                    gate = self.core.gate;
-                    self.keys.expiry = self.core.expiry();
-                }
                 match self.run_one(&mut client, &mut out, &args, known) {
                     Flow::Done => done += 1,
                     Flow::Waits => {
