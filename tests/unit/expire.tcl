@@ -285,6 +285,21 @@ start_server {tags {"expire"}} {
         $c close
     } {} {slow}
 
+    test {nothing expires from the pause on, also within one pipeline} {
+        r flushall
+        r debug set-active-expire 0
+        r set k v px 1
+        after 5
+        set c [valkey_deferring_client]
+        $c write "CLIENT PAUSE 100000 WRITE\r\nGET k\r\nDBSIZE\r\n"
+        $c flush
+        assert_equal {OK {} 1} [list [$c read] [$c read] [$c read]]
+        r client unpause
+        r debug set-active-expire 1
+        eventually 5000 {[r dbsize] == 0}
+        $c close
+    } {} {needs:debug external:skip}
+
     test {avg_ttl and expires are told per database} {
         r flushall
         r select 0

@@ -485,6 +485,7 @@ impl Keys {
     fn gave_time(&mut self, db: usize, key: &[u8]) {
         if self.origin.expiry == Expiry::Hide {
             self.effects.own.push((db, key.into()));
+            self.effects.pending = true;
         }
     }
 

@@ -385,9 +385,6 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     if !x.keys.effects.expired.is_empty() {
         x.keys.delete_found_expired();
     }
-    if !x.keys.effects.own.is_empty() {
-        remember_own_expiry(x);
-    }
     if x.client.flags.has(ClientFlags::TRACKING) {
         crate::tracking::remember(x, meta, args);
     }
@@ -409,15 +406,6 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
         }
     }
     account(x.core, x.client, meta, nanos, failed, args);
-}
-
-/// A client of a replica has given keys a time to live: no primary will delete them, so the replica has to.
-#[cold]
-fn remember_own_expiry(x: &mut Exec<'_>) {
-    let own = std::mem::take(&mut x.keys.effects.own);
-    if x.core.repl.is_replica() {
-        x.core.expire.own.extend(own);
-    }
 }
 
 /// Counts a command that has been answered.
@@ -567,6 +555,12 @@ pub(crate) fn settle_engine(keys: &mut Keys, core: &mut Core) {
         if !keys.effects.stale.is_empty() {
             let stale = std::mem::take(&mut keys.effects.stale);
             crate::tracking::tell(core, stale, None);
+        }
+        if !keys.effects.own.is_empty() {
+            let own = std::mem::take(&mut keys.effects.own);
+            if core.repl.is_replica() {
+                core.expire.own.extend(own);
+            }
         }
         let ready = keys.take_ready();
         if ready.is_empty() {

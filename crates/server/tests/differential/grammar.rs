@@ -10,6 +10,7 @@
 //! | `@v @m @f` | a value, a member, a field |
 //! | `@n @c @i` | any whole number, a small count, an index |
 //! | `@d` | a floating-point number, as a score |
+//! | `@G` | a factor of scores |
 //! | `@u @w` | a relative time in seconds, in milliseconds: never one that ends while the test runs |
 //! | `@U @W` | an absolute time in seconds, in milliseconds |
 //! | `@p` | a pattern |
@@ -205,20 +206,20 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     ),
     (
         2,
-        "ZUNION 2 ( @z | @e ) @z [ WEIGHTS @d @d ] [ AGGREGATE ( SUM | MIN | MAX ) ] [ WITHSCORES ]",
+        "ZUNION 2 ( @z | @e ) @z [ WEIGHTS @G @G ] [ AGGREGATE ( SUM | MIN | MAX ) ] [ WITHSCORES ]",
     ),
     (
         2,
-        "ZINTER 2 ( @z | @e ) @z [ WEIGHTS @d @d ] [ AGGREGATE ( SUM | MIN | MAX ) ] [ WITHSCORES ]",
+        "ZINTER 2 ( @z | @e ) @z [ WEIGHTS @G @G ] [ AGGREGATE ( SUM | MIN | MAX ) ] [ WITHSCORES ]",
     ),
     (2, "ZDIFF 2 ( @z | @e ) @z [ WITHSCORES ]"),
     (
         2,
-        "ZUNIONSTORE @z 2 ( @z | @e ) @z [ WEIGHTS @d @d ] [ AGGREGATE ( SUM | MIN | MAX ) ]",
+        "ZUNIONSTORE @z 2 ( @z | @e ) @z [ WEIGHTS @G @G ] [ AGGREGATE ( SUM | MIN | MAX ) ]",
     ),
     (
         2,
-        "ZINTERSTORE @z 2 ( @z | @e ) @z [ WEIGHTS @d @d ] [ AGGREGATE ( SUM | MIN | MAX ) ]",
+        "ZINTERSTORE @z 2 ( @z | @e ) @z [ WEIGHTS @G @G ] [ AGGREGATE ( SUM | MIN | MAX ) ]",
     ),
     (1, "ZDIFFSTORE @z 2 ( @z | @e ) @z"),
     (1, "ZINTERCARD ( 1 @z | 2 @z @z | @i @z ) [ LIMIT @c ]"),
@@ -455,6 +456,8 @@ impl Writer<'_> {
             "n" => self.number(),
             "c" => self.one_of(&["0", "1", "2", "3", "5", "17", "100", "-1", "-3"], 12),
             "i" => self.one_of(&["0", "1", "2", "-1", "-2", "-3", "5", "100", "-100"], 12),
+            // No negative factor, and no zero with a sign: the reference keeps the sign in some encodings.
+            "G" => self.one_of(&["0", "1", "2", "1.5", "0.1", "1e3", "inf"], 20),
             "d" => self.one_of(
                 &[
                     "0",
@@ -471,7 +474,6 @@ impl Writer<'_> {
                     "inf",
                     "-inf",
                     "123456789012",
-                    "-0",
                     "5e-324",
                     "1.7976931348623157e308",
                     "3.0000000000000004",
