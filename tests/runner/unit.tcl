@@ -50,7 +50,7 @@ proc unit::main {run jobfile} {
     load::stop_all
     dict for {command words} $resp::words_sent {
         channel::send sent $command {*}[lmap place {first more} {
-            expr {[dict exists $words $place] ? [lsort [dict keys [dict get $words $place]]] : {}}
+            expr {[dict exists $words $place] ? [join [lsort [dict keys [dict get $words $place]]]] : {}}
         }]
     }
     channel::send port $ports::cursor
