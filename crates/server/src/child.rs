@@ -12,12 +12,14 @@ use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
 use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// Nanoseconds between two reports of the child.
 const REPORT_EVERY_NS: u64 = 250_000_000;
@@ -44,35 +46,49 @@ fn message(kind: u8, first: u64, second: u64) -> [u8; REPORT_BYTES] {
 }
 
 /// A child that has been started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Child {
-    /// Its process id, which may be another's as soon as it has ended.
+    /// Its process id. It is nobody else's as long as nobody has waited for the child.
     pub(crate) pid: u32,
-    /// The process itself, where the kernel has such descriptors (since Linux 5.3).
-    process: Option<OwnedFd>,
+    /// Held by whoever kills the child or waits for it: true once it has been waited for.
+    ///
+    /// A descriptor of the process would do as well, but not every kernel has such, and it would have to be kept.
+    is_gone: Arc<Mutex<bool>>,
 }
 
 impl Child {
-    /// The child that has just been forked: nobody has waited for it yet.
+    /// The child that has just been forked.
     fn new(pid: u32) -> Self {
-        let process = rustix::process::Pid::from_raw(pid.cast_signed())
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Child { pid, process }
+        Child {
+            pid,
+            is_gone: Arc::default(),
+        }
     }
 
     /// Ends the child, if it has not ended.
     pub(crate) fn kill(&self) {
-        // In either case the only thing that can fail is that there is nobody left to end.
-        match &self.process {
-            Some(process) => {
-                let _ = pidfd_send_signal(process, Signal::KILL);
-            }
-            // SAFETY: sends a signal. The engine asks only before it knows of the child's end, so that only a process
-            // which has been given the number within that moment could be hit.
-            None => unsafe {
-                libc::kill(self.pid.cast_signed(), libc::SIGKILL);
-            },
+        let is_gone = self.is_gone.lock();
+        if !*is_gone {
+            // SAFETY: sends a signal to our child, whose number cannot have been given away.
+            unsafe { libc::kill(self.pid.cast_signed(), libc::SIGKILL) };
         }
+    }
+
+    /// Waits for the child's end; returns its status.
+    fn wait(&self) -> libc::c_int {
+        if let Some(pid) = Pid::from_raw(self.pid.cast_signed()) {
+            // Only looks: the child keeps its number, and may be killed meanwhile.
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), look) {}
+        }
+        let mut is_gone = self.is_gone.lock();
+        *is_gone = true;
+        let mut status = 0;
+        // SAFETY: waits for our own child, which has ended; `status` is ours.
+        while unsafe { libc::waitpid(self.pid.cast_signed(), &raw mut status, 0) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+        status
     }
 }
 
@@ -104,9 +120,8 @@ pub(crate) fn start(
         }
         pid => {
             drop(writer);
-            // Before anybody can wait for it.
             let child = Child::new(pid as u32);
-            watch(shared, pid, reader, temporary_of(child.pid));
+            watch(shared, child.clone(), reader);
             Ok(child)
         }
     }
@@ -123,7 +138,8 @@ pub(crate) fn absolute(relative: &Path) -> PathBuf {
 }
 
 /// Follows a child's reports in a thread of its own, then reaps it.
-fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader, temporary: PathBuf) {
+fn watch(shared: Weak<Shared>, child: Child, mut reader: io::PipeReader) {
+    let temporary = temporary_of(child.pid);
     let follow = move || {
         let mut end = SnapshotEnd::default();
         let mut done = false;
@@ -164,11 +180,7 @@ fn watch(shared: Weak<Shared>, pid: libc::pid_t, mut reader: io::PipeReader, tem
                 ),
             }
         }
-        let mut status = 0;
-        // SAFETY: waits for our own child; `status` is ours.
-        while unsafe { libc::waitpid(pid, &raw mut status, 0) } == -1
-            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-        {}
+        let status = child.wait();
         if libc::WIFSIGNALED(status) {
             end.signal = Some(libc::WTERMSIG(status));
             end.failed = Some("signal".into());
@@ -457,24 +469,25 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_has_ended_is_not_there_to_be_killed() {
+    fn a_child_that_has_been_waited_for_is_not_there_to_be_killed() {
         let mut process = Command::new("cat")
             .stdin(Stdio::piped())
             .spawn()
             .expect("cat");
         let child = Child::new(process.id());
-        assert!(child.process.is_some(), "no such descriptors");
+        let waiting = std::thread::spawn({
+            let child = child.clone();
+            move || child.wait()
+        });
         child.kill();
-        let status = process.wait().expect("it has ended");
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(libc::SIGKILL)
-        );
+        let status = waiting.join().expect("it has ended");
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL);
+        assert!(process.wait().is_err(), "nothing is left to wait for");
         // The number may be another's by now: that one is not meant.
-        let gone = Child {
+        let reused = Child {
             pid: std::process::id(),
             ..child
         };
-        gone.kill();
+        reused.kill();
     }
 }

@@ -84,20 +84,15 @@ struct Kept {
     /// Output that the kernel has not taken, and how much of the first piece is written.
     output: VecDeque<Piece>,
     written: usize,
+    /// Bytes of `output` that are not written.
+    unsent: usize,
 }
 
 impl Kept {
-    fn unsent(&self) -> usize {
-        self.output
-            .iter()
-            .map(|piece| piece.as_ref().len())
-            .sum::<usize>()
-            - self.written
-    }
-
     /// So many bytes of the output are written.
     fn forget(&mut self, count: usize) {
         self.written += count;
+        self.unsent -= count;
         while let Some(first) = self.output.front()
             && self.written >= first.as_ref().len()
         {
@@ -296,7 +291,7 @@ impl Connection {
         Traffic {
             received,
             held: self.kept.held_bytes(),
-            unsent: self.kept.unsent(),
+            unsent: self.kept.unsent,
         }
     }
 
@@ -576,6 +571,7 @@ impl Connection {
     /// Keeps output of which `written` bytes are gone, and writes what can be written of all that is kept.
     #[cold]
     fn keep(&mut self, output: &mut Output, written: usize) -> Result<(), End> {
+        self.kept.unsent += output.len() - written;
         match output.contiguous() {
             Some(bytes) => {
                 let rest = Piece::Bytes(bytes[written..].to_vec());
@@ -584,7 +580,7 @@ impl Connection {
             None => output.drain_into(&mut self.kept.output),
         }
         self.write_kept()?;
-        let unsent = self.kept.unsent();
+        let unsent = self.kept.unsent;
         if unsent > 0 {
             self.shared.engine.lock().unsent(self.slot, unsent);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The engine behind its lock, and ways to reach the main loop.
 pub(crate) struct Shared {
-    /// The one engine. Never locked while a socket is waited for.
+    /// The one engine. Never held while waiting for a peer.
     pub(crate) engine: Mutex<Engine>,
     /// Dump files on their way to replicas.
     pub(crate) transfers: Arc<Transfers>,
