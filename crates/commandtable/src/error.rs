@@ -664,6 +664,28 @@ impl Error {
     }
 }
 
+// HyperLogLogs.
+fixed! {
+    /// A string that is none.
+    HLL_NOT_ONE = "WRONGTYPE Key is not a valid HyperLogLog string value.";
+    /// Registers that are not as many as they must be.
+    HLL_CORRUPT = "INVALIDOBJ Corrupted HLL object detected";
+    /// PFDEBUG of a key there is not.
+    PFDEBUG_NO_KEY = "ERR The specified key does not exist";
+    /// PFDEBUG DECODE of a dense one.
+    PFDEBUG_NOT_SPARSE = "ERR HLL encoding is not sparse";
+    /// PFSELFTEST of estimates that are not what they should be.
+    PFSELFTEST = "TESTFAILED Too big error";
+}
+
+impl Error {
+    /// PFDEBUG with a subcommand there is not.
+    #[cold]
+    pub fn unknown_pfdebug(subcommand: &[u8]) -> Self {
+        quoting("ERR Unknown PFDEBUG subcommand '", subcommand, "'")
+    }
+}
+
 /// At most `max` bytes of something a client sent, up to a NUL: the reference's messages are C strings.
 fn start_of(bytes: &[u8], max: usize) -> &[u8] {
     let bytes = bytes.get(..max).unwrap_or(bytes);

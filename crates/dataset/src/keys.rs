@@ -157,6 +157,8 @@ impl AccessClock {
 pub struct Settings {
     /// Longest string, in bytes (`proto-max-bulk-len`).
     pub string_bytes_max: u64,
+    /// Longest sparse HyperLogLog, in bytes with its header (`hll-sparse-max-bytes`).
+    pub hll_sparse_bytes_max: usize,
     /// Memory has no limit (`maxmemory 0`).
     pub memory_unlimited: bool,
     /// What keys are evicted by.
@@ -173,6 +175,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             string_bytes_max: 512 << 20,
+            hll_sparse_bytes_max: 3000,
             memory_unlimited: true,
             eviction: Eviction::default(),
             compress: true,

@@ -13,6 +13,7 @@ pub mod db;
 pub mod entry;
 pub mod hash;
 pub mod hashing;
+pub mod hyperloglog;
 mod layout;
 pub mod limits;
 pub mod list;

@@ -3,6 +3,7 @@
 use crate::call::Handler;
 
 pub mod hashes;
+pub mod hyperloglog;
 pub mod keyspace;
 pub mod lists;
 mod sampling;
@@ -18,6 +19,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     keyspace::dump::COMMANDS,
     keyspace::expire::COMMANDS,
     keyspace::keys::COMMANDS,

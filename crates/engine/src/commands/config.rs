@@ -214,6 +214,7 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
     };
     keys.settings = Settings {
         string_bytes_max: config.proto_max_bulk_len.unsigned_abs(),
+        hll_sparse_bytes_max: size(config.hll_sparse_max_bytes),
         memory_unlimited: config.maxmemory == 0,
         eviction: eviction_clock(config.maxmemory_policy),
         compress: config.rdbcompression,

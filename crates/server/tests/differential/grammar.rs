@@ -81,6 +81,7 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (2, "PFADD @s { @m }"),
     (2, "PFCOUNT { @s }"),
     (1, "PFMERGE @s { @s }"),
+    (1, "PFDEBUG ( ENCODING | DECODE | TODENSE | GETREG ) @s"),
     // Lists.
     (4, "LPUSH @l { @v }"),
     (5, "RPUSH @l { @v }"),
