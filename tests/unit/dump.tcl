@@ -58,6 +58,14 @@ start_server {tags {"dump"}} {
         } {} {needs:debug}
     }
 
+    test {RESTORE-ASKING restores like RESTORE} {
+        r set from value
+        r del to
+        assert_equal OK [r restore-asking to 0 [r dump from]]
+        assert_equal value [r get to]
+        assert_error {BUSYKEY*} {r restore-asking to 0 [r dump from]}
+    } {} {cluster:skip}
+
     test {DUMP of a missing key} {
         r del nokey
         r dump nokey

@@ -403,6 +403,32 @@ fixed! {
     SORT_WEIGHT = "ERR One or more scores can't be converted into double";
 }
 
+// Bitmaps and LCS.
+fixed! {
+    /// A bit's place that is no number, or beyond `proto-max-bulk-len`.
+    BIT_OFFSET = "ERR bit offset is not an integer or out of range";
+    /// SETBIT to something else than 0 and 1.
+    BIT_VALUE = "ERR bit is not an integer or out of range";
+    /// BITPOS of something else than 0 and 1.
+    BITPOS_BIT = "ERR The bit argument must be 1 or 0.";
+    /// BITOP NOT of several keys.
+    BITOP_NOT = "ERR BITOP NOT must be called with a single source key.";
+    /// BITFIELD with a type that is none.
+    BITFIELD_TYPE = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.";
+    /// BITFIELD OVERFLOW with a word nobody knows.
+    BITFIELD_OVERFLOW = "ERR Invalid OVERFLOW type specified";
+    /// BITFIELD_RO that would write.
+    BITFIELD_RO = "ERR BITFIELD_RO only supports the GET subcommand";
+    /// LCS of what is no string.
+    LCS_TYPE = "ERR The specified keys must contain string values";
+    /// LCS with both LEN and IDX.
+    LCS_LEN_IDX = "ERR If you want both the length and indexes, please just use IDX.";
+    /// LCS of a string whose positions do not fit 32 bits.
+    LCS_TOO_LONG = "ERR String too long for LCS";
+    /// LCS whose table would be larger than a string may be.
+    LCS_MEMORY = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len";
+}
+
 impl Error {
     /// XREAD and XREADGROUP with an odd number of keys and ids.
     #[cold]

@@ -9,6 +9,7 @@
 //! replication. `unsafe` is confined to the files that `crates/server/tests/tidy.rs` lists.
 #![deny(unsafe_code)]
 
+pub mod bits;
 pub mod db;
 pub mod entry;
 pub mod hash;

@@ -306,4 +306,53 @@ start_server {tags {"string"}} {
         assert_equal 0 [$c read]
         $c close
     }
+
+    test {LCS finds the common text, its length and its places} {
+        r mset a{lcs} ohmytext b{lcs} mynewtext
+        assert_equal mytext [r lcs a{lcs} b{lcs}]
+        assert_equal 6 [r lcs a{lcs} b{lcs} len]
+        assert_equal {matches {{{4 7} {5 8}} {{2 3} {0 1}}} len 6} [r lcs a{lcs} b{lcs} idx]
+        assert_equal {matches {{{4 7} {5 8} 4}} len 6} [r lcs a{lcs} b{lcs} idx minmatchlen 4 withmatchlen]
+        assert_equal {matches {} len 0} [r lcs a{lcs} missing{lcs} idx]
+        assert_equal "" [r lcs a{lcs} missing{lcs}]
+    }
+
+    test {LCS of random texts is as long as any that they share in order} {
+        for {set round 0} {$round < 30} {incr round} {
+            foreach name {a b} {
+                set $name ""
+                for {set i [randomInt 12]} {$i > 0} {incr i -1} {
+                    append $name [string index abc [randomInt 3]]
+                }
+                r set ${name}{lcs} [set $name]
+            }
+            set common [r lcs a{lcs} b{lcs}]
+            foreach text [list $a $b] {
+                # Each letter of what is common, with anything around it.
+                assert_match *[join [split $common ""] *]* $text
+            }
+            # The longest by trying all subsequences of one.
+            set longest 0
+            for {set mask 0} {$mask < 1 << [string length $a]} {incr mask} {
+                set some ""
+                for {set i 0} {$i < [string length $a]} {incr i} {
+                    if {$mask >> $i & 1} { append some [string index $a $i] }
+                }
+                if {[string length $some] > $longest && [string match *[join [split $some ""] *]* $b]} {
+                    set longest [string length $some]
+                }
+            }
+            assert_equal $longest [r lcs a{lcs} b{lcs} len]
+            assert_equal $longest [string length $common]
+        }
+    }
+
+    test {LCS refuses other types and options} {
+        r del l{lcs}
+        r rpush l{lcs} x
+        assert_error {*must contain string values*} {r lcs a{lcs} l{lcs}}
+        assert_error {ERR If you want both the length and indexes, please just use IDX.} {r lcs a{lcs} b{lcs} len idx}
+        assert_error {ERR syntax error} {r lcs a{lcs} b{lcs} more}
+        assert_error {ERR syntax error} {r lcs a{lcs} b{lcs} minmatchlen}
+    }
 }

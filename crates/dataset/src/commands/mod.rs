@@ -2,6 +2,7 @@
 
 use crate::call::Handler;
 
+pub mod bitmaps;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keyspace;
@@ -18,6 +19,7 @@ pub type Family = &'static [(&'static str, Handler)];
 
 /// Every family.
 pub static FAMILIES: &[Family] = &[
+    bitmaps::COMMANDS,
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keyspace::dump::COMMANDS,

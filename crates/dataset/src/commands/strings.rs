@@ -11,6 +11,7 @@ use keyspace::{Entry, StrHow, StrRef, Ttl, ValueRef};
 use resp::Reply;
 use words::longdouble::LongDouble;
 
+mod lcs;
 mod set_options;
 
 use set_options::{Expire, SetOptions, When};
@@ -23,6 +24,7 @@ pub(super) static COMMANDS: Family = &[
     ("psetex", |x, args| set_expiring(x, args, 1)),
     ("getset", getset),
     ("getdel", getdel),
+    ("lcs", lcs::lcs),
     ("getex", getex),
     ("mget", mget),
     ("mset", mset),
