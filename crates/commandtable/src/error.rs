@@ -429,6 +429,32 @@ fixed! {
     LCS_MEMORY = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len";
 }
 
+// Places.
+fixed! {
+    /// A unit of length nobody knows.
+    GEO_UNIT = "ERR unsupported unit provided. please use M, KM, FT, MI";
+    /// A radius that is no number.
+    GEO_RADIUS_NOT_A_FLOAT = "ERR need numeric radius";
+    /// A circle of less than nothing.
+    GEO_RADIUS_NEGATIVE = "ERR radius cannot be negative";
+    /// A width that is no number.
+    GEO_WIDTH_NOT_A_FLOAT = "ERR need numeric width";
+    /// A height that is no number.
+    GEO_HEIGHT_NOT_A_FLOAT = "ERR need numeric height";
+    /// A box of less than nothing.
+    GEO_BOX_NEGATIVE = "ERR height or width cannot be negative";
+    /// A search around a member there is not.
+    GEO_NO_MEMBER = "ERR could not decode requested zset member";
+    /// A search for no results.
+    GEO_COUNT = "ERR COUNT must be > 0";
+    /// ANY of how many.
+    GEO_ANY_WITHOUT_COUNT = "ERR the ANY argument requires COUNT argument";
+    /// GEORADIUS that stores and replies.
+    GEORADIUS_STORE_WITH = "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options";
+    /// GEOSEARCHSTORE that replies.
+    GEOSEARCHSTORE_WITH = "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options";
+}
+
 impl Error {
     /// XREAD and XREADGROUP with an odd number of keys and ids.
     #[cold]
@@ -473,6 +499,21 @@ impl Error {
     #[cold]
     pub fn xclaim_option(option: &[u8]) -> Self {
         quoting("ERR Unrecognized XCLAIM option '", option, "'")
+    }
+
+    /// A place that the map does not show.
+    #[cold]
+    pub fn not_on_the_map(longitude: f64, latitude: f64) -> Self {
+        Error::Built(format!(
+            "ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"
+        ))
+    }
+
+    /// GEOSEARCH without a middle or a shape; the command goes by the name it was called by.
+    #[cold]
+    pub fn geo_one_of(options: &str, command: &[u8]) -> Self {
+        let before = format!("ERR exactly one of {options} can be specified for ");
+        quoting(&before, command, "")
     }
 
     /// ZUNION and friends without keys.

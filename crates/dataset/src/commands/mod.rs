@@ -3,6 +3,7 @@
 use crate::call::Handler;
 
 pub mod bitmaps;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keyspace;
@@ -20,6 +21,7 @@ pub type Family = &'static [(&'static str, Handler)];
 /// Every family.
 pub static FAMILIES: &[Family] = &[
     bitmaps::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keyspace::dump::COMMANDS,

@@ -232,8 +232,25 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (1, "GEOHASH @z { @m }"),
     (
         1,
-        "GEOSEARCH @z ( FROMMEMBER @m | FROMLONLAT @g @g ) ( BYRADIUS @d km | BYBOX @d @d km ) ( ASC | DESC ) [ WITHCOORD ] [ WITHDIST ] [ WITHHASH ]",
+        "GEOSEARCH @z ( FROMMEMBER @m | FROMLONLAT @g @g ) ( BYRADIUS @n km | BYBOX @n @d km ) [ ( ASC | DESC ) ] [ COUNT @c [ ANY ] ] [ WITHCOORD ] [ WITHDIST ] [ WITHHASH ]",
     ),
+    (
+        1,
+        "GEOSEARCHSTORE @z @z ( FROMMEMBER @m | FROMLONLAT @g @g ) ( BYRADIUS @n km | BYBOX @n @d km ) [ ( ASC | DESC ) ] [ COUNT @c [ ANY ] ] [ STOREDIST ]",
+    ),
+    (
+        1,
+        "GEORADIUS @z @g @g @n km [ WITHCOORD ] [ WITHDIST ] [ WITHHASH ] [ ( ASC | DESC ) ] [ COUNT @c ] [ ( STORE | STOREDIST ) @z ]",
+    ),
+    (
+        1,
+        "GEORADIUSBYMEMBER @z @m @n mi [ WITHCOORD ] [ WITHDIST ] [ WITHHASH ] [ ( ASC | DESC ) ] [ COUNT @c ] [ ( STORE | STOREDIST ) @z ]",
+    ),
+    (
+        1,
+        "GEORADIUS_RO @z @g @g @n ft [ WITHCOORD ] [ WITHDIST ] [ COUNT @c ]",
+    ),
+    (1, "GEORADIUSBYMEMBER_RO @z @m @n m [ WITHHASH ] [ ASC ]"),
     // Streams.
     (
         4,

@@ -93,7 +93,7 @@ impl Options {
 /// Errors: WRONGTYPE, syntax, options that contradict, not a float, NaN.
 /// Propagates: itself when something changed.
 /// Source: Valkey command reference, ZADD (since 1.2.0).
-pub(super) fn zadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
+pub(in crate::commands) fn zadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (options, words) = Options::parse(&args[2..]);
     add(x, args[1], options, from(args, 2 + words))
 }

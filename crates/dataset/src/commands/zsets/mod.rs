@@ -9,6 +9,8 @@ mod random;
 mod range;
 mod remove;
 
+pub(super) use add::zadd;
+
 use super::Family;
 use super::hashes::reply_element;
 use crate::call::{Args, Call, Handler};
@@ -23,7 +25,7 @@ const fn named(name: &'static str, handler: Handler) -> (&'static str, Handler) 
 }
 
 pub(super) static COMMANDS: Family = &[
-    named("zadd", add::zadd),
+    named("zadd", zadd),
     named("zincrby", add::zincrby),
     named("zrem", remove::zrem),
     named("zremrangebyrank", remove::by_rank),
