@@ -1,12 +1,12 @@
 //! What a command did besides its reply: things to propagate, events to publish, clients to wake, memory to free.
 //!
-//! Handlers add to it through [`crate::Keys`] and [`crate::Exec`]; the dispatcher settles it after each command. In the
+//! Handlers add to it through [`crate::Keys`] and [`crate::Call`]; the engine settles it after each command. In the
 //! usual case (no replica, no AOF, no subscriber, nobody watching or blocked) nothing is ever added.
 
 use crate::notify::Event;
 use crate::origin::PartyId;
 use keyspace::Value;
-use words::request;
+use words::{Words, request};
 
 /// How the running command reaches replicas and the AOF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -25,7 +25,7 @@ pub enum Propagate {
 const PIECE_BYTES: usize = 1024 * 1024;
 
 /// A change that those who cache keys have to hear of.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Change {
     /// The key; `None` for all of them.
     pub stale: Option<Box<[u8]>>,
@@ -33,6 +33,26 @@ pub struct Change {
     pub author: PartyId,
     /// The key went by itself.
     pub by_itself: bool,
+}
+
+/// Something that clients are to hear of once the command or transaction at hand has ended.
+#[derive(Debug)]
+pub enum News {
+    /// A keyspace event, for those who listen to its channels.
+    Event(Event, DbKey),
+    /// A change, for those who cache keys.
+    Stale(Change),
+    /// The WATCH of this client is broken.
+    WatchBroken(PartyId),
+    /// What a client publishes: the channel and the message.
+    Message {
+        /// To a shard channel.
+        shard: bool,
+        /// Channel and message.
+        words: Words,
+    },
+    /// A command as MONITOR shows it.
+    Shown(Vec<u8>),
 }
 
 /// One command for the stream: the database it runs in and where its bytes end in [`Recorded::bytes`].
@@ -88,7 +108,7 @@ pub type DbKey = (usize, Box<[u8]>);
 /// Everything pending after a command.
 #[derive(Default, Debug)]
 pub struct Effects {
-    /// Something below is not empty: the dispatcher has to settle.
+    /// Something below is not empty: the engine has to settle.
     pub pending: bool,
     /// Somebody listens to the stream: a backlog or an AOF.
     pub recording: bool,
@@ -98,16 +118,10 @@ pub struct Effects {
     pub recorded_before: Vec<Recorded>,
     /// Commands for the stream. Empty only when `recorded_before` is.
     pub recorded: Recorded,
-    /// Keyspace events to publish, in order.
-    pub events: Vec<(Event, DbKey)>,
+    /// What clients are to hear of, in the order in which it happened.
+    pub news: Vec<News>,
     /// Keys that may serve a blocked client.
     pub ready: Vec<DbKey>,
-    /// What tracking clients have to hear of.
-    pub stale: Vec<Change>,
-    /// Clients whose WATCH has been broken.
-    pub broken_watches: Vec<PartyId>,
-    /// Those of them that were running just then.
-    pub broken_running: Vec<PartyId>,
     /// Keys found expired by a read, still to be deleted.
     pub expired: Vec<DbKey>,
     /// Keys that a client of a replica has given a time to live: no primary will delete them.
@@ -132,6 +146,12 @@ impl Effects {
             db: db as u32,
             end: bytes.len(),
         });
+        self.pending = true;
+    }
+
+    /// Adds something that clients are to hear of.
+    pub fn tell(&mut self, news: News) {
+        self.news.push(news);
         self.pending = true;
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::ahead::Ahead;
 use crate::crowd::Crowd;
-use crate::effects::{DbKey, Effects};
+use crate::effects::{Change, DbKey, Effects, News};
 use crate::notify::{Classes, Event};
 use crate::origin::{Expiry, Origin};
 use crate::rng::Random;
@@ -533,10 +533,12 @@ impl Keys {
 
     /// As [`Self::changed_in`], for a key that went by itself.
     pub fn went_away(&mut self, db: usize, key: &[u8], event: Event) {
-        let before = self.effects.stale.len();
+        let before = self.effects.news.len();
         self.changed_in(db, key, event, 0);
-        for change in &mut self.effects.stale[before..] {
-            change.by_itself = true;
+        for news in &mut self.effects.news[before..] {
+            if let News::Stale(change) = news {
+                change.by_itself = true;
+            }
         }
     }
 
@@ -631,12 +633,11 @@ impl Keys {
 
     /// Tracking clients are to be told of a key, or of all.
     fn note_stale(&mut self, stale: Option<Box<[u8]>>) {
-        self.effects.stale.push(crate::effects::Change {
+        self.effects.tell(News::Stale(Change {
             stale,
             author: self.origin.author,
             by_itself: false,
-        });
-        self.effects.pending = true;
+        }));
     }
 
     /// Whether somebody tracks.
@@ -661,6 +662,24 @@ impl Keys {
             self.hooks | hook
         } else {
             self.hooks & !hook
+        };
+    }
+
+    /// Forgets what was to be propagated and told. What others rely on stays: watches that are broken, keys that may serve
+    /// somebody, values to be freed.
+    pub fn forget_effects(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        effects
+            .news
+            .retain(|news| matches!(news, News::WatchBroken(_)));
+        self.effects = Effects {
+            pending: true,
+            recording: effects.recording,
+            news: effects.news,
+            ready: effects.ready,
+            garbage: effects.garbage,
+            own: effects.own,
+            ..Effects::default()
         };
     }
 
@@ -716,8 +735,7 @@ fn touch(entry: &Entry, access: AccessClock, rng: &mut Random) {
 
 fn push_event(effects: &mut Effects, on: Classes, event: Event, db: usize, key: &[u8]) {
     if on.contains(event.class) {
-        effects.events.push((event, (db, key.into())));
-        effects.pending = true;
+        effects.tell(News::Event(event, (db, key.into())));
     }
 }
 

@@ -4,11 +4,21 @@
 //! dispatcher runs the handler again with the same arguments; either it replies, and the client goes on, or it calls
 //! `wait_for_keys` again and keeps its place in the queue.
 
-use crate::client::ClientId;
+use crate::accounting::account;
+use crate::client::{Client, ClientFlags, ClientId};
+use crate::core::Core;
+use crate::dispatch;
+use crate::exec::Exec;
+use crate::recovery;
 use commandtable::Meta;
+use dataset::effects::DbKey;
 use dataset::keys::Place;
-use dataset::{Crowd, OnTimeout, Wake};
+use dataset::{Crowd, Keys, OnTimeout, Wake};
+use keyspace::Entry;
+use resp::Reply;
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use words::Words;
 
 /// What a client waits for.
@@ -77,4 +87,174 @@ pub(crate) struct Blocking {
     pub(crate) places: Place,
     /// Number of blocked clients.
     pub(crate) count: usize,
+}
+
+/// The client waits from now on for what its command has asked for.
+pub(crate) fn register(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    let id = client.id;
+    let Some(blocked) = client.blocked.as_deref_mut() else {
+        return;
+    };
+    core.blocking.places += 1;
+    blocked.place = core.blocking.places;
+    match &blocked.wait {
+        WaitFor::Keys(wanted) => {
+            let until_gone = blocked.wake == Wake::Always;
+            for key in wanted.iter() {
+                keys.wait_in_line(blocked.db, key, blocked.place, id, until_gone);
+            }
+        }
+        WaitFor::Replicas { .. } => {
+            core.blocking.waiting_replicas.insert(blocked.place, id);
+        }
+        WaitFor::Shutdown => {}
+    }
+    if blocked.deadline_ms > 0 {
+        core.blocking.deadlines.insert((blocked.deadline_ms, id));
+    }
+    core.blocking.count += 1;
+    client.flags.set(ClientFlags::BLOCKED);
+}
+
+/// Takes a client out of all queues; it no longer waits.
+pub(crate) fn unregister(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    let Some(blocked) = client.blocked.take() else {
+        return;
+    };
+    if blocked.place == 0 {
+        // It had not come that far.
+        return;
+    }
+    let id = client.id;
+    match blocked.wait {
+        WaitFor::Keys(wanted) => {
+            let until_gone = blocked.wake == Wake::Always;
+            for key in wanted.iter() {
+                keys.leave_line(blocked.db, key, blocked.place, until_gone);
+            }
+        }
+        WaitFor::Replicas { .. } => {
+            core.blocking.waiting_replicas.remove(blocked.place);
+        }
+        WaitFor::Shutdown => {}
+    }
+    core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
+    core.blocking.count -= 1;
+    client.flags.clear(ClientFlags::BLOCKED);
+    client.attention.raise();
+}
+
+/// Runs the commands of the clients that wait for `key` again, first come, first served.
+pub(crate) fn serve(keys: &mut Keys, core: &mut Core, key: &DbKey) {
+    let mut from = 0;
+    // Whoever waits again keeps its place, and whoever comes to wait now has seen the key.
+    let Some(last) = keys.last_in_line(key) else {
+        return;
+    };
+    // What is pushed and expires within one transaction is there for nobody: who waits for it comes across it and goes on
+    // waiting.
+    keys.origin.now_ms = ((core.clock.unix_us)() / 1000) as i64;
+    while let Some((place, id)) = keys.next_in_line(key, from)
+        && place <= last
+    {
+        from = place + 1;
+        let holds = keys
+            .dbs
+            .get(key.0)
+            .and_then(|db| db.get(&key.1))
+            .map(Entry::type_);
+        if holds.is_none() && !keys.is_waited_for_until_gone(key) {
+            // Those in front have taken everything: there may be thousands behind them.
+            return;
+        }
+        let Some(slot) = core.clients.slot(id) else {
+            continue;
+        };
+        let Some(mut client) = core.clients.take(slot) else {
+            continue;
+        };
+        if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
+            let (outer, dirty) = (keys.origin, keys.dirty);
+            let ran = catch_unwind(AssertUnwindSafe(|| retry(keys, core, &mut client)));
+            if let Err(panic) = ran {
+                keys.origin = outer;
+                client.last_command = client.blocked.as_deref().map(|blocked| blocked.meta);
+                let (changed, what) = (keys.dirty != dirty, recovery::text_of(&*panic));
+                // Or it would be tried again, and fail again.
+                unregister(keys, core, &mut client);
+                recovery::give_up(keys, core, &mut client, changed, &what);
+            }
+        }
+        core.clients.put_back(slot, client);
+    }
+}
+
+/// Runs a waiting client's command once more; unblocks it if that gave a reply.
+pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    let Some((meta, args, db)) = client
+        .blocked
+        .as_deref()
+        .map(|b| (b.meta, b.args.clone(), b.db))
+    else {
+        return;
+    };
+    let Some(handler) = core.registry.handler(meta) else {
+        return;
+    };
+    let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
+    let mut out = std::mem::take(&mut client.out);
+    let mark = out.len();
+    let origin = crate::origin::again(core, client, db, keys.origin.now_ms);
+    let outer = std::mem::replace(&mut keys.origin, origin);
+    let mut x = Exec {
+        keys,
+        core,
+        client,
+        out: &mut out,
+        meta,
+        waits: false,
+    };
+    dispatch::call(&mut x, handler, &args);
+    let waits = x.waits;
+    keys.origin = outer;
+    if !waits {
+        dispatch::keep_quiet(client, &mut out, mark);
+    }
+    client.out = out;
+    if !waits {
+        unregister(keys, core, client);
+        crate::settle::feed_stream(keys, core);
+        client.write_offset = core.repl.offset();
+    }
+}
+
+/// Unblocks a client with a reply of the caller's choice.
+pub(crate) fn unblock_with(
+    keys: &mut Keys,
+    core: &mut Core,
+    id: ClientId,
+    reply: impl FnOnce(&mut Core, &Client, &mut Reply),
+) {
+    let Some(slot) = core.clients.slot(id) else {
+        return;
+    };
+    let Some(mut client) = core.clients.take(slot) else {
+        return;
+    };
+    if client.blocked.is_some() {
+        let mut out = std::mem::take(&mut client.out);
+        let errors = core.stats.error_replies;
+        let mark = out.len();
+        reply(core, &client, &mut out);
+        dispatch::keep_quiet(&mut client, &mut out, mark);
+        let failed = core.stats.error_replies > errors;
+        client.out = out;
+        if let Some(blocked) = client.blocked.as_deref() {
+            let (meta, nanos, args) = (blocked.meta, blocked.nanos, blocked.args.clone());
+            let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
+            account(core, &mut client, meta, nanos, failed, &args);
+        }
+        unregister(keys, core, &mut client);
+    }
+    core.clients.put_back(slot, client);
 }

@@ -2,7 +2,6 @@
 
 use crate::client::{Client, ClientFlags};
 use crate::core::{Core, PauseBy};
-use crate::dispatch;
 use crate::engine::Engine;
 use crate::host::Level;
 use config::MaxmemoryPolicy;
@@ -67,9 +66,8 @@ impl Engine {
         crate::repl::pump(&mut self.keys, &mut self.core);
         crate::saving::remove_sync_file(&mut self.core);
         crate::link::tick(&mut self.keys, &mut self.core);
-        dispatch::settle_engine(&mut self.keys, &mut self.core);
-        crate::tracking::turn_done(&mut self.core, None);
-        crate::repl::pump(&mut self.keys, &mut self.core);
+        self.settle();
+        crate::tracking::turn_done(&mut self.core);
         let took_ns = (self.core.clock.monotonic_ns)().saturating_sub(self.core.now_ns);
         self.core.stats.cron_us += took_ns / 1000;
         self.core.config.hz.unsigned_abs().into()
@@ -92,8 +90,7 @@ impl Engine {
     pub fn meet_deadline(&mut self) {
         self.time_out_blocked();
         self.evict_slice();
-        dispatch::settle_engine(&mut self.keys, &mut self.core);
-        crate::repl::pump(&mut self.keys, &mut self.core);
+        self.settle();
     }
 
     /// Goes on with making room below `maxmemory`.
@@ -112,7 +109,7 @@ impl Engine {
             }
             // Removed here as well: a client that has vanished must not keep the loop going.
             self.core.blocking.deadlines.remove(&(deadline, id));
-            dispatch::unblock_with(&mut self.keys, &mut self.core, id, reply_timeout);
+            crate::blocking::unblock_with(&mut self.keys, &mut self.core, id, reply_timeout);
         }
     }
 
@@ -227,7 +224,7 @@ impl Engine {
                 for key in &due {
                     self.keys.delete_expired(db, key);
                 }
-                dispatch::feed_each(&mut self.keys, &mut self.core);
+                crate::settle::feed_each(&mut self.keys, &mut self.core);
                 sampled += looked;
                 stale += due.len();
                 let now_ns = (self.core.clock.monotonic_ns)();

@@ -168,7 +168,7 @@ fn evict(keys: &mut Keys, core: &mut Core, candidate: &Candidate) {
     keys.went_away(candidate.db, &candidate.key, Event::EVICTED);
     keys.origin.author = author;
     // On its own, not as a part of what the client asked for.
-    crate::dispatch::feed_stream(keys, core);
+    crate::settle::feed_stream(keys, core);
 }
 
 #[cfg(test)]

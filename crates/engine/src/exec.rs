@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::core::Core;
 use commandtable::{Meta, Outcome};
 pub use dataset::Args;
-use dataset::effects::Propagate;
+use dataset::effects::{News, Propagate};
 use dataset::{Call, Keys, OnTimeout, ReplyLimit, Wait, Wake};
 use resp::Reply;
 use words::Words;
@@ -149,14 +149,12 @@ impl Exec<'_> {
         );
     }
 
-    /// Publishes a message; returns how many clients receive it.
-    pub fn publish(&mut self, channel: &[u8], payload: &[u8]) -> usize {
-        let receivers = self
-            .core
-            .pubsub
-            .publish(&mut self.core.clients, channel, payload);
-        self.keys.effects.pending |= !self.core.pubsub.deferred.is_empty();
-        receivers
+    /// Publishes a message to those who listen now, of whom there are `receivers`.
+    pub fn publish(&mut self, shard: bool, channel: &[u8], payload: &[u8], receivers: usize) {
+        if receivers > 0 {
+            let words = Words::new(&[channel, payload]);
+            self.keys.effects.tell(News::Message { shard, words });
+        }
     }
 
     /// Replies with lines of help, as the HELP subcommands do.

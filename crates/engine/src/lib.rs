@@ -4,11 +4,14 @@
 //! the engine needs of the process comes through [`host::Host`].
 #![forbid(unsafe_code)]
 
+mod accounting;
 pub mod acl_log;
+mod admission;
 pub mod blocking;
 pub mod client;
 mod client_eviction;
 pub mod commands;
+mod connections;
 pub mod core;
 pub mod cron;
 mod dispatch;
@@ -18,11 +21,17 @@ pub mod exec;
 pub mod host;
 pub mod latency;
 pub mod link;
+mod loading;
 mod origin;
+mod output_limits;
 pub mod pubsub;
+mod recovery;
 pub mod registry;
 pub mod repl;
+mod replicas;
+mod requests;
 pub mod saving;
+mod settle;
 pub mod shutdown;
 pub mod slowlog;
 pub mod stats;
@@ -32,5 +41,6 @@ pub mod tracking;
 
 pub use client::{Client, ClientFlags, ClientId};
 pub use commandtable::{Error, Outcome};
-pub use engine::{Engine, Ran, Then, Traffic};
+pub use engine::{Engine, Then, Traffic};
 pub use exec::{Args, Exec, Handler};
+pub use requests::Ran;

@@ -1,6 +1,6 @@
 //! The link to our primary, as the engine sees it: what arrives is applied here, what is to be sent goes to the process.
 
-use crate::client::{Client, ClientFlags, Peer};
+use crate::client::{Client, ClientFlags, ClientId, Peer};
 use crate::core::{Core, LoadProgress, Loading};
 use crate::dispatch;
 use crate::engine::Engine;
@@ -178,7 +178,7 @@ impl Engine {
         with_link(&self.keys, &mut self.core, |link, env| {
             link.connected(env, conn)
         });
-        pump(&mut self.keys, &mut self.core);
+        self.settle();
     }
 
     /// A connection could not be made, or has ended.
@@ -187,7 +187,7 @@ impl Engine {
         with_link(&self.keys, &mut self.core, |link, env| {
             link.closed(env, conn, error)
         });
-        pump(&mut self.keys, &mut self.core);
+        self.settle();
     }
 
     /// Bytes have come. Takes a first run of them; to be called again with the rest.
@@ -218,7 +218,7 @@ impl Engine {
             Fate::Hold => received.hold = true,
             Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
         }
-        pump(&mut self.keys, &mut self.core);
+        self.settle();
         received
     }
 
@@ -227,7 +227,7 @@ impl Engine {
         with_link(&self.keys, &mut self.core, |link, env| {
             link.payload_taken(env)
         });
-        pump(&mut self.keys, &mut self.core);
+        self.settle();
     }
 
     /// How to load the payload that is coming.
@@ -270,7 +270,7 @@ impl Engine {
         });
         pump(&mut self.keys, &mut self.core);
         self.core.refresh_gate();
-        dispatch::settle_engine(&mut self.keys, &mut self.core);
+        self.settle();
     }
 
     /// Applies one more piece of the locally buffered stream; true while there may be more.
@@ -289,7 +289,7 @@ impl Engine {
         } else if let Some(side) = &mut self.core.repl.link {
             side.draining = false;
         }
-        pump(&mut self.keys, &mut self.core);
+        self.settle();
         more
     }
 }
@@ -362,8 +362,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     side.link.applied(applied);
     core.repl.link = Some(side);
     keys.origin = outer;
-    dispatch::settle_engine(keys, core);
-    crate::tracking::turn_done(core, None);
+    crate::tracking::turn_done(core);
     if getack {
         with_link(keys, core, |link, env| link.getack(env));
     }
@@ -372,7 +371,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
         keys.ahead.forget();
         let text = format!("A command of the stream failed an assertion: {what}");
         core.log(Level::Warning, &text);
-        with_link(keys, core, |link, env| link.stream_unusable(env, &text));
+        crate::recovery::forsake_history(keys, core, &text);
     } else if let Err(error) = decoded {
         let hide = core.config.hide_user_data_from_log;
         let (client, name) = core
@@ -394,7 +393,6 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
             link.stream_unusable(env, &error.to_string())
         });
     }
-    crate::repl::pump(keys, core);
 }
 
 /// Runs one command of the stream; its reply goes nowhere.
@@ -421,12 +419,19 @@ fn run(
         meta,
         waits: false,
     };
-    let ran = catch_unwind(AssertUnwindSafe(|| dispatch::process(&mut x, args, None)));
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        dispatch::process(&mut x, args, None);
+        if crate::settle::is_due(x.keys, x.core) {
+            crate::settle::settle(x.keys, x.core);
+        }
+    }));
     core.repl.applying = false;
     if let Err(panic) = ran {
-        let text = panic.downcast_ref::<String>().cloned();
-        let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        return Err(text.or(literal).unwrap_or_else(|| "unknown".into()));
+        return Err(format!(
+            "{}, in '{}'",
+            crate::recovery::text_of(&*panic),
+            last_command(&side.client)
+        ));
     }
     if out.output().start().first() == Some(&b'-') {
         core.stats.unexpected_error_replies += 1;
@@ -483,13 +488,8 @@ fn log_latest(core: &mut Core) {
     core.log(Level::Notice, &String::from_utf8_lossy(&line));
 }
 
-/// Carries out what the link asks for, and what the hub has to say to that.
+/// Carries out what the link asks for.
 pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
-    pump_link(keys, core);
-    crate::repl::pump(keys, core);
-}
-
-fn pump_link(keys: &mut Keys, core: &mut Core) {
     while let Some(action) = core
         .repl
         .link
@@ -661,7 +661,7 @@ pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, pu
         Some(side) => side.link.position(),
         None => {
             // What the transaction around this has written belongs to the history that we say we have.
-            dispatch::feed_stream(keys, core);
+            crate::settle::feed_stream(keys, core);
             core.repl.with_hub(|hub, env| hub.demote(env));
             let history = core.repl.hub.history();
             core.log(
@@ -720,11 +720,10 @@ pub(crate) fn follow_at_start(
 }
 
 /// Becomes a primary, as a client wants it.
-pub(crate) fn promote(keys: &mut Keys, core: &mut Core, by: &Client) {
+pub(crate) fn promote(keys: &mut Keys, core: &mut Core, by: ClientId) {
     stop_link(keys, core);
-    core.repl.with_hub(|hub, env| hub.promote(env));
-    crate::repl::pump(keys, core);
-    crate::repl::log_promotion(core, "user request", by);
+    core.repl
+        .with_hub(|hub, env| hub.promote_for(env, replication::ClientId(by)));
     unblock_for_role(keys, core);
 }
 
@@ -735,7 +734,7 @@ pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
         side.link.stop();
         core.repl.link_numbers = side.link.numbers();
     }
-    pump_link(keys, core);
+    pump(keys, core);
     core.repl.link = None;
     core.expire.own.clear();
     core.loading = Loading::No;
@@ -752,7 +751,7 @@ fn unblock_for_role(keys: &mut Keys, core: &mut Core) {
         .map(|client| client.id)
         .collect();
     for id in waiting {
-        dispatch::unblock_with(keys, core, id, |core, _, out| {
+        crate::blocking::unblock_with(keys, core, id, |core, _, out| {
             core.stats.count_error("UNBLOCKED");
             out.error(crate::Error::UNBLOCKED_ROLE.text().as_bytes());
         });
@@ -767,10 +766,14 @@ pub(crate) fn cut(keys: &mut Keys, core: &mut Core) {
     pump(keys, core);
 }
 
+/// The data are not what the stream has made of them: only a full synchronisation will do.
+pub(crate) fn resynchronise(keys: &Keys, core: &mut Core, why: &str) {
+    with_link(keys, core, |link, env| link.stream_unusable(env, why));
+}
+
 /// Periodic work.
 pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
     if core.repl.link.is_some() {
         with_link(keys, core, |link, env| link.tick(env));
-        pump(keys, core);
     }
 }

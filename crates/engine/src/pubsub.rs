@@ -73,33 +73,6 @@ pub struct PubSub {
     channels: HashMap<Box<[u8]>, Crowd<()>>,
     patterns: HashMap<Box<[u8]>, Crowd<()>>,
     shards: HashMap<Box<[u8]>, Crowd<()>>,
-    /// Messages for clients that are running just now; delivered when their command is done.
-    pub(crate) deferred: Vec<(ClientId, Deferred)>,
-}
-
-/// A message kept for later.
-#[derive(Debug)]
-pub(crate) struct Deferred {
-    kind: Kind,
-    pattern: Box<[u8]>,
-    channel: Box<[u8]>,
-    payload: Box<[u8]>,
-}
-
-impl Deferred {
-    pub(crate) fn write(&self, out: &mut Reply) {
-        let (channel, payload) = (&*self.channel, &*self.payload);
-        match self.kind {
-            Kind::Channel => Message::Channel { channel, payload }.write(out),
-            Kind::Pattern => Message::Pattern {
-                pattern: &self.pattern,
-                channel,
-                payload,
-            }
-            .write(out),
-            Kind::Shard => Message::Shard { channel, payload }.write(out),
-        }
-    }
 }
 
 impl PubSub {
@@ -135,76 +108,41 @@ impl PubSub {
         self.channels.is_empty() && self.patterns.is_empty()
     }
 
-    /// Sends a message to everybody who listens; returns how many receive it.
-    pub fn publish(&mut self, clients: &mut Clients, channel: &[u8], payload: &[u8]) -> usize {
-        let mut receivers = 0;
+    /// How many would receive a message.
+    #[must_use]
+    pub fn receivers(&self, channel: &[u8]) -> usize {
+        let patterns = self.patterns_of(channel).map(|(_, ids)| ids.len());
+        self.listeners(Kind::Channel, channel) + patterns.sum::<usize>()
+    }
+
+    /// Sends a message to everybody who listens.
+    pub fn publish(&self, clients: &mut Clients, channel: &[u8], payload: &[u8]) {
         if let Some(ids) = self.channels.get(channel) {
-            receivers += ids.len();
-            for id in ids.numbers() {
-                let message = Message::Channel { channel, payload };
-                send(
-                    clients,
-                    &mut self.deferred,
-                    id,
-                    Kind::Channel,
-                    b"",
-                    &message,
-                    channel,
-                    payload,
-                );
-            }
+            send(clients, ids, &Message::Channel { channel, payload });
         }
-        for (pattern, ids) in self
-            .patterns
-            .iter()
-            .filter(|(pattern, _)| glob::matches(pattern, channel, Case::Sensitive))
-        {
-            receivers += ids.len();
-            for id in ids.numbers() {
-                let message = Message::Pattern {
-                    pattern,
-                    channel,
-                    payload,
-                };
-                send(
-                    clients,
-                    &mut self.deferred,
-                    id,
-                    Kind::Pattern,
-                    pattern,
-                    &message,
-                    channel,
-                    payload,
-                );
-            }
+        for (pattern, ids) in self.patterns_of(channel) {
+            let message = Message::Pattern {
+                pattern,
+                channel,
+                payload,
+            };
+            send(clients, ids, &message);
         }
-        receivers
     }
 
     /// Sends a message to everybody who listens to a shard channel.
-    pub fn publish_shard(
-        &mut self,
-        clients: &mut Clients,
-        channel: &[u8],
-        payload: &[u8],
-    ) -> usize {
-        let Some(ids) = self.shards.get(channel) else {
-            return 0;
-        };
-        for id in ids.numbers() {
-            let message = Message::Shard { channel, payload };
-            send(
-                clients,
-                &mut self.deferred,
-                id,
-                Kind::Shard,
-                b"",
-                &message,
-                channel,
-                payload,
-            );
+    pub fn publish_shard(&self, clients: &mut Clients, channel: &[u8], payload: &[u8]) {
+        if let Some(ids) = self.shards.get(channel) {
+            send(clients, ids, &Message::Shard { channel, payload });
         }
-        ids.len()
+    }
+
+    /// The patterns that match a channel, with who listens to them.
+    fn patterns_of(&self, channel: &[u8]) -> impl Iterator<Item = (&[u8], &Crowd<()>)> {
+        self.patterns
+            .iter()
+            .filter(|(pattern, _)| glob::matches(pattern, channel, Case::Sensitive))
+            .map(|(pattern, ids)| (&**pattern, ids))
     }
 
     /// Names somebody listens to, those that match `pattern`.
@@ -238,33 +176,8 @@ impl PubSub {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one message, described twice: borrowed to send, by parts to keep"
-)]
-fn send(
-    clients: &mut Clients,
-    deferred: &mut Vec<(ClientId, Deferred)>,
-    id: ClientId,
-    kind: Kind,
-    pattern: &[u8],
-    message: &Message<'_>,
-    channel: &[u8],
-    payload: &[u8],
-) {
-    match clients.get_mut(id) {
-        Some(client) => {
-            message.write(&mut client.out);
-            client.attention.raise();
-        }
-        None => deferred.push((
-            id,
-            Deferred {
-                kind,
-                pattern: pattern.into(),
-                channel: channel.into(),
-                payload: payload.into(),
-            },
-        )),
+fn send(clients: &mut Clients, to: &Crowd<()>, message: &Message<'_>) {
+    for id in to.numbers() {
+        clients.deliver(id, |out| message.write(out));
     }
 }

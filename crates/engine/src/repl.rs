@@ -2,8 +2,6 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::{Core, Pause, PauseBy, PauseKind};
-use crate::dispatch;
-use crate::exec::Exec;
 use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
 use commandtable::Error;
 use config::Config;
@@ -25,6 +23,8 @@ pub struct Repl {
     pub link_numbers: replication::replica::Numbers,
     /// A command of our primary's stream is running. `link`, which runs it, is away meanwhile.
     pub applying: bool,
+    /// The hub has been told something since [`pump`] was called last.
+    pub(crate) is_asked: bool,
     /// Monotonic milliseconds as of the running batch.
     pub now_ms: u64,
     /// A child that replication did not start.
@@ -44,6 +44,7 @@ impl Repl {
             link: None,
             link_numbers: replication::replica::Numbers::default(),
             applying: false,
+            is_asked: false,
             now_ms: 0,
             other_child: OtherChild::None,
             disk_warning_ms: None,
@@ -100,8 +101,10 @@ impl Repl {
         }
     }
 
-    /// Calls the hub with everything it has to know.
+    /// Tells the hub something, with everything it has to know. What it asks for in return is carried out when the command
+    /// at hand is settled.
     pub fn with_hub<R>(&mut self, call: impl FnOnce(&mut Hub, &Env<'_>) -> R) -> R {
+        self.is_asked = true;
         let role = self.role();
         let env = Env {
             config: &self.hub_config,
@@ -147,8 +150,15 @@ impl Repl {
 
     /// True when `min-replicas-to-write` allows writes.
     #[must_use]
-    pub fn has_enough_replicas(&mut self) -> bool {
-        !self.with_hub(|hub, env| hub.too_few_replicas(env))
+    pub fn has_enough_replicas(&self) -> bool {
+        let env = Env {
+            config: &self.hub_config,
+            now_ms: self.now_ms,
+            role: self.role(),
+            other_child: self.other_child,
+            failing_over: false,
+        };
+        !self.hub.too_few_replicas(&env)
     }
 
     /// The stream's length so far, in bytes.
@@ -158,95 +168,50 @@ impl Repl {
     }
 }
 
-/// Carries out what the hub asks for. To be called after every input to it, before the stream grows.
+/// Carries out what the link and the hub ask for.
 pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
+    crate::link::pump(keys, core);
+    core.repl.is_asked = false;
     while let Some(action) = core.repl.hub.next_action() {
-        carry_out(keys, core, action, None);
+        carry_out(keys, core, action);
     }
     keys.effects.recording = core.repl.records();
     serve_waiting(keys, core);
 }
 
-/// As [`pump`], while a client runs: it is not among the others, so what concerns it reaches it directly.
-pub(crate) fn pump_running(x: &mut Exec<'_>) {
-    while let Some(action) = x.core.repl.hub.next_action() {
-        let running = Running {
-            client: x.client,
-            out: x.out,
-        };
-        carry_out(x.keys, x.core, action, Some(running));
-    }
-    x.keys.effects.recording = x.core.repl.records();
-    serve_waiting(x.keys, x.core);
-}
-
-/// The client whose command is running, and its reply.
-struct Running<'a> {
-    client: &'a mut Client,
-    out: &'a mut resp::Reply,
-}
-
-impl Running<'_> {
-    /// The running client, if its number is `id`.
-    fn of(running: Option<Self>, id: ClientId) -> Option<Self> {
-        running.filter(|running| running.client.id == id)
-    }
-}
-
-fn carry_out(
-    keys: &mut Keys,
-    core: &mut Core,
-    action: primary::Action,
-    running: Option<Running<'_>>,
-) {
+fn carry_out(keys: &mut Keys, core: &mut Core, action: primary::Action) {
     use primary::Action;
     match action {
-        Action::Send { client, bytes } => match Running::of(running, client.0) {
-            Some(running) => running.out.raw(&bytes),
-            None => core.clients.deliver(client.0, |out| out.raw(&bytes)),
-        },
-        Action::StartSnapshot(job) => start(keys, core, job, running.map(|r| &*r.client)),
+        Action::Send { client, bytes } => core.clients.deliver(client.0, |out| out.raw(&bytes)),
+        Action::StartSnapshot(job) => start(keys, core, job),
         Action::KillSnapshot(_) => kill_snapshot(core),
         Action::SendFile { client, header } => match core.host.send_dump(client.0, header) {
-            Ok(()) => {
-                if let Some(client) = core.clients.get_mut(client.0) {
-                    client.attention.raise();
-                }
-            }
+            Ok(()) => raise_attention(core, client.0),
             Err(error) => core
                 .repl
                 .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
         },
-        Action::StreamTo(client) | Action::Wake(client) => match Running::of(running, client.0) {
-            Some(running) => running.client.attention.raise(),
-            None => {
-                if let Some(client) = core.clients.get_mut(client.0) {
-                    client.attention.raise();
-                }
+        Action::StreamTo(client) | Action::Wake(client) => raise_attention(core, client.0),
+        Action::Close { client, reason } => {
+            if let Some(slot) = core.clients.slot(client.0)
+                && let Some(mut client) = core.clients.take(slot)
+            {
+                close(core, &mut client, reason);
+                core.clients.put_back(slot, client);
             }
-        },
-        Action::Close { client, reason } => match Running::of(running, client.0) {
-            Some(running) => close(core, running.client, reason),
-            None => {
-                if let Some(slot) = core.clients.slot(client.0)
-                    && let Some(mut client) = core.clients.take(slot)
-                {
-                    close(core, &mut client, reason);
-                    core.clients.put_back(slot, client);
-                }
-            }
-        },
+        }
         Action::Keepalive(client) => {
             if let Some(client) = core.clients.get(client.0) {
                 core.host.write_now(client.peer.fd, b"\n");
             }
         }
-        Action::PromotedBy(client) => {
-            if let Some(running) = Running::of(running, client.0) {
-                log_promotion(core, "failover request", running.client);
+        Action::PromotedBy { client, failover } => {
+            let what = if failover { "failover" } else { "user" };
+            if let Some(client) = core.clients.get(client.0) {
+                log_promotion(core, what, client);
             }
         }
-        Action::Release(client) => crate::engine::forget_protected(core, client.0),
+        Action::Release(client) => crate::replicas::forget_protected(core, client.0),
         Action::Promote => crate::link::stop_link(keys, core),
         Action::PauseWrites => core.pause_for(
             PauseBy::Failover,
@@ -263,6 +228,12 @@ fn carry_out(
     }
 }
 
+fn raise_attention(core: &mut Core, id: ClientId) {
+    if let Some(client) = core.clients.get_mut(id) {
+        client.attention.raise();
+    }
+}
+
 /// Has the snapshot child killed; its end is then no failure.
 pub(crate) fn kill_snapshot(core: &mut Core) {
     if let Some(child) = &mut core.saving.child {
@@ -272,11 +243,11 @@ pub(crate) fn kill_snapshot(core: &mut Core) {
 }
 
 /// Logs that a client has made a primary of us.
-pub(crate) fn log_promotion(core: &Core, what: &str, client: &Client) {
+fn log_promotion(core: &Core, what: &str, client: &Client) {
     let who = crate::commands::client::describe(client, core.config.hide_user_data_from_log);
     core.log(
         Level::Notice,
-        &format!("PRIMARY MODE enabled ({what} from '{who}')"),
+        &format!("PRIMARY MODE enabled ({what} request from '{who}')"),
     );
 }
 
@@ -299,7 +270,7 @@ fn close(core: &mut Core, client: &mut Client, reason: CloseReason) {
     }
 }
 
-fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob, running: Option<&Client>) {
+fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
     let id = core.next_job();
     let target = match job.target {
         primary::Target::Disk => SnapshotTarget::File,
@@ -307,11 +278,7 @@ fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob, running: O
             targets: targets
                 .into_iter()
                 .filter_map(|target| {
-                    let fd = running
-                        .filter(|client| client.id == target.client.0)
-                        .or_else(|| core.clients.get(target.client.0))?
-                        .peer
-                        .fd;
+                    let fd = core.clients.get(target.client.0)?.peer.fd;
                     Some(SocketTarget {
                         client: target.client.0,
                         fd,
@@ -389,7 +356,7 @@ fn serve_waiting(keys: &mut Keys, core: &mut Core) {
             Some(local) => local == 0 && core.repl.hub.acked_aof(offset) as u64 >= replicas,
         };
         if done {
-            dispatch::unblock_with(keys, core, id, acknowledged);
+            crate::blocking::unblock_with(keys, core, id, acknowledged);
         }
     }
 }

@@ -97,7 +97,7 @@ fn refuse_waiting(keys: &mut Keys, core: &mut Core) {
     };
     let waiting: Vec<_> = core.clients.iter().filter(waits).map(|c| c.id).collect();
     for id in waiting {
-        dispatch::unblock_with(keys, core, id, |core, _, out| {
+        crate::blocking::unblock_with(keys, core, id, |core, _, out| {
             dispatch::write_error(core, out, &Error::SHUTDOWN_FAILED);
         });
     }

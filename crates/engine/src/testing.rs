@@ -3,7 +3,7 @@
 //! Time is 1 000 000 000 000 ms after the epoch unless a test moves it.
 
 use crate::client::Peer;
-use crate::engine::{Engine, Traffic};
+use crate::engine::{Engine, Then, Traffic};
 use crate::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,
@@ -18,6 +18,8 @@ thread_local! {
     static NOW_US: Cell<u64> = const { Cell::new(1_000_000_000_000_000) };
     /// Connections of this test whose small writes are gathered.
     pub static COALESCED: Cell<u32> = const { Cell::new(0) };
+    /// Freeing in another thread fails an assertion.
+    pub static FREES_FAIL: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A host for tests.
@@ -44,7 +46,9 @@ impl Host for Quiet {
     fn folder(&self) -> Option<Vec<u8>> {
         None
     }
-    fn free(&mut self, _: Vec<keyspace::Value>) {}
+    fn free(&mut self, _: Vec<keyspace::Value>) {
+        assert!(!FREES_FAIL.get(), "frees fail");
+    }
     fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
     fn pending_frees(&self) -> usize {
         0
@@ -156,6 +160,20 @@ impl Driver {
             self.slots.push(slot);
         }
         self.slots[index]
+    }
+
+    /// The connection of client `index` ends.
+    pub fn hang_up(&mut self, index: usize) {
+        let slot = self.client(index);
+        self.engine.disconnect(slot);
+        self.slots[index] = u32::MAX;
+    }
+
+    /// What client `index` is to do.
+    pub fn next_step(&mut self, index: usize) -> Then {
+        let slot = self.client(index);
+        let mut out = Output::default();
+        self.engine.take_output(slot, Traffic::default(), &mut out)
     }
 
     /// Moves the clock.

@@ -8,7 +8,7 @@ use crate::client::{Client, ClientFlags, ClientId, Clients, name_bytes};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
 use commandtable::{Flags, Meta};
-use dataset::effects::Change;
+use dataset::effects::{self, Change};
 use dataset::{Crowd, give_back};
 use hashbrown::HashMap;
 use resp::Reply;
@@ -219,9 +219,14 @@ pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
         return;
     }
     // What has changed up to now is no news to somebody who has just read it.
-    for change in std::mem::take(&mut x.keys.effects.stale) {
-        x.core.tracking.note(change);
-    }
+    let table = &mut x.core.tracking;
+    x.keys.effects.news.retain_mut(|news| match news {
+        effects::News::Stale(change) => {
+            table.note(std::mem::take(change));
+            false
+        }
+        _ => true,
+    });
     for key in commandtable::keys(meta, args).unwrap_or_default() {
         x.core.tracking.remember(args[key.index], x.client.id);
     }
@@ -241,33 +246,28 @@ pub(crate) fn command_done(client: &mut Client, args: Args<'_>) {
     }
 }
 
-/// The client whose requests run, who is not among the others meanwhile, with its reply.
-pub(crate) type Running<'a> = Option<(&'a mut Client, &'a mut Reply)>;
+/// Tells of a change.
+pub(crate) fn tell(core: &mut Core, change: Change) {
+    core.tracking.note(change);
+    tell_pending(core);
+}
 
-/// Tells of changes. What concerns a client that runs and is not given as `running` is kept for later.
-pub(crate) fn tell(core: &mut Core, changes: Vec<Change>, mut running: Running<'_>) {
-    for change in changes {
-        core.tracking.note(change);
-    }
-    if core.tracking.pending.is_empty() {
-        return;
-    }
+/// Sends the messages whose receivers have been known before.
+pub(crate) fn tell_pending(core: &mut Core) {
     let mut pending = std::mem::take(&mut core.tracking.pending);
-    pending.retain(|(to, (author, stale))| {
-        let news = match stale {
+    for (to, (author, stale)) in pending.drain(..) {
+        let news = match &stale {
             None => News::Everything,
-            Some(key) => News::Key(key, *author),
+            Some(key) => News::Key(key, author),
         };
-        !send(&mut core.clients, &mut running, *to, &news)
-    });
-    if !pending.is_empty() {
-        core.tracking.pending = pending;
+        send(&mut core.clients, to, &news);
     }
+    core.tracking.pending = pending;
 }
 
 /// What is left to do when the requests at hand have run: the news of broadcasting mode, one message for each prefix,
-/// and keeping the table within `keys_max` keys (0: no limit).
-pub(crate) fn turn_done(core: &mut Core, mut running: Running<'_>) {
+/// and keeping the table within `tracking-table-max-keys`.
+pub(crate) fn turn_done(core: &mut Core) {
     if core.tracking.clients.is_empty() {
         return;
     }
@@ -278,15 +278,14 @@ pub(crate) fn turn_done(core: &mut Core, mut running: Running<'_>) {
         }
         let news = News::Below(std::mem::take(&mut listeners.changed));
         for id in listeners.clients.numbers() {
-            // Nobody else runs now: there is no one to wait for.
-            send(&mut core.clients, &mut running, id, &news);
+            send(&mut core.clients, id, &news);
         }
     }
     core.tracking.prefixes = prefixes;
     let keys_max = usize::try_from(core.config.tracking_table_max_keys).unwrap_or(usize::MAX);
     if keys_max > 0 {
         core.tracking.shrink(keys_max);
-        tell(core, Vec::new(), running);
+        tell_pending(core);
     }
 }
 
@@ -319,31 +318,13 @@ impl News<'_> {
     }
 }
 
-/// A client that was looked for.
-enum Reached<T> {
-    Here(T),
-    /// It runs just now, and not on the caller's behalf.
-    Busy,
-    Gone,
-}
-
+/// Lets `act` add to a client's output; `None` when there is no such client.
 fn reach<T>(
     clients: &mut Clients,
-    running: &mut Running<'_>,
     id: ClientId,
     act: impl FnOnce(&mut Client, &mut Reply) -> T,
-) -> Reached<T> {
-    if let Some((client, out)) = running
-        && client.id == id
-    {
-        return Reached::Here(act(client, out));
-    }
-    if clients.slot(id).is_none() {
-        return Reached::Gone;
-    }
-    let Some(client) = clients.get_mut(id) else {
-        return Reached::Busy;
-    };
+) -> Option<T> {
+    let client = clients.get_mut(id)?;
     let mut out = std::mem::take(&mut client.out);
     let before = out.len();
     let result = act(client, &mut out);
@@ -351,12 +332,12 @@ fn reach<T>(
         client.attention.raise();
     }
     client.out = out;
-    Reached::Here(result)
+    Some(result)
 }
 
-/// Sends news to a tracking client, or where it wants them. False when that has to wait.
-fn send(clients: &mut Clients, running: &mut Running<'_>, to: ClientId, news: &News<'_>) -> bool {
-    let direct = reach(clients, running, to, |client, out| {
+/// Sends news to a tracking client, or where it wants them.
+fn send(clients: &mut Clients, to: ClientId, news: &News<'_>) {
+    let redirected = reach(clients, to, |client, out| {
         let tracking = client.tracking.as_deref()?;
         let keys = news.keys_for(to, tracking)?;
         let redirect = tracking.redirect;
@@ -366,12 +347,10 @@ fn send(clients: &mut Clients, running: &mut Running<'_>, to: ClientId, news: &N
         }
         Some((redirect?, keys))
     });
-    let (redirect, keys) = match direct {
-        Reached::Here(Some(redirected)) => redirected,
-        Reached::Here(None) | Reached::Gone => return true,
-        Reached::Busy => return false,
+    let Some((redirect, keys)) = redirected.flatten() else {
+        return;
     };
-    let indirect = reach(clients, running, redirect, |client, out| {
+    let told = reach(clients, redirect, |client, out| {
         if out.is_v3() {
             write_push(out, &keys);
         } else if client.flags.has(ClientFlags::PUBSUB) {
@@ -381,22 +360,17 @@ fn send(clients: &mut Clients, running: &mut Running<'_>, to: ClientId, news: &N
             write_keys(out, &keys);
         }
     });
-    match indirect {
-        Reached::Here(()) => true,
-        Reached::Busy => false,
-        Reached::Gone => {
-            reach(clients, running, to, |client, out| {
-                if let Some(tracking) = client.tracking.as_deref_mut() {
-                    tracking.broken_redirect = true;
-                }
-                if out.is_v3() {
-                    out.push(2);
-                    out.bulk(b"tracking-redir-broken");
-                    out.int(redirect as i64);
-                }
-            });
-            true
-        }
+    if told.is_none() {
+        reach(clients, to, |client, out| {
+            if let Some(tracking) = client.tracking.as_deref_mut() {
+                tracking.broken_redirect = true;
+            }
+            if out.is_v3() {
+                out.push(2);
+                out.bulk(b"tracking-redir-broken");
+                out.int(redirect as i64);
+            }
+        });
     }
 }
 

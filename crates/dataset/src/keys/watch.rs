@@ -5,7 +5,7 @@
 
 use super::{DbKeyRef, HOOK_TRACKING, HOOK_WATCH, Keys, is_past};
 use crate::crowd::Crowd;
-use crate::effects::DbKey;
+use crate::effects::{DbKey, News};
 use crate::origin::PartyId;
 use crate::room::give_back;
 use keyspace::{Db, Entry};
@@ -73,13 +73,21 @@ impl Keys {
                 *expired = false;
                 return true;
             }
-            effects.broken_watches.push(client);
-            effects.pending = true;
+            effects.tell(News::WatchBroken(client));
             false
         });
         if watches.is_empty() {
             self.watched.remove(name);
             give_back(&mut self.watched);
+        }
+    }
+
+    /// Breaks every WATCH, whatever has become of the keys.
+    pub fn break_all_watches(&mut self) {
+        for (_, watches) in self.watched.drain() {
+            for client in watches.numbers() {
+                self.effects.tell(News::WatchBroken(client));
+            }
         }
     }
 
@@ -100,8 +108,7 @@ impl Keys {
                 *expired = comes_expired;
                 let broken = before || after;
                 if broken {
-                    effects.broken_watches.push(client);
-                    effects.pending = true;
+                    effects.tell(News::WatchBroken(client));
                 }
                 !broken
             });

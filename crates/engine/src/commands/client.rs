@@ -10,7 +10,6 @@ pub(crate) use list::memory_of;
 use super::Family;
 use crate::client::ClientFlags;
 use crate::core::{Pause, PauseBy, PauseKind};
-use crate::dispatch;
 use crate::exec::{Args, Exec};
 use commandtable::{Error, Outcome};
 
@@ -194,7 +193,7 @@ fn unblock(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .get(id)
         .is_some_and(|client| client.blocked.is_some());
     if waits {
-        dispatch::unblock_with(x.keys, x.core, id, |core, client, out| {
+        crate::blocking::unblock_with(x.keys, x.core, id, |core, client, out| {
             if with_error {
                 core.stats.count_error(Error::UNBLOCKED.code());
                 out.error(Error::UNBLOCKED.text().as_bytes());

@@ -5,6 +5,7 @@ use crate::client::ClientFlags;
 use crate::exec::{Args, Exec};
 use commandtable::Flags;
 use commandtable::{Error, Outcome};
+use dataset::effects::News;
 
 pub(super) static COMMANDS: Family = &[("monitor", monitor)];
 
@@ -43,15 +44,7 @@ pub(crate) fn feed(x: &mut Exec<'_>, args: Args<'_>) {
         return;
     }
     let line = line(x, args);
-    let id = x.client.id;
-    let core = &mut *x.core;
-    for monitor in &core.monitors {
-        if *monitor == id {
-            x.out.raw(&line);
-        } else {
-            core.clients.deliver(*monitor, |out| out.raw(&line));
-        }
-    }
+    x.keys.effects.tell(News::Shown(line));
 }
 
 /// `+<unix time> [<db> <address>] "word" "word"...`
@@ -70,7 +63,7 @@ fn line(x: &Exec<'_>, args: Args<'_>) -> Vec<u8> {
         x.client.db
     )
     .into_bytes();
-    for arg in crate::dispatch::redact(x.meta, args) {
+    for arg in crate::accounting::redact(x.meta, args) {
         line.extend_from_slice(b" \"");
         escape(&mut line, arg);
         line.push(b'"');

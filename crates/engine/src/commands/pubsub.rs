@@ -144,7 +144,8 @@ pub(crate) fn forget(core: &mut Core, client: &mut Client) {
 /// Propagates: itself, so that clients of replicas receive it too.
 /// Source: Valkey command reference, PUBLISH (since 2.0.0).
 fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let receivers = x.publish(args[1], args[2]);
+    let receivers = x.core.pubsub.receivers(args[1]);
+    x.publish(false, args[1], args[2], receivers);
     x.propagate_always();
     x.out.uint(receivers);
     Ok(())
@@ -157,11 +158,8 @@ fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: itself.
 /// Source: Valkey command reference, SPUBLISH (since 7.0.0).
 fn spublish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let receivers = x
-        .core
-        .pubsub
-        .publish_shard(&mut x.core.clients, args[1], args[2]);
-    x.keys.effects.pending |= !x.core.pubsub.deferred.is_empty();
+    let receivers = x.core.pubsub.listeners(Kind::Shard, args[1]);
+    x.publish(true, args[1], args[2], receivers);
     x.propagate_always();
     x.out.uint(receivers);
     Ok(())

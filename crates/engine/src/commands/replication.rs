@@ -61,7 +61,7 @@ fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Lets the hub handle an input of the running client, then carries out what it asks for.
+/// Lets the hub handle an input of the running client.
 fn ask_hub(
     x: &mut Exec<'_>,
     input: impl FnOnce(&mut Hub, &Env<'_>, ClientId, Peer<'_>) -> Reply,
@@ -89,7 +89,6 @@ fn ask_hub(
         }
     }
     x.client.flags.put(ClientFlags::REPLICA, is_replica);
-    repl::pump_running(x);
     answered
 }
 
@@ -191,7 +190,6 @@ fn wait_for(
     };
     x.block(wait, args, deadline_ms, OnTimeout::Acknowledged);
     x.core.repl.with_hub(|hub, env| hub.request_acks(env));
-    repl::pump_running(x);
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
         if x.core.repl.is_replica() {
             set_primary(x, &[b"no", b"one"]);
-            crate::link::promote(x.keys, x.core, x.client);
+            crate::link::promote(x.keys, x.core, x.client.id);
         }
         x.out.ok();
         return Ok(());
@@ -86,9 +86,7 @@ fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .core
         .repl
         .with_hub(|hub, env| hub.failover(env, &args[1..]));
-    crate::repl::write_reply(x.out, reply)?;
-    crate::repl::pump_running(x);
-    Ok(())
+    crate::repl::write_reply(x.out, reply)
 }
 
 #[cfg(test)]

@@ -251,6 +251,15 @@ impl Hub {
         self.alone_since_ms = Some(env.now_ms);
     }
 
+    /// Becomes a primary because a client wants it.
+    pub fn promote_for(&mut self, env: &Env<'_>, client: ClientId) {
+        self.promote(env);
+        self.actions.push_back(Action::PromotedBy {
+            client,
+            failover: false,
+        });
+    }
+
     /// Becomes a replica. Streaming replicas stay for now; those amid a full sync have to come back.
     pub fn demote(&mut self, env: &Env<'_>) {
         let syncing = |s: &Session| s.state.is_replica() && !s.state.is_online();

@@ -42,7 +42,10 @@ impl Hub {
             }
             self.actions.push_back(Action::Promote);
             self.promote(&env);
-            self.actions.push_back(Action::PromotedBy(client));
+            self.actions.push_back(Action::PromotedBy {
+                client,
+                failover: true,
+            });
             env.role = Role::Primary;
         }
         if let Some(refusal) = self.refuse(&env, client, peer) {

@@ -273,8 +273,13 @@ pub enum Action {
     /// Stop following our primary: this hub has become a primary already (`PSYNC … FAILOVER` was accepted, or a
     /// FAILOVER of ours has failed).
     Promote,
-    /// Log that this client's `PSYNC … FAILOVER` has made a primary of us.
-    PromotedBy(ClientId),
+    /// Log that this client has made a primary of us.
+    PromotedBy {
+        /// Who.
+        client: ClientId,
+        /// With `PSYNC … FAILOVER`, as opposed to REPLICAOF.
+        failover: bool,
+    },
     /// FAILOVER has begun: commands that write have to wait.
     PauseWrites,
     /// FAILOVER has ended, one way or the other.

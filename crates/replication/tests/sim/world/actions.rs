@@ -82,7 +82,7 @@ impl World {
                 }
                 self.hub(n, |hub, env| hub.client_closed(env, client));
             }
-            Do::Release(_) | Do::Wake(_) | Do::PromotedBy(_) => {}
+            Do::Release(_) | Do::Wake(_) | Do::PromotedBy { .. } => {}
             Do::PauseWrites => self.nodes[n].paused = true,
             Do::ResumeWrites => self.nodes[n].paused = false,
             Do::FailoverTo { port, .. } => {
