@@ -29,7 +29,11 @@ pub(crate) enum Admitted {
 /// Why it is refused.
 #[cold]
 #[inline(never)]
-pub(crate) fn admit(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) -> Result<Admitted, Error> {
+pub(crate) fn admit(
+    x: &mut Exec<'_>,
+    meta: &'static Meta,
+    args: Args<'_>,
+) -> Result<Admitted, Error> {
     let flags = meta.flags;
     let from_primary = x.client.flags.has(ClientFlags::PRIMARY);
     if flags.intersects(Flags::PROTECTED) {

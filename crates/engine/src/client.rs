@@ -177,7 +177,7 @@ pub struct Client {
     pub over_soft_since_ms: Option<i64>,
     /// Bytes in the query buffer as of the last batch.
     pub query_bytes: usize,
-    /// Bytes that [`crate::core::Core::client_bytes`] holds for it.
+    /// Bytes that count towards `maxmemory-clients` for it.
     pub(crate) weight: usize,
     /// MULTI.
     pub transaction: Option<Box<Transaction>>,
@@ -358,6 +358,15 @@ impl Clients {
     pub fn get_mut(&mut self, id: ClientId) -> Option<&mut Client> {
         let slot = self.slot(id)?;
         self.slots[slot as usize].as_deref_mut()
+    }
+
+    /// The ids of up to `count` clients, from slot `from` on, and the slot to go on from: 0 when all have been seen.
+    pub(crate) fn some_from(&self, from: u32, count: usize) -> (Vec<ClientId>, u32) {
+        let start = (from as usize).min(self.slots.len());
+        let end = (start + count).min(self.slots.len());
+        let ids = self.slots[start..end].iter().flatten();
+        let next = if end == self.slots.len() { 0 } else { end };
+        (ids.map(|client| client.id).collect(), next as u32)
     }
 
     /// All clients except the running one, in no order.

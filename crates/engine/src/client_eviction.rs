@@ -2,13 +2,23 @@
 //!
 //! Source: the Valkey documentation, "Client eviction".
 
-use crate::client::{Client, ClientFlags};
+use crate::client::{Client, ClientFlags, ClientId};
 use crate::commands::client::{describe, memory_of};
 use crate::core::Core;
 use crate::host::Level;
+use std::collections::BTreeSet;
 
 /// The limit is never below this many bytes, or nobody could connect to raise it.
 const LIMIT_BYTES_MIN: u64 = 128 * 1024;
+
+/// What clients take, as of when each was last looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    /// Of all clients together, in bytes.
+    total: usize,
+    /// Those that may be closed: bytes and client, lightest first.
+    candidates: BTreeSet<(usize, ClientId)>,
+}
 
 impl Core {
     /// Memory that clients may take, in bytes; `None` without a limit.
@@ -36,30 +46,37 @@ impl Core {
     #[cold]
     fn weigh_slow(&mut self, client: &mut Client) {
         const OTHERS: u32 = ClientFlags::REPLICA | ClientFlags::PRIMARY | ClientFlags::CLOSE_NOW;
-        let weight = if client.flags.has(OTHERS) {
-            0
-        } else {
-            memory_of(client)
-        };
-        self.client_bytes = self.client_bytes - client.weight + weight;
-        client.weight = weight;
+        self.forget_weight(client);
+        if client.flags.has(OTHERS) {
+            return;
+        }
+        client.weight = memory_of(client);
+        self.weights.total += client.weight;
+        if !client.flags.has(ClientFlags::NO_EVICT) {
+            self.weights.candidates.insert((client.weight, client.id));
+        }
     }
 
     /// A client has gone, or no longer counts.
     pub(crate) fn forget_weight(&mut self, client: &mut Client) {
-        self.client_bytes -= std::mem::take(&mut client.weight);
+        if client.weight > 0 {
+            self.weights.candidates.remove(&(client.weight, client.id));
+            self.weights.total -= std::mem::take(&mut client.weight);
+        }
     }
 
-    /// Weighs every client: some may have grown while nobody looked, or the limit may be new.
+    /// The limit is new: every client counts from now on, or none.
     pub(crate) fn weigh_all(&mut self) {
-        if self.config.maxmemory_clients == 0 {
-            return;
+        let ids: Vec<ClientId> = self.clients.iter().map(|client| client.id).collect();
+        for id in ids {
+            self.with_client(id, |core, client| {
+                if core.config.maxmemory_clients == 0 {
+                    core.forget_weight(client);
+                } else {
+                    core.weigh_slow(client);
+                }
+            });
         }
-        let mut clients = std::mem::take(&mut self.clients);
-        for client in clients.iter_mut() {
-            self.weigh_slow(client);
-        }
-        self.clients = clients;
     }
 
     /// Closes the largest clients until the others fit.
@@ -75,25 +92,16 @@ impl Core {
         let Some(limit) = self.client_limit() else {
             return;
         };
-        if self.client_bytes as u64 <= limit {
-            return;
+        while self.weights.total as u64 > limit
+            && let Some((_, id)) = self.weights.candidates.pop_last()
+        {
+            self.with_client(id, |core, client| {
+                let who = describe(client, core.config.hide_user_data_from_log);
+                core.log(Level::Notice, &format!("Evicting client: {who}"));
+                core.forget_weight(client);
+                core.stats.evicted_clients += 1;
+                client.close_now();
+            });
         }
-        let mut clients = std::mem::take(&mut self.clients);
-        let mut candidates: Vec<&mut Client> = clients
-            .iter_mut()
-            .filter(|client| client.weight > 0 && !client.flags.has(ClientFlags::NO_EVICT))
-            .collect();
-        candidates.sort_by_key(|client| std::cmp::Reverse(client.weight));
-        for client in candidates {
-            if self.client_bytes as u64 <= limit {
-                break;
-            }
-            let who = describe(client, self.config.hide_user_data_from_log);
-            self.log(Level::Notice, &format!("Evicting client: {who}"));
-            self.forget_weight(client);
-            self.stats.evicted_clients += 1;
-            client.close_now();
-        }
-        self.clients = clients;
     }
 }

@@ -1,7 +1,8 @@
 //! Everything the engine holds besides the keys.
 
 use crate::blocking::Blocking;
-use crate::client::{ClientFlags, ClientId, Clients};
+use crate::client::{Client, ClientFlags, ClientId, Clients};
+use crate::client_eviction::Weights;
 use crate::host::{Clock, Host, Level};
 use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
@@ -154,8 +155,12 @@ pub struct Core {
     pub stats: Stats,
     /// Subscriptions.
     pub pubsub: PubSub,
-    /// Memory of the clients that `maxmemory-clients` speaks of, in bytes; counted while it is set.
-    pub(crate) client_bytes: usize,
+    /// Memory of the clients that `maxmemory-clients` speaks of; counted while it is set.
+    pub(crate) weights: Weights,
+    /// Where the sweep over the clients goes on.
+    pub(crate) swept_to: u32,
+    /// Clients whose output is above its soft limit.
+    pub(crate) over_soft_limit: std::collections::BTreeSet<ClientId>,
     /// Client-side caching.
     pub tracking: crate::tracking::Table,
     pub(crate) blocking: Blocking,
@@ -209,6 +214,16 @@ impl Core {
     /// Writes a log line if `loglevel` lets it pass.
     pub fn log(&self, level: Level, text: &str) {
         self.host.log(level, text);
+    }
+
+    /// Lets `act` deal with a client and the rest of the core; nothing happens for one that has gone or runs.
+    pub(crate) fn with_client(&mut self, id: ClientId, act: impl FnOnce(&mut Core, &mut Client)) {
+        if let Some(slot) = self.clients.slot(id)
+            && let Some(mut client) = self.clients.take(slot)
+        {
+            act(self, &mut client);
+            self.clients.put_back(slot, client);
+        }
     }
 
     /// Counts what the snapshot child has sent since the last time.

@@ -1,6 +1,6 @@
 //! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
 
-use crate::client::{Client, ClientFlags};
+use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::{Core, PauseBy};
 use crate::engine::Engine;
 use crate::host::Level;
@@ -32,6 +32,10 @@ const EXPIRE_CPU_PERCENT: u64 = 25;
 const EXPIRE_CHECK_EVERY: usize = 16;
 /// A database with fewer expired keys among those sampled than this share, in percent, is left for the next turn.
 const EXPIRE_STALE_PERCENT: usize = 10;
+/// Fewest clients looked at per turn of the timer.
+const SWEPT_MIN: usize = 5;
+/// Most clients looked at per turn of the timer, however many there are.
+const SWEPT_MAX: usize = 5000;
 /// Keys of a writable replica's own clients looked at per turn of the timer.
 const OWN_KEYS_PER_TURN: usize = 512;
 /// Buckets moved between two looks at the clock while rehashing in the background.
@@ -51,9 +55,8 @@ impl Engine {
         self.expire_pause();
         self.time_out_blocked();
         if !self.core.debug.pause_cron {
-            self.close_idle();
-            self.check_all_outputs();
-            self.core.weigh_all();
+            self.sweep_clients();
+            self.check_soft_limits();
             self.core.evict_clients();
             self.expire_slice();
             self.expire_own();
@@ -140,36 +143,43 @@ impl Engine {
         }
     }
 
-    fn close_idle(&mut self) {
+    /// Looks at some clients, so that each is looked at about once a second: whether it is idle, and what it takes.
+    fn sweep_clients(&mut self) {
+        let hz = self.core.config.hz.unsigned_abs().max(1) as usize;
+        let count = (self.core.clients.len() / hz).clamp(SWEPT_MIN, SWEPT_MAX);
+        let (ids, next) = self.core.clients.some_from(self.core.swept_to, count);
+        self.core.swept_to = next;
+        for id in ids {
+            self.close_if_idle(id);
+            self.check_output_of(id);
+            self.core.with_client(id, Core::weigh);
+        }
+    }
+
+    /// Closes a client that has sent nothing for longer than `timeout` allows.
+    fn close_if_idle(&mut self, id: ClientId) {
+        const EXEMPT: u32 = ClientFlags::REPLICA
+            | ClientFlags::PRIMARY
+            | ClientFlags::MONITOR
+            | ClientFlags::BLOCKED
+            | ClientFlags::PUBSUB
+            | ClientFlags::PROTECTED;
         let timeout = i64::from(self.core.config.timeout);
-        if timeout == 0 {
-            return;
-        }
         let now_ms = self.keys.origin.now_ms;
-        let mut idle = Vec::new();
-        for client in self.core.clients.iter() {
-            const EXEMPT: u32 = ClientFlags::REPLICA
-                | ClientFlags::PRIMARY
-                | ClientFlags::MONITOR
-                | ClientFlags::BLOCKED
-                | ClientFlags::PUBSUB
-                | ClientFlags::PROTECTED;
-            if !client.flags.has(EXEMPT)
-                && now_ms - client.last_interaction_ms > timeout * 1000
-                && !self
-                    .core
-                    .repl
-                    .hub
-                    .exempt_from_idle_timeout(replication::ClientId(client.id))
-            {
-                idle.push(client.id);
-            }
-        }
-        for id in idle {
+        let Some(client) = self.core.clients.get_mut(id) else {
+            return;
+        };
+        if timeout > 0
+            && !client.flags.has(EXEMPT)
+            && now_ms - client.last_interaction_ms > timeout * 1000
+            && !self
+                .core
+                .repl
+                .hub
+                .exempt_from_idle_timeout(replication::ClientId(id))
+        {
+            client.close_now();
             self.core.log(Level::Verbose, "Closing idle client");
-            if let Some(client) = self.core.clients.get_mut(id) {
-                client.close_now();
-            }
         }
     }
 
@@ -353,7 +363,8 @@ mod tests {
         );
         driver.send(0, &[b"PUBLISH", b"channel", &[b'x'; 4000]]);
         for _ in 0..3 {
-            driver.engine.check_all_outputs();
+            driver.pushed(1);
+            driver.engine.tick();
         }
         assert_eq!(driver.engine.core.stats.output_buffer_disconnections, 1);
     }

@@ -1,6 +1,6 @@
 //! `client-output-buffer-limit`: clients that do not read what they have asked for are closed.
 
-use crate::client::{Client, ClientFlags};
+use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::Core;
 use crate::engine::{Engine, Then};
 use crate::host::Level;
@@ -13,15 +13,22 @@ const REPLY_BYTES_UNCHECKED: usize = 64 * 1024;
 
 impl Engine {
     /// Closes a client whose output has grown past its limits; true when it did.
-    pub(crate) fn check_output(&mut self, client: &mut Client, fresh: usize, then: &mut Then) -> bool {
+    pub(crate) fn check_output(
+        &mut self,
+        client: &mut Client,
+        fresh: usize,
+        then: &mut Then,
+    ) -> bool {
         let bytes = client.output_bytes() + fresh;
         if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
+            client.over_soft_since_ms = None;
             return false;
         }
         let limit = self.core.output_limit(client);
         let now_ms = (self.core.now_ns / 1_000_000) as i64;
         let mut over = limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes;
         if limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes {
+            self.core.over_soft_limit.insert(client.id);
             let since = *client.over_soft_since_ms.get_or_insert(now_ms);
             over |= now_ms - since > i64::from(limit.soft_seconds) * 1000;
         } else {
@@ -35,24 +42,26 @@ impl Engine {
         over
     }
 
-    /// As the periodic check: closes clients whose output has been too large for too long.
-    pub(crate) fn check_all_outputs(&mut self) {
-        let ids: Vec<u32> = self
-            .core
-            .clients
-            .iter()
-            .filter(|client| client.output_bytes() > UNAUTHENTICATED_OUTPUT_BYTES_MAX)
-            .filter_map(|client| self.core.clients.slot(client.id))
-            .collect();
-        for slot in ids {
-            if let Some(mut client) = self.core.clients.take(slot) {
-                let mut then = Then::Continue;
-                self.check_output(&mut client, 0, &mut then);
-                if then == Then::Drop {
-                    client.attention.raise();
-                }
-                self.core.clients.put_back(slot, client);
+    /// Closes clients whose output has been above its soft limit for too long. Whether it has grown is looked at whenever
+    /// output is handed over.
+    pub(crate) fn check_soft_limits(&mut self) {
+        for id in std::mem::take(&mut self.core.over_soft_limit) {
+            self.check_output_of(id);
+        }
+    }
+
+    /// As [`Self::check_output`], of a client whose connection has nothing to report.
+    pub(crate) fn check_output_of(&mut self, id: ClientId) {
+        let Some(slot) = self.core.clients.slot(id) else {
+            return;
+        };
+        if let Some(mut client) = self.core.clients.take(slot) {
+            let mut then = Then::Continue;
+            self.check_output(&mut client, 0, &mut then);
+            if then == Then::Drop {
+                client.attention.raise();
             }
+            self.core.clients.put_back(slot, client);
         }
     }
 }
@@ -130,4 +139,3 @@ impl Core {
         out.take_back_all();
     }
 }
-

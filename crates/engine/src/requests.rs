@@ -166,9 +166,7 @@ impl Engine {
                 // An empty line: from a replica a sign of life, from anybody else nothing.
                 if client.flags.has(ClientFlags::REPLICA) {
                     let client = replication::ClientId(client.id);
-                    self.core
-                        .repl
-                        .with_hub(|hub, env| hub.newline(env, client));
+                    self.core.repl.with_hub(|hub, env| hub.newline(env, client));
                 }
                 run.done += 1;
                 continue;

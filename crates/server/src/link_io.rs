@@ -1,20 +1,21 @@
 //! The sockets, files and threads behind the link to our primary.
 //!
-//! One task owns both connections of a dual-channel synchronisation and the sink of the snapshot, so that everything
-//! happens in the order in which the engine asked for it. It has a thread of its own: it writes files and waits for the disk
-//! to have them, and clients are served meanwhile.
+//! One task owns both connections of a dual-channel synchronisation and the way to the sink of the snapshot, so that
+//! everything happens in the order in which the engine asked for it. It has a thread of its own, and so has each sink: a
+//! slow disk holds up the snapshot, but not the stream beside it, and neither holds up clients.
 
 use crate::logging;
+use crate::payload::Sink;
 use crate::shared::Shared;
 use dataset::snapshot::LoadOptions;
 use engine::host::{Level, LinkCommand};
-use replication::replica::{Channel, Conn, LoadId, Payload, Sink};
+use replication::replica::{self, Channel, Conn, LoadId, Payload};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,18 +24,16 @@ use tokio::sync::mpsc;
 
 /// Bytes read from a connection at once.
 const READ_BYTES: usize = 64 * 1024;
-/// Pieces of a snapshot between the connection and the parser; then the primary has to wait until half are left.
-const PARSER_QUEUE: usize = 16;
-/// A snapshot file is synced to disk every so many bytes, so that the last sync does not take long.
-const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What reaches the task.
 enum Event {
     Connected(Conn, io::Result<TcpStream>),
     /// Bytes of a connection; none when it has ended.
     Bytes(Conn, io::Result<Vec<u8>>),
-    /// The parser has caught up: the connection that feeds it may be read again.
-    ParserHungry,
+    /// The sink of the snapshot has caught up: the connection that feeds it may be read again.
+    SinkHungry,
+    /// The file of this load is in its place, or could not be written.
+    Stored(LoadId, Result<PathBuf, String>),
 }
 
 /// One connection.
@@ -45,7 +44,7 @@ struct Line {
     go_on: mpsc::Sender<()>,
     reader: tokio::task::JoinHandle<()>,
     paused: bool,
-    /// It waits for the parser.
+    /// It waits for the sink of the snapshot.
     starved: bool,
     /// Bytes that could not be taken yet.
     left_over: Vec<u8>,
@@ -55,23 +54,6 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.reader.abort();
     }
-}
-
-/// A snapshot being received.
-enum Receiving {
-    File {
-        load: LoadId,
-        file: File,
-        path: PathBuf,
-        bytes: u64,
-        synced: u64,
-    },
-    Parser {
-        load: LoadId,
-        pieces: mpsc::UnboundedSender<Vec<u8>>,
-        depth: Arc<AtomicUsize>,
-        called_off: Arc<AtomicBool>,
-    },
 }
 
 /// The way to the thread that serves the link. Bounded by the link itself: it asks for little, and only in answer to what
@@ -106,7 +88,7 @@ async fn serve(shared: Weak<Shared>, commands: mpsc::UnboundedReceiver<LinkComma
         lines: HashMap::new(),
         connecting: HashMap::new(),
         receiving: None,
-        files: HashMap::new(),
+        storing: Storing::default(),
         loads: Loads::default(),
     };
     loop {
@@ -131,10 +113,18 @@ struct LinkIo {
     lines: HashMap<Channel, Line>,
     /// The connections asked for and not yet there. One that was closed meanwhile must not take the place of its successor.
     connecting: HashMap<Channel, Conn>,
-    receiving: Option<Receiving>,
-    /// Complete files waiting to be loaded.
-    files: HashMap<LoadId, PathBuf>,
+    /// Where the snapshot being received goes.
+    receiving: Option<Sink>,
+    storing: Storing,
     loads: Loads,
+}
+
+/// The snapshot on its way into a file. Whether it is complete first or asked for first is all the same.
+#[derive(Default)]
+struct Storing {
+    load: Option<LoadId>,
+    complete: Option<PathBuf>,
+    is_wanted: bool,
 }
 
 /// Loads under way, to be called off.
@@ -170,7 +160,16 @@ impl LinkIo {
                     .link_closed(conn, &crate::errno_text(&error));
             }
             Event::Bytes(conn, bytes) => self.bytes(shared, conn, bytes),
-            Event::ParserHungry => {
+            Event::Stored(load, _) if self.storing.load != Some(load) => {}
+            Event::Stored(load, Ok(path)) if self.storing.is_wanted => {
+                self.load_file(shared, load, &path);
+            }
+            Event::Stored(_, Ok(path)) => self.storing.complete = Some(path),
+            Event::Stored(load, Err(text)) => {
+                logging::log(Level::Warning, &text);
+                shared.engine.lock().link_loaded(load, Err(text));
+            }
+            Event::SinkHungry => {
                 for line in self.lines.values_mut() {
                     if std::mem::take(&mut line.starved) && !line.paused {
                         line.go_on();
@@ -223,8 +222,22 @@ impl LinkIo {
                 }
             }
             LinkCommand::BeginPayload(payload) => self.begin(shared, payload),
-            LinkCommand::EndPayload { load, mark_bytes } => self.end(shared, load, mark_bytes),
-            LinkCommand::Load(load) => self.load(shared, load),
+            LinkCommand::EndPayload { load, mark_bytes } => {
+                if let Some(sink) = self.receiving.take_if(|sink| sink.load == load) {
+                    let name = {
+                        let engine = shared.engine.lock();
+                        engine.core.config.dbfilename.lossy().into_owned()
+                    };
+                    sink.end(mark_bytes, name.into());
+                }
+            }
+            LinkCommand::Load(load) if self.storing.load == Some(load) => {
+                match self.storing.complete.take() {
+                    Some(path) => self.load_file(shared, load, &path),
+                    None => self.storing.is_wanted = true,
+                }
+            }
+            LinkCommand::Load(_) => {}
             LinkCommand::AbortPayload(load) => self.abort(load),
             LinkCommand::Drain => {
                 let shared = Arc::clone(shared);
@@ -315,13 +328,14 @@ impl LinkIo {
             self.pending_commands(shared);
             if let Some(payload) = received.payload {
                 fed = true;
-                self.store(shared, &rest[payload]);
+                if let Some(sink) = &self.receiving {
+                    sink.feed(&rest[payload]);
+                }
                 shared.engine.lock().link_payload_taken();
             }
             rest = &rest[received.used..];
         }
-        let starved = fed
-            && matches!(&self.receiving, Some(Receiving::Parser { depth, .. }) if depth.load(Ordering::Acquire) > PARSER_QUEUE);
+        let starved = fed && self.receiving.as_ref().is_some_and(Sink::is_full);
         if let Some(line) = self.line(conn) {
             line.starved = starved;
             if !line.paused && !starved && line.left_over.is_empty() {
@@ -339,154 +353,39 @@ impl LinkIo {
     // ---- the snapshot ---------------------------------------------------------------------------------------------------
 
     fn begin(&mut self, shared: &Arc<Shared>, payload: Payload) {
+        let load = payload.load;
         self.receiving = None;
-        match payload.sink {
-            Sink::File => {
-                let name = PathBuf::from(format!(
-                    "temp-{}.{}.{}.rdb",
-                    crate::clock::unix_us(),
-                    std::process::id(),
-                    payload.load.0
-                ));
-                // The path must hold also after the process has gone to another folder.
-                let path = std::path::absolute(&name).unwrap_or(name);
-                match File::options()
-                    .read(true)
-                    .write(true)
-                    .create_new(true)
-                    .open(&path)
-                {
-                    Ok(file) => {
-                        self.receiving = Some(Receiving::File {
-                            load: payload.load,
-                            file,
-                            path,
-                            bytes: 0,
-                            synced: 0,
-                        });
-                    }
-                    Err(error) => {
-                        let text = format!(
-                            "Opening the temp file needed for PRIMARY <-> REPLICA synchronization: {}",
-                            crate::errno_text(&error)
-                        );
-                        logging::log(Level::Warning, &text);
-                        shared.engine.lock().link_loaded(payload.load, Err(text));
-                    }
-                }
-            }
-            Sink::Parser => {
-                // Bounded by `PARSER_QUEUE`: what fills it is not read on.
-                let (pieces, queue) = mpsc::unbounded_channel();
-                let depth = Arc::new(AtomicUsize::new(0));
-                let options = load_options(shared);
-                let called_off = self.loads.begin(payload.load);
-                self.receiving = Some(Receiving::Parser {
-                    load: payload.load,
-                    pieces,
-                    depth: Arc::clone(&depth),
-                    called_off: Arc::clone(&called_off),
-                });
-                let source = Queue {
-                    queue,
-                    depth,
-                    events: self.events.clone(),
-                    piece: Vec::new(),
-                    at: 0,
-                };
-                parse(
-                    Arc::downgrade(shared),
-                    payload.load,
-                    source,
-                    options,
-                    called_off,
-                );
-            }
-        }
-    }
-
-    fn store(&mut self, shared: &Arc<Shared>, bytes: &[u8]) {
-        match &mut self.receiving {
-            Some(Receiving::File {
-                load,
-                file,
-                bytes: total,
-                synced,
-                ..
-            }) => {
-                let mut result = file.write_all(bytes);
-                *total += bytes.len() as u64;
-                if *total - *synced > SYNC_EVERY_BYTES {
-                    *synced = *total;
-                    result = result.and_then(|()| file.sync_data());
-                }
-                if let Err(error) = result {
-                    let load = *load;
-                    let text = format!(
-                        "Write error or short write writing to the DB dump file needed for PRIMARY <-> REPLICA synchronization: {}",
-                        crate::errno_text(&error)
-                    );
-                    logging::log(Level::Warning, &text);
-                    shared.engine.lock().link_loaded(load, Err(text));
-                }
-            }
-            // A parser that has given up reports so itself.
-            Some(Receiving::Parser { pieces, depth, .. }) => {
-                depth.fetch_add(1, Ordering::AcqRel);
-                drop(pieces.send(bytes.to_vec()));
-            }
-            None => {}
-        }
-    }
-
-    fn end(&mut self, shared: &Arc<Shared>, load: LoadId, mark_bytes: u64) {
-        match self.receiving.take() {
-            Some(Receiving::File {
-                load: current,
-                file,
-                path,
-                bytes,
-                ..
-            }) if current == load => {
-                let name = {
-                    let engine = shared.engine.lock();
-                    PathBuf::from(engine.core.config.dbfilename.lossy().into_owned())
-                };
-                let dump = std::path::absolute(&name).unwrap_or(name);
-                let done = file
-                    .set_len(bytes.saturating_sub(mark_bytes))
-                    .and_then(|()| {
-                        crate::replace::put_in_place(&file, &path, &dump)
-                            .map_err(|(_, error)| error)
-                    });
-                match done {
-                    Ok(()) => drop(self.files.insert(load, dump)),
-                    Err(error) => {
-                        // What cannot be renamed is of no use.
-                        let _ = std::fs::remove_file(&path);
-                        let text = format!(
-                            "Failed trying to rename the temp DB into {} in PRIMARY <-> REPLICA synchronization: {}",
-                            dump.display(),
-                            crate::errno_text(&error)
-                        );
-                        logging::log(Level::Warning, &text);
-                        shared.engine.lock().link_loaded(load, Err(text));
-                    }
-                }
-            }
-            // Dropping the sender ends the parser's input.
-            Some(Receiving::Parser { .. }) | None => {}
-            Some(other) => self.receiving = Some(other),
-        }
-    }
-
-    fn load(&mut self, shared: &Arc<Shared>, load: LoadId) {
-        let Some(path) = self.files.remove(&load) else {
-            return;
+        let events = self.events.clone();
+        let hungry = move || {
+            // The process is ending when nobody listens any more.
+            let _ = events.send(Event::SinkHungry);
         };
+        match payload.sink {
+            replica::Sink::File => {
+                let events = self.events.clone();
+                self.storing = Storing {
+                    load: Some(load),
+                    ..Storing::default()
+                };
+                let stored = move |result| {
+                    let _ = events.send(Event::Stored(load, result));
+                };
+                self.receiving = Some(Sink::file(load, hungry, stored));
+            }
+            replica::Sink::Parser => {
+                let called_off = self.loads.begin(load);
+                let (sink, source) = Sink::parser(load, Arc::clone(&called_off), hungry);
+                self.receiving = Some(sink);
+                let options = load_options(shared);
+                parse(Arc::downgrade(shared), load, source, options, called_off);
+            }
+        }
+    }
+
+    fn load_file(&mut self, shared: &Arc<Shared>, load: LoadId, path: &Path) {
         let options = load_options(shared);
         let called_off = self.loads.begin(load);
-        match File::open(&path) {
+        match File::open(path) {
             Ok(file) => parse(Arc::downgrade(shared), load, file, options, called_off),
             Err(error) => shared
                 .engine
@@ -504,30 +403,17 @@ impl LinkIo {
                 "Removing the RDB file obtained from the primary. This replica has persistence disabled",
             );
             // The open file stays readable; it may also have been removed by somebody else.
-            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_file(path);
         }
     }
 
     fn abort(&mut self, load: LoadId) {
         self.loads.call_off(load);
-        self.files.remove(&load);
-        match self.receiving.take() {
-            Some(Receiving::File {
-                load: current,
-                path,
-                ..
-            }) if current == load => {
-                // It may have been renamed already.
-                let _ = std::fs::remove_file(path);
-            }
-            Some(Receiving::Parser {
-                load: current,
-                called_off,
-                ..
-            }) if current == load => {
-                called_off.store(true, Ordering::Release);
-            }
-            other => self.receiving = other,
+        if self.storing.load == Some(load) {
+            self.storing = Storing::default();
+        }
+        if let Some(sink) = self.receiving.take_if(|sink| sink.load == load) {
+            sink.call_off();
         }
     }
 }
@@ -566,37 +452,6 @@ fn parse(
         .is_err()
     {
         logging::log(Level::Warning, "Can't create a thread to load the snapshot");
-    }
-}
-
-/// Pieces of a snapshot as a blocking source.
-struct Queue {
-    queue: mpsc::UnboundedReceiver<Vec<u8>>,
-    depth: Arc<AtomicUsize>,
-    events: mpsc::UnboundedSender<Event>,
-    piece: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Queue {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.piece.len() {
-            match self.queue.blocking_recv() {
-                Some(piece) => {
-                    if self.depth.fetch_sub(1, Ordering::AcqRel) == PARSER_QUEUE / 2 {
-                        // The process is ending when nobody listens any more.
-                        let _ = self.events.send(Event::ParserHungry);
-                    }
-                    self.piece = piece;
-                    self.at = 0;
-                }
-                None => return Ok(0),
-            }
-        }
-        let count = into.len().min(self.piece.len() - self.at);
-        into[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
-        self.at += count;
-        Ok(count)
     }
 }
 

@@ -17,6 +17,7 @@ mod loading;
 mod logging;
 mod memory;
 mod oom;
+mod payload;
 mod process;
 mod replace;
 mod shared;

@@ -81,6 +81,7 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     for param in changed {
         match param {
             Param::Requirepass => password_changed(x),
+            Param::MaxmemoryClients => x.core.weigh_all(),
             Param::Maxmemory => {
                 warn_of_maxmemory(x);
                 x.core.evicting = true;
