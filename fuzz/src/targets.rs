@@ -4,14 +4,12 @@
 //! A target returns quietly or panics: whatever bytes come, a panic is a bug. Where a value is accepted, it must hold
 //! together: it is walked, and where there is a writer, written and read again.
 
-use config::{Config, Param, Startup, Surroundings};
+use config::{Config, Startup, Surroundings};
 use dataset::digest::Digest;
 use dataset::snapshot::{self, Filter, LoadOptions, SaveInfo};
 use engine::Engine;
-use engine::host::{
-    Attention, Clock, CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures,
-    ProcessFacts, SnapshotJob, WriteSnapshot,
-};
+use engine::host::{Attention, Clock};
+use engine::testing::FakeHost;
 use packed::{Intset, Listpack};
 use replication::replica;
 use resp::{Batch, Decoder};
@@ -344,75 +342,6 @@ pub fn replication(data: &[u8]) {
     link.stop();
 }
 
-/// A host that does nothing and fails at everything.
-struct Deaf;
-
-impl Host for Deaf {
-    fn log(&self, _: Level, _: &str) {}
-    fn memory(&self) -> MemoryFigures {
-        MemoryFigures::default()
-    }
-    fn used_memory(&self) -> usize {
-        0
-    }
-    fn cpu(&self) -> CpuFigures {
-        CpuFigures::default()
-    }
-    fn facts(&self) -> ProcessFacts {
-        ProcessFacts::default()
-    }
-    fn folder(&self) -> Option<Vec<u8>> {
-        None
-    }
-    fn free(&mut self, _: Vec<keyspace::Value>) {}
-    fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
-    fn pending_frees(&self) -> usize {
-        0
-    }
-    fn save(&mut self, _: WriteSnapshot<'_>) -> Result<(), HostError> {
-        Err("no files".into())
-    }
-    fn start_snapshot(&mut self, _: &SnapshotJob, _: WriteSnapshot<'_>) -> Result<u32, HostError> {
-        Err("no children".into())
-    }
-    fn kill_snapshot(&mut self) {}
-    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError> {
-        Ok(None)
-    }
-    fn send_dump(&mut self, _: u64, _: Vec<u8>) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn write_now(&mut self, _: i32, _: &[u8]) {}
-    fn coalesce(&mut self, _: i32) {}
-    fn hang_up(&mut self, _: i32) {}
-    fn remove_dump(&mut self) {}
-    fn apply(&mut self, _: &Config, _: Param) -> Result<(), String> {
-        Ok(())
-    }
-    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
-        Err("no files".into())
-    }
-    fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
-        Err("no files".into())
-    }
-    fn link(&mut self, _: LinkCommand) {}
-    fn set_role(&mut self, _: bool) {}
-    fn allocator_number(&mut self, _: &[u8], _: Option<i64>) -> Result<i64, HostError> {
-        Err("no allocator to ask".into())
-    }
-    fn allocator_text(&mut self, _: &[u8], _: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
-        Err("no allocator to ask".into())
-    }
-    fn exit(&mut self, _: i32) {}
-    fn stop_self(&mut self) {}
-    fn sleep_us(&mut self, _: u64) {}
-    fn crash(&mut self, _: Crash) {}
-    fn restart(&mut self, _: u64) {}
-    fn random_bytes(&mut self) -> [u8; 32] {
-        [7; 32]
-    }
-}
-
 /// Lines of words, each a request of one client or, when they start with `1`, of another.
 pub fn commands(data: &[u8]) {
     let clock = Clock {
@@ -425,7 +354,7 @@ pub fn commands(data: &[u8]) {
         proto_max_bulk_len: 1 << 20,
         ..Config::default()
     };
-    let mut engine = Engine::new(config, clock, Box::new(Deaf));
+    let mut engine = Engine::new(config, clock, Box::<FakeHost>::default());
     let slots = [connect(&mut engine), connect(&mut engine)];
     for line in data.split(|byte| *byte == b'\n').take(64) {
         let Some(words) = ::resp::split_args(line) else {

@@ -3,7 +3,7 @@
 use crate::blocking::Blocking;
 use crate::client::{Client, ClientFlags, ClientId, Clients};
 use crate::client_eviction::Weights;
-use crate::host::{Clock, Host, Level};
+use crate::host::{Clock, Host, JobId, Level};
 use crate::latency::LatencyLog;
 use crate::pubsub::PubSub;
 use crate::registry::Registry;
@@ -91,21 +91,19 @@ pub struct Saving {
     pub last_cow_bytes: u64,
     /// Keys loaded and found expired by the last load.
     pub last_load_keys: (u64, u64),
-    /// Jobs numbered so far.
-    pub jobs: u64,
     /// The dump file was made for replicas, and for nothing else.
     pub for_replicas: bool,
 }
 
 /// A running snapshot child.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Child {
     /// Its process id.
     pub pid: u32,
-    /// Job number.
-    pub job: u64,
-    /// Replication asked for it, under this number.
-    pub replication: Option<u64>,
+    /// What it does.
+    pub job: JobId,
+    /// Replication has asked for it.
+    pub for_replicas: bool,
     /// It writes the dump file, as opposed to sockets.
     pub to_file: bool,
     /// Unix seconds of its start.
@@ -296,12 +294,6 @@ impl Core {
         stats.loop_us_max = stats.loop_us_max.max(us);
         let commands = stats.processed.saturating_sub(processed_before);
         stats.loop_commands_max = stats.loop_commands_max.max(commands);
-    }
-
-    /// A number for a new snapshot job.
-    pub fn next_job(&mut self) -> u64 {
-        self.saving.jobs += 1;
-        self.saving.jobs
     }
 
     /// True while a snapshot child lives.

@@ -97,7 +97,6 @@ impl Engine {
                     scheduled: false,
                     last_cow_bytes: 0,
                     last_load_keys: (0, 0),
-                    jobs: 0,
                     for_replicas: false,
                 },
                 debug: DebugKnobs {

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
+use crate::client::ClientId;
+pub use replication::primary::{JobId, SnapshotJob, SnapshotResult, SocketTarget, Target};
 pub use words::Level;
 
 /// Clocks, as plain functions: reading one costs no indirection that matters.
@@ -129,160 +131,70 @@ pub struct ChildReport {
     pub cow_bytes: Option<u64>,
 }
 
-/// How a snapshot child has ended.
-#[derive(Clone, Debug, Default)]
-pub struct SnapshotEnd {
-    /// Why it failed; `None` when it did not.
-    pub failed: Option<String>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// Bytes of the snapshot.
-    pub bytes: u64,
-    /// Clients whose connections took all of it.
-    pub complete: Vec<crate::client::ClientId>,
+/// The process around the engine, by what it serves.
+pub trait Host:
+    Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Send
+{
 }
 
-/// A snapshot to be written by a child process.
-#[derive(Clone, Debug)]
-pub struct SnapshotJob {
-    /// Number of the job, echoed in [`crate::Engine::snapshot_finished`].
-    pub id: u64,
-    /// Where the bytes go.
-    pub target: SnapshotTarget,
+impl<T> Host for T where
+    T: Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Send
+{
 }
 
-/// Where a snapshot goes.
-#[derive(Clone, Debug)]
-pub enum SnapshotTarget {
-    /// The dump file.
-    File,
-    /// Straight to connections.
-    Sockets {
-        /// The connections.
-        targets: Vec<SocketTarget>,
-        /// Written to each behind the payload.
-        eof_mark: [u8; 40],
-        /// A connection that takes nothing for this long is given up, in milliseconds.
-        send_timeout_ms: u64,
-    },
-}
-
-/// One connection a snapshot goes to.
-#[derive(Clone, Debug)]
-pub struct SocketTarget {
-    /// Its client.
-    pub client: crate::client::ClientId,
-    /// Its file descriptor.
-    pub fd: i32,
-    /// Written before the payload.
-    pub prelude: Vec<u8>,
-}
-
-/// The process around the engine.
-pub trait Host: Send {
+/// The log.
+pub trait Log {
     /// Writes a log line.
     fn log(&self, level: Level, text: &str);
     /// [`Self::log`] for other threads.
     fn logger(&self) -> fn(Level, &str) {
         |_, _| {}
     }
-    /// Memory figures; `used` is cheap, the others may take a system call.
-    fn memory(&self) -> MemoryFigures;
-    /// Bytes handed out by the allocator: cheap enough for every command.
-    fn used_memory(&self) -> usize;
+}
+
+/// The process itself.
+pub trait Process {
     /// Processor time.
     fn cpu(&self) -> CpuFigures;
     /// Facts for INFO.
     fn facts(&self) -> ProcessFacts;
-    /// The folder the process is in, where its files are; `None` when it is gone.
-    fn folder(&self) -> Option<Vec<u8>>;
+    /// A parameter has been set: act on it (listeners, limits of the process, log).
+    ///
+    /// # Errors
+    /// Why it cannot be done; the parameter is then set back.
+    fn apply(&mut self, config: &config::Config, parameter: config::Param) -> Result<(), String>;
+    /// Unpredictable bytes for identities and marks.
+    fn random_bytes(&mut self) -> [u8; 32];
+    /// The server has become a replica, or a primary: log lines tell, and the out-of-memory score may change.
+    fn set_role(&mut self, replica: bool);
+    /// Tells the supervisor of the process, if it listens to systemd's messages, one or several lines.
+    fn tell_supervisor(&mut self, _message: &str) {}
+    /// Blocks this thread (DEBUG SLEEP, key-load-delay).
+    fn sleep_us(&mut self, microseconds: u64);
+    /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).
+    fn stop_self(&mut self);
+    /// Makes the process fail in the given way (DEBUG PANIC, SEGFAULT, `propagation-error-behavior`).
+    fn crash(&mut self, how: Crash);
+    /// Starts the process anew (DEBUG RESTART).
+    fn restart(&mut self, delay_ms: u64);
+    /// The process is about to end: its pid file and socket go.
+    fn remove_files(&mut self) {}
+    /// The process is to end now, with this exit code.
+    fn exit(&mut self, code: i32);
+}
+
+/// Memory: the allocator, and the thread that frees what is large.
+pub trait Memory {
+    /// Memory figures; `used` is cheap, the others may take a system call.
+    fn memory(&self) -> MemoryFigures;
+    /// Bytes handed out by the allocator: cheap enough for every command.
+    fn used_memory(&self) -> usize;
     /// Frees in another thread.
     fn free(&mut self, garbage: Vec<keyspace::Value>);
     /// Frees whole databases in another thread, or here when `wait` is set.
     fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool);
     /// Values and databases still waiting to be freed.
     fn pending_frees(&self) -> usize;
-    /// Writes the dump file in this process: temporary file, sync, rename, sync of the folder.
-    ///
-    /// # Errors
-    /// What went wrong; the old file is untouched.
-    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError>;
-    /// Forks a child that writes a snapshot; returns its process id.
-    ///
-    /// # Errors
-    /// The fork failed.
-    fn start_snapshot(
-        &mut self,
-        job: &SnapshotJob,
-        write: WriteSnapshot<'_>,
-    ) -> Result<u32, HostError>;
-    /// Bytes that replicas' connections have taken of what the snapshot child writes to them, since this was last asked.
-    fn take_sent(&mut self) -> u64 {
-        0
-    }
-    /// Kills the snapshot child; its end is reported as usual.
-    fn kill_snapshot(&mut self);
-    /// Opens the dump file.
-    ///
-    /// # Errors
-    /// What went wrong; `Ok(None)` when there is no file.
-    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError>;
-    /// Writes `header` and then the file that the last snapshot child has written to a replica's connection; reports
-    /// [`crate::Engine::dump_sent`] when all of it has been written.
-    ///
-    /// # Errors
-    /// Why there is no such file any more.
-    fn send_dump(
-        &mut self,
-        client: crate::client::ClientId,
-        header: Vec<u8>,
-    ) -> Result<(), HostError>;
-    /// Writes a few bytes to a connection now, out of its turn: all of them or nothing. For a connection that has nothing
-    /// else to write and that somebody else is about to write to.
-    fn write_now(&mut self, fd: i32, bytes: &[u8]);
-    /// Lets the kernel gather small writes to a connection into fewer packets, which come later.
-    fn coalesce(&mut self, fd: i32);
-    /// Closes both directions of a client's connection now; the connection itself ends in its turn.
-    fn hang_up(&mut self, fd: i32);
-    /// Removes the file that the last snapshot child has written.
-    fn remove_dump(&mut self);
-    /// A parameter has been set: act on it (listeners, limits of the process, log).
-    ///
-    /// # Errors
-    /// Why it cannot be done; the parameter is then set back.
-    fn apply(&mut self, config: &config::Config, parameter: config::Param) -> Result<(), String>;
-    /// Reads the configuration file for CONFIG REWRITE.
-    ///
-    /// # Errors
-    /// What went wrong.
-    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError>;
-    /// Replaces the configuration file.
-    ///
-    /// # Errors
-    /// What went wrong; the old file is untouched.
-    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
-    /// Does something for the link to our primary; must not block.
-    fn link(&mut self, command: LinkCommand);
-    /// The server has become a replica, or a primary: log lines tell, and the out-of-memory score may change.
-    fn set_role(&mut self, replica: bool);
-    /// Tells the supervisor of the process, if it listens to systemd's messages, one or several lines.
-    fn tell_supervisor(&mut self, _message: &str) {}
-    /// Refuses new connections.
-    fn stop_listening(&mut self) {}
-    /// Takes [`Self::stop_listening`] back.
-    fn listen_again(&mut self) {}
-    /// The process is about to end: its pid file and socket go.
-    fn remove_files(&mut self) {}
-    /// The process is to end now, with this exit code.
-    fn exit(&mut self, code: i32);
-    /// Stops the process with SIGSTOP until somebody continues it (DEBUG PAUSE-AFTER-FORK).
-    fn stop_self(&mut self);
-    /// Blocks this thread (DEBUG SLEEP, key-load-delay).
-    fn sleep_us(&mut self, microseconds: u64);
-    /// Makes the process fail in the given way (DEBUG PANIC, SEGFAULT, `propagation-error-behavior`).
-    fn crash(&mut self, how: Crash);
-    /// Starts the process anew (DEBUG RESTART).
-    fn restart(&mut self, delay_ms: u64);
     /// What the allocator has to say about itself (MEMORY MALLOC-STATS).
     fn allocator_report(&self) -> String {
         "Stats not supported for the current allocator".to_owned()
@@ -300,8 +212,81 @@ pub trait Host: Send {
     /// # Errors
     /// Why not, in the system's words.
     fn allocator_text(&mut self, name: &[u8], value: Option<&[u8]>) -> Result<Vec<u8>, HostError>;
-    /// Unpredictable bytes for identities and marks.
-    fn random_bytes(&mut self) -> [u8; 32];
+}
+
+/// Files that are read and written while clients wait.
+pub trait Files {
+    /// The folder the process is in, where its files are; `None` when it is gone.
+    fn folder(&self) -> Option<Vec<u8>>;
+    /// Writes the dump file in this process: temporary file, sync, rename, sync of the folder.
+    ///
+    /// # Errors
+    /// What went wrong; the old file is untouched.
+    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError>;
+    /// Opens the dump file.
+    ///
+    /// # Errors
+    /// What went wrong; `Ok(None)` when there is no file.
+    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError>;
+    /// Reads the configuration file for CONFIG REWRITE.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError>;
+    /// Replaces the configuration file.
+    ///
+    /// # Errors
+    /// What went wrong; the old file is untouched.
+    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
+}
+
+/// The child process that writes snapshots, and what it leaves behind.
+pub trait Snapshots {
+    /// Forks a child that writes a snapshot; returns its process id. It reports with [`crate::Engine::snapshot_progress`],
+    /// [`crate::Engine::snapshot_receiver_failed`] and [`crate::Engine::snapshot_finished`].
+    ///
+    /// # Errors
+    /// The fork failed.
+    fn start_snapshot(
+        &mut self,
+        job: &SnapshotJob,
+        write: WriteSnapshot<'_>,
+    ) -> Result<u32, HostError>;
+    /// Kills the snapshot child; its end is reported as usual.
+    fn kill_snapshot(&mut self);
+    /// Bytes that replicas' connections have taken of what the snapshot child writes to them, since this was last asked.
+    fn take_sent(&mut self) -> u64 {
+        0
+    }
+    /// Writes `header` and then the file that the last snapshot child has written to a replica's connection; reports
+    /// [`crate::Engine::dump_sent`] when all of it has been written.
+    ///
+    /// # Errors
+    /// Why there is no such file any more.
+    fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError>;
+    /// Removes the file that the last snapshot child has written.
+    fn remove_dump(&mut self);
+}
+
+/// Clients' connections, where the engine does not wait for their turn.
+pub trait Connections {
+    /// Writes a few bytes to a connection now: all of them or nothing. For a connection that has nothing else to write and
+    /// that somebody else is about to write to.
+    fn write_now(&mut self, client: ClientId, bytes: &[u8]);
+    /// Lets the kernel gather small writes to a connection into fewer packets, which come later.
+    fn coalesce(&mut self, client: ClientId);
+    /// Closes both directions of a client's connection now; the connection itself ends in its turn.
+    fn hang_up(&mut self, client: ClientId);
+    /// Refuses new connections.
+    fn stop_listening(&mut self) {}
+    /// Takes [`Self::stop_listening`] back.
+    fn listen_again(&mut self) {}
+}
+
+/// The link to our primary.
+pub trait PrimaryLink {
+    /// Does something for the link; must not block.
+    fn link(&mut self, command: LinkCommand);
 }
 
 /// What the link to our primary asks of the process.

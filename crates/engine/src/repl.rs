@@ -2,7 +2,7 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::{Core, Pause, PauseBy, PauseKind};
-use crate::host::{Level, SnapshotJob, SnapshotTarget, SocketTarget};
+use crate::host::{Level, SnapshotJob};
 use commandtable::Error;
 use config::Config;
 use dataset::Keys;
@@ -183,7 +183,7 @@ fn carry_out(keys: &mut Keys, core: &mut Core, action: primary::Action) {
     use primary::Action;
     match action {
         Action::Send { client, bytes } => core.clients.deliver(client.0, |out| out.raw(&bytes)),
-        Action::StartSnapshot(job) => start(keys, core, job),
+        Action::StartSnapshot(job) => start(keys, core, &job),
         Action::KillSnapshot(_) => kill_snapshot(core),
         Action::SendFile { client, header } => match core.host.send_dump(client.0, header) {
             Ok(()) => raise_attention(core, client.0),
@@ -201,9 +201,7 @@ fn carry_out(keys: &mut Keys, core: &mut Core, action: primary::Action) {
             }
         }
         Action::Keepalive(client) => {
-            if let Some(client) = core.clients.get(client.0) {
-                core.host.write_now(client.peer.fd, b"\n");
-            }
+            core.host.write_now(client.0, b"\n");
         }
         Action::PromotedBy { client, failover } => {
             let what = if failover { "failover" } else { "user" };
@@ -270,37 +268,8 @@ fn close(core: &mut Core, client: &mut Client, reason: CloseReason) {
     }
 }
 
-fn start(keys: &mut Keys, core: &mut Core, job: primary::SnapshotJob) {
-    let id = core.next_job();
-    let target = match job.target {
-        primary::Target::Disk => SnapshotTarget::File,
-        primary::Target::Sockets { targets, eof_mark } => SnapshotTarget::Sockets {
-            targets: targets
-                .into_iter()
-                .filter_map(|target| {
-                    let fd = core.clients.get(target.client.0)?.peer.fd;
-                    Some(SocketTarget {
-                        client: target.client.0,
-                        fd,
-                        prelude: target.prelude,
-                    })
-                })
-                .collect(),
-            eof_mark,
-            send_timeout_ms: job.send_timeout_ms,
-        },
-    };
-    let aux = dataset::snapshot::ReplicationAux {
-        replid: job.replid.to_string(),
-        offset: job.offset,
-        stream_db: i64::from(job.stream_db),
-    };
-    let filter = dataset::snapshot::Filter {
-        data: !job.filter.exclude_data,
-        functions: !job.filter.exclude_functions,
-    };
-    let request = SnapshotJob { id, target };
-    match crate::saving::fork(keys, core, &request, Some(aux), filter, Some(job.id.0)) {
+fn start(keys: &mut Keys, core: &mut Core, job: &SnapshotJob) {
+    match crate::saving::fork(keys, core, job) {
         Ok(pid) => {
             if let Some(line) = core.repl.hub.snapshot_started(job.id, pid) {
                 core.log(Level::Notice, &line);

@@ -4,6 +4,7 @@ use crate::client::ClientFlags;
 use crate::client::ClientId;
 use crate::core::Core;
 use crate::engine::Engine;
+use crate::host::{JobId, SnapshotResult};
 
 /// Bytes of the stream given to a replica's connection at once.
 const STREAM_BYTES_MAX: usize = 512 * 1024;
@@ -50,8 +51,8 @@ impl Engine {
     /// The snapshot child has given up one of the connections it writes to; the others go on.
     pub fn snapshot_receiver_failed(&mut self, id: ClientId, timed_out: bool) {
         self.set_time();
-        if let Some(job) = self.core.saving.child.as_ref().and_then(|c| c.replication) {
-            let (job, client) = (replication::primary::JobId(job), replication::ClientId(id));
+        if let Some(job) = self.core.saving.child.as_ref().map(|child| child.job) {
+            let client = replication::ClientId(id);
             self.core
                 .repl
                 .with_hub(|hub, env| hub.snapshot_target_failed(env, job, client, timed_out));
@@ -66,9 +67,9 @@ impl Engine {
     }
 
     /// The snapshot child has ended.
-    pub fn snapshot_finished(&mut self, end: crate::host::SnapshotEnd) {
+    pub fn snapshot_finished(&mut self, job: JobId, result: &SnapshotResult) {
         self.set_time();
-        crate::saving::finished(&mut self.keys, &mut self.core, end);
+        crate::saving::finished(&mut self.keys, &mut self.core, job, result);
         self.settle();
     }
 }

@@ -1,13 +1,13 @@
 //! When and how snapshots are taken: SAVE, BGSAVE, save points, and the snapshots replication asks for.
 
 use crate::core::{Child, Core};
-use crate::host::{ChildReport, HostError, Level, SnapshotEnd, SnapshotJob, SnapshotTarget};
+use crate::host::{ChildReport, HostError, JobId, Level, SnapshotJob, SnapshotResult, Target};
 use commandtable::Error;
 use config::MaxmemoryPolicy;
 use dataset::Keys;
 use dataset::snapshot::{self, Conflict, Filter, LoadOptions, ReplicationAux, SaveInfo};
 use keyspace::Resize;
-use replication::primary::{JobId, OtherChild, SnapshotResult};
+use replication::primary::OtherChild;
 
 /// Seconds after a failed save before a save point tries again.
 const RETRY_SECONDS: i64 = 5;
@@ -82,26 +82,28 @@ pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
 ///
 /// # Errors
 /// The fork failed.
-pub(crate) fn fork(
-    keys: &mut Keys,
-    core: &mut Core,
-    job: &SnapshotJob,
-    replication: Option<ReplicationAux>,
-    filter: Filter,
-    asked_by: Option<u64>,
-) -> Result<u32, HostError> {
-    let info = info(keys, core, replication, filter);
+pub(crate) fn fork(keys: &mut Keys, core: &mut Core, job: &SnapshotJob) -> Result<u32, HostError> {
+    let identity = job.identity.map(|identity| ReplicationAux {
+        replid: identity.replid.to_string(),
+        offset: identity.offset,
+        stream_db: i64::from(identity.stream_db),
+    });
+    let filter = Filter {
+        data: !job.filter.exclude_data,
+        functions: !job.filter.exclude_functions,
+    };
+    let info = info(keys, core, identity, filter);
     let started = (core.clock.monotonic_ns)();
     let dbs = &keys.dbs;
     let result = core.host.start_snapshot(job, &|sink, progress| {
         snapshot::write(dbs, &info, sink, progress)
     });
     let now = keys.origin.now_ms / 1000;
-    let to_file = matches!(job.target, SnapshotTarget::File);
+    let to_file = matches!(job.target, Target::Disk);
     if to_file {
         core.saving.last_try_at = now;
         core.saving.saves += 1;
-        core.saving.for_replicas = asked_by.is_some();
+        core.saving.for_replicas = job.for_replicas;
     }
     let pid = match result {
         Ok(pid) => pid,
@@ -119,13 +121,17 @@ pub(crate) fn fork(
     core.saving.child = Some(Child {
         pid,
         job: job.id,
-        replication: asked_by,
+        for_replicas: job.for_replicas,
         to_file,
         started_at: now,
         keys_total: keys.dbs.iter().map(|db| db.len() as u64).sum(),
-        ..Child::default()
+        keys_done: 0,
+        cow_bytes: 0,
+        cow_peak: 0,
+        cow_at_ms: 0,
+        killed: false,
     });
-    if asked_by.is_none() {
+    if !job.for_replicas {
         core.repl.other_child = OtherChild::DiskSnapshot;
     }
     set_resize_policy(keys, core);
@@ -238,10 +244,15 @@ pub fn background_save(keys: &mut Keys, core: &mut Core) -> Result<(), Error> {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
     let job = SnapshotJob {
-        id: core.next_job(),
-        target: SnapshotTarget::File,
+        id: core.repl.hub.next_job(),
+        target: Target::Disk,
+        filter: Default::default(),
+        for_replicas: false,
+        dual: false,
+        identity: None,
+        send_timeout_ms: 0,
     };
-    match fork(keys, core, &job, None, Filter::ALL, None) {
+    match fork(keys, core, &job) {
         Ok(pid) => {
             core.log(
                 Level::Notice,
@@ -300,8 +311,8 @@ pub fn progress(keys: &Keys, core: &mut Core, report: ChildReport) {
 }
 
 /// The child has ended.
-pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
-    let Some(child) = core.saving.child.take() else {
+pub fn finished(keys: &mut Keys, core: &mut Core, job: JobId, result: &SnapshotResult) {
+    let Some(child) = core.saving.child.take_if(|child| child.job == job) else {
         return;
     };
     core.count_sent();
@@ -311,14 +322,16 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
     if child.to_file {
         let now = keys.origin.now_ms / 1000;
         core.saving.last_seconds = now - child.started_at;
-        match (&end.failed, end.signal) {
-            (None, _) => {
+        match result {
+            SnapshotResult::Disk { .. } | SnapshotResult::Sockets { .. } => {
                 core.log(Level::Notice, "Background saving terminated with success");
                 core.saving.dirty_at_save = core.saving.dirty_at_start;
                 core.saving.last_save_at = now;
                 core.saving.last_ok = true;
             }
-            (Some(_), Some(signal)) => {
+            SnapshotResult::Failed {
+                signal: Some(signal),
+            } => {
                 core.log(
                     Level::Warning,
                     &format!("Background saving terminated by signal {signal}"),
@@ -326,30 +339,147 @@ pub fn finished(keys: &mut Keys, core: &mut Core, end: SnapshotEnd) {
                 // A child we have killed ourselves says nothing about the disk.
                 core.saving.last_ok &= child.killed;
             }
-            (Some(_), None) => {
+            SnapshotResult::Failed { signal: None } => {
                 core.log(Level::Warning, "Background saving error");
                 core.saving.last_ok = false;
             }
         }
         core.refresh_gate();
     }
-    let result = match end.failed {
-        Some(_) => SnapshotResult::Failed { signal: end.signal },
-        None if child.to_file => SnapshotResult::Disk { bytes: end.bytes },
-        None => SnapshotResult::Sockets {
-            complete: end
-                .complete
-                .iter()
-                .copied()
-                .map(replication::ClientId)
-                .collect(),
-        },
-    };
-    match child.replication {
-        Some(job) => core
-            .repl
-            .with_hub(|hub, env| hub.snapshot_finished(env, JobId(job), &result)),
-        None => core.repl.with_hub(|hub, env| hub.schedule_snapshot(env)),
+    core.repl.with_hub(|hub, env| {
+        if child.for_replicas {
+            hub.snapshot_finished(env, job, result);
+        } else {
+            hub.schedule_snapshot(env);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Then;
+    use crate::host::Target;
+    use crate::testing::Driver;
+
+    fn rows(driver: &mut Driver) -> String {
+        let info = driver.send(0, &[b"INFO", b"persistence"]);
+        String::from_utf8_lossy(&info).into_owned()
     }
-    crate::repl::pump(keys, core);
+
+    /// A primary with data, that waits for no second replica.
+    fn primary() -> Driver {
+        let mut driver = Driver::new();
+        driver.send(0, &[b"CONFIG", b"SET", b"repl-diskless-sync-delay", b"0"]);
+        driver.send(0, &[b"SET", b"k", b"v"]);
+        driver
+    }
+
+    /// Client `index` becomes a replica that takes its snapshot straight from the child.
+    fn synchronise(driver: &mut Driver, index: usize) {
+        driver.send(index, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        driver.send(index, &[b"PSYNC", b"?", b"-1"]);
+    }
+
+    #[test]
+    fn a_background_save_is_told_from_start_to_end() {
+        let mut driver = Driver::new();
+        driver.send(0, &[b"SET", b"k", b"v"]);
+        assert_eq!(
+            driver.send(0, &[b"BGSAVE"]),
+            b"+Background saving started\r\n"
+        );
+        assert!(rows(&mut driver).contains("rdb_bgsave_in_progress:1"));
+        // What is written while the child works is in the next one.
+        driver.send(0, &[b"SET", b"k", b"later"]);
+        let child = driver.child_succeeds();
+        assert!(
+            child
+                .snapshot
+                .windows(2)
+                .any(|bytes| bytes == b"kv" || bytes == b"\x01v")
+        );
+        let rows = rows(&mut driver);
+        assert!(rows.contains("rdb_bgsave_in_progress:0"), "{rows}");
+        assert!(rows.contains("rdb_changes_since_last_save:1"), "{rows}");
+        assert!(rows.contains("rdb_last_bgsave_status:ok"), "{rows}");
+    }
+
+    #[test]
+    fn a_child_that_fails_stops_writes_and_one_that_was_killed_on_purpose_does_not() {
+        let mut driver = Driver::new();
+        driver.send(0, &[b"BGSAVE"]);
+        driver.child_fails(None);
+        assert!(rows(&mut driver).contains("rdb_last_bgsave_status:err"));
+        assert!(
+            driver
+                .send(0, &[b"SET", b"k", b"v"])
+                .starts_with(b"-MISCONF")
+        );
+        driver.send(0, &[b"BGSAVE"]);
+        driver.child_succeeds();
+        assert_eq!(driver.send(0, &[b"SET", b"k", b"v"]), b"+OK\r\n");
+        driver.send(0, &[b"BGSAVE"]);
+        // The dataset goes, and with it the reason for the child.
+        driver.send(0, &[b"FLUSHALL"]);
+        assert!(
+            driver
+                .asked()
+                .child
+                .as_ref()
+                .is_some_and(|child| child.killed)
+        );
+        driver.child_fails(Some(9));
+        assert!(rows(&mut driver).contains("rdb_last_bgsave_status:ok"));
+    }
+
+    #[test]
+    fn a_snapshot_goes_to_the_replica_that_asked_and_the_stream_behind_it() {
+        let mut driver = primary();
+        let offset = driver.engine.core.repl.offset();
+        synchronise(&mut driver, 1);
+        let replica = driver.id(1);
+        let job = driver.asked().child.as_ref().map(|child| child.job.clone());
+        let job = job.expect("the replica waits for it");
+        let Target::Sockets { targets, .. } = &job.target else {
+            panic!("a replica that knows `eof` gets it straight: {job:?}");
+        };
+        assert_eq!(targets.len(), 1);
+        assert_eq!(targets[0].client.0, replica);
+        assert!(targets[0].prelude.starts_with(b"+FULLRESYNC "));
+        assert_eq!(job.identity.map(|identity| identity.offset), Some(offset));
+        driver.send(0, &[b"SET", b"k", b"later"]);
+        driver.child_succeeds();
+        driver.send(1, &[b"REPLCONF", b"ACK", b"0"]);
+        let mut slices = Vec::new();
+        let bytes = driver.engine.stream(replica, 0, &mut slices);
+        let stream = driver.engine.core.repl.hub.stream_since(offset);
+        assert_eq!(bytes, stream.len());
+    }
+
+    #[test]
+    fn a_replica_whose_snapshot_fails_or_cannot_begin_is_closed() {
+        let mut driver = primary();
+        synchronise(&mut driver, 1);
+        driver.child_fails(Some(11));
+        assert_eq!(driver.next_step(1), Then::Close);
+        driver.asked().fork_fails = Some("Cannot allocate memory".into());
+        synchronise(&mut driver, 2);
+        assert_eq!(driver.next_step(2), Then::Close);
+        let line = "Can't save in background: fork: Cannot allocate memory";
+        assert!(driver.asked().log.iter().any(|logged| logged == line));
+    }
+
+    #[test]
+    fn there_is_one_child_at_a_time_and_whoever_comes_second_waits_or_is_refused() {
+        let mut driver = primary();
+        synchronise(&mut driver, 1);
+        assert!(driver.send(0, &[b"BGSAVE"]).starts_with(b"-ERR "));
+        driver.child_succeeds();
+        driver.send(0, &[b"BGSAVE"]);
+        synchronise(&mut driver, 2);
+        let saved = driver.child_succeeds();
+        assert!(saved.job.target == Target::Disk && !saved.job.for_replicas);
+        driver.engine.tick();
+        assert!(driver.child_succeeds().job.for_replicas);
+    }
 }

@@ -5,13 +5,14 @@
 use crate::client::Peer;
 use crate::engine::{Engine, Then, Traffic};
 use crate::host::{
-    Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
-    SnapshotJob, WriteSnapshot,
+    Attention, Clock, Connections, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log,
+    Memory, MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob, SnapshotResult,
+    Snapshots, Target, WriteSnapshot,
 };
 use config::{Config, Param};
 use resp::{Batch, Decoder, Output};
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use words::request;
 
 thread_local! {
@@ -22,92 +23,187 @@ thread_local! {
     pub static FREES_FAIL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A host for tests.
-#[derive(Debug, Default)]
-struct Quiet {
-    /// The dump file.
-    dump: Option<Vec<u8>>,
+/// The snapshot child that a [`FakeHost`] plays.
+#[derive(Debug)]
+pub struct FakeChild {
+    /// What it was started for.
+    pub job: SnapshotJob,
+    /// The snapshot it has written, as the data were when it was forked.
+    pub snapshot: Vec<u8>,
+    /// It was killed.
+    pub killed: bool,
 }
 
-impl Host for Quiet {
-    fn log(&self, _: Level, _: &str) {}
-    fn memory(&self) -> MemoryFigures {
-        MemoryFigures::default()
+/// What a [`FakeHost`] has been asked for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The child that is at work, or has been killed.
+    pub child: Option<FakeChild>,
+    /// A fork fails with this.
+    pub fork_fails: Option<HostError>,
+    /// The dump file.
+    pub dump: Option<Vec<u8>>,
+    /// Headers of dump files that were sent to replicas, by client.
+    pub dumps_sent: Vec<(u64, Vec<u8>)>,
+    /// The log.
+    pub log: Vec<String>,
+}
+
+/// A host for tests: it has no process, no files and no sockets, and plays the snapshot child.
+#[derive(Debug, Default)]
+pub struct FakeHost(Arc<Mutex<Asked>>);
+
+impl FakeHost {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn used_memory(&self) -> usize {
-        0
+}
+
+impl Log for FakeHost {
+    fn log(&self, _: Level, text: &str) {
+        self.asked().log.push(text.to_owned());
     }
+}
+
+impl Process for FakeHost {
     fn cpu(&self) -> CpuFigures {
         CpuFigures::default()
     }
+
     fn facts(&self) -> ProcessFacts {
         ProcessFacts::default()
     }
-    fn folder(&self) -> Option<Vec<u8>> {
-        None
-    }
-    fn free(&mut self, _: Vec<keyspace::Value>) {
-        assert!(!FREES_FAIL.get(), "frees fail");
-    }
-    fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
-    fn pending_frees(&self) -> usize {
-        0
-    }
-    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
-        let mut dump = Vec::new();
-        write(&mut dump, &mut |_| ()).map_err(|error| error.to_string())?;
-        self.dump = Some(dump);
-        Ok(())
-    }
-    fn start_snapshot(&mut self, _: &SnapshotJob, _: WriteSnapshot<'_>) -> Result<u32, HostError> {
-        Err("no children in tests".into())
-    }
-    fn kill_snapshot(&mut self) {}
-    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError> {
-        let dump = self.dump.clone().map(std::io::Cursor::new);
-        Ok(dump.map(|dump| Box::new(dump) as Box<dyn std::io::Read + Send>))
-    }
-    fn send_dump(&mut self, _: u64, _: Vec<u8>) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn write_now(&mut self, _: i32, _: &[u8]) {}
-    fn remove_dump(&mut self) {}
+
     fn apply(&mut self, _: &Config, _: Param) -> Result<(), String> {
         Ok(())
     }
-    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
-        Err("no file".into())
-    }
-    fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn coalesce(&mut self, _: i32) {
-        COALESCED.set(COALESCED.get() + 1);
-    }
-    fn hang_up(&mut self, _: i32) {}
-    fn link(&mut self, _: crate::host::LinkCommand) {}
+
     fn set_role(&mut self, _: bool) {}
+
     fn exit(&mut self, _: i32) {}
-    fn allocator_number(&mut self, _: &[u8], _: Option<i64>) -> Result<i64, HostError> {
-        Err("no allocator to ask".into())
-    }
-    fn allocator_text(&mut self, _: &[u8], _: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
-        Err("no allocator to ask".into())
-    }
+
     fn stop_self(&mut self) {}
+
     fn sleep_us(&mut self, _: u64) {}
+
     fn crash(&mut self, _: Crash) {}
+
     fn restart(&mut self, _: u64) {}
+
     fn random_bytes(&mut self) -> [u8; 32] {
         [7; 32]
     }
+}
+
+impl Memory for FakeHost {
+    fn memory(&self) -> MemoryFigures {
+        MemoryFigures::default()
+    }
+
+    fn used_memory(&self) -> usize {
+        0
+    }
+
+    fn free(&mut self, _: Vec<keyspace::Value>) {
+        assert!(!FREES_FAIL.get(), "frees fail");
+    }
+
+    fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
+
+    fn pending_frees(&self) -> usize {
+        0
+    }
+
+    fn allocator_number(&mut self, _: &[u8], _: Option<i64>) -> Result<i64, HostError> {
+        Err("no allocator to ask".into())
+    }
+
+    fn allocator_text(&mut self, _: &[u8], _: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
+        Err("no allocator to ask".into())
+    }
+}
+
+impl Files for FakeHost {
+    fn folder(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
+        let mut dump = Vec::new();
+        write(&mut dump, &mut |_| ()).map_err(|error| error.to_string())?;
+        self.asked().dump = Some(dump);
+        Ok(())
+    }
+
+    fn open_dump(&mut self) -> Result<Option<Box<dyn std::io::Read + Send>>, HostError> {
+        let dump = self.asked().dump.clone().map(std::io::Cursor::new);
+        Ok(dump.map(|dump| Box::new(dump) as Box<dyn std::io::Read + Send>))
+    }
+
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
+        Err("no file".into())
+    }
+
+    fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
+        Ok(())
+    }
+}
+
+impl Snapshots for FakeHost {
+    fn start_snapshot(
+        &mut self,
+        job: &SnapshotJob,
+        write: WriteSnapshot<'_>,
+    ) -> Result<u32, HostError> {
+        if let Some(error) = self.asked().fork_fails.clone() {
+            return Err(error);
+        }
+        let mut snapshot = Vec::new();
+        write(&mut snapshot, &mut |_| ()).map_err(|error| error.to_string())?;
+        self.asked().child = Some(FakeChild {
+            job: job.clone(),
+            snapshot,
+            killed: false,
+        });
+        Ok(4711)
+    }
+
+    fn kill_snapshot(&mut self) {
+        if let Some(child) = &mut self.asked().child {
+            child.killed = true;
+        }
+    }
+
+    fn send_dump(&mut self, client: u64, header: Vec<u8>) -> Result<(), HostError> {
+        self.asked().dumps_sent.push((client, header));
+        Ok(())
+    }
+
+    fn remove_dump(&mut self) {}
+}
+
+impl Connections for FakeHost {
+    fn write_now(&mut self, _: u64, _: &[u8]) {}
+
+    fn coalesce(&mut self, _: u64) {
+        COALESCED.set(COALESCED.get() + 1);
+    }
+
+    fn hang_up(&mut self, _: u64) {}
+}
+
+impl PrimaryLink for FakeHost {
+    fn link(&mut self, _: LinkCommand) {}
 }
 
 /// An engine with any number of clients.
 pub struct Driver {
     /// The engine, to look into.
     pub engine: Engine,
+    asked: Arc<Mutex<Asked>>,
     slots: Vec<u32>,
+    /// The clients' numbers, by slot.
+    ids: Vec<u64>,
 }
 
 impl Default for Driver {
@@ -128,10 +224,14 @@ impl Driver {
             enable_debug_command: config::ProtectedAction::Yes,
             ..Config::default()
         };
-        let engine = Engine::new(config, clock, Box::new(Quiet::default()));
+        let host = FakeHost::default();
+        let asked = Arc::clone(&host.0);
+        let engine = Engine::new(config, clock, Box::new(host));
         let mut driver = Driver {
             engine,
+            asked,
             slots: Vec::new(),
+            ids: Vec::new(),
         };
         driver
             .engine
@@ -153,13 +253,52 @@ impl Driver {
                 unix: false,
                 loopback: true,
             };
-            let (slot, _) = self
+            let (slot, id) = self
                 .engine
                 .connect(peer, Arc::new(Attention::default()))
                 .expect("there is room");
             self.slots.push(slot);
+            self.ids.resize(self.ids.len().max(slot as usize + 1), 0);
+            self.ids[slot as usize] = id;
         }
         self.slots[index]
+    }
+
+    /// What the host has been asked for.
+    pub fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of client `index`.
+    pub fn id(&mut self, index: usize) -> u64 {
+        let slot = self.client(index);
+        self.ids[slot as usize]
+    }
+
+    /// The snapshot child ends well: a file has been put in place, or all its connections have everything.
+    pub fn child_succeeds(&mut self) -> FakeChild {
+        let child = self.asked().child.take().expect("a child is at work");
+        let result = match &child.job.target {
+            Target::Disk => {
+                self.asked().dump = Some(child.snapshot.clone());
+                SnapshotResult::Disk {
+                    bytes: child.snapshot.len() as u64,
+                }
+            }
+            Target::Sockets { targets, .. } => SnapshotResult::Sockets {
+                complete: targets.iter().map(|target| target.client).collect(),
+            },
+        };
+        self.engine.snapshot_finished(child.job.id, &result);
+        child
+    }
+
+    /// The snapshot child fails, by `signal` if it was one.
+    pub fn child_fails(&mut self, signal: Option<i32>) -> FakeChild {
+        let child = self.asked().child.take().expect("a child is at work");
+        self.engine
+            .snapshot_finished(child.job.id, &SnapshotResult::Failed { signal });
+        child
     }
 
     /// The connection of client `index` ends.

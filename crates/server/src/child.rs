@@ -5,13 +5,14 @@
 //! its parent through a pipe how far it is, and ends with `_exit`. It goes on while the parent is stopped.
 #![allow(unsafe_code, reason = "fork and system calls on raw descriptors")]
 
+use crate::descriptors::Descriptors;
 use crate::errno_text;
-use crate::fanout::{Fanout, GivenUp};
+use crate::fanout::{self, Fanout, GivenUp};
 use crate::logging;
 use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
-use engine::host::{ChildReport, Level, SnapshotEnd, SnapshotJob, SnapshotTarget, WriteSnapshot};
+use engine::host::{ChildReport, JobId, Level, SnapshotJob, SnapshotResult, WriteSnapshot};
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -92,6 +93,44 @@ impl Child {
     }
 }
 
+/// Where a child writes to.
+pub(crate) enum Output {
+    /// The dump file.
+    File,
+    /// Straight to connections.
+    Connections {
+        /// Those there are still.
+        targets: Vec<fanout::Target>,
+        /// Written to each behind the snapshot.
+        eof_mark: [u8; 40],
+        /// One that takes nothing for this long is given up, in milliseconds.
+        timeout_ms: u64,
+    },
+}
+
+impl Output {
+    /// Where the snapshot of `job` goes.
+    pub(crate) fn of(job: &SnapshotJob, descriptors: &Descriptors) -> Self {
+        match &job.target {
+            engine::host::Target::Disk => Output::File,
+            engine::host::Target::Sockets { targets, eof_mark } => {
+                let with_socket = targets.iter().filter_map(|target| {
+                    Some(fanout::Target {
+                        client: target.client.0,
+                        fd: descriptors.get(target.client.0)?,
+                        prelude: target.prelude.clone(),
+                    })
+                });
+                Output::Connections {
+                    targets: with_socket.collect(),
+                    eof_mark: *eof_mark,
+                    timeout_ms: job.send_timeout_ms,
+                }
+            }
+        }
+    }
+}
+
 /// Forks a child that writes a snapshot. Its end is reported to the engine, and what connections take of it is added to
 /// `sent`.
 ///
@@ -99,7 +138,8 @@ impl Child {
 /// No pipe or no process to be had.
 pub(crate) fn start(
     shared: Weak<Shared>,
-    job: &SnapshotJob,
+    job: JobId,
+    output: &Output,
     files: &DumpFile,
     oom: crate::oom::Oom,
     sent: &Tally,
@@ -114,14 +154,15 @@ pub(crate) fn start(
             drop(reader);
             oom.enter_child();
             crate::title::show_child("valkey-rdb-bgsave");
-            let code = run_child(job, files, sent, write, &writer.into());
+            let code = run_child(output, files, sent, write, &writer.into());
             // SAFETY: ends the process without running destructors or handlers of the parent's.
             unsafe { libc::_exit(code) }
         }
         pid => {
             drop(writer);
             let child = Child::new(pid as u32);
-            watch(shared, child.clone(), reader);
+            let to_file = matches!(output, Output::File);
+            watch(shared, job, to_file, child.clone(), reader);
             Ok(child)
         }
     }
@@ -138,11 +179,17 @@ pub(crate) fn absolute(relative: &Path) -> PathBuf {
 }
 
 /// Follows a child's reports in a thread of its own, then reaps it.
-fn watch(shared: Weak<Shared>, child: Child, mut reader: io::PipeReader) {
+fn watch(
+    shared: Weak<Shared>,
+    job: JobId,
+    to_file: bool,
+    child: Child,
+    mut reader: io::PipeReader,
+) {
     let temporary = temporary_of(child.pid);
     let follow = move || {
-        let mut end = SnapshotEnd::default();
-        let mut done = false;
+        let mut complete = Vec::new();
+        let mut done = None;
         let mut bytes = [0; REPORT_BYTES];
         while reader.read_exact(&mut bytes).is_ok() {
             let word = |at: usize| {
@@ -151,7 +198,7 @@ fn watch(shared: Weak<Shared>, child: Child, mut reader: io::PipeReader) {
                 u64::from_le_bytes(word)
             };
             match bytes[0] {
-                KIND_COMPLETE => end.complete.push(word(1)),
+                KIND_COMPLETE => complete.push(replication::ClientId(word(1))),
                 KIND_FAILED => {
                     if let Some(shared) = shared.upgrade() {
                         shared
@@ -161,8 +208,7 @@ fn watch(shared: Weak<Shared>, child: Child, mut reader: io::PipeReader) {
                     }
                 }
                 KIND_DONE => {
-                    done = true;
-                    end.bytes = word(1);
+                    done = Some(word(1));
                     report(
                         &shared,
                         ChildReport {
@@ -181,18 +227,19 @@ fn watch(shared: Weak<Shared>, child: Child, mut reader: io::PipeReader) {
             }
         }
         let status = child.wait();
-        if libc::WIFSIGNALED(status) {
-            end.signal = Some(libc::WTERMSIG(status));
-            end.failed = Some("signal".into());
-        } else if !done || libc::WEXITSTATUS(status) != 0 {
-            end.failed = Some("the child reported an error".into());
-        }
-        if end.failed.is_some() {
+        let result = match done {
+            Some(bytes) if status == 0 && to_file => SnapshotResult::Disk { bytes },
+            Some(_) if status == 0 => SnapshotResult::Sockets { complete },
+            _ => SnapshotResult::Failed {
+                signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            },
+        };
+        if matches!(result, SnapshotResult::Failed { .. }) {
             // What a killed child leaves behind; there is nothing when it wrote to sockets or cleaned up itself.
             let _ = std::fs::remove_file(&temporary);
         }
         if let Some(shared) = shared.upgrade() {
-            shared.engine.lock().snapshot_finished(end);
+            shared.engine.lock().snapshot_finished(job, &result);
         }
     };
     if std::thread::Builder::new()
@@ -287,14 +334,14 @@ impl DumpFile {
 
 /// The child's whole life; returns its exit code.
 fn run_child(
-    job: &SnapshotJob,
+    output: &Output,
     files: &DumpFile,
     sent: &Tally,
     write: WriteSnapshot<'_>,
     pipe: &OwnedFd,
 ) -> i32 {
     quiet_signals();
-    close_others(job, pipe.as_raw_fd());
+    close_others(output, pipe.as_raw_fd());
     logging::set_pid();
     logging::set_role(b'C');
     let mut reporter = Reporter {
@@ -303,18 +350,18 @@ fn run_child(
         measuring: Duty::default(),
     };
     let mut progress = |keys| reporter.progress(keys);
-    let result = match &job.target {
-        SnapshotTarget::File => files.replace(|sink| write(sink, &mut progress)),
-        SnapshotTarget::Sockets {
+    let result = match output {
+        Output::File => files.replace(|sink| write(sink, &mut progress)),
+        Output::Connections {
             targets,
             eof_mark,
-            send_timeout_ms,
+            timeout_ms,
         } => {
             let report = |client, why| {
                 let timed_out = u64::from(why == GivenUp::Stuck);
                 send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
             };
-            let mut sink = Fanout::new(targets, *send_timeout_ms, sent, Box::new(report));
+            let mut sink = Fanout::new(targets, *timeout_ms, sent, Box::new(report));
             sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(eof_mark))
@@ -334,7 +381,7 @@ fn run_child(
     match result {
         Ok(bytes) => {
             let cow = private_dirty_bytes();
-            if matches!(job.target, SnapshotTarget::File) {
+            if matches!(output, Output::File) {
                 logging::log(Level::Notice, "DB saved on disk");
             }
             let megabytes = cow >> 20;
@@ -356,16 +403,16 @@ fn run_child(
 
 /// Closes what the child does not need: the listening sockets above all, or a parent that dies could not be started anew on
 /// its port while the child goes on, and the connections of clients, which would not notice the death.
-fn close_others(job: &SnapshotJob, pipe: RawFd) {
+fn close_others(output: &Output, pipe: RawFd) {
     let Ok(open) = std::fs::read_dir("/proc/self/fd") else {
         return;
     };
     let open: Vec<RawFd> = open
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    let needed = |fd: RawFd| match &job.target {
-        SnapshotTarget::File => false,
-        SnapshotTarget::Sockets { targets, .. } => targets.iter().any(|target| target.fd == fd),
+    let needed = |fd: RawFd| match output {
+        Output::File => false,
+        Output::Connections { targets, .. } => targets.iter().any(|target| target.fd == fd),
     };
     for fd in open {
         if fd > 2 && fd != pipe && !needed(fd) {

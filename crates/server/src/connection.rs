@@ -167,6 +167,7 @@ impl Connection {
         };
         let mut decoder = Decoder::default();
         decoder.authenticated = engine.is_authenticated(id);
+        shared.descriptors.add(id, socket.raw());
         drop(engine);
         Some(Connection {
             socket,
@@ -194,6 +195,7 @@ impl Connection {
             engine.peer_left(self.id);
         }
         engine.disconnect(self.slot);
+        self.shared.descriptors.remove(self.id);
         drop(engine);
         self.forget_dump();
     }
@@ -201,7 +203,10 @@ impl Connection {
     /// A handler has failed an assertion in the midst of a turn: the client is given up, and the socket about to close.
     #[cold]
     pub(crate) fn recover(&mut self, what: &str) {
-        self.shared.engine.lock().recover(self.slot, self.id, what);
+        let mut engine = self.shared.engine.lock();
+        engine.recover(self.slot, self.id, what);
+        self.shared.descriptors.remove(self.id);
+        drop(engine);
         self.forget_dump();
     }
 

@@ -5,7 +5,7 @@
 //! given up; the rest goes on, until nobody is left.
 #![allow(unsafe_code, reason = "system calls on raw descriptors")]
 
-use engine::host::SocketTarget;
+use engine::client::ClientId;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
@@ -25,6 +25,17 @@ pub(crate) enum GivenUp {
     Broken,
     /// It took nothing for too long.
     Stuck,
+}
+
+/// A connection that a snapshot goes to.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Its client.
+    pub(crate) client: ClientId,
+    /// Its descriptor.
+    pub(crate) fd: RawFd,
+    /// Written before the snapshot.
+    pub(crate) prelude: Vec<u8>,
 }
 
 /// One receiver.
@@ -61,7 +72,7 @@ impl<'a> Fanout<'a> {
     /// A snapshot to `targets`. `report` is told of every receiver that is given up, and what connections take is added to
     /// `sent`.
     pub(crate) fn new(
-        targets: &[SocketTarget],
+        targets: &[Target],
         timeout_ms: u64,
         sent: &'a AtomicU64,
         report: Box<dyn FnMut(u64, GivenUp) + 'a>,
@@ -300,8 +311,8 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
-    fn target(client: u64, stream: &UnixStream) -> SocketTarget {
-        SocketTarget {
+    fn target(client: u64, stream: &UnixStream) -> Target {
+        Target {
             client,
             fd: stream.as_raw_fd(),
             prelude: format!("answer\r\nfor {client}\n").into_bytes(),

@@ -6,10 +6,13 @@
 mod child;
 mod clock;
 mod connection;
+mod control;
 mod crash;
+mod descriptors;
 mod event_loop;
 mod fanout;
 mod feed;
+mod figures;
 mod limits;
 mod link_io;
 mod listener;
@@ -30,13 +33,15 @@ mod timer;
 mod title;
 mod transfer;
 
+use control::Control;
+use descriptors::Descriptors;
 use engine::Engine;
 use engine::host::Level;
 use event_loop::{Connections, EventLoop, FIRST_OTHER, Inbox};
 use listener::{Door, Listeners};
 use mio::Token;
 use parking_lot::Mutex;
-use process::{Control, Process};
+use process::ServerProcess;
 use shared::Shared;
 use std::io;
 use std::process::ExitCode;
@@ -82,6 +87,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
     let control = Arc::new(Control::new(Arc::clone(event_loop.inbox())));
     *control.listening.lock() = listeners.handles();
     let transfers = Arc::new(Transfers::default());
+    let descriptors = Arc::new(Descriptors::default());
     keyspace::set_hash_seed({
         let random = process::random_bytes();
         let mut seed = [0; 16];
@@ -91,11 +97,12 @@ fn run(start: startup::Start) -> io::Result<u8> {
     let (config, names) = (start.config, start.names);
     let io_threads = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let shared = Arc::new_cyclic(|weak| {
-        let process = Process::new(
+        let process = ServerProcess::new(
             &config,
             facts,
             Arc::clone(&control),
             Arc::clone(&transfers),
+            Arc::clone(&descriptors),
             weak.clone(),
         );
         let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
@@ -103,6 +110,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
         Shared {
             engine: Mutex::new(engine),
             transfers,
+            descriptors,
             control,
         }
     });

@@ -2,7 +2,8 @@
 #![allow(unsafe_code, reason = "system calls that std does not offer")]
 
 use crate::child::{self, DumpFile};
-use crate::event_loop::Inbox;
+use crate::control::Control;
+use crate::descriptors::Descriptors;
 use crate::link_io;
 use crate::shared::Shared;
 use crate::tally::Tally;
@@ -11,74 +12,16 @@ use crate::{crash, logging, memory};
 use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
 use engine::host::{
-    CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures, ProcessFacts,
-    SnapshotJob, WriteSnapshot,
+    Connections, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log, Memory,
+    MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob, Snapshots, WriteSnapshot,
 };
-use parking_lot::Mutex;
 use socket2::SockRef;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
-
-/// Exit code that means "not yet".
-const RUNNING: i32 = i32::MIN;
-
-/// What the main loop is told.
-pub(crate) struct Control {
-    main_loop: Arc<Inbox>,
-    changed: AtomicBool,
-    exit_code: AtomicI32,
-    /// `proto-max-bulk-len`, for those who decode without the engine's lock.
-    pub(crate) bulk_bytes_max: AtomicU64,
-    /// New listening sockets to serve, made while their parameters were being set.
-    pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
-    /// Handles to the sockets that are being served.
-    pub(crate) listening: Mutex<Vec<std::net::TcpListener>>,
-}
-
-impl Control {
-    pub(crate) fn new(main_loop: Arc<Inbox>) -> Self {
-        Control {
-            main_loop,
-            changed: AtomicBool::new(false),
-            exit_code: AtomicI32::new(RUNNING),
-            bulk_bytes_max: AtomicU64::new(0),
-            listeners: Mutex::new(None),
-            listening: Mutex::new(Vec::new()),
-        }
-    }
-
-    /// The main loop has something to look at: listening sockets, a deadline of a waiting client, or the end.
-    pub(crate) fn raise_changed(&self) {
-        self.changed.store(true, Ordering::Release);
-        self.main_loop.nudge();
-    }
-
-    /// True when something has changed since the last call.
-    pub(crate) fn take_changed(&self) -> bool {
-        self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
-    }
-
-    fn limit_bulk(&self, config: &Config) {
-        let bytes_max = config.proto_max_bulk_len.unsigned_abs();
-        self.bulk_bytes_max.store(bytes_max, Ordering::Relaxed);
-    }
-
-    /// The process is to end with this code.
-    pub(crate) fn exit(&self, code: i32) {
-        self.exit_code.store(code, Ordering::Release);
-        self.raise_changed();
-    }
-
-    /// The code to end with, once it is time.
-    pub(crate) fn exit_code(&self) -> Option<i32> {
-        let code = self.exit_code.load(Ordering::Acquire);
-        (code != RUNNING).then_some(code)
-    }
-}
 
 /// Things to free in the background.
 enum Garbage {
@@ -87,10 +30,11 @@ enum Garbage {
 }
 
 /// The process.
-pub(crate) struct Process {
+pub(crate) struct ServerProcess {
     shared: Weak<Shared>,
     control: Arc<Control>,
     transfers: Arc<Transfers>,
+    descriptors: Arc<Descriptors>,
     facts: ProcessFacts,
     dump: DumpFile,
     oom: crate::oom::Oom,
@@ -109,12 +53,13 @@ pub(crate) struct Process {
     link: Option<link_io::Commands>,
 }
 
-impl Process {
+impl ServerProcess {
     pub(crate) fn new(
         config: &Config,
         facts: ProcessFacts,
         control: Arc<Control>,
         transfers: Arc<Transfers>,
+        descriptors: Arc<Descriptors>,
         shared: Weak<Shared>,
     ) -> Self {
         control.limit_bulk(config);
@@ -141,10 +86,11 @@ impl Process {
                 "Can't create a thread to free memory in the background",
             );
         }
-        Process {
+        ServerProcess {
             shared,
             control,
             transfers,
+            descriptors,
             facts,
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
@@ -185,7 +131,7 @@ pub(crate) fn threshold(level: LogLevel) -> Option<Level> {
     }
 }
 
-impl Host for Process {
+impl Log for ServerProcess {
     fn log(&self, level: Level, text: &str) {
         logging::log(level, text);
     }
@@ -193,29 +139,13 @@ impl Host for Process {
     fn logger(&self) -> fn(Level, &str) {
         logging::log
     }
+}
 
-    fn memory(&self) -> MemoryFigures {
-        use tikv_jemalloc_ctl::{epoch, stats};
-        // Statistics are as of the last epoch; a failing read leaves a zero, which INFO shows as such.
-        let _ = epoch::advance();
-        MemoryFigures {
-            used: memory::used(),
-            rss: resident_bytes(),
-            allocated: stats::allocated::read().unwrap_or(0),
-            active: stats::active::read().unwrap_or(0),
-            resident: stats::resident::read().unwrap_or(0),
-            system: system_bytes(),
-        }
-    }
-
-    fn used_memory(&self) -> usize {
-        memory::used()
-    }
-
+impl Process for ServerProcess {
     fn cpu(&self) -> CpuFigures {
-        let process = usage(libc::RUSAGE_SELF);
-        let children = usage(libc::RUSAGE_CHILDREN);
-        let thread = usage(libc::RUSAGE_THREAD);
+        let process = crate::figures::usage(libc::RUSAGE_SELF);
+        let children = crate::figures::usage(libc::RUSAGE_CHILDREN);
+        let thread = crate::figures::usage(libc::RUSAGE_THREAD);
         CpuFigures {
             system_us: process.0,
             user_us: process.1,
@@ -228,111 +158,6 @@ impl Host for Process {
 
     fn facts(&self) -> ProcessFacts {
         self.facts.clone()
-    }
-
-    fn folder(&self) -> Option<Vec<u8>> {
-        let folder = std::env::current_dir().ok()?;
-        Some(folder.into_os_string().into_vec())
-    }
-
-    fn free(&mut self, garbage: Vec<keyspace::Value>) {
-        self.discard(garbage.len(), Garbage::Values(garbage));
-    }
-
-    fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool) {
-        if wait {
-            drop(databases);
-        } else {
-            self.discard(
-                databases.iter().map(keyspace::Db::len).sum(),
-                Garbage::Databases(databases),
-            );
-        }
-    }
-
-    fn pending_frees(&self) -> usize {
-        self.pending_frees.load(Ordering::Relaxed)
-    }
-
-    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
-        self.dump.replace(|sink| write(sink, &mut |_| {})).map(drop)
-    }
-
-    fn start_snapshot(
-        &mut self,
-        job: &SnapshotJob,
-        write: WriteSnapshot<'_>,
-    ) -> Result<u32, HostError> {
-        let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
-        let child = child::start(self.shared.clone(), job, &self.dump, self.oom, &sent, write)
-            .map_err(|error| error.to_string())?;
-        let pid = child.pid;
-        self.child = Some(child);
-        self.child_sent = Some(sent);
-        self.child_file = child::temporary_of(pid);
-        self.child_dump = child::absolute(self.dump.name.as_ref());
-        Ok(pid)
-    }
-
-    fn take_sent(&mut self) -> u64 {
-        self.child_sent
-            .as_ref()
-            .map_or(0, |sent| sent.swap(0, Ordering::Relaxed))
-    }
-
-    fn kill_snapshot(&mut self) {
-        if let Some(child) = self.child.take() {
-            child.kill();
-            // There is none when the child was writing to sockets.
-            let _ = std::fs::remove_file(&self.child_file);
-        }
-    }
-
-    fn open_dump(&mut self) -> Result<Option<Box<dyn Read + Send>>, HostError> {
-        match File::open(&self.dump.name) {
-            Ok(file) => Ok(Some(Box::new(file))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!(
-                "Fatal error: can't open the RDB file {} for reading: {}",
-                self.dump.name,
-                crate::errno_text(&error)
-            )),
-        }
-    }
-
-    fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError> {
-        let file = File::open(&self.child_dump).map_err(|error| crate::errno_text(&error))?;
-        self.transfers.put(client, Transfer::new(header, file));
-        Ok(())
-    }
-
-    fn write_now(&mut self, fd: i32, bytes: &[u8]) {
-        // What the connection does not take at once it can do without.
-        let _ = crate::fanout::write_some(fd, bytes);
-    }
-
-    fn coalesce(&mut self, fd: i32) {
-        // SAFETY: the descriptor belongs to a client that the engine still knows, so it stays open during the call.
-        let socket = unsafe { BorrowedFd::borrow_raw(fd) };
-        // A Unix socket has no such option, and nothing to gain from it.
-        let _ = SockRef::from(&socket).set_tcp_nodelay(false);
-    }
-
-    fn hang_up(&mut self, fd: i32) {
-        // SAFETY: a system call on a descriptor, which belongs to a client that the engine still knows. Failing means that
-        // the peer has closed the connection already.
-        unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
-    }
-
-    fn remove_dump(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.child_dump)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            logging::log(
-                Level::Warning,
-                &format!("Can't remove the RDB file: {error}"),
-            );
-        }
     }
 
     fn apply(&mut self, config: &Config, parameter: Param) -> Result<(), String> {
@@ -372,29 +197,6 @@ impl Host for Process {
         Ok(())
     }
 
-    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
-        if self.facts.config_file.is_empty() {
-            return Err("The server is running without a config file".into());
-        }
-        match std::fs::read(&self.facts.config_file) {
-            Ok(text) => Ok(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(crate::errno_text(&error)),
-        }
-    }
-
-    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError> {
-        replace_file(&self.facts.config_file, text).map_err(|error| crate::errno_text(&error))
-    }
-
-    fn link(&mut self, command: LinkCommand) {
-        let link = self
-            .link
-            .get_or_insert_with(|| link_io::start(self.shared.clone()));
-        // Nobody listens any more only when the process is ending.
-        let _ = link.send(command);
-    }
-
     fn set_role(&mut self, replica: bool) {
         logging::set_role(if replica { b'S' } else { b'M' });
         self.oom.set_role(replica);
@@ -402,14 +204,6 @@ impl Host for Process {
 
     fn tell_supervisor(&mut self, message: &str) {
         crate::supervise::tell(message);
-    }
-
-    fn stop_listening(&mut self) {
-        self.doorstep.close(&self.control.listening.lock());
-    }
-
-    fn listen_again(&mut self) {
-        self.doorstep.open(&self.control.listening.lock());
     }
 
     fn remove_files(&mut self) {
@@ -463,6 +257,49 @@ impl Host for Process {
         logging::log(Level::Warning, &format!("Can't restart: {error}"));
     }
 
+    fn random_bytes(&mut self) -> [u8; 32] {
+        random_bytes()
+    }
+}
+
+impl Memory for ServerProcess {
+    fn memory(&self) -> MemoryFigures {
+        use tikv_jemalloc_ctl::{epoch, stats};
+        // Statistics are as of the last epoch; a failing read leaves a zero, which INFO shows as such.
+        let _ = epoch::advance();
+        MemoryFigures {
+            used: memory::used(),
+            rss: crate::figures::resident_bytes(),
+            allocated: stats::allocated::read().unwrap_or(0),
+            active: stats::active::read().unwrap_or(0),
+            resident: stats::resident::read().unwrap_or(0),
+            system: crate::figures::system_bytes(),
+        }
+    }
+
+    fn used_memory(&self) -> usize {
+        memory::used()
+    }
+
+    fn free(&mut self, garbage: Vec<keyspace::Value>) {
+        self.discard(garbage.len(), Garbage::Values(garbage));
+    }
+
+    fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool) {
+        if wait {
+            drop(databases);
+        } else {
+            self.discard(
+                databases.iter().map(keyspace::Db::len).sum(),
+                Garbage::Databases(databases),
+            );
+        }
+    }
+
+    fn pending_frees(&self) -> usize {
+        self.pending_frees.load(Ordering::Relaxed)
+    }
+
     fn allocator_report(&self) -> String {
         memory::control::report()
     }
@@ -478,9 +315,138 @@ impl Host for Process {
     fn allocator_text(&mut self, name: &[u8], value: Option<&[u8]>) -> Result<Vec<u8>, HostError> {
         memory::control::text(name, value)
     }
+}
 
-    fn random_bytes(&mut self) -> [u8; 32] {
-        random_bytes()
+impl Files for ServerProcess {
+    fn folder(&self) -> Option<Vec<u8>> {
+        let folder = std::env::current_dir().ok()?;
+        Some(folder.into_os_string().into_vec())
+    }
+
+    fn save(&mut self, write: WriteSnapshot<'_>) -> Result<(), HostError> {
+        self.dump.replace(|sink| write(sink, &mut |_| {})).map(drop)
+    }
+
+    fn open_dump(&mut self) -> Result<Option<Box<dyn Read + Send>>, HostError> {
+        match File::open(&self.dump.name) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!(
+                "Fatal error: can't open the RDB file {} for reading: {}",
+                self.dump.name,
+                crate::errno_text(&error)
+            )),
+        }
+    }
+
+    fn read_config_file(&mut self) -> Result<Vec<u8>, HostError> {
+        if self.facts.config_file.is_empty() {
+            return Err("The server is running without a config file".into());
+        }
+        match std::fs::read(&self.facts.config_file) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(crate::errno_text(&error)),
+        }
+    }
+
+    fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError> {
+        replace_file(&self.facts.config_file, text).map_err(|error| crate::errno_text(&error))
+    }
+}
+
+impl Snapshots for ServerProcess {
+    fn start_snapshot(
+        &mut self,
+        job: &SnapshotJob,
+        write: WriteSnapshot<'_>,
+    ) -> Result<u32, HostError> {
+        let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
+        let output = child::Output::of(job, &self.descriptors);
+        let shared = self.shared.clone();
+        let child = child::start(shared, job.id, &output, &self.dump, self.oom, &sent, write)
+            .map_err(|error| error.to_string())?;
+        let pid = child.pid;
+        self.child = Some(child);
+        self.child_sent = Some(sent);
+        self.child_file = child::temporary_of(pid);
+        self.child_dump = child::absolute(self.dump.name.as_ref());
+        Ok(pid)
+    }
+
+    fn take_sent(&mut self) -> u64 {
+        self.child_sent
+            .as_ref()
+            .map_or(0, |sent| sent.swap(0, Ordering::Relaxed))
+    }
+
+    fn kill_snapshot(&mut self) {
+        if let Some(child) = self.child.take() {
+            child.kill();
+            // There is none when the child was writing to sockets.
+            let _ = std::fs::remove_file(&self.child_file);
+        }
+    }
+
+    fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError> {
+        let file = File::open(&self.child_dump).map_err(|error| crate::errno_text(&error))?;
+        self.transfers.put(client, Transfer::new(header, file));
+        Ok(())
+    }
+
+    fn remove_dump(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.child_dump)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            logging::log(
+                Level::Warning,
+                &format!("Can't remove the RDB file: {error}"),
+            );
+        }
+    }
+}
+
+impl Connections for ServerProcess {
+    fn write_now(&mut self, client: ClientId, bytes: &[u8]) {
+        if let Some(fd) = self.descriptors.get(client) {
+            // What the connection does not take at once it can do without.
+            let _ = crate::fanout::write_some(fd, bytes);
+        }
+    }
+
+    fn coalesce(&mut self, client: ClientId) {
+        if let Some(fd) = self.descriptors.get(client) {
+            // SAFETY: the engine's lock is held, so the descriptor stays open: see `Descriptors`.
+            let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+            // A Unix socket has no such option, and nothing to gain from it.
+            let _ = SockRef::from(&socket).set_tcp_nodelay(false);
+        }
+    }
+
+    fn hang_up(&mut self, client: ClientId) {
+        if let Some(fd) = self.descriptors.get(client) {
+            // SAFETY: a system call on a descriptor that stays open, as above. Failing means that the peer has closed the
+            // connection already.
+            unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+        }
+    }
+
+    fn stop_listening(&mut self) {
+        self.doorstep.close(&self.control.listening.lock());
+    }
+
+    fn listen_again(&mut self) {
+        self.doorstep.open(&self.control.listening.lock());
+    }
+}
+
+impl PrimaryLink for ServerProcess {
+    fn link(&mut self, command: LinkCommand) {
+        let link = self
+            .link
+            .get_or_insert_with(|| link_io::start(self.shared.clone()));
+        // Nobody listens any more only when the process is ending.
+        let _ = link.send(command);
     }
 }
 
@@ -532,40 +498,4 @@ fn replace_file(path: &str, bytes: &[u8]) -> std::io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     result
-}
-
-/// Kernel and user time in microseconds.
-pub(crate) fn usage(who: libc::c_int) -> (u64, u64) {
-    // SAFETY: all-zero is a valid `rusage`, and `getrusage` writes only to it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(who, &raw mut usage);
-        usage
-    };
-    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-    (micros(usage.ru_stime), micros(usage.ru_utime))
-}
-
-/// Resident set size of this process.
-fn resident_bytes() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|text| {
-            text.split(' ')
-                .nth(1)
-                .and_then(|pages| pages.parse::<usize>().ok())
-        });
-    pages.unwrap_or(0) * 4096
-}
-
-/// Memory of the machine.
-fn system_bytes() -> u64 {
-    // SAFETY: asks for two constants of the system.
-    let (pages, size) = unsafe {
-        (
-            libc::sysconf(libc::_SC_PHYS_PAGES),
-            libc::sysconf(libc::_SC_PAGESIZE),
-        )
-    };
-    u64::try_from(pages).unwrap_or(0) * u64::try_from(size).unwrap_or(0)
 }

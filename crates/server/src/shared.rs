@@ -1,5 +1,6 @@
 //! What all threads of the process share.
 
+use crate::descriptors::Descriptors;
 use crate::transfer::Transfers;
 use engine::Engine;
 use parking_lot::Mutex;
@@ -11,6 +12,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Mutex<Engine>,
     /// Dump files on their way to replicas.
     pub(crate) transfers: Arc<Transfers>,
+    /// The sockets of clients.
+    pub(crate) descriptors: Arc<Descriptors>,
     /// Tells the main loop what has changed for it.
-    pub(crate) control: Arc<crate::process::Control>,
+    pub(crate) control: Arc<crate::control::Control>,
 }

@@ -11,7 +11,7 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::task::Poll;
 
 /// A TCP or Unix stream socket that does not block.
@@ -105,6 +105,11 @@ impl Socket {
             }
             result => Poll::Ready(result.map_err(io::Error::from)),
         }
+    }
+
+    /// The descriptor, which stays with the socket.
+    pub(crate) fn raw(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     /// Closes both directions, also for copies of the descriptor that a child holds.

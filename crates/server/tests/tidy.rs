@@ -80,6 +80,7 @@ static UNSAFE: &[&str] = &[
     "server/src/clock.rs",
     "server/src/crash.rs",
     "server/src/fanout.rs",
+    "server/src/figures.rs",
     "server/src/limits.rs",
     "server/src/logging.rs",
     "server/src/memory.rs",

@@ -85,7 +85,7 @@ fn ask_hub(
         super::pubsub::forget(x.core, x.client);
         crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
         if x.core.config.repl_disable_tcp_nodelay {
-            x.core.host.coalesce(x.client.peer.fd);
+            x.core.host.coalesce(x.client.id);
         }
     }
     x.client.flags.put(ClientFlags::REPLICA, is_replica);

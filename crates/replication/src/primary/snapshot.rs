@@ -328,6 +328,12 @@ impl Hub {
         true
     }
 
+    /// The name of a new snapshot job, also of one that replication does not ask for.
+    pub fn next_job(&mut self) -> JobId {
+        self.jobs_made += 1;
+        JobId(self.jobs_made)
+    }
+
     /// Starts a snapshot for everybody who waits with these requirements.
     fn start_snapshot(&mut self, env: &Env<'_>, requirements: Requirements) {
         let group: Vec<_> = self
@@ -338,8 +344,7 @@ impl Hub {
         let sockets =
             (env.config.diskless_sync || filtered) && group.iter().all(|(_, _, c, _)| c.eof);
         let dual = sockets && requirements.rdb_channel;
-        self.jobs_made += 1;
-        let id = JobId(self.jobs_made);
+        let id = self.next_job();
         let offset = self.history.offset;
         let stream_db = match env.role {
             // Also without a link: the stream may be continued from here, and nobody will select again.
@@ -404,10 +409,13 @@ impl Hub {
                 None => Target::Disk,
             },
             filter: requirements.filter,
+            for_replicas: true,
             dual,
-            replid: self.history.replid,
-            offset,
-            stream_db,
+            identity: Some(Identity {
+                replid: self.history.replid,
+                offset,
+                stream_db,
+            }),
             send_timeout_ms: env.config.timeout_seconds.saturating_mul(1000),
         }));
     }

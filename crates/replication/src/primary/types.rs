@@ -175,24 +175,33 @@ pub enum Target {
     },
 }
 
-/// A snapshot to take. No stream byte may be appended between the [`Action::StartSnapshot`] that carries it and the
-/// moment the writer's view of the data is fixed: fork while handling the action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotJob {
-    /// Name to report back with.
-    pub id: JobId,
-    /// Receiver.
-    pub target: Target,
-    /// What to leave out.
-    pub filter: Filter,
-    /// The receivers are dual-channel snapshot connections.
-    pub dual: bool,
+/// Which history a snapshot belongs to, and where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
     /// RDB aux `repl-id`.
     pub replid: ReplId,
     /// RDB aux `repl-offset`: the last stream byte the data include.
     pub offset: u64,
     /// RDB aux `repl-stream-db`.
     pub stream_db: u32,
+}
+
+/// A snapshot to take. No stream byte may be appended between the [`Action::StartSnapshot`] that carries it and the
+/// moment the writer's view of the data is fixed: fork while handling the action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotJob {
+    /// Name to report back with: see [`super::Hub::next_job`].
+    pub id: JobId,
+    /// Receiver.
+    pub target: Target,
+    /// What to leave out.
+    pub filter: Filter,
+    /// Replication wants it, and hears how it ends; otherwise whoever saves does.
+    pub for_replicas: bool,
+    /// The receivers are dual-channel snapshot connections.
+    pub dual: bool,
+    /// What the snapshot says of its history; `None` for the history as it is.
+    pub identity: Option<Identity>,
     /// A writer waits this long for one receiver before it gives it up, in milliseconds.
     pub send_timeout_ms: u64,
 }

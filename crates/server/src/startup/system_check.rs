@@ -66,12 +66,12 @@ fn report(findings: impl IntoIterator<Item = (&'static str, Finding)>) -> (Strin
 
 /// A clock that takes a system call is read far more slowly, and it is read with every command.
 fn slow_clock(name: Option<&str>) -> Finding {
-    let before = crate::process::usage(libc::RUSAGE_SELF);
+    let before = crate::figures::usage(libc::RUSAGE_SELF);
     let start_ns = crate::clock::monotonic_ns();
     while u128::from(crate::clock::monotonic_ns() - start_ns) < CLOCK_TRIAL.as_nanos() {
         std::hint::black_box(crate::clock::unix_us());
     }
-    let after = crate::process::usage(libc::RUSAGE_SELF);
+    let after = crate::figures::usage(libc::RUSAGE_SELF);
     let (kernel, user) = (after.0 - before.0, after.1 - before.1);
     if kernel * 100 <= (kernel + user) * KERNEL_PERCENT_MAX {
         return Finding::Fine;

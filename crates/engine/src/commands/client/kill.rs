@@ -95,7 +95,7 @@ fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
             // Before the reply is written: whoever reads it may rely on the other one being cut off. A snapshot channel in its
             // grace period has no connection any more.
             if !client.flags.has(ClientFlags::PROTECTED) {
-                host.hang_up(client.peer.fd);
+                host.hang_up(client.id);
             }
             client.close_now();
             closed += 1;

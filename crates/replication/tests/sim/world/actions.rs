@@ -32,13 +32,14 @@ impl World {
                 }
                 let node = &mut self.nodes[n];
                 assert!(node.child.is_none(), "one snapshot at a time");
+                let identity = job.identity.expect("it is for replicas");
                 assert_eq!(
-                    job.offset,
+                    identity.offset,
                     node.hub.history().offset,
                     "nothing was appended meanwhile"
                 );
                 node.forks += 1;
-                let rdb = save(&node.data, job.stream_db);
+                let rdb = save(&node.data, identity.stream_db);
                 let (targets, disk) = match job.target {
                     Target::Disk => (Vec::new(), true),
                     Target::Sockets { targets, eof_mark } => {
