@@ -3,18 +3,18 @@
 //! Every change of a key goes through [`Keys::changed`]: dirty counting, keyspace events, WATCH and blocked clients hang
 //! on it. Reads of an expired key answer "missing"; on a primary the key is then deleted and the deletion propagated.
 
+use crate::access::{AccessClock, touch};
 use crate::ahead::Ahead;
 use crate::crowd::Crowd;
 use crate::effects::{Change, DbKey, Effects, News};
 use crate::notify::{Classes, Event};
 use crate::origin::{Expiry, Origin};
 use crate::rng::Random;
+use crate::settings::{LazyFree, Settings};
 use crate::snapshot::FunctionLibraries;
 use commandtable::Error;
 use hashbrown::HashMap;
-use keyspace::{
-    Db, Entry, EntryMut, Limits, Overwritten, Stamp, StrHow, Ttl, Type, Value, ValueRef,
-};
+use keyspace::{Db, Entry, EntryMut, Limits, Overwritten, StrHow, Ttl, Type, Value, ValueRef};
 
 mod typed;
 mod waiting;
@@ -80,145 +80,6 @@ pub struct Keys {
     waiting: HashMap<DbKey, Line>,
     /// Number of keys in `waiting` of which somebody wants to know that they are gone.
     waiting_until_gone: usize,
-}
-
-/// What the access clock of an entry means under the current eviction policy.
-#[derive(Clone, Copy, Debug)]
-pub enum AccessClock {
-    /// Least recently used: seconds, modulo 2^24.
-    Lru(u32),
-    /// Least frequently used: minutes in the upper 16 bits, a logarithmic counter in the lower 8.
-    Lfu {
-        /// The minute clock, modulo 2^16.
-        minutes: u32,
-        /// `lfu-log-factor`.
-        log_factor: u32,
-        /// `lfu-decay-time` in minutes.
-        decay_minutes: u32,
-    },
-}
-
-/// Counter given to a new key under LFU, so that it is not evicted at once.
-const LFU_INIT: u32 = 5;
-
-impl AccessClock {
-    /// The clock value of a key that has just been made.
-    #[must_use]
-    pub fn fresh(self) -> u32 {
-        match self {
-            AccessClock::Lru(seconds) => seconds,
-            AccessClock::Lfu { minutes, .. } => (minutes << 8) | LFU_INIT,
-        }
-    }
-
-    /// The clock value of a key that comes from elsewhere, with the idle time in seconds or the counter it had there.
-    #[inline]
-    #[must_use]
-    pub fn brought(self, idle: Option<u64>, freq: Option<u8>) -> u32 {
-        match (self, idle, freq) {
-            (AccessClock::Lru(now), Some(idle), _) => {
-                // Idle since before the clock began: as long as the clock can tell.
-                now.wrapping_sub(idle.min(0xff_ffff) as u32) & 0xff_ffff
-            }
-            (AccessClock::Lfu { minutes, .. }, _, Some(freq)) => (minutes << 8) | u32::from(freq),
-            _ => self.fresh(),
-        }
-    }
-
-    /// What SET writes: an overwritten key starts anew, but for how often it was used.
-    fn stamp(self) -> Stamp {
-        Stamp {
-            new: self.fresh(),
-            old: matches!(self, AccessClock::Lru(_)).then(|| self.fresh()),
-        }
-    }
-
-    /// The LFU counter of `clock` after decay.
-    #[must_use]
-    pub fn decayed(self, clock: u32) -> u32 {
-        let AccessClock::Lfu {
-            minutes,
-            decay_minutes,
-            ..
-        } = self
-        else {
-            return clock & 0xff;
-        };
-        let elapsed = minutes.wrapping_sub(clock >> 8) & 0xffff;
-        match elapsed.checked_div(decay_minutes) {
-            Some(periods) => (clock & 0xff).saturating_sub(periods),
-            None => clock & 0xff,
-        }
-    }
-}
-
-/// What parameters say about values.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Longest string, in bytes (`proto-max-bulk-len`).
-    pub string_bytes_max: u64,
-    /// Longest sparse HyperLogLog, in bytes with its header (`hll-sparse-max-bytes`).
-    pub hll_sparse_bytes_max: usize,
-    /// Memory has no limit (`maxmemory 0`).
-    pub memory_unlimited: bool,
-    /// What keys are evicted by.
-    pub eviction: Eviction,
-    /// DUMP compresses what gets smaller by it (`rdbcompression`).
-    pub compress: bool,
-    /// RESTORE does not compare checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
-    pub skip_checksums: bool,
-    /// `sanitize-dump-payload`.
-    pub sanitize: Sanitize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            string_bytes_max: 512 << 20,
-            hll_sparse_bytes_max: 3000,
-            memory_unlimited: true,
-            eviction: Eviction::default(),
-            compress: true,
-            skip_checksums: false,
-            sanitize: Sanitize::default(),
-        }
-    }
-}
-
-/// Whose payloads RESTORE refuses for wrong counters of what is packed, or for members that come twice, which it would set
-/// right otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sanitize {
-    /// Nobody's.
-    #[default]
-    No,
-    /// Those of clients, the primary not among them.
-    Clients,
-    /// Everybody's.
-    Yes,
-}
-
-/// `maxmemory-policy`, as far as it concerns what is kept beside each key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Eviction {
-    /// By nothing that is kept: at random, by time to live, or not at all.
-    #[default]
-    Unclocked,
-    /// The least recently used.
-    Lru,
-    /// The least frequently used.
-    Lfu,
-}
-
-/// `lazyfree-lazy-*`.
-#[derive(Clone, Copy, Debug)]
-pub struct LazyFree {
-    /// DEL behaves as UNLINK.
-    pub user_del: bool,
-    /// Overwritten and moved values.
-    pub server_del: bool,
-    /// Expired keys.
-    pub expire: bool,
 }
 
 impl Keys {
@@ -691,46 +552,11 @@ impl Keys {
     }
 }
 
-/// Seconds since an access that was noted as `clock`.
-#[must_use]
-pub fn idle_seconds(access: AccessClock, clock: u32) -> u32 {
-    match access {
-        AccessClock::Lru(now) => now.wrapping_sub(clock) & 0xff_ffff,
-        AccessClock::Lfu { .. } => 0,
-    }
-}
-
 /// A key is gone once the clock is past its time, not when it reaches it.
 #[inline]
 #[must_use]
 pub fn is_past(at_ms: i64, now_ms: i64) -> bool {
     now_ms > at_ms
-}
-
-#[inline]
-fn touch(entry: &Entry, access: AccessClock, rng: &mut Random) {
-    match access {
-        AccessClock::Lru(seconds) => {
-            // A store only when the second has changed: reads of a hot key leave its cache line clean.
-            if entry.clock() != seconds {
-                entry.set_clock(seconds);
-            }
-        }
-        AccessClock::Lfu {
-            minutes,
-            log_factor,
-            ..
-        } => {
-            let mut counter = access.decayed(entry.clock());
-            if counter < 255 {
-                let base = f64::from(counter.saturating_sub(LFU_INIT));
-                if rng.unit() < 1.0 / (base * f64::from(log_factor) + 1.0) {
-                    counter += 1;
-                }
-            }
-            entry.set_clock((minutes << 8) | counter);
-        }
-    }
 }
 
 fn push_event(effects: &mut Effects, on: Classes, event: Event, db: usize, key: &[u8]) {

@@ -205,7 +205,7 @@ pub struct Core {
     /// Turns of the timer.
     pub cron_runs: u64,
     /// The active expire cycle between its slices.
-    pub expire: crate::cron::ExpireCycle,
+    pub expire: crate::cron::Expire,
 }
 
 impl Core {

@@ -5,18 +5,17 @@ use crate::core::{Core, PauseBy};
 use crate::engine::Engine;
 use crate::host::Level;
 use config::MaxmemoryPolicy;
+use dataset::AccessClock;
 use dataset::Keys;
 use dataset::OnTimeout;
 use dataset::effects::DbKey;
-use dataset::keys::AccessClock;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-/// State of the active expire cycle between its slices.
+/// What expires by itself, between two turns of the timer.
 #[derive(Clone, Debug, Default)]
-pub struct ExpireCycle {
-    db: usize,
-    cursors: Vec<u64>,
+pub struct Expire {
+    cycle: dataset::expiry::Cycle,
     /// On a writable replica: keys with a time to live that its own clients wrote, by database. Nobody else will delete
     /// them.
     pub(crate) own: BTreeSet<DbKey>,
@@ -28,10 +27,6 @@ pub struct ExpireCycle {
 
 /// Largest share of the processor the active expire cycle may take at effort 1, in percent.
 const EXPIRE_CPU_PERCENT: u64 = 25;
-/// Entries looked at before the clock is read again.
-const EXPIRE_CHECK_EVERY: usize = 16;
-/// A database with fewer expired keys among those sampled than this share, in percent, is left for the next turn.
-const EXPIRE_STALE_PERCENT: usize = 10;
 /// Fewest clients looked at per turn of the timer.
 const SWEPT_MIN: usize = 5;
 /// Most clients looked at per turn of the timer, however many there are.
@@ -183,7 +178,7 @@ impl Engine {
         }
     }
 
-    /// One slice of the active expire cycle: databases in turn, each by a cursor over its expiring keys, within a budget.
+    /// One slice of the active expire cycle, within a budget.
     fn expire_slice(&mut self) {
         if !self.core.debug.active_expire
             || self.core.repl.is_replica()
@@ -202,63 +197,21 @@ impl Engine {
         let hz = u64::from(self.core.config.hz.unsigned_abs().max(1));
         let budget_ns = (EXPIRE_CPU_PERCENT + 2 * effort) * 10_000_000 / hz;
         let start_ns = (self.core.clock.monotonic_ns)();
-        let databases = self.keys.dbs.len();
-        let mut cycle = std::mem::take(&mut self.core.expire);
-        cycle.cursors.resize(databases, 0);
-        cycle.timed_out = false;
-        let (mut sampled, mut stale) = (0usize, 0usize);
-        for _ in 0..databases {
-            let db = cycle.db % databases;
-            cycle.db = db + 1;
-            if self.keys.dbs[db].expires_len() == 0 {
-                continue;
-            }
-            loop {
-                let (mut looked, mut due) = (0, Vec::new());
-                let now_ms = self.keys.origin.now_ms;
-                // A full sweep at most: the cursor coming back to zero ends the database's turn.
-                let mut swept = false;
-                while looked < EXPIRE_CHECK_EVERY && !swept {
-                    cycle.cursors[db] =
-                        self.keys.dbs[db].scan_expires(cycle.cursors[db], &mut |entry| {
-                            looked += 1;
-                            if entry
-                                .expire_at_ms()
-                                .is_some_and(|at| dataset::keys::is_past(at, now_ms))
-                            {
-                                due.push(Box::<[u8]>::from(entry.key()));
-                            }
-                        });
-                    swept = cycle.cursors[db] == 0;
-                }
-                for key in &due {
-                    self.keys.delete_expired(db, key);
-                }
-                crate::settle::feed_each(&mut self.keys, &mut self.core);
-                sampled += looked;
-                stale += due.len();
-                let now_ns = (self.core.clock.monotonic_ns)();
-                if now_ns.saturating_sub(start_ns) > budget_ns {
-                    cycle.timed_out = true;
-                    break;
-                }
-                // Few of the keys looked at are due: the rest of this database can wait.
-                if swept || due.len() * 100 <= looked * EXPIRE_STALE_PERCENT {
-                    break;
-                }
-            }
-            if cycle.timed_out {
-                self.core.stats.expire_cap_reached += 1;
-                break;
-            }
+        let mut cycle = std::mem::take(&mut self.core.expire.cycle);
+        let core = &mut self.core;
+        let slice = cycle.slice(&mut self.keys, &mut |keys| {
+            crate::settle::feed_each(keys, core);
+            (core.clock.monotonic_ns)().saturating_sub(start_ns) > budget_ns
+        });
+        self.core.expire.cycle = cycle;
+        self.core.expire.timed_out = slice.timed_out;
+        let stats = &mut self.core.stats;
+        stats.expire_cap_reached += u64::from(slice.timed_out);
+        if slice.looked > 0 {
+            let share = slice.expired as f64 / slice.looked as f64 * 100.0;
+            stats.expired_stale_percent = share * 0.05 + stats.expired_stale_percent * 0.95;
         }
-        if sampled > 0 {
-            let share = stale as f64 / sampled as f64 * 100.0;
-            self.core.stats.expired_stale_percent =
-                share * 0.05 + self.core.stats.expired_stale_percent * 0.95;
-        }
-        self.core.stats.expire_cycle_ns += (self.core.clock.monotonic_ns)() - start_ns;
-        self.core.expire = cycle;
+        stats.expire_cycle_ns += (self.core.clock.monotonic_ns)() - start_ns;
     }
 
     /// On a replica: deletes what its own clients wrote and whose time has come.

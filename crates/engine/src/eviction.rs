@@ -3,8 +3,7 @@
 use crate::core::Core;
 use config::MaxmemoryPolicy;
 use dataset::Keys;
-use dataset::notify::Event;
-use keyspace::{Entry, Rng};
+use dataset::eviction::{Choice, Reason};
 
 /// Keys removed between two looks at the clock.
 const CHECK_EVERY: usize = 16;
@@ -28,13 +27,6 @@ pub(crate) enum Room {
     None,
 }
 
-/// A key that might go, and how much it deserves to: the higher the better.
-struct Candidate {
-    db: usize,
-    key: Box<[u8]>,
-    score: u64,
-}
-
 /// Removes keys until memory fits again, or the time is up that `maxmemory-eviction-tenacity` allows.
 pub(crate) fn make_room(keys: &mut Keys, core: &mut Core) -> Room {
     let started_ns = (core.clock.monotonic_ns)();
@@ -56,16 +48,17 @@ fn remove_keys(keys: &mut Keys, core: &mut Core, started_ns: u64) -> Room {
     if core.config.maxmemory == 0 || left_alone || over_limit(core) == 0 {
         return Room::Enough;
     }
-    let policy = core.config.maxmemory_policy;
-    if policy == MaxmemoryPolicy::Noeviction {
+    let Some(choice) = choice(core) else {
         return Room::None;
-    }
+    };
     let limit_ns = time_limit_ns(core.config.maxmemory_eviction_tenacity);
     for evicted in 1.. {
-        let Some(candidate) = choose(keys, core, policy) else {
+        let Some(candidate) = keys.eviction_candidate(choice) else {
             return wait_for_frees(core, started_ns, limit_ns);
         };
-        evict(keys, core, &candidate);
+        keys.evict(&candidate, core.config.lazyfree_lazy_eviction);
+        // On its own, not as a part of what the client asked for.
+        crate::settle::feed_stream(keys, core);
         if over_limit(core) == 0 {
             break;
         }
@@ -110,65 +103,24 @@ fn over_limit(core: &Core) -> usize {
         .saturating_sub(usize::try_from(core.config.maxmemory).unwrap_or(usize::MAX))
 }
 
-fn choose(keys: &mut Keys, core: &Core, policy: MaxmemoryPolicy) -> Option<Candidate> {
+/// What the policy goes by; `None` for the one that removes nothing.
+fn choice(core: &Core) -> Option<Choice> {
     use MaxmemoryPolicy as P;
-    let volatile = matches!(
-        policy,
-        P::VolatileLru | P::VolatileLfu | P::VolatileRandom | P::VolatileTtl
-    );
-    let random = matches!(policy, P::AllkeysRandom | P::VolatileRandom);
-    let samples = if random {
-        1
-    } else {
-        core.config.maxmemory_samples.unsigned_abs() as usize
+    let (reason, volatile) = match core.config.maxmemory_policy {
+        P::VolatileLru => (Reason::Idle, true),
+        P::AllkeysLru => (Reason::Idle, false),
+        P::VolatileLfu => (Reason::Rare, true),
+        P::AllkeysLfu => (Reason::Rare, false),
+        P::VolatileRandom => (Reason::Chance, true),
+        P::AllkeysRandom => (Reason::Chance, false),
+        P::VolatileTtl => (Reason::Soon, true),
+        P::Noeviction => return None,
     };
-    let access = keys.access;
-    let mut best: Option<Candidate> = None;
-    let mut noise = keys.rng.next_u64();
-    for db in 0..keys.dbs.len() {
-        let mut look = |entry: &Entry| {
-            noise = noise
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let score = match policy {
-                P::VolatileTtl => u64::MAX - entry.expire_at_ms().unwrap_or(0).unsigned_abs(),
-                P::AllkeysRandom | P::VolatileRandom => noise,
-                P::AllkeysLfu | P::VolatileLfu => u64::from(255 - access.decayed(entry.clock())),
-                _ => u64::from(dataset::keys::idle_seconds(access, entry.clock())),
-            };
-            if best.as_ref().is_none_or(|best| score > best.score) {
-                best = Some(Candidate {
-                    db,
-                    key: entry.key().into(),
-                    score,
-                });
-            }
-        };
-        if volatile {
-            keys.dbs[db].sample_expiring(&mut keys.rng, samples, &mut look);
-        } else {
-            keys.dbs[db].sample(&mut keys.rng, samples, &mut look);
-        }
-    }
-    best
-}
-
-fn evict(keys: &mut Keys, core: &mut Core, candidate: &Candidate) {
-    let Some(entry) = keys.dbs[candidate.db].remove(&candidate.key) else {
-        return;
-    };
-    let lazy = core.config.lazyfree_lazy_eviction;
-    keys.free(entry.into_value(), lazy);
-    keys.stats.evicted += 1;
-    let command: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
-    keys.effects
-        .push_op(candidate.db, &[command, &candidate.key]);
-    // News to every client, also to the one whose command needs the room.
-    let author = std::mem::take(&mut keys.origin.author);
-    keys.went_away(candidate.db, &candidate.key, Event::EVICTED);
-    keys.origin.author = author;
-    // On its own, not as a part of what the client asked for.
-    crate::settle::feed_stream(keys, core);
+    Some(Choice {
+        reason,
+        volatile,
+        samples: core.config.maxmemory_samples.unsigned_abs() as usize,
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! Source: the files of Valkey 8.0.1, with which those written here agree byte by byte but for the order of keys.
 
-use crate::keys::AccessClock;
+use crate::AccessClock;
 pub use keyspace::Conflict;
 use keyspace::{Db, Limits};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Writing a snapshot.
 
 use super::{PROGRESS_KEYS, SaveInfo, delay_after_key, stream};
-use crate::keys::AccessClock;
-use crate::keys::idle_seconds;
+use crate::AccessClock;
+use crate::idle_seconds;
 use keyspace::list::NodeRef;
 use keyspace::{Db, Element, Entry, StrRef, ValueRef};
 use rdb::{ValueType, Writer, WriterOptions};

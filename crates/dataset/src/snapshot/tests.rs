@@ -2,8 +2,8 @@
 
 use super::{Conflict, Filter, LoadError, LoadOptions, Loaded, ReplicationAux, SaveInfo};
 use super::{load, load_from, write};
+use crate::AccessClock;
 use crate::digest::Digest;
-use crate::keys::AccessClock;
 use keyspace::stream::{Delivery, Group};
 use keyspace::{
     Db, Encoding, Hash, Limits, List, Set, Str, StrHow, Stream, StreamId, Ttl, Value, ValueRef,

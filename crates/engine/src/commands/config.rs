@@ -6,7 +6,8 @@ use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
 use commandtable::{Error, Outcome};
 use config::{Access, Apply, Config, MaxmemoryPolicy, Param, ProtectedAction, SanitizeDumpPayload};
-use dataset::keys::{Eviction, KeyStats, Keys, LazyFree, Sanitize, Settings};
+use dataset::keys::{KeyStats, Keys};
+use dataset::{Eviction, LazyFree, Sanitize, Settings};
 use keyspace::{Limits, StreamLimits};
 
 pub(super) static COMMANDS: Family = &[

@@ -1,8 +1,9 @@
 //! DUMP and RESTORE: a value as bytes that another server understands.
 
+use crate::Sanitize;
 use crate::call::{Args, Call};
 use crate::commands::Family;
-use crate::keys::{Keys, Sanitize};
+use crate::keys::Keys;
 use crate::notify::Event;
 use crate::number;
 use crate::origin::{Expiry, Source};

@@ -2,7 +2,7 @@
 
 use crate::call::{Args, Call};
 use crate::commands::Family;
-use crate::keys::{AccessClock, Eviction};
+use crate::{AccessClock, Eviction};
 use commandtable::{Error, Outcome};
 use keyspace::{Encoding, Entry};
 

@@ -2,7 +2,7 @@
 
 use crate::exec::Exec;
 use commandtable::{Error, Outcome};
-use dataset::keys::idle_seconds;
+use dataset::idle_seconds;
 use dataset::number;
 use dataset::snapshot;
 use keyspace::list::NodeRef;
