@@ -20,7 +20,6 @@ mod modules;
 pub(crate) mod monitor;
 pub mod pubsub;
 pub mod replication;
-pub mod role;
 pub mod saving;
 mod scripting;
 pub mod transactions;
@@ -47,7 +46,6 @@ pub static FAMILIES: &[Family] = &[
     monitor::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
-    role::COMMANDS,
     scripting::COMMANDS,
     slowlog::COMMANDS,
     transactions::COMMANDS,

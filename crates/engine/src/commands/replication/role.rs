@@ -1,18 +1,50 @@
-//! REPLICAOF and FAILOVER: who follows whom.
+//! Who follows whom: ROLE, REPLICAOF, FAILOVER.
 
-use super::Family;
 use crate::client::ClientFlags;
 use crate::exec::{Args, Exec};
 use crate::host::Level;
 use commandtable::{Error, Outcome};
 use config::{Param, Phase};
-use replication::replica::Purpose;
+use replication::replica::{LinkState, Purpose};
 
-pub(super) static COMMANDS: Family = &[
-    ("replicaof", replicaof),
-    ("slaveof", replicaof),
-    ("failover", failover),
-];
+/// `ROLE`: what this server is in its replication group.
+///
+/// Reply: `master`, the stream's offset and the online replicas as `[ip, port, acknowledged offset]`; or `slave`, the
+/// primary's host and port, the state of the link and the offset.
+/// Errors: none.
+/// Propagates: nothing.
+/// Source: Valkey command reference, ROLE (since 2.8.12).
+pub(super) fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    let out = &mut *x.out;
+    let repl = &x.core.repl;
+    if repl.is_replica() {
+        let link = repl.link.as_ref().map(|side| &side.link);
+        let (host, port) = link.and_then(|link| link.target()).unwrap_or(("", 0));
+        let state = link.map_or("none", |link| link.state().as_str());
+        out.array(5);
+        out.bulk(b"slave");
+        out.bulk(host.as_bytes());
+        out.int(i64::from(port));
+        out.bulk(state.as_bytes());
+        let applied = link
+            .filter(|link| link.state() == LinkState::Connected)
+            .and_then(|link| link.position());
+        out.int(applied.map_or(-1, |(_, applied)| applied as i64));
+        return Ok(());
+    }
+    let rows = repl.hub.role_rows();
+    out.array(3);
+    out.bulk(b"master");
+    out.int(repl.offset() as i64);
+    out.array(rows.len());
+    for row in rows {
+        out.array(3);
+        out.bulk(row.ip.as_bytes());
+        out.bulk_int(i64::from(row.port));
+        out.bulk_int(row.ack as i64);
+    }
+    Ok(())
+}
 
 /// `REPLICAOF host port`, `REPLICAOF NO ONE`.
 ///
@@ -20,7 +52,7 @@ pub(super) static COMMANDS: Family = &[
 /// Errors: a port out of range; during a failover; on the connection of a replica.
 /// Propagates: nothing.
 /// Source: Valkey command reference, REPLICAOF (since 5.0.0).
-fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if x.core.repl.hub.failover_state() != replication::primary::FailoverState::None {
         return Err(Error::REPLICAOF_FAILING_OVER);
     }
@@ -71,7 +103,7 @@ fn set_primary(x: &mut Exec<'_>, words: &[&[u8]]) {
 }
 
 fn requested_by(x: &Exec<'_>) -> String {
-    let client = super::client::describe(x.client, x.core.config.hide_user_data_from_log);
+    let client = crate::commands::client::describe(x.client, x.core.config.hide_user_data_from_log);
     format!("user request from '{client}'")
 }
 
@@ -81,7 +113,7 @@ fn requested_by(x: &Exec<'_>) -> String {
 /// Errors: syntax; no replica, or not this one; a failover under way, or none to abort; on a replica.
 /// Propagates: nothing.
 /// Source: Valkey command reference, FAILOVER (since 6.2.0).
-fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+pub(super) fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let reply = x
         .core
         .repl
@@ -92,6 +124,18 @@ fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use crate::testing::check;
+
+    #[test]
+    fn role_of_a_lonely_primary() {
+        check(
+            "
+            > ROLE
+            < 1) \"master\"
+            < 2) (integer) 0
+            < 3) (empty array)
+            ",
+        );
+    }
 
     /// It was lost: no replica had it, while the new replica said that it was in step.
     #[test]
