@@ -483,4 +483,19 @@ start_server {tags {"set"}} {
         close_replication_stream $repl
         r scard s
     } {1000} {needs:repl}
+
+    test {a difference that was subtracted keeps the encoding it had on the way} {
+        r config set set-max-listpack-entries 6
+        r del first second third d
+        r sadd first a b c d e f g
+        r sadd second x y z
+        r sadd third g
+        # Looking seven members up in three sets would be more work than taking five away.
+        assert_equal 6 [r sdiffstore d first second third third]
+        set subtracted [r object encoding d]
+        assert_equal 6 [r sdiffstore d first third none none none]
+        set looked_up [r object encoding d]
+        r config set set-max-listpack-entries 128
+        list $subtracted $looked_up
+    } {hashtable listpack}
 }

@@ -49,18 +49,14 @@ pub(super) fn reply(x: &mut Call<'_>, args: Args<'_>, combine: Combine) -> Outco
 pub(super) fn store(
     x: &mut Call<'_>,
     args: Args<'_>,
-    combine: Combine,
+    combine: fn(&Sets<'_>, &Limits) -> Set,
     event: &'static str,
 ) -> Outcome {
     let (destination, keys) = (args[1], &args[2..]);
     for key in keys {
         x.keys.set(key)?;
     }
-    let mut result = Set::new();
-    let limits = &x.keys.limits;
-    combine(&present(x.keys, keys), limits, &mut |member| {
-        member.with_bytes(|bytes| result.add(bytes, limits));
-    });
+    let result = combine(&present(x.keys, keys), &x.keys.limits);
     let count = result.len();
     x.keys.delete_found_expired();
     if count == 0 {
@@ -122,6 +118,16 @@ fn present<'a>(keys: &'a Keys, names: Args<'_>) -> Sets<'a> {
     names.iter().map(of).collect()
 }
 
+/// What all sets have in common, for a destination.
+pub(super) fn inter_set(sets: &Sets<'_>, limits: &Limits) -> Set {
+    collect(sets, limits, inter)
+}
+
+/// What any set has, for a destination, which tells repetitions itself.
+pub(super) fn union_set(sets: &Sets<'_>, limits: &Limits) -> Set {
+    collect(sets, limits, concat)
+}
+
 /// What all sets have in common.
 pub(super) fn inter(sets: &Sets<'_>, _: &Limits, f: &mut dyn FnMut(Element<'_>)) {
     intersection(sets).for_each(f);
@@ -152,44 +158,89 @@ pub(super) fn union(sets: &Sets<'_>, limits: &Limits, f: &mut dyn FnMut(Element<
     all.iter().for_each(f);
 }
 
-/// As [`union`], for a destination that tells repetitions itself: what is in several sets comes several times.
-pub(super) fn concat(sets: &Sets<'_>, _: &Limits, f: &mut dyn FnMut(Element<'_>)) {
+/// As [`union`], but what is in several sets comes several times.
+fn concat(sets: &Sets<'_>, _: &Limits, f: &mut dyn FnMut(Element<'_>)) {
     sets.iter().flatten().flat_map(|set| set.iter()).for_each(f);
 }
 
 /// What the first set has and no other.
 pub(super) fn diff(sets: &Sets<'_>, limits: &Limits, f: &mut dyn FnMut(Element<'_>)) {
-    let Some((Some(first), others)) = sets.split_first() else {
+    let Some(difference) = Difference::of(sets) else {
         return;
     };
-    let mut others: SmallVec<[&Set; 8]> = others.iter().flatten().copied().collect();
-    // A key named twice leaves nothing.
-    if others.iter().any(|set| std::ptr::eq(*set, *first)) {
-        return;
+    if difference.is_looked_up() {
+        difference.look_up(f);
+    } else {
+        difference.subtract(limits).iter().for_each(f);
     }
-    let look_ups = first.len().saturating_mul(sets.len()) / 2;
-    let removals = others
-        .iter()
-        .fold(first.len(), |sum, set| sum.saturating_add(set.len()));
-    if look_ups <= removals {
+}
+
+/// As [`diff`], for a destination. A set that once was too large for a compact encoding keeps the other one.
+pub(super) fn diff_set(sets: &Sets<'_>, limits: &Limits) -> Set {
+    match Difference::of(sets) {
+        Some(difference) if !difference.is_looked_up() => difference.subtract(limits),
+        _ => collect(sets, limits, diff),
+    }
+}
+
+/// The set that a way of combining gives.
+fn collect(sets: &Sets<'_>, limits: &Limits, combine: Combine) -> Set {
+    let mut result = Set::new();
+    combine(sets, limits, &mut |member| {
+        member.with_bytes(|bytes| result.add(bytes, limits));
+    });
+    result
+}
+
+/// A difference, and the two ways to it.
+struct Difference<'a> {
+    first: &'a Set,
+    /// The other ones that are there.
+    others: SmallVec<[&'a Set; 8]>,
+}
+
+impl<'a> Difference<'a> {
+    /// `None` when nothing can be left.
+    fn of(sets: &Sets<'a>) -> Option<Self> {
+        let (first, others) = sets.split_first()?;
+        let first = (*first)?;
+        let others: SmallVec<[&Set; 8]> = others.iter().flatten().copied().collect();
+        // A key named twice leaves nothing.
+        let is_twice = others.iter().any(|set| std::ptr::eq(*set, first));
+        (!is_twice).then_some(Difference { first, others })
+    }
+
+    /// Whether it is less work to look members up in the other sets than to take those away from a copy.
+    fn is_looked_up(&self) -> bool {
+        let look_ups = self.first.len().saturating_mul(self.others.len() + 1) / 2;
+        let removals = self
+            .others
+            .iter()
+            .fold(self.first.len(), |sum, set| sum.saturating_add(set.len()));
+        look_ups <= removals
+    }
+
+    fn look_up(mut self, f: &mut dyn FnMut(Element<'_>)) {
         // The larger a set, the likelier it has the member.
-        others.sort_by_key(|set| std::cmp::Reverse(set.len()));
-        for member in first.iter() {
-            if member.with_bytes(|bytes| !others.iter().any(|set| set.contains(bytes))) {
+        self.others.sort_by_key(|set| std::cmp::Reverse(set.len()));
+        for member in self.first.iter() {
+            if member.with_bytes(|bytes| !self.others.iter().any(|set| set.contains(bytes))) {
                 f(member);
             }
         }
-        return;
     }
-    let mut left = Set::new();
-    for member in first.iter() {
-        member.with_bytes(|bytes| left.add(bytes, limits));
-    }
-    for member in others.iter().flat_map(|set| set.iter()) {
-        member.with_bytes(|bytes| left.remove(bytes));
-        if left.is_empty() {
-            return;
+
+    fn subtract(&self, limits: &Limits) -> Set {
+        let mut left = Set::new();
+        for member in self.first.iter() {
+            member.with_bytes(|bytes| left.add(bytes, limits));
         }
+        for member in self.others.iter().flat_map(|set| set.iter()) {
+            member.with_bytes(|bytes| left.remove(bytes));
+            if left.is_empty() {
+                break;
+            }
+        }
+        left
     }
-    left.iter().for_each(f);
 }

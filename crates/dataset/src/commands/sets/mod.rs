@@ -27,13 +27,13 @@ pub(super) static COMMANDS: Family = &[
     ("sunion", |x, args| combine::reply(x, args, combine::union)),
     ("sdiff", |x, args| combine::reply(x, args, combine::diff)),
     ("sinterstore", |x, args| {
-        combine::store(x, args, combine::inter, "sinterstore")
+        combine::store(x, args, combine::inter_set, "sinterstore")
     }),
     ("sunionstore", |x, args| {
-        combine::store(x, args, combine::concat, "sunionstore")
+        combine::store(x, args, combine::union_set, "sunionstore")
     }),
     ("sdiffstore", |x, args| {
-        combine::store(x, args, combine::diff, "sdiffstore")
+        combine::store(x, args, combine::diff_set, "sdiffstore")
     }),
     ("sintercard", combine::sintercard),
 ];
