@@ -2,7 +2,8 @@
 //!
 //! Lines are trimmed of blanks, tabs and line ends; empty ones are skipped; there are no comments. Words are separated by
 //! single blanks, so that two in a row have an empty word between them, which says nothing. The first word is `user`, the
-//! second the name, the others rules; quotes mean something only inside of selectors.
+//! second the name, the others rules, from which tabs and line ends at both sides are taken; quotes mean something only
+//! inside of selectors.
 
 use crate::error::{RuleError, join, until_nul};
 use crate::rule::{has_space_or_nul, merge_selectors};
@@ -36,7 +37,7 @@ impl Users {
         let mut default_seen = false;
         let mut errors = Vec::new();
         for (number, line) in (1_usize..).zip(text.split(|byte| *byte == b'\n')) {
-            let line = trim(line);
+            let line = trim(line, b" \t\r\n");
             if line.is_empty() {
                 continue;
             }
@@ -101,12 +102,13 @@ fn apply(
         return;
     };
     let mut others = 0;
-    for rule in rules {
-        match user.apply(&rule, channels, deprecated) {
+    for rule in &rules {
+        let rule = trim(rule, b"\t\r\n");
+        match user.apply(rule, channels, deprecated) {
             Ok(()) => {}
             Err(error @ RuleError::Unknown) => report(join(&[
                 b": Error in applying operation '",
-                until_nul(&rule),
+                until_nul(rule),
                 b"': ",
                 error.to_string().as_bytes(),
                 b". ",
@@ -125,19 +127,19 @@ fn at_line(path: &[u8], number: usize, what: &[u8]) -> Vec<u8> {
     join(&[path, format!(":{number}").as_bytes(), what])
 }
 
-fn trim(mut line: &[u8]) -> &[u8] {
-    const ENDS: [u8; 4] = [b' ', b'\t', b'\r', b'\n'];
-    while let [byte, rest @ ..] = line
-        && ENDS.contains(byte)
+/// Without these bytes at its ends.
+fn trim<'a>(mut text: &'a [u8], bytes: &[u8]) -> &'a [u8] {
+    while let [byte, rest @ ..] = text
+        && bytes.contains(byte)
     {
-        line = rest;
+        text = rest;
     }
-    while let [rest @ .., byte] = line
-        && ENDS.contains(byte)
+    while let [rest @ .., byte] = text
+        && bytes.contains(byte)
     {
-        line = rest;
+        text = rest;
     }
-    line
+    text
 }
 
 #[cfg(test)]
@@ -178,6 +180,10 @@ mod tests {
                 "user a on sanitize-payload resetchannels -@all (~b resetchannels -@all +get)",
                 "user default off sanitize-payload resetchannels -@all +get"
             ]
+        );
+        assert_eq!(
+            load("user a +get\r \t\ton (\t+set\t ~b\t )").unwrap()[0],
+            "user a on sanitize-payload resetchannels -@all +get (~b resetchannels -@all +set)"
         );
         assert_eq!(
             load("user a ~\"x\"").unwrap()[0],
@@ -258,6 +264,11 @@ mod tests {
                 "f.acl:1: The password you are trying to remove from the user does not exist. "
                     .into(),
             ),
+            (
+                "user a (+get)\t on",
+                "f.acl:1: Unmatched parenthesis in selector definition.".to_owned(),
+            ),
+            ("user a \t(+get on\t~x)", format!("f.acl:1: {syntax}")),
             // What the reference takes, and should not.
             ("user a %", format!("f.acl:1: {syntax}")),
             ("user a on\0 foo", format!("f.acl:1: {syntax}")),

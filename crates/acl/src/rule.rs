@@ -39,9 +39,12 @@ pub(crate) enum SelectorRule<'a> {
     Command(CommandRule),
     AllKeys,
     ResetKeys,
-    Key(&'a [u8], Access),
+    /// `~pattern`, `%R~pattern` and their like, as [`key_pattern`] reads them. That is left to who applies the rule, for a
+    /// pattern after all keys is refused whatever it is.
+    Key(&'a [u8]),
     AllChannels,
     ResetChannels,
+    /// The pattern behind the `&`, as [`pattern_of`] checks it; when, as for keys.
     Channel(&'a [u8]),
 }
 
@@ -90,13 +93,9 @@ impl<'a> SelectorRule<'a> {
             [b'+', target @ ..] => command(Sign::Allow, target),
             [b'-', target @ ..] => command(Sign::Deny, target),
             [b'~', b'*'] => Ok(Self::AllKeys),
-            [b'~', pattern @ ..] => Ok(Self::Key(pattern_of(pattern)?, Access::READ_WRITE)),
-            [b'%', rest @ ..] => {
-                let (pattern, access) = with_access(rest)?;
-                Ok(Self::Key(pattern_of(pattern)?, access))
-            }
+            [b'~' | b'%', ..] => Ok(Self::Key(word)),
             [b'&', b'*'] => Ok(Self::AllChannels),
-            [b'&', pattern @ ..] => Ok(Self::Channel(pattern_of(pattern)?)),
+            [b'&', pattern @ ..] => Ok(Self::Channel(pattern)),
             _ if is(word, "allcommands") => Ok(Self::AllCommands(Sign::Allow)),
             _ if is(word, "nocommands") => Ok(Self::AllCommands(Sign::Deny)),
             _ if is(word, "allkeys") => Ok(Self::AllKeys),
@@ -112,8 +111,8 @@ fn is(word: &[u8], name: &str) -> bool {
     word.eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// What may stand in a pattern, and in the words of a line of a file.
-fn pattern_of(pattern: &[u8]) -> Result<&[u8], RuleError> {
+/// A channel pattern, or a key pattern without what it permits: no white space, no NUL.
+pub(crate) fn pattern_of(pattern: &[u8]) -> Result<&[u8], RuleError> {
     if has_space_or_nul(pattern) {
         Err(RuleError::Syntax)
     } else {
@@ -126,16 +125,19 @@ pub(crate) fn has_space_or_nul(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| *byte == 0 || is_space(*byte))
 }
 
-/// What follows `%`: letters, `~`, the pattern. At least one letter and none twice.
+/// A key pattern, and what it permits: behind `%` at least one letter and none twice, then `~` and the pattern.
 ///
 /// The reference also takes `%` and `%R` alone, for patterns that it then cannot show.
-fn with_access(rest: &[u8]) -> Result<(&[u8], Access), RuleError> {
+pub(crate) fn key_pattern(word: &[u8]) -> Result<(&[u8], Access), RuleError> {
+    if let [b'~', pattern @ ..] = word {
+        return Ok((pattern_of(pattern)?, Access::READ_WRITE));
+    }
     let mut access = Access::NONE;
-    for (at, byte) in rest.iter().enumerate() {
+    for (at, byte) in word.iter().enumerate().skip(1) {
         let letter = match byte {
             b'R' | b'r' => Access::READ,
             b'W' | b'w' => Access::WRITE,
-            b'~' if access != Access::NONE => return Ok((&rest[at + 1..], access)),
+            b'~' if access != Access::NONE => return Ok((pattern_of(&word[at + 1..])?, access)),
             _ => break,
         };
         if access.contains(letter) {
@@ -210,7 +212,11 @@ mod tests {
     use commandtable::find_full;
 
     fn refused(word: &str) -> Option<RuleError> {
-        UserRule::parse(word.as_bytes()).err()
+        match UserRule::parse(word.as_bytes()) {
+            Ok(UserRule::Root(SelectorRule::Key(word))) => key_pattern(word).err(),
+            Ok(UserRule::Root(SelectorRule::Channel(pattern))) => pattern_of(pattern).err(),
+            parsed => parsed.err(),
+        }
     }
 
     #[test]
@@ -302,11 +308,12 @@ mod tests {
             ("+@ReAd", "+@read"),
             ("+CONFIG|GET", "+config|get"),
             ("+SELECT|AbC", "+select|abc"),
-            ("%rw~a", "~a"),
-            ("%WR~a", "~a"),
-            ("%r~A", "%R~A"),
         ] {
             assert_eq!(rule(one), rule(other), "{one} {other}");
+        }
+        for (one, other) in [("%rw~a", "~a"), ("%WR~a", "~a"), ("%r~A", "%R~A")] {
+            let read = |word: &'static str| key_pattern(word.as_bytes()).unwrap();
+            assert_eq!(read(one), read(other), "{one} {other}");
         }
         assert_ne!(rule("~a"), rule("~A"));
         assert_ne!(rule("&a"), rule("&A"));

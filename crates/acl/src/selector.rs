@@ -5,7 +5,7 @@ use crate::error::RuleError;
 use crate::limits::SELECTOR_BYTES_MAX;
 use crate::patterns::{Form, KeyPattern, Patterns};
 use crate::quoting;
-use crate::rule::SelectorRule;
+use crate::rule::{SelectorRule, key_pattern, pattern_of};
 use commandtable::{Flags, Meta, by_id};
 
 /// Which channels a new user or selector may use, and one after `reset`: the parameter `acl-pubsub-default`.
@@ -90,13 +90,16 @@ impl Selector {
             SelectorRule::Key(..) if self.keys.are_all() => {
                 return Err(RuleError::KeyAfterAllKeys);
             }
-            SelectorRule::Key(pattern, access) => self.keys.add(pattern, access),
+            SelectorRule::Key(word) => {
+                let (pattern, access) = key_pattern(word)?;
+                self.keys.add(pattern, access);
+            }
             SelectorRule::AllChannels => self.channels.allow_all(),
             SelectorRule::ResetChannels => self.channels = Patterns::NONE,
             SelectorRule::Channel(_) if self.channels.are_all() => {
                 return Err(RuleError::ChannelAfterAllChannels);
             }
-            SelectorRule::Channel(pattern) => self.channels.add(pattern),
+            SelectorRule::Channel(pattern) => self.channels.add(pattern_of(pattern)?),
         }
         Ok(())
     }
@@ -333,7 +336,14 @@ mod tests {
         let refused = |rules: &str| {
             Selector::parse(rules.as_bytes(), NewChannels::None, &mut Vec::new()).err()
         };
-        for rules in ["~* ~a", "allkeys %R~a", "~* %R~*", "~* %RW~*"] {
+        for rules in [
+            "~* ~a",
+            "allkeys %R~a",
+            "~* %R~*",
+            "~* %RW~*",
+            "~* %X",
+            "~* %",
+        ] {
             assert_eq!(refused(rules), Some(RuleError::KeyAfterAllKeys), "{rules}");
         }
         assert_eq!(refused("&* &a"), Some(RuleError::ChannelAfterAllChannels));
