@@ -145,8 +145,8 @@ fn rules_and_verdicts_are_those_of_the_reference() {
     }
     let mut rng = seeded("rules");
     let folder = reference::folder("rules");
-    let arguments = ["--acl-pubsub-default", "resetchannels"];
-    let mut server = Server::start(&folder, &arguments);
+    let mut server = Server::start(&folder, &[]);
+    let mut channels = NewChannels::None;
     let mut users = Users::default();
     let lists = setting("ACL_LISTS", 2000);
     let (mut sent, mut refused, mut denied) = (0, 0, 0);
@@ -158,6 +158,15 @@ fn rules_and_verdicts_are_those_of_the_reference() {
                 lines: (0..DRY_RUNS).map(|_| random::line(&mut rng)).collect(),
             })
             .collect();
+        if rng.random_range(0..4) == 0 {
+            let (name, now) = match channels {
+                NewChannels::None => ("allchannels", NewChannels::All),
+                NewChannels::All => ("resetchannels", NewChannels::None),
+            };
+            channels = now;
+            server.ask(&["CONFIG", "SET", "acl-pubsub-default", name]);
+            assert_eq!(server.replies(), Some(vec![Reply::ok()]));
+        }
         for case in &cases {
             if case.fresh {
                 server.ask(&["ACL", "DELUSER", "u"]);
@@ -185,7 +194,7 @@ fn rules_and_verdicts_are_those_of_the_reference() {
                 let there = users.delete(&[b"u"]).expect("u is not default").len();
                 assert_eq!(theirs(), Reply::Integer(i64::try_from(there).unwrap()));
             }
-            let ours = match users.set_user(b"u", &slices(&case.rules), NewChannels::None) {
+            let ours = match users.set_user(b"u", &slices(&case.rules), channels) {
                 Ok(_) => Reply::ok(),
                 Err(why) => {
                     refused += 1;
@@ -221,6 +230,59 @@ fn rules_and_verdicts_are_those_of_the_reference() {
     );
     // Else the random rules are not worth much.
     assert!(refused > 0 && denied > 0);
+}
+
+#[test]
+fn every_command_is_judged_as_by_the_reference() {
+    if !reference::is_installed() {
+        return;
+    }
+    // No rights, the command alone, then with each right on all keys, on a few, and on channels.
+    const RIGHTS: &[&[&str]] = &[
+        &[],
+        &["+@all"],
+        &["+@all", "%R~*"],
+        &["+@all", "%W~*"],
+        &["+@all", "%RW~*"],
+        &["+@all", "~a*", "%R~b", "&a", "&a*"],
+        &["+@all", "~*", "&a", "&a*"],
+        &["+@all", "~*", "&*"],
+    ];
+    let mut rng = seeded("commands");
+    let folder = reference::folder("commands");
+    let mut server = Server::start(&folder, &[]);
+    let mut users = Users::default();
+    for (number, rules) in RIGHTS.iter().enumerate() {
+        let name = format!("u{number}");
+        let rules: Vec<&[u8]> = rules.iter().map(|rule| rule.as_bytes()).collect();
+        let set: [&[u8]; 3] = [b"ACL", b"SETUSER", name.as_bytes()];
+        server.ask(&[set.to_vec(), rules.clone()].concat());
+        let ours = users.set_user(name.as_bytes(), &rules, NewChannels::None);
+        assert!(ours.is_ok());
+    }
+    assert_eq!(server.replies(), Some(vec![Reply::ok(); RIGHTS.len()]));
+    let lines_each = setting("ACL_LISTS", 2000).div_ceil(250);
+    let all = commandtable::COMMANDS.iter();
+    for meta in all.flat_map(|meta| std::iter::once(meta).chain(meta.subcommands)) {
+        let lines: Vec<Words> = (0..lines_each)
+            .map(|_| random::line_of(meta, &mut rng))
+            .filter(|line| !sees_other_keys(line))
+            .collect();
+        for user in users.iter() {
+            for line in &lines {
+                let run: [&[u8]; 3] = [b"ACL", b"DRYRUN", user.name()];
+                server.ask(&[run.to_vec(), slices(line)].concat());
+            }
+        }
+        let mut replies = server.replies().expect("it lives").into_iter();
+        for user in users.iter() {
+            for line in &lines {
+                let ours = dry_run(user, &slices(line));
+                let rules = String::from_utf8(user.line()).unwrap();
+                assert_eq!(Some(ours), replies.next(), "{rules}\n{}", shown(line));
+            }
+        }
+    }
 }
 
 #[test]

@@ -219,8 +219,14 @@ fn breaks_the_reference(word: &str) -> bool {
     no_pattern || space || quotes
 }
 
-/// A command line: mostly of as many arguments as the command takes, mostly with as many keys as it says.
+/// A command line, of any command.
 pub(crate) fn line(rng: &mut StdRng) -> Words {
+    let meta = command(rng);
+    line_of(meta, rng)
+}
+
+/// A command line: mostly of as many arguments as the command takes, mostly with as many keys as it says.
+pub(crate) fn line_of(meta: &Meta, rng: &mut StdRng) -> Words {
     const WORDS: &[&str] = &[
         "a",
         "b",
@@ -271,7 +277,6 @@ pub(crate) fn line(rng: &mut StdRng) -> Words {
         "group",
         "noack",
     ];
-    let meta = command(rng);
     let least = meta.arity.unsigned_abs() as usize;
     let names: Vec<&str> = meta.full_name.split('|').collect();
     let more = if meta.arity < 0 && rng.random_range(0..20) != 0 {
