@@ -4,7 +4,6 @@ use crate::selector::Selector;
 use crate::user::User;
 use commandtable::{AclCategories, Meta};
 use std::ops::Range;
-use words::glob::{self, Case};
 
 /// How a channel is named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,8 +34,8 @@ impl Selector {
     pub(crate) fn allows_channel(&self, channel: &[u8], kind: ChannelKind) -> bool {
         self.channels.are_all()
             || self.channels.listed().iter().any(|pattern| match kind {
-                ChannelKind::Name => glob::matches(pattern, channel, Case::Sensitive),
-                ChannelKind::Pattern => **pattern == *channel,
+                ChannelKind::Name => pattern.matches(channel),
+                ChannelKind::Pattern => pattern.bytes() == channel,
             })
     }
 }
@@ -59,7 +58,7 @@ impl User {
                     .selectors()
                     .iter()
                     .flat_map(|selector| selector.channels.listed())
-                    .all(|pattern| self.may_receive(pattern, ChannelKind::Pattern)))
+                    .all(|pattern| self.may_receive(pattern.bytes(), ChannelKind::Pattern)))
     }
 }
 

@@ -96,7 +96,7 @@ impl Selector {
                 .keys
                 .listed()
                 .iter()
-                .any(|pattern| *pattern.pattern == *b"*" && pattern.access.contains(Access::READ))
+                .any(|pattern| pattern.permits_all(Access::READ))
     }
 }
 

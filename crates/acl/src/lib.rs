@@ -42,7 +42,7 @@ pub use file::Loaded;
 pub use limits::*;
 pub use log::{DenialCounts, Log, LogContext, LogEntry, LogEvent, LogReason};
 pub use password::{PasswordHash, password_bits, password_from};
-pub use patterns::{Access, KeyPattern};
+pub use patterns::Access;
 pub use selector::{NewChannels, Selector};
 pub use user::{DEFAULT, User};
 pub use users::{Change, Users};

@@ -3,7 +3,7 @@
 use crate::commands::{CommandRule, CommandSet, Sign, Target, ruled_by, with_subcommands};
 use crate::error::RuleError;
 use crate::limits::SELECTOR_BYTES_MAX;
-use crate::patterns::{Form, KeyPattern, Patterns};
+use crate::patterns::{Form, KeyPattern, Pattern, Patterns};
 use crate::quoting;
 use crate::rule::{SelectorRule, key_pattern, pattern_of};
 use commandtable::{Flags, Meta, by_id};
@@ -29,7 +29,7 @@ pub struct Selector {
     /// none, as [`CommandSet::has_future`] tells.
     rules: Vec<CommandRule>,
     pub(crate) keys: Patterns<KeyPattern>,
-    pub(crate) channels: Patterns<Box<[u8]>>,
+    pub(crate) channels: Patterns<Pattern>,
 }
 
 impl Selector {

@@ -4,11 +4,10 @@ use crate::channels::channels_of;
 use crate::commands::Sign;
 use crate::denied::{Denied, Reason};
 use crate::judge::Line;
-use crate::patterns::Access;
+use crate::patterns::{Access, Pattern};
 use crate::selector::Selector;
 use crate::user::User;
 use commandtable::{Flags, Meta};
-use words::glob::{self, Case};
 
 /// A judgement with its reasons.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,9 +100,8 @@ impl Selector {
                     allowed,
                     rules: self.channel_rules(|pattern| {
                         allowed
-                            && (*pattern == *channel
-                                || (kind == crate::ChannelKind::Name
-                                    && glob::matches(pattern, channel, Case::Sensitive)))
+                            && (pattern.bytes() == channel
+                                || (kind == crate::ChannelKind::Name && pattern.matches(channel)))
                     }),
                 });
                 if !allowed {
@@ -172,14 +170,14 @@ impl Selector {
         }
     }
 
-    fn channel_rules(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+    fn channel_rules(&self, wanted: impl Fn(&Pattern) -> bool) -> Vec<Vec<u8>> {
         if self.channels.are_all() {
             return vec![b"&*".to_vec()];
         }
         let listed = self.channels.listed().iter();
         listed
             .filter(|pattern| wanted(pattern))
-            .map(|pattern| [b"&", pattern.as_ref()].concat())
+            .map(|pattern| [b"&", pattern.bytes()].concat())
             .collect()
     }
 }
