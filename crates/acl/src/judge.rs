@@ -38,17 +38,6 @@ impl User {
         }
         Err(nearest)
     }
-
-    /// Whether one selector allows the command and reading whatever key there is: what SORT needs for keys that only the
-    /// data tells, those of GET and of BY with a `*`.
-    pub fn may_read_all_keys<A: AsRef<[u8]>>(&self, meta: &Meta, args: &[A]) -> bool {
-        self.may_everything() || {
-            let line = Line::new(meta, args);
-            self.selectors()
-                .iter()
-                .any(|selector| selector.reads_all_keys() && selector.judge(&line).is_ok())
-        }
-    }
 }
 
 impl Selector {
@@ -90,7 +79,7 @@ impl Selector {
     }
 
     /// Whether any key may be read: allkeys, `%R~*` or `%RW~*`.
-    fn reads_all_keys(&self) -> bool {
+    pub(crate) fn reads_all_keys(&self) -> bool {
         self.keys.are_all()
             || self
                 .keys
@@ -356,26 +345,6 @@ mod tests {
             (&["(+@all ~* &*)", "clearselectors"], false),
         ] {
             assert_eq!(user(rules).may_everything(), wanted, "{rules:?}");
-        }
-    }
-
-    #[test]
-    fn keys_that_data_names_need_a_selector_that_reads_all() {
-        let args: &[&[u8]] = &[b"sort", b"a", b"by", b"w*"];
-        let meta = find(b"sort").unwrap();
-        for (rules, wanted) in [
-            (&["+@all", "~*", "&*"][..], true),
-            (&["+sort", "~*"], true),
-            (&["+sort", "%R~*"], true),
-            (&["+sort", "%RW~*"], true),
-            (&["+sort", "%W~*", "~a"], false),
-            (&["+sort", "~a"], false),
-            (&["+sort", "~a", "(+sort %R~*)"], true),
-            (&["+sort", "~a", "(+get %R~*)"], false),
-            (&["%R~*", "(+sort ~a)"], false),
-        ] {
-            let may = user(rules).may_read_all_keys(meta, args);
-            assert_eq!(may, wanted, "{rules:?}");
         }
     }
 

@@ -286,6 +286,72 @@ fn every_command_is_judged_as_by_the_reference() {
 }
 
 #[test]
+fn patterns_of_sort_are_denied_as_by_the_reference() {
+    if !reference::is_installed() {
+        return;
+    }
+    const RIGHTS: &[&[&str]] = &[
+        &["+@all", "~*"],
+        &["+@all", "%R~*"],
+        &["+@all", "%RW~*"],
+        &["+@all", "%W~*", "~a"],
+        &["+@all", "~a"],
+        &["+@all", "~a", "(+sort %R~*)"],
+        &["+@all", "%R~*", "(+sort ~a)"],
+        &["+@all", "~a", "(+get ~*)"],
+    ];
+    const WORDS: &[&str] = &[
+        "by", "get", "GET", "store", "limit", "asc", "desc", "alpha", "w*", "w", "#", "a", "0", "1",
+    ];
+    let mut rng = seeded("sort");
+    let folder = reference::folder("sort");
+    let mut server = Server::start(&folder, &[]);
+    let mut users = Users::default();
+    let (mut ours_denied, lines) = (0, setting("ACL_LISTS", 2000));
+    for rules in RIGHTS {
+        let rules = [&["reset", "on", "nopass"], *rules].concat();
+        let rules: Vec<&[u8]> = rules.iter().map(|rule| rule.as_bytes()).collect();
+        let set: [&[u8]; 3] = [b"ACL", b"SETUSER", b"u"];
+        server.ask(&["AUTH", "default", ""]);
+        server.ask(&[set.to_vec(), rules.clone()].concat());
+        server.ask(&["AUTH", "u", ""]);
+        assert_eq!(server.replies(), Some(vec![Reply::ok(); 3]));
+        let user = users.set_user(b"u", &rules, NewChannels::None);
+        let user = user.expect("these are rules").now;
+        for _ in 0..lines / 8 {
+            let name = if rng.random() { "sort" } else { "sort_ro" };
+            let options =
+                (0..rng.random_range(0..7)).map(|_| WORDS[rng.random_range(0..WORDS.len())]);
+            let line: Words = [name, "a"]
+                .into_iter()
+                .chain(options)
+                .map(|word| word.into())
+                .collect();
+            let args = slices(&line);
+            server.ask(&args);
+            let theirs = server.replies().expect("it lives").remove(0);
+            let meta = find(args[0]).expect("a command");
+            if sees_other_keys(&line) || user.check(meta, &args).is_err() {
+                continue;
+            }
+            let ours = user.check_sort(meta, &args);
+            ours_denied += usize::from(ours.is_err());
+            let denied = matches!(&theirs, Reply::Error(text) if text.ends_with(b"insufficient ACL permissions."));
+            match ours {
+                Ok(()) => assert!(!denied, "{rules:?} {}: {theirs:?}", shown(&line)),
+                Err(why) => assert_eq!(
+                    error(why.text().as_bytes().to_vec()),
+                    theirs,
+                    "{}",
+                    shown(&line)
+                ),
+            }
+        }
+    }
+    assert!(ours_denied > 0);
+}
+
+#[test]
 fn files_are_loaded_as_by_the_reference() {
     if !reference::is_installed() {
         return;
