@@ -6,11 +6,11 @@
 
 use crate::channels::channels_of;
 use crate::denied::{Denied, Reason};
+use crate::line::Line;
 use crate::patterns::Access;
 use crate::selector::Selector;
 use crate::user::User;
-use commandtable::{BeginSearch, FindKeys, KeyFlags, KeySpec, Keys, Meta};
-use std::cell::OnceCell;
+use commandtable::Meta;
 
 impl User {
     /// Whether the user may call the command. `args` start with the command's name, a subcommand's being the second; they
@@ -89,100 +89,11 @@ impl Selector {
     }
 }
 
-/// A command line to judge. Its keys are looked for when first needed, and once.
-pub(crate) struct Line<'a, A> {
-    pub(crate) meta: &'a Meta,
-    pub(crate) args: &'a [A],
-    found: OnceCell<Keys>,
-}
-
-impl<'a, A: AsRef<[u8]>> Line<'a, A> {
-    pub(crate) fn new(meta: &'a Meta, args: &'a [A]) -> Self {
-        Self {
-            meta,
-            args,
-            found: OnceCell::new(),
-        }
-    }
-
-    /// What a first-argument rule looks at.
-    pub(crate) fn first_argument(&self) -> Option<&'a [u8]> {
-        self.args.get(1).map(AsRef::as_ref)
-    }
-
-    /// The first argument, in the order of the key specs, that is a key for which `wanted` holds, given its index, the key
-    /// and what the command needs on it.
-    #[inline]
-    pub(crate) fn first_key(
-        &self,
-        mut wanted: impl FnMut(usize, &'a [u8], Access) -> bool,
-    ) -> Option<usize> {
-        let mut is_wanted = |index: usize, flags: KeyFlags| {
-            self.args
-                .get(index)
-                .is_some_and(|key| wanted(index, key.as_ref(), Access::needed(flags)))
-        };
-        if self.meta.key_specs.iter().all(is_fixed) {
-            return self.meta.key_specs.iter().find_map(|spec| {
-                fixed_keys(spec, self.args.len()).find(|index| is_wanted(*index, spec.flags))
-            });
-        }
-        let mut found = self.keys().iter();
-        let key = found.find(|key| is_wanted(key.index, key.flags))?;
-        Some(key.index)
-    }
-
-    /// Keys that depend on more than how many arguments there are; none when the arguments contradict themselves, for
-    /// then the command fails before it touches any.
-    fn keys(&self) -> &Keys {
-        self.found
-            .get_or_init(|| commandtable::keys(self.meta, self.args).unwrap_or_default())
-    }
-}
-
-/// Whether the keys of a spec stand at places that only the number of arguments decides, or are none.
-///
-/// Most commands have such specs only, and need no list of keys then.
-#[inline]
-fn is_fixed(spec: &KeySpec) -> bool {
-    const DEPENDENT: KeyFlags = KeyFlags::INCOMPLETE.and(KeyFlags::VARIABLE_FLAGS);
-    if spec.flags.contains(KeyFlags::NOT_KEY) {
-        return true;
-    }
-    !spec.flags.intersects(DEPENDENT)
-        && matches!(
-            (spec.begin, spec.find),
-            (BeginSearch::Index(_), FindKeys::Range { limit: ..2, .. })
-        )
-}
-
-/// The arguments, of which there are `count`, that a fixed spec finds.
-#[inline]
-fn fixed_keys(spec: &KeySpec, count: usize) -> impl Iterator<Item = usize> {
-    let (start, end, step) = match (spec.begin, spec.find) {
-        (BeginSearch::Index(start), FindKeys::Range { last_key, step, .. })
-            if !spec.flags.contains(KeyFlags::NOT_KEY) =>
-        {
-            let start = start.unsigned_abs() as usize;
-            let distance = last_key.unsigned_abs() as usize;
-            let end = if last_key < 0 {
-                (count + 1).saturating_sub(distance)
-            } else {
-                count.min(start + distance + 1)
-            };
-            (start, end, (step.unsigned_abs() as usize).max(1))
-        }
-        _ => (0, 0, 1),
-    };
-    (start..end).step_by(step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::selector::NewChannels;
-    use commandtable::{COMMANDS, find};
-    use proptest::prelude::*;
+    use commandtable::find;
 
     fn user(rules: &[&str]) -> User {
         let mut user = User::new(b"u", NewChannels::None);
@@ -345,37 +256,6 @@ mod tests {
             (&["(+@all ~* &*)", "clearselectors"], false),
         ] {
             assert_eq!(user(rules).may_everything(), wanted, "{rules:?}");
-        }
-    }
-
-    proptest! {
-        /// Keys at fixed places are found without a list: the same as with one.
-        #[test]
-        fn keys_are_those_of_the_table(
-            command in 0..COMMANDS.len(),
-            args in prop::collection::vec("keys|store|streams|get|by|limit|auth2|[0-9]{1,2}|[ab]?", 0..12),
-        ) {
-            let meta = &COMMANDS[command];
-            let line: Vec<&[u8]> = std::iter::once(meta.name.as_bytes())
-                .chain(args.iter().map(|arg| arg.as_bytes()))
-                .collect();
-            for meta in std::iter::once(meta).chain(meta.subcommands) {
-                if !meta.accepts(line.len()) {
-                    continue;
-                }
-                let mut seen = Vec::new();
-                Line::new(meta, &line).first_key(|index, key, needed| {
-                    assert_eq!(key, line[index]);
-                    seen.push((index, needed));
-                    false
-                });
-                let wanted: Vec<_> = commandtable::keys(meta, &line)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|key| (key.index, Access::needed(key.flags)))
-                    .collect();
-                prop_assert_eq!(seen, wanted, "{}", meta.full_name);
-            }
         }
     }
 }

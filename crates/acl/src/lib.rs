@@ -20,6 +20,7 @@ mod error;
 mod file;
 mod judge;
 mod limits;
+mod line;
 mod log;
 mod password;
 mod patterns;

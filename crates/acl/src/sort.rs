@@ -1,6 +1,6 @@
 //! Keys that only the data tells: those of SORT's patterns, `BY weight_*` and `GET object_*`.
 
-use crate::judge::Line;
+use crate::line::Line;
 use crate::user::User;
 use commandtable::{Error, Meta};
 

@@ -3,7 +3,7 @@
 use crate::channels::channels_of;
 use crate::commands::Sign;
 use crate::denied::{Denied, Reason};
-use crate::judge::Line;
+use crate::line::Line;
 use crate::patterns::{Access, Pattern};
 use crate::selector::Selector;
 use crate::user::User;

@@ -163,6 +163,23 @@ fn keys_hide_nowhere() {
         ("copy mine other", Some("other")),
         ("rename mine other", Some("other")),
         ("bitop and mine other", Some("other")),
+        // Where the reference reads and writes keys that the user may not.
+        (
+            "xreadgroup noack group g mine streams other >",
+            Some("other"),
+        ),
+        (
+            "xreadgroup noack group g streams streams other >",
+            Some("other"),
+        ),
+        (
+            "georadius mine 0 0 1 m store mine store other",
+            Some("other"),
+        ),
+        (
+            "georadiusbymember mine m 1 m storedist mine storedist other",
+            Some("other"),
+        ),
         // A password that looks like the word before keys.
         ("migrate h 1  0 1 auth keys keys other", Some("other")),
         ("migrate h 1  0 1 auth2 keys keys keys other", Some("other")),

@@ -119,14 +119,18 @@ fn dry_run(user: &User, args: &[&[u8]]) -> Reply {
 }
 
 /// Whether the reference is known to see other keys than the command has: it misses the one of `PFMERGE destination`, and
-/// that of MIGRATE with `KEYS` in a place where it is no keyword; and behind `STORE STORE` of SORT it takes the next word
-/// for the destination.
+/// that of MIGRATE with `KEYS` in a place where it is no keyword, those of XREADGROUP when `STREAMS` is also a name, and the
+/// last of several destinations of GEORADIUS; and behind `STORE STORE` of SORT it takes the next word for the destination.
 fn sees_other_keys(args: &Words) -> bool {
     let is = |at: usize, word: &str| {
         args.get(at)
             .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
     };
+    let twice = |word: &str| (1..args.len()).filter(|at| is(*at, word)).count() > 1;
     (is(0, "pfmerge") && args.len() == 2)
+        || (is(0, "xreadgroup") && twice("streams"))
+        || ((is(0, "georadius") || is(0, "georadiusbymember"))
+            && (twice("store") || twice("storedist")))
         || (is(0, "migrate") && (1..6).any(|at| is(at, "keys")))
         || (is(0, "sort") && (2..args.len()).any(|at| is(at, "store") && is(at + 1, "store")))
 }
