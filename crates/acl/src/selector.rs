@@ -1,6 +1,6 @@
 //! A selector: commands, keys and channels that are allowed together.
 
-use crate::commands::{CommandRule, CommandSet, Sign, Target, ruled_by, with_subcommands};
+use crate::commands::{CommandRule, CommandSet, Sign, Target, members, with_subcommands};
 use crate::error::RuleError;
 use crate::limits::SELECTOR_BYTES_MAX;
 use crate::patterns::{Form, KeyPattern, Pattern, Patterns};
@@ -107,7 +107,7 @@ impl Selector {
     fn apply_to_commands(&mut self, rule: CommandRule) {
         match &rule.target {
             Target::Category(category) => {
-                for meta in ruled_by(*category) {
+                for meta in members(*category) {
                     self.put(meta, rule.sign);
                 }
             }
