@@ -1,6 +1,8 @@
 //! Why a rule, a user or a file of users is refused, in the words of the reference.
 
-use crate::limits::{RULE_BYTES_MAX, SELECTOR_BYTES_MAX, SELECTORS_MAX};
+use crate::limits::{
+    COMMAND_RULES_MAX, PASSWORDS_MAX, RULE_BYTES_MAX, SELECTOR_BYTES_MAX, SELECTORS_MAX,
+};
 use std::fmt;
 
 /// What is wrong with one rule.
@@ -22,6 +24,10 @@ pub enum RuleError {
     BadHash,
     /// More than [`SELECTORS_MAX`].
     TooManySelectors,
+    /// More than [`COMMAND_RULES_MAX`] in a selector.
+    TooManyCommandRules,
+    /// More than [`PASSWORDS_MAX`].
+    TooManyPasswords,
     /// More than [`RULE_BYTES_MAX`] or [`SELECTOR_BYTES_MAX`].
     TooLong,
 }
@@ -50,6 +56,15 @@ impl fmt::Display for RuleError {
             }
             Self::TooManySelectors => {
                 return write!(f, "A user can have at most {SELECTORS_MAX} selectors");
+            }
+            Self::TooManyCommandRules => {
+                return write!(
+                    f,
+                    "A selector can have at most {COMMAND_RULES_MAX} rules about commands"
+                );
+            }
+            Self::TooManyPasswords => {
+                return write!(f, "A user can have at most {PASSWORDS_MAX} passwords");
             }
             Self::TooLong => {
                 return write!(

@@ -3,6 +3,13 @@
 /// Most selectors of a user beside its root: each is tried when a command is judged.
 pub const SELECTORS_MAX: usize = 1024;
 
+/// Most rules about commands that a selector keeps. All commands and categories together are far fewer; only first arguments
+/// can be as many, and each rule is compared with those before it.
+pub const COMMAND_RULES_MAX: usize = 1024;
+
+/// Most passwords of a user: each is compared with at a login.
+pub const PASSWORDS_MAX: usize = 1024;
+
 /// Bytes of a rule, alone or inside a selector: a pattern as long as this is an attack rather than a pattern.
 pub const RULE_BYTES_MAX: usize = 64 * 1024;
 

@@ -2,6 +2,7 @@
 
 use crate::quoting;
 use commandtable::KeyFlags;
+use std::collections::BTreeMap;
 use words::glob::{self, Case};
 
 /// What a pattern permits on the keys that match it, or what a command needs on a key: reading, writing, both, or, for a
@@ -143,18 +144,34 @@ impl KeyPattern {
 pub(crate) struct Patterns<P> {
     /// Everything is permitted; then there is no pattern.
     all: bool,
+    /// In the order in which they were added, none twice.
     patterns: Vec<P>,
+    /// Where each stands, so that adding many takes no search for each.
+    places: BTreeMap<Box<[u8]>, usize>,
 }
 
 impl<P> Patterns<P> {
     pub(crate) const NONE: Self = Self {
         all: false,
         patterns: Vec::new(),
+        places: BTreeMap::new(),
     };
 
     pub(crate) fn allow_all(&mut self) {
         self.all = true;
         self.patterns.clear();
+        self.places.clear();
+    }
+
+    /// The pattern of these bytes, if it is there.
+    fn known(&mut self, pattern: &[u8]) -> Option<&mut P> {
+        let place = *self.places.get(pattern)?;
+        self.patterns.get_mut(place)
+    }
+
+    fn push(&mut self, bytes: &[u8], pattern: P) {
+        self.places.insert(bytes.into(), self.patterns.len());
+        self.patterns.push(pattern);
     }
 
     #[inline]
@@ -171,16 +188,15 @@ impl<P> Patterns<P> {
 impl Patterns<KeyPattern> {
     /// Adds a pattern, or permits more with one that is there.
     pub(crate) fn add(&mut self, pattern: &[u8], access: Access) {
-        match self
-            .patterns
-            .iter_mut()
-            .find(|known| known.pattern.bytes() == pattern)
-        {
+        match self.known(pattern) {
             Some(known) => known.access = known.access.and(access),
-            None => self.patterns.push(KeyPattern {
-                pattern: Pattern::new(pattern),
-                access,
-            }),
+            None => self.push(
+                pattern,
+                KeyPattern {
+                    pattern: Pattern::new(pattern),
+                    access,
+                },
+            ),
         }
     }
 
@@ -199,8 +215,8 @@ impl Patterns<KeyPattern> {
 impl Patterns<Pattern> {
     /// Adds a pattern that is not there.
     pub(crate) fn add(&mut self, pattern: &[u8]) {
-        if !self.patterns.iter().any(|known| known.bytes() == pattern) {
-            self.patterns.push(Pattern::new(pattern));
+        if self.known(pattern).is_none() {
+            self.push(pattern, Pattern::new(pattern));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::commands::{CommandRule, CommandSet, Sign, Target, members, with_subcommands};
 use crate::error::RuleError;
-use crate::limits::SELECTOR_BYTES_MAX;
+use crate::limits::{COMMAND_RULES_MAX, SELECTOR_BYTES_MAX};
 use crate::patterns::{Form, KeyPattern, Pattern, Patterns};
 use crate::quoting;
 use crate::rule::{SelectorRule, key_pattern, pattern_of};
@@ -84,7 +84,7 @@ impl Selector {
                     Sign::Deny => CommandSet::NONE,
                 };
             }
-            SelectorRule::Command(rule) => self.apply_to_commands(rule),
+            SelectorRule::Command(rule) => self.apply_to_commands(rule)?,
             SelectorRule::AllKeys => self.keys.allow_all(),
             SelectorRule::ResetKeys => self.keys = Patterns::NONE,
             SelectorRule::Key(..) if self.keys.are_all() => {
@@ -104,31 +104,30 @@ impl Selector {
         Ok(())
     }
 
-    fn apply_to_commands(&mut self, rule: CommandRule) {
+    fn apply_to_commands(&mut self, rule: CommandRule) -> Result<(), RuleError> {
+        self.rules.retain(|known| !is_idle(known, &rule));
+        if self.rules.len() >= COMMAND_RULES_MAX {
+            return Err(RuleError::TooManyCommandRules);
+        }
+        // An exception ends when its command is ruled on, or when it is made again.
+        self.first_arguments.retain(|(id, word)| {
+            by_id(*id).is_none_or(|meta| !rule.target.covers(meta, Some(word)))
+        });
         match &rule.target {
             Target::Category(category) => {
                 for meta in members(*category) {
-                    self.put(meta, rule.sign);
+                    self.commands.put(meta.id, rule.sign);
                 }
             }
             Target::Command(id) => {
                 for meta in by_id(*id).into_iter().flat_map(with_subcommands) {
-                    self.put(meta, rule.sign);
+                    self.commands.put(meta.id, rule.sign);
                 }
             }
-            Target::FirstArgument(id, word) => {
-                let pair = (*id, word.clone());
-                self.first_arguments.retain(|known| *known != pair);
-                self.first_arguments.push(pair);
-            }
+            Target::FirstArgument(id, word) => self.first_arguments.push((*id, word.clone())),
         }
-        self.rules.retain(|known| !is_idle(known, &rule));
         self.rules.push(rule);
-    }
-
-    fn put(&mut self, meta: &Meta, sign: Sign) {
-        self.commands.put(meta.id, sign);
-        self.first_arguments.retain(|(id, _)| *id != meta.id);
+        Ok(())
     }
 
     /// Whether the command may be called, the first argument being this.

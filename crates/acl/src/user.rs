@@ -1,7 +1,7 @@
 //! A user: a name, passwords, and selectors.
 
 use crate::error::RuleError;
-use crate::limits::SELECTORS_MAX;
+use crate::limits::{PASSWORDS_MAX, SELECTORS_MAX};
 use crate::password::PasswordHash;
 use crate::patterns::Form;
 use crate::rule::{SelectorRule, UserRule};
@@ -125,10 +125,13 @@ impl User {
                 self.passwords.clear();
             }
             UserRule::AddPassword(hash) => {
-                self.any_password = false;
                 if !self.passwords.contains(&hash) {
+                    if self.passwords.len() >= PASSWORDS_MAX {
+                        return Err(RuleError::TooManyPasswords);
+                    }
                     self.passwords.push(hash);
                 }
+                self.any_password = false;
             }
             UserRule::RemovePassword(hash) => {
                 let known = self.passwords.iter().position(|known| *known == hash);

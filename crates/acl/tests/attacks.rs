@@ -109,6 +109,22 @@ fn work_is_bounded() {
             other => panic!("{other:?}"),
         }
     }
+    // Many of everything else: as fast as few, or refused.
+    let many: Vec<String> = (0..200_000).map(|n| format!("~{n}")).collect();
+    let many: Vec<&[u8]> = many.iter().map(|rule| rule.as_bytes()).collect();
+    let user_of_many = users.set_user(b"many", &many, NewChannels::None);
+    assert!(user_of_many.is_ok());
+    for (start, wanted) in [
+        ("+select|", RuleError::TooManyCommandRules),
+        (">", RuleError::TooManyPasswords),
+    ] {
+        let many: Vec<String> = (0..10_000).map(|n| format!("{start}{n}")).collect();
+        let many: Vec<&[u8]> = many.iter().map(|rule| rule.as_bytes()).collect();
+        match users.set_user(b"u", &many, NewChannels::None) {
+            Err(SetUserError::Rule(_, error)) => assert_eq!(error, wanted),
+            other => panic!("{other:?}"),
+        }
+    }
     // A file of nothing but openings, and one of nothing but errors.
     let open = [b"user u ".as_slice(), &b"( ".repeat(100_000)].concat();
     assert!(Users::load(b"f", &open, NewChannels::None).is_err());
