@@ -127,7 +127,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Counts a refusal and enters it, of which at most `entries_max` entries are left.
+    /// Counts a refusal and enters it. A new entry makes room for itself until at most `entries_max` are left; one that is
+    /// joined leaves the others alone.
     pub fn record(&mut self, event: &LogEvent<'_>, now_ms: i64, entries_max: usize) {
         let count = match event.reason {
             LogReason::Auth => &mut self.counts.auth,
@@ -136,31 +137,32 @@ impl Log {
             LogReason::Denied(Reason::Channel) => &mut self.counts.channel,
         };
         *count += 1;
+        if entries_max == 0 {
+            // No id is given to what is not kept.
+            self.entries.clear();
+            return;
+        }
         let mut newest = self.entries.iter().take(LOG_GROUPING_ENTRIES);
         let joined = newest.position(|entry| entry.joins(event, now_ms));
-        let entry = match joined.and_then(|at| self.entries.remove(at)) {
-            Some(known) => LogEntry {
-                count: known.count + 1,
-                client: event.client.into(),
-                updated_ms: now_ms,
-                ..known
-            },
-            None => {
-                self.next_id += 1;
-                LogEntry {
-                    id: self.next_id - 1,
-                    count: 1,
-                    reason: event.reason,
-                    context: event.context,
-                    object: event.object.into(),
-                    user: event.user.into(),
-                    client: event.client.into(),
-                    created_ms: now_ms,
-                    updated_ms: now_ms,
-                }
-            }
-        };
-        self.entries.push_front(entry);
+        if let Some(mut entry) = joined.and_then(|at| self.entries.remove(at)) {
+            entry.count += 1;
+            entry.client = event.client.into();
+            entry.updated_ms = now_ms;
+            self.entries.push_front(entry);
+            return;
+        }
+        self.entries.push_front(LogEntry {
+            id: self.next_id,
+            count: 1,
+            reason: event.reason,
+            context: event.context,
+            object: event.object.into(),
+            user: event.user.into(),
+            client: event.client.into(),
+            created_ms: now_ms,
+            updated_ms: now_ms,
+        });
+        self.next_id += 1;
         self.entries.truncate(entries_max);
     }
 
@@ -279,15 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_cut_when_something_is_entered() {
+    fn the_log_is_cut_when_an_entry_is_new() {
         let mut log = Log::default();
         log.record(&event("get"), 0, 128);
         log.record(&event("set"), 0, 128);
         log.record(&event("get"), 0, 1);
-        assert_eq!(shown(&log), [("get".into(), 0, 2)]);
+        assert_eq!(shown(&log), [("get".into(), 0, 2), ("set".into(), 1, 1)]);
         log.record(&event("mget"), 0, 1);
         assert_eq!(shown(&log), [("mget".into(), 2, 1)]);
         log.record(&event("mget"), 0, 0);
+        log.record(&event("get"), 0, 0);
         assert_eq!(shown(&log), []);
         log.record(&event("mget"), 0, 128);
         assert_eq!(shown(&log), [("mget".into(), 3, 1)]);

@@ -191,7 +191,8 @@ impl User {
         [b"user ", self.name(), b" ", &self.rules_line()].concat()
     }
 
-    /// The line without `user` and the name, whose rules are separated by single blanks, selectors in one piece.
+    /// The line without `user` and the name: words with single blanks between them. None of them is empty or has white space
+    /// in it, so who writes a file that knows quotes can quote them one by one; a selector is several words.
     pub fn rules_line(&self) -> Vec<u8> {
         let mut line = Vec::new();
         for flag in self.flags() {
