@@ -8,7 +8,7 @@
 //! - [`User::check`] judges, [`User::why`] explains, [`Denied`] words the refusal, [`Log`] remembers it.
 //! - [`User::line`] and the texts of [`Selector`] show the rules.
 //!
-//! Source: the ACL pages of the Valkey documentation, and what Valkey 8.0.1 answers; `tests/differential.rs` compares.
+//! Source: the ACL pages of the Valkey documentation, and what Valkey 8.0.1 answers; `tests/reference` compares.
 
 #![forbid(unsafe_code)]
 

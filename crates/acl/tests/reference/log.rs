@@ -1,14 +1,8 @@
-//! ACL LOG of ours and of the reference after the same refusals. Without `valkey-server` on the path the test passes
-//! without a word.
+//! ACL LOG after the same refusals.
 
-#![allow(clippy::print_stdout, reason = "seeds are printed")]
-
-mod reference;
-
+use crate::server::{self, Reply, Server, seeded};
 use acl::{Log, LogContext, LogEvent, LogReason, Reason};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use reference::{Reply, Server};
+use rand::Rng;
 
 const STEPS: usize = 3000;
 
@@ -90,13 +84,11 @@ fn theirs(reply: Reply) -> Reply {
 
 #[test]
 fn refusals_are_remembered_as_by_the_reference() {
-    if !reference::is_installed() {
+    if !server::is_installed() {
         return;
     }
-    let seed = rand::rng().random();
-    println!("seed {seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
-    let folder = reference::folder("log");
+    let mut rng = seeded("log");
+    let folder = server::folder("log");
     let mut server = Server::start(&folder, &[]);
     let mut tell = |request: &[&str]| {
         server.ask(request);

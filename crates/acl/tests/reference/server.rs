@@ -1,10 +1,11 @@
 //! The reference server, and just enough of its protocol to ask it.
 
-#![allow(clippy::disallowed_methods, reason = "tests measure time")]
-
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -52,6 +53,19 @@ impl Reply {
     }
 }
 
+/// A random source, repeated with the seed that is printed in `ACL_SEED`.
+pub(crate) fn seeded(test: &str) -> StdRng {
+    let seed = setting("ACL_SEED", rand::rng().random());
+    println!("{test}: ACL_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+/// A number from the environment.
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// Whether the reference is installed.
 pub(crate) fn is_installed() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -69,6 +83,12 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 /// A server on a socket file, gone when dropped, with a connection to it.
 pub(crate) struct Server {
     child: Child,
+    socket: PathBuf,
+    connection: Connection,
+}
+
+/// A connection to a server.
+pub(crate) struct Connection {
     reader: BufReader<UnixStream>,
     /// Requests that were not sent yet, and how many replies are to come.
     pending: (Vec<u8>, usize),
@@ -100,6 +120,34 @@ impl Server {
         };
         Self {
             child,
+            socket,
+            connection: Connection::new(stream),
+        }
+    }
+
+    /// Another connection.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::new(UnixStream::connect(&self.socket).unwrap())
+    }
+}
+
+impl Deref for Server {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+impl Connection {
+    fn new(stream: UnixStream) -> Self {
+        Self {
             reader: BufReader::new(stream),
             pending: (Vec::new(), 0),
         }
@@ -117,7 +165,7 @@ impl Server {
         *count += 1;
     }
 
-    /// Sends what was added and waits for all replies. `None` when the server died.
+    /// Sends what was added and waits for all replies. `None` when the connection is closed.
     pub(crate) fn replies(&mut self) -> Option<Vec<Reply>> {
         let (bytes, count) = std::mem::take(&mut self.pending);
         self.reader.get_mut().write_all(&bytes).ok()?;

@@ -1,36 +1,15 @@
-//! Ours and the reference are given the same rules and asked the same questions.
-//!
-//! `ACL_LISTS` is how many lists of rules are sent, four dry runs with each; `ACL_SEED` repeats a run. Without
-//! `valkey-server` on the path the tests pass without a word.
+//! Rules as they are taken and shown, verdicts, patterns of SORT, files.
 
-#![allow(clippy::print_stdout, reason = "seeds are printed")]
-
-#[path = "reference/random.rs"]
-mod random;
-mod reference;
-
+use crate::random::{self, Words};
+use crate::server::{self, Reply, Server, seeded, setting};
 use acl::{NewChannels, Selector, User, Users};
 use commandtable::{Error, Meta, find};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use random::Words;
-use reference::{Reply, Server};
+use rand::Rng;
 use std::fs;
 
 const DRY_RUNS: usize = 4;
 /// How many lists are sent before their replies are read.
 const BATCH: usize = 25;
-
-fn setting(name: &str, default: u64) -> u64 {
-    let text = std::env::var(name).ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn seeded(test: &str) -> StdRng {
-    let seed = setting("ACL_SEED", rand::rng().random());
-    println!("{test}: ACL_SEED={seed}");
-    StdRng::seed_from_u64(seed)
-}
 
 fn slices(words: &Words) -> Vec<&[u8]> {
     words.iter().map(Vec::as_slice).collect()
@@ -144,11 +123,11 @@ struct Case {
 
 #[test]
 fn rules_and_verdicts_are_those_of_the_reference() {
-    if !reference::is_installed() {
+    if !server::is_installed() {
         return;
     }
     let mut rng = seeded("rules");
-    let folder = reference::folder("rules");
+    let folder = server::folder("rules");
     let mut server = Server::start(&folder, &[]);
     let mut channels = NewChannels::None;
     let mut users = Users::default();
@@ -238,7 +217,7 @@ fn rules_and_verdicts_are_those_of_the_reference() {
 
 #[test]
 fn every_command_is_judged_as_by_the_reference() {
-    if !reference::is_installed() {
+    if !server::is_installed() {
         return;
     }
     // No rights, the command alone, then with each right on all keys, on a few, and on channels.
@@ -253,7 +232,7 @@ fn every_command_is_judged_as_by_the_reference() {
         &["+@all", "~*", "&*"],
     ];
     let mut rng = seeded("commands");
-    let folder = reference::folder("commands");
+    let folder = server::folder("commands");
     let mut server = Server::start(&folder, &[]);
     let mut users = Users::default();
     for (number, rules) in RIGHTS.iter().enumerate() {
@@ -291,7 +270,7 @@ fn every_command_is_judged_as_by_the_reference() {
 
 #[test]
 fn patterns_of_sort_are_denied_as_by_the_reference() {
-    if !reference::is_installed() {
+    if !server::is_installed() {
         return;
     }
     const RIGHTS: &[&[&str]] = &[
@@ -308,7 +287,7 @@ fn patterns_of_sort_are_denied_as_by_the_reference() {
         "by", "get", "GET", "store", "limit", "asc", "desc", "alpha", "w*", "w", "#", "a", "0", "1",
     ];
     let mut rng = seeded("sort");
-    let folder = reference::folder("sort");
+    let folder = server::folder("sort");
     let mut server = Server::start(&folder, &[]);
     let mut users = Users::default();
     let (mut ours_denied, lines) = (0, setting("ACL_LISTS", 2000));
@@ -357,12 +336,12 @@ fn patterns_of_sort_are_denied_as_by_the_reference() {
 
 #[test]
 fn files_are_loaded_as_by_the_reference() {
-    if !reference::is_installed() {
+    if !server::is_installed() {
         return;
     }
     const DEFAULT: &[u8] = b"user default on nopass ~* &* +@all";
     let mut rng = seeded("files");
-    let folder = reference::folder("files");
+    let folder = server::folder("files");
     let path = folder.join("f");
     fs::write(&path, DEFAULT).unwrap();
     let mut server = Server::start(&folder, &["--aclfile", "f"]);
