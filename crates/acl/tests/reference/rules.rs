@@ -269,6 +269,57 @@ fn every_command_is_judged_as_by_the_reference() {
 }
 
 #[test]
+fn refusals_are_worded_as_by_the_reference() {
+    if !server::is_installed() {
+        return;
+    }
+    let mut rng = seeded("refusals");
+    let folder = server::folder("refusals");
+    // What these protect is refused before rights are looked at.
+    let arguments = [
+        "--enable-debug-command",
+        "yes",
+        "--enable-module-command",
+        "yes",
+    ];
+    let mut server = Server::start(&folder, &arguments);
+    let mut users = Users::default();
+    for rules in [&["reset"][..], &["reset", "+@all", "~nothing", "&nothing"]] {
+        let rules = [rules, &["on", "nopass"]].concat();
+        let rules: Vec<&[u8]> = rules.iter().map(|rule| rule.as_bytes()).collect();
+        let set: [&[u8]; 3] = [b"ACL", b"SETUSER", b"u"];
+        server.ask(&["AUTH", "default", ""]);
+        server.ask(&[set.to_vec(), rules.clone()].concat());
+        server.ask(&["AUTH", "u", ""]);
+        assert_eq!(server.replies(), Some(vec![Reply::ok(); 3]));
+        let user = users.set_user(b"u", &rules, NewChannels::None);
+        let user = user.expect("these are rules").now;
+        let all = commandtable::COMMANDS.iter();
+        for meta in all.flat_map(|meta| std::iter::once(meta).chain(meta.subcommands)) {
+            for _ in 0..3 {
+                let line = random::line_of(meta, &mut rng);
+                let args = slices(&line);
+                // Only what is refused is sent: it changes nothing.
+                if lookup(&args).is_some_and(|found| found.id == meta.id)
+                    && meta.accepts(args.len())
+                    && !sees_other_keys(&line)
+                    && let Err(denied) = user.check(meta, &args)
+                {
+                    let mut ours = denied.reply(b"u", meta).text().into_owned();
+                    if meta.name == "exec" {
+                        ours.insert_str(0, "EXECABORT Transaction discarded because of: ");
+                    }
+                    server.ask(&args);
+                    let theirs = server.replies();
+                    let ours = Some(vec![error(ours.into_bytes())]);
+                    assert_eq!(ours, theirs, "{}", shown(&line));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn patterns_of_sort_are_denied_as_by_the_reference() {
     if !server::is_installed() {
         return;
