@@ -17,6 +17,7 @@ use serde_json::Value;
 static EDGES: &[(&str, &[&str])] = &[
     ("words", &[]),
     ("commandtable", &[]),
+    ("acl", &["commandtable", "words"]),
     ("config", &["commandtable", "words"]),
     ("resp", &["words"]),
     ("packed", &["words"]),
