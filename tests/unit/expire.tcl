@@ -133,9 +133,12 @@ start_server {tags {"expire"}} {
             expireat [expr {$now + 100}] [expr {$now + 200}] 1 \
             pexpireat [expr {($now + 100) * 1000}] [expr {($now + 200) * 1000}] 1000] {
             r set k v
-            assert_equal {0 0 1 0 1 0 1 1} [list [r $command k $far xx] [r $command k $far gt] \
-                [r $command k $far lt] [r $command k $near nx] \
-                [r $command k $near lt] [r $command k $near gt] [r $command k $far gt] [r $command k $near xx]] $command
+            # At one moment: a millisecond later `near` would be another time.
+            r multi
+            foreach {when condition} [list $far xx $far gt $far lt $near nx $near lt $near gt $far gt $near xx] {
+                r $command k $when $condition
+            }
+            assert_equal {0 0 1 0 1 0 1 1} [r exec] $command
             assert_range [r pttl k] 50000 100000
             r persist k
             assert_equal 1 [r $command k $near nx] $command
