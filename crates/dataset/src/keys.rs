@@ -111,6 +111,24 @@ impl Keys {
         }
     }
 
+    /// Exchanges two databases, which are not the same one, and tells those who watch or wait (SWAPDB).
+    pub fn swap(&mut self, first: usize, second: usize) {
+        // Watchers look at both datasets, so each is taken out while the other one's place is looked at.
+        let other = std::mem::take(&mut self.dbs[second]);
+        self.touch_all_watchers(first, Some(&other));
+        self.dbs[second] = other;
+        let other = std::mem::take(&mut self.dbs[first]);
+        self.touch_all_watchers(second, Some(&other));
+        self.dbs[first] = std::mem::replace(&mut self.dbs[second], other);
+        self.signal_all_ready(first);
+        self.signal_all_ready(second);
+    }
+
+    /// Puts databases in the place of all there are, which are handed back. Nobody is told.
+    pub fn replace_all(&mut self, databases: Vec<Db>) -> Vec<Db> {
+        std::mem::replace(&mut self.dbs, databases)
+    }
+
     /// The selected database.
     #[inline]
     #[must_use]

@@ -644,7 +644,7 @@ fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
         keys.touch_all_watchers(db, Some(new));
     }
     loaded.dbs.resize_with(keys.dbs.len(), Default::default);
-    let old = std::mem::replace(&mut keys.dbs, loaded.dbs);
+    let old = keys.replace_all(loaded.dbs);
     keys.functions = loaded.functions.into();
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);

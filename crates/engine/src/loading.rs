@@ -52,7 +52,7 @@ impl Engine {
                 aux.stream_db,
             ))
         });
-        let old = std::mem::replace(&mut self.keys.dbs, loaded.dbs);
+        let old = self.keys.replace_all(loaded.dbs);
         self.keys.functions = loaded.functions.into();
         self.core.host.free_databases(old, false);
         self.core.loading = Loading::No;

@@ -196,7 +196,7 @@ pub(crate) fn reload(
         .host
         .open_dump()?
         .ok_or("Fatal error: can't open the RDB file for reading: No such file or directory")?;
-    let old = std::mem::take(&mut keys.dbs);
+    let old = keys.replace_all(Vec::new());
     let databases = old.len();
     let functions = std::mem::take(&mut keys.functions);
     let (onto, kept) = if flush {
@@ -208,13 +208,14 @@ pub(crate) fn reload(
     let loaded = match snapshot::load_from(&mut reader, onto, &options, &mut |_| true) {
         Ok(loaded) => loaded,
         Err(error) => {
-            keys.dbs = kept;
-            keys.dbs.resize_with(databases, keyspace::Db::new);
+            let mut back = kept;
+            back.resize_with(databases, keyspace::Db::new);
+            keys.replace_all(back);
             keys.functions = functions;
             return Err(error.to_string());
         }
     };
-    keys.dbs = loaded.dbs;
+    keys.replace_all(loaded.dbs);
     keys.functions = if flush {
         loaded.functions.into()
     } else {

@@ -59,17 +59,41 @@ pub struct Overwritten {
 
 /// A database. `Send`: a whole one may be dropped in another thread.
 ///
+/// Entries change through few doors: a key is put ([`Db::set_str`], [`Db::set_raw`], [`Db::insert`], [`Db::insert_new`],
+/// [`Db::get_or_insert_with`]), changed in place ([`Db::get_mut`], [`Db::set_expire`]), removed ([`Db::remove`]), or all go at
+/// once ([`Db::clear`]). Each tells [`Db::about_to_change`] or [`Db::about_to_clear`] first, so what has to see an entry before
+/// it changes has one place. The access clock, which is no part of the data, is written past them.
+///
 /// Invariant: `expires` holds exactly one alias for each entry of `keys` with an expiry time, under the same hash.
 #[derive(Debug, Default)]
 pub struct Db {
     keys: Table<Entry>,
     expires: Table<Alias>,
+    /// The keys that were about to change, in order; `None` for all.
+    #[cfg(test)]
+    told: Vec<Option<Box<[u8]>>>,
 }
 
 impl Db {
     /// An empty database.
     pub fn new() -> Self {
         Db::default()
+    }
+
+    /// The entry of `key` is about to be changed in place, overwritten, made or removed; it may not be there.
+    #[inline]
+    fn about_to_change(&mut self, key: &[u8]) {
+        #[cfg(test)]
+        self.told.push(Some(key.into()));
+        #[cfg(not(test))]
+        let _ = key;
+    }
+
+    /// All entries are about to go.
+    #[inline]
+    fn about_to_clear(&mut self) {
+        #[cfg(test)]
+        self.told.push(None);
     }
 
     /// SET: one hash, one walk, in place if it fits. Returns what was there.
@@ -165,6 +189,7 @@ impl Db {
 
     /// Inserts a key that is absent (loading). Debug builds assert the absence.
     pub fn insert_new(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) -> &Entry {
+        self.about_to_change(key);
         let h = hash(key);
         let entry = self
             .keys
@@ -192,6 +217,7 @@ impl Db {
         key: &[u8],
         make: impl FnOnce() -> Value,
     ) -> (EntryMut<'_>, bool) {
+        self.about_to_change(key);
         let (slot, created) = self
             .keys
             .find_or_insert_with(h, key, || Entry::new(key, None, make()));
@@ -213,6 +239,7 @@ impl Db {
     /// [`Db::get_mut`] with the hash at hand.
     #[inline]
     pub fn get_mut_hashed(&mut self, h: u64, key: &[u8]) -> Option<EntryMut<'_>> {
+        self.about_to_change(key);
         let slot = self.keys.find_mut(h, key)?;
         Some(EntryMut {
             slot,
@@ -228,6 +255,7 @@ impl Db {
 
     /// [`Db::remove`] with the hash at hand.
     pub fn remove_hashed(&mut self, h: u64, key: &[u8]) -> Option<Entry> {
+        self.about_to_change(key);
         let entry = self.keys.remove(h, key)?;
         if entry.expire_at_ms().is_some() {
             let address = entry.address();
@@ -249,6 +277,7 @@ impl Db {
 
     /// Empties the database and hands back what was in it, to be dropped elsewhere.
     pub fn clear(&mut self) -> Db {
+        self.about_to_clear();
         std::mem::take(self)
     }
 
@@ -392,6 +421,7 @@ impl Db {
         make: impl FnOnce(V, Option<i64>) -> Entry,
         change: impl FnOnce(&mut Entry, V) -> Option<Value>,
     ) -> Option<Overwritten> {
+        self.about_to_change(key);
         if let Some(slot) = self.keys.find_mut(h, key) {
             let (type_, expire_at_ms) = (slot.type_(), slot.expire_at_ms());
             let mut entry = EntryMut {

@@ -559,3 +559,29 @@ fn collect_tokens(args: &Value, tokens: &mut BTreeSet<String>) {
         collect_tokens(&arg["args"], tokens);
     }
 }
+
+/// What the walks name is to be found: the last part of each path between backticks is a word of the sources.
+#[test]
+fn the_walks_name_what_exists() {
+    let text = read(&root().join("docs/walks.md"));
+    let sources: String = sources().into_iter().map(|(_, text)| text).collect();
+    let words: BTreeSet<&str> = sources
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let is_path = |name: &&str| {
+        name.chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.'))
+    };
+    let problems: Vec<String> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(is_path)
+        .filter(|name| {
+            let last = name.rsplit([':', '.']).next().unwrap_or(name);
+            !words.contains(last)
+        })
+        .map(|name| format!("docs/walks.md: nothing is called {name}"))
+        .collect();
+    report(&problems);
+}

@@ -123,16 +123,7 @@ fn swapdb(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let (first, second) = (known(first)?, known(second)?);
     if first != second {
-        // Watchers look at both datasets, so each is taken out while the other one's place is looked at.
-        let keys = &mut *x.keys;
-        let other = std::mem::take(&mut keys.dbs[second]);
-        keys.touch_all_watchers(first, Some(&other));
-        keys.dbs[second] = other;
-        let other = std::mem::take(&mut keys.dbs[first]);
-        keys.touch_all_watchers(second, Some(&other));
-        keys.dbs[first] = std::mem::replace(&mut keys.dbs[second], other);
-        keys.signal_all_ready(first);
-        keys.signal_all_ready(second);
+        x.keys.swap(first, second);
     }
     x.keys.dirty += 1;
     x.out.ok();

@@ -89,6 +89,7 @@ impl Incoming {
                 }
                 db.remove_hashed(h, entry.key());
             }
+            db.about_to_change(entry.key());
             let expires = entry.expire_at_ms().is_some();
             let entry = db.keys.insert_new(h, entry);
             if expires {

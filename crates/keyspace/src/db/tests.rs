@@ -295,3 +295,43 @@ fn random_expiring_picks_only_keys_that_expire() {
         assert!(db.random(&mut rng).is_some());
     }
 }
+
+#[test]
+fn every_change_is_told_before_it_happens() {
+    type Change = fn(&mut Db);
+    let changes: &[(&str, Change)] = &[
+        ("set_str", |db| {
+            drop(db.set_str(b"k", b"v", Ttl::Clear, StrHow::Detect))
+        }),
+        ("set_raw", |db| {
+            let value = crate::Counted::from(vec![b'v'; 100]);
+            drop(db.set_raw(b"k", value, Ttl::Clear, Stamp::default()));
+        }),
+        ("insert", |db| {
+            drop(db.insert(b"k", Value::Set(Box::default()), None))
+        }),
+        ("insert_new", |db| {
+            db.insert_new(b"k", Value::Set(Box::default()), None);
+        }),
+        ("get_or_insert_with", |db| {
+            db.get_or_insert_with(b"k", || Value::Set(Box::default()));
+        }),
+        ("get_mut", |db| assert!(db.get_mut(b"k").is_none())),
+        ("set_expire", |db| assert!(!db.set_expire(b"k", Some(1)))),
+        ("remove", |db| drop(db.remove(b"k"))),
+        ("incoming", |db| {
+            let mut incoming = Incoming::new(Conflict::Replace);
+            incoming
+                .push(db, b"k", Value::Set(Box::default()), None, 0)
+                .unwrap();
+            incoming.flush(db).unwrap();
+        }),
+    ];
+    for (name, change) in changes {
+        let mut db = Db::new();
+        change(&mut db);
+        assert_eq!(db.told, [Some(Box::from(&b"k"[..]))], "{name}");
+    }
+    let mut db = Db::new();
+    assert_eq!(db.clear().told, [None]);
+}
