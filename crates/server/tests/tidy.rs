@@ -20,6 +20,7 @@ static EDGES: &[(&str, &[&str])] = &[
     ("config", &["commandtable", "words"]),
     ("resp", &["words"]),
     ("packed", &["words"]),
+    ("aof", &["resp", "words"]),
     ("backlog", &[]),
     ("keyspace", &["packed", "words"]),
     ("rdb", &["packed"]),

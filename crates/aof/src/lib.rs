@@ -1,0 +1,26 @@
+//! The append-only file: its names and manifest, reading and writing, start, and rewriting.
+//!
+//! This crate knows files and records. It does not know what commands do, it has no threads, and it reads no clock: time
+//! comes in as an argument. What it does to files goes through the trait [`Files`](files::Files), so that tests put a
+//! disk below it that fails on cue.
+//!
+//! - [`names`], [`manifest`]: what belongs to a log.
+//! - [`start`]: what lies there when a server starts, and what is to be done about it.
+//! - [`decoder`], [`reader`]: records out of bytes, and what the end of a file means.
+//! - [`encoder`], [`writer`]: bytes out of records, in the order they were made, and how far they have got.
+//! - [`rewrite`]: a new base takes the place of what has grown.
+//! - [`files`], [`steps`]: what all of them do to files.
+//!
+//! Source: the files of Valkey 8.0.1 (checked against the binary by the tests of this crate and of `tools`).
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+pub mod decoder;
+pub mod defect;
+pub mod limits;
+pub mod manifest;
+pub mod names;
+pub mod reader;

@@ -1,0 +1,476 @@
+//! A file of the log, record by record, and what its end means.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use crate::decoder::{Args, Decoder, Found, Kind};
+use crate::defect::{Cause, Defect};
+use crate::limits::{READ_BYTES, STRING_BYTES_MAX};
+
+/// Whether a file that begins so is a snapshot first, which commands may follow.
+#[must_use]
+pub fn begins_as_rdb(first: &[u8]) -> bool {
+    first.starts_with(b"REDIS")
+}
+
+/// A record with its arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its arguments.
+    pub args: Args<'a>,
+}
+
+/// What comes next in a file.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// No more of them.
+    End(Ending),
+}
+
+/// How a file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Bytes of the file.
+    pub size: u64,
+    /// Where its last complete unit ends.
+    pub valid_to: u64,
+    /// What is wrong behind it.
+    pub damage: Option<Damage>,
+}
+
+/// What is wrong with a file behind its last complete unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// It ends in the middle of a unit, as after a crash.
+    Cut(Defect),
+    /// From some place in a unit on there are only zero bytes, as after a loss of power.
+    Zeros {
+        /// The first of them.
+        at: u64,
+    },
+    /// Its bytes are no records.
+    Format(Defect),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cut(defect) | Self::Format(defect) => defect.fmt(f),
+            Self::Zeros { at } => write!(f, "only zero bytes from offset {at} on"),
+        }
+    }
+}
+
+/// Reads one file of a log: commands, or what follows its snapshot.
+#[derive(Debug)]
+pub struct LogReader<R> {
+    source: R,
+    /// Bytes of the whole file.
+    size: u64,
+    /// Bytes of it that have been read from the source.
+    received: u64,
+    /// `read <= buffer.len()`; the record under way begins at `read`.
+    buffer: Vec<u8>,
+    read: usize,
+    decoder: Decoder,
+    /// What the last record occupies.
+    used: usize,
+}
+
+impl<R: Read> LogReader<R> {
+    /// A reader at the start of a file of `size` bytes.
+    pub fn new(source: R, size: u64) -> Self {
+        Self::behind(0, Vec::new(), source, size)
+    }
+
+    /// A reader behind the first `offset` bytes of a file, such as its snapshot; `received` are bytes behind those that
+    /// have been taken from `source` already.
+    pub fn behind(offset: u64, received: Vec<u8>, source: R, size: u64) -> Self {
+        Self {
+            source,
+            size,
+            received: offset.saturating_add(received.len() as u64),
+            buffer: received,
+            read: 0,
+            decoder: Decoder::new(offset, STRING_BYTES_MAX),
+            used: 0,
+        }
+    }
+
+    /// The same, for arguments of so many bytes (`proto-max-bulk-len`).
+    #[must_use]
+    pub fn with_string_bytes_max(mut self, bytes: u64) -> Self {
+        self.decoder = Decoder::new(self.decoder.valid_to(), bytes);
+        self
+    }
+
+    /// Where the last complete unit ends.
+    pub fn valid_to(&self) -> u64 {
+        self.decoder.valid_to()
+    }
+
+    /// Bytes of the file taken from the source so far, for progress.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Lines of records passed, plus one.
+    pub fn line(&self) -> u64 {
+        self.decoder.line()
+    }
+
+    /// The next record, or the end.
+    ///
+    /// # Errors
+    /// Those of the source. Damage is no error but part of the end.
+    #[inline]
+    pub fn next(&mut self) -> io::Result<Next<'_>> {
+        self.read = self.read.saturating_add(self.used);
+        self.used = 0;
+        loop {
+            let unread = self.buffer.get(self.read..).unwrap_or_default();
+            match self.decoder.decode(unread) {
+                Ok(Some(found)) => return Ok(Next::Record(self.record(&found))),
+                Ok(None) => {
+                    if let Some(ending) = self.more()? {
+                        return Ok(Next::End(ending));
+                    }
+                }
+                Err(defect) => return Ok(Next::End(self.damaged(defect)?)),
+            }
+        }
+    }
+
+    fn record(&mut self, found: &Found) -> Record<'_> {
+        self.used = found.used;
+        let unread = self.buffer.get(self.read..).unwrap_or_default();
+        Record {
+            kind: found.kind,
+            offset: found.offset,
+            args: self.decoder.args(unread, found),
+        }
+    }
+
+    /// Reads on; the end where there is nothing to be read, or not enough for what is wanted.
+    #[cold]
+    fn more(&mut self) -> io::Result<Option<Ending>> {
+        self.buffer.drain(..self.read);
+        self.read = 0;
+        let beyond = self.size.saturating_sub(self.received);
+        let there = (self.buffer.len() as u64).saturating_add(beyond);
+        if beyond == 0 || self.decoder.wanted() > there {
+            return self.ended(beyond).map(Some);
+        }
+        if self.fill()? == 0 {
+            // Shorter than it was when its size was asked for.
+            self.size = self.received;
+            return self.ended(0).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Bytes from the source behind those in the buffer; how many.
+    fn fill(&mut self) -> io::Result<usize> {
+        let room = self
+            .size
+            .saturating_sub(self.received)
+            .min(READ_BYTES as u64);
+        let had = self.buffer.len();
+        // What has come is what is reserved for: the buffer grows with the record, a piece at a time.
+        self.buffer.resize(had.saturating_add(room as usize), 0);
+        let got = loop {
+            let room = self.buffer.get_mut(had..).unwrap_or_default();
+            match self.source.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        let count = *got.as_ref().unwrap_or(&0);
+        self.buffer.truncate(had.saturating_add(count));
+        self.received = self.received.saturating_add(count as u64);
+        got
+    }
+
+    fn ended(&mut self, beyond: u64) -> io::Result<Ending> {
+        let defect = self.decoder.end(&self.buffer, beyond);
+        if let Some(defect) = defect
+            && !defect.cause.is_end()
+        {
+            return self.damaged(defect);
+        }
+        Ok(Ending {
+            size: self.size,
+            valid_to: self.decoder.valid_to(),
+            damage: defect.map(Damage::Cut),
+        })
+    }
+
+    /// Reads to the end if there are only zero bytes from the defect on.
+    #[cold]
+    fn damaged(&mut self, defect: Defect) -> io::Result<Ending> {
+        let ending = |damage| Ending {
+            size: self.size,
+            valid_to: self.decoder.valid_to(),
+            damage: Some(damage),
+        };
+        let format = ending(Damage::Format(defect));
+        let zeros = ending(Damage::Zeros { at: defect.byte_at });
+        // A transaction in the wrong place is made of whole records.
+        if matches!(defect.cause, Cause::NestedMulti | Cause::LoneExec) {
+            return Ok(format);
+        }
+        let buffered = self.received.saturating_sub(self.buffer.len() as u64);
+        let at = defect.byte_at.saturating_sub(buffered) as usize;
+        self.buffer.drain(..at.min(self.buffer.len()));
+        loop {
+            if self.buffer.iter().any(|byte| *byte != 0) {
+                return Ok(format);
+            }
+            self.buffer.clear();
+            if self.received >= self.size || self.fill()? == 0 {
+                return Ok(zeros);
+            }
+        }
+    }
+}
+
+/// Where a file stands among those of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The last one, which is written to.
+    Last,
+    /// One that others follow.
+    Earlier,
+}
+
+/// What `aof-load-truncated` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncated {
+    /// Cut off what a crash has left incomplete.
+    Load,
+    /// Refuse to start.
+    Refuse,
+}
+
+/// What is to be done about a file after it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Whole,
+    /// Cut it to so many bytes and sync it, then say these lines: what was loaded is all of it.
+    Cut {
+        /// Bytes to be kept.
+        at: u64,
+        /// For the log, as warnings.
+        lines: Vec<String>,
+    },
+    /// Leave it as it is, say these lines and end.
+    Refuse {
+        /// For the log, as warnings.
+        lines: Vec<String>,
+    },
+}
+
+impl Ending {
+    /// Judges the file called `name`.
+    ///
+    /// A file is cut only at its end, only if it is the last one, and only as far as it is damaged.
+    #[must_use]
+    pub fn verdict(&self, name: &str, place: Place, truncated: Truncated) -> Verdict {
+        let Some(damage) = self.damage else {
+            return Verdict::Whole;
+        };
+        let mut lines = Vec::new();
+        if let Damage::Format(defect) = damage {
+            lines.push(format!(
+                "Bad file format reading the append only file {name}: make a backup of your AOF file, then use \
+                 ./valkey-check-aof --fix <filename.manifest>"
+            ));
+            lines.push(format!(
+                "AOF {name}: {defect}, valid up to offset {}",
+                self.valid_to
+            ));
+            return Verdict::Refuse { lines };
+        }
+        if matches!(
+            damage,
+            Damage::Cut(Defect {
+                cause: Cause::EndsInTransaction,
+                ..
+            })
+        ) {
+            lines.push(format!(
+                "Revert incomplete MULTI/EXEC transaction in AOF file {name}"
+            ));
+        }
+        if truncated == Truncated::Refuse {
+            lines.push(format!(
+                "Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF \
+                 file, then use ./valkey-check-aof --fix <filename.manifest>. 2) Alternatively you can set the \
+                 'aof-load-truncated' configuration option to yes and restart the server."
+            ));
+            return Verdict::Refuse { lines };
+        }
+        if place == Place::Earlier {
+            lines.push("Fatal error: the truncated file is not the last file".to_owned());
+            lines.push(format!(
+                "AOF {name}: {damage}, valid up to offset {}",
+                self.valid_to
+            ));
+            return Verdict::Refuse { lines };
+        }
+        let at = self.valid_to;
+        lines.push(format!(
+            "!!! Warning: short read while loading the AOF file {name}!!!"
+        ));
+        lines.push(format!("!!! Truncating the AOF {name} at offset {at} !!!"));
+        lines.push(format!(
+            "AOF {name}: {damage}; {} of {} bytes dropped",
+            self.size.saturating_sub(at),
+            self.size
+        ));
+        lines.push(format!(
+            "AOF {name} loaded anyway because aof-load-truncated is enabled"
+        ));
+        Verdict::Cut { at, lines }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n";
+
+    fn read(bytes: &[u8]) -> (usize, Ending) {
+        let mut reader = LogReader::new(bytes, bytes.len() as u64);
+        let mut records = 0;
+        loop {
+            match reader.next().unwrap() {
+                Next::Record(_) => records += 1,
+                Next::End(ending) => return (records, ending),
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_told_from_garbage() {
+        for count in [1usize, 2, 3, 20, 4096, 300_000] {
+            let zeros = vec![0; count];
+            for torn in 0..SET.len() {
+                let log = [SET, SET, &SET[..torn], &zeros].concat();
+                let (records, ending) = read(&log);
+                assert_eq!((records, ending.valid_to), (2, 54), "{torn} {count}");
+                assert_ne!(ending.damage, None, "{torn} {count}");
+                assert!(
+                    !matches!(ending.damage, Some(Damage::Format(_))),
+                    "{torn} {count} {ending:?}"
+                );
+                let (_, ending) = read(&[&log, SET].concat());
+                let garbage = matches!(ending.damage, Some(Damage::Format(_)));
+                // Zeros may also be the rest of an argument.
+                assert!(garbage || torn > 20, "{torn} {count} {ending:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_promise_is_not_waited_for() {
+        struct Counting<'a>(&'a [u8], usize);
+        impl Read for Counting<'_> {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let got = self.0.read(out)?;
+                self.1 += got;
+                Ok(got)
+            }
+        }
+        let mut log = [SET, b"*1\r\n$500000000\r\n"].concat();
+        log.resize(10_000_000, b'x');
+        let mut reader = LogReader::new(Counting(&log, 0), log.len() as u64);
+        assert!(matches!(reader.next().unwrap(), Next::Record(_)));
+        let Next::End(ending) = reader.next().unwrap() else {
+            panic!("a record")
+        };
+        assert_eq!(ending.valid_to, 27);
+        assert!(matches!(ending.damage, Some(Damage::Cut(_))));
+        assert!(reader.source.1 <= READ_BYTES);
+    }
+
+    #[test]
+    fn large_records_are_read_in_pieces() {
+        let value = vec![b'v'; 3 * READ_BYTES + 5];
+        let mut log = Vec::new();
+        for _ in 0..3 {
+            words::request::encode(&mut log, &[b"SET", b"k", &value]);
+            log.extend_from_slice(SET);
+        }
+        assert_eq!(read(&log).0, 6);
+    }
+
+    #[test]
+    fn only_the_end_of_the_last_file_is_cut() {
+        let (_, whole) = read(SET);
+        assert_eq!(
+            whole.verdict("f", Place::Earlier, Truncated::Refuse),
+            Verdict::Whole
+        );
+        let (_, cut) = read(&[SET, b"*1\r\n"].concat());
+        let Verdict::Cut { at, lines } = cut.verdict("f", Place::Last, Truncated::Load) else {
+            panic!("not cut")
+        };
+        assert_eq!(at, 27);
+        assert_eq!(
+            lines[0],
+            "!!! Warning: short read while loading the AOF file f!!!"
+        );
+        assert_eq!(lines[1], "!!! Truncating the AOF f at offset 27 !!!");
+        assert!(
+            lines[2].ends_with("; 4 of 31 bytes dropped"),
+            "{}",
+            lines[2]
+        );
+        let refused =
+            |ending: &Ending, place, truncated| match ending.verdict("f", place, truncated) {
+                Verdict::Refuse { lines } => lines[0].clone(),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(
+            refused(&cut, Place::Earlier, Truncated::Load),
+            "Fatal error: the truncated file is not the last file"
+        );
+        assert!(
+            refused(&cut, Place::Last, Truncated::Refuse)
+                .starts_with("Unexpected end of file reading")
+        );
+        let (_, bad) = read(&[SET, b"hello"].concat());
+        assert!(refused(&bad, Place::Last, Truncated::Load).starts_with("Bad file format reading"));
+        let (_, open) = read(&[SET, b"*1\r\n$5\r\nMULTI\r\n", SET].concat());
+        let Verdict::Cut { at, lines } = open.verdict("f", Place::Last, Truncated::Load) else {
+            panic!("not cut")
+        };
+        assert_eq!(
+            (at, lines[0].as_str()),
+            (27, "Revert incomplete MULTI/EXEC transaction in AOF file f")
+        );
+    }
+
+    #[test]
+    fn commands_may_follow_a_snapshot() {
+        assert!(begins_as_rdb(b"REDIS0011") && !begins_as_rdb(b"REDI") && !begins_as_rdb(b"*3"));
+        let mut reader = LogReader::behind(100, SET[..5].to_vec(), &SET[5..], 127);
+        let Next::Record(record) = reader.next().unwrap() else {
+            panic!("the end")
+        };
+        assert_eq!(record.offset, 100);
+        let Next::End(ending) = reader.next().unwrap() else {
+            panic!("a record")
+        };
+        assert_eq!((ending.valid_to, ending.damage), (127, None));
+    }
+}
