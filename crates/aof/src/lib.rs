@@ -20,7 +20,11 @@
 
 pub mod decoder;
 pub mod defect;
+pub mod encoder;
+pub mod files;
 pub mod limits;
 pub mod manifest;
 pub mod names;
 pub mod reader;
+pub mod steps;
+pub mod writer;

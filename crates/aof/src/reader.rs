@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use crate::decoder::{Args, Decoder, Found, Kind};
 use crate::defect::{Cause, Defect};
+use crate::encoder::parse_mark;
 use crate::limits::{READ_BYTES, STRING_BYTES_MAX};
 
 /// Whether a file that begins so is a snapshot first, which commands may follow.
@@ -54,6 +55,9 @@ pub enum Damage {
         /// The first of them.
         at: u64,
     },
+    /// From some place in a unit on there are bytes that a loss of power has left in disorder: some of them are zero, and
+    /// the marks of the file say that it was before they were synced.
+    Unsynced(Defect),
     /// Its bytes are no records.
     Format(Defect),
 }
@@ -62,6 +66,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut(defect) | Self::Format(defect) => defect.fmt(f),
+            Self::Unsynced(defect) => write!(f, "{defect}, among bytes that were never synced"),
             Self::Zeros { at } => write!(f, "only zero bytes from offset {at} on"),
         }
     }
@@ -81,6 +86,8 @@ pub struct LogReader<R> {
     decoder: Decoder,
     /// What the last record occupies.
     used: usize,
+    /// Whether there was a mark.
+    marked: bool,
 }
 
 impl<R: Read> LogReader<R> {
@@ -100,6 +107,7 @@ impl<R: Read> LogReader<R> {
             read: 0,
             decoder: Decoder::new(offset, STRING_BYTES_MAX),
             used: 0,
+            marked: false,
         }
     }
 
@@ -150,10 +158,16 @@ impl<R: Read> LogReader<R> {
     fn record(&mut self, found: &Found) -> Record<'_> {
         self.used = found.used;
         let unread = self.buffer.get(self.read..).unwrap_or_default();
+        let args = self.decoder.args(unread, found);
+        if found.kind == Kind::Annotation
+            && args.get(0).is_some_and(|text| parse_mark(text).is_some())
+        {
+            self.marked = true;
+        }
         Record {
             kind: found.kind,
             offset: found.offset,
-            args: self.decoder.args(unread, found),
+            args,
         }
     }
 
@@ -211,32 +225,74 @@ impl<R: Read> LogReader<R> {
         })
     }
 
-    /// Reads to the end if there are only zero bytes from the defect on.
+    /// Reads to the end, to see whether the defect is what a loss of power leaves.
     #[cold]
     fn damaged(&mut self, defect: Defect) -> io::Result<Ending> {
-        let ending = |damage| Ending {
-            size: self.size,
-            valid_to: self.decoder.valid_to(),
+        let valid_to = self.decoder.valid_to();
+        let ending = |size, damage| Ending {
+            size,
+            valid_to,
             damage: Some(damage),
         };
-        let format = ending(Damage::Format(defect));
-        let zeros = ending(Damage::Zeros { at: defect.byte_at });
         // A transaction in the wrong place is made of whole records.
         if matches!(defect.cause, Cause::NestedMulti | Cause::LoneExec) {
-            return Ok(format);
+            return Ok(ending(self.size, Damage::Format(defect)));
         }
         let buffered = self.received.saturating_sub(self.buffer.len() as u64);
-        let at = defect.byte_at.saturating_sub(buffered) as usize;
+        let at = usize::try_from(defect.byte_at.saturating_sub(buffered)).unwrap_or(usize::MAX);
+        let seen = self.buffer.get(self.read..=at).unwrap_or_default();
+        let mut rest = Rest {
+            has_zero: seen.contains(&0),
+            ..Rest::default()
+        };
         self.buffer.drain(..at.min(self.buffer.len()));
         loop {
-            if self.buffer.iter().any(|byte| *byte != 0) {
-                return Ok(format);
-            }
-            self.buffer.clear();
+            let keep = rest.look_through(&self.buffer);
+            self.buffer.drain(..self.buffer.len().saturating_sub(keep));
             if self.received >= self.size || self.fill()? == 0 {
-                return Ok(zeros);
+                break;
             }
         }
+        let damage = if !rest.has_data {
+            Damage::Zeros { at: defect.byte_at }
+        } else if self.marked && rest.has_zero && rest.synced_to <= valid_to {
+            Damage::Unsynced(defect)
+        } else {
+            Damage::Format(defect)
+        };
+        Ok(ending(self.size, damage))
+    }
+}
+
+/// What stands behind a defect.
+#[derive(Default)]
+struct Rest {
+    /// A byte that is zero, up to the defect.
+    has_zero: bool,
+    /// A byte that is not.
+    has_data: bool,
+    /// The most that a mark claims.
+    synced_to: u64,
+}
+
+impl Rest {
+    /// Longest mark, in bytes.
+    const MARK_BYTES_MAX: usize = 32;
+
+    /// Looks for data and marks; how many bytes at the end have to be looked at again, with what follows them.
+    fn look_through(&mut self, bytes: &[u8]) -> usize {
+        self.has_data = self.has_data || bytes.iter().any(|byte| *byte != 0);
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| *byte == b'#') {
+            rest = rest.get(at.saturating_add(1)..).unwrap_or_default();
+            let shown = rest.get(..Self::MARK_BYTES_MAX).unwrap_or(rest);
+            // What only looks like a mark claims too much at worst, and then the file is refused.
+            let end = shown.iter().position(|byte| *byte == b'\r').unwrap_or(0);
+            if let Some(bytes) = parse_mark(shown.get(..end).unwrap_or_default()) {
+                self.synced_to = self.synced_to.max(bytes);
+            }
+        }
+        bytes.len().min(Self::MARK_BYTES_MAX)
     }
 }
 
@@ -378,6 +434,36 @@ mod tests {
                 assert!(garbage || torn > 20, "{torn} {count} {ending:?}");
             }
         }
+    }
+
+    #[test]
+    fn disorder_is_cut_off_where_no_mark_claims_it() {
+        let (mark0, mark38) = (crate::encoder::mark(0), crate::encoder::mark(38));
+        let hole = vec![0; 27];
+        let damage = |parts: &[&[u8]]| read(&parts.concat()).1.damage;
+        let unsynced = |damage| matches!(damage, Some(Damage::Unsynced(_)));
+        let format = |damage| matches!(damage, Some(Damage::Format(_)));
+        assert!(unsynced(damage(&[&mark0, SET, &hole, SET])));
+        // The hole is behind what was synced, also where a later mark says so again.
+        assert!(unsynced(damage(&[
+            &mark0, SET, &mark38, &hole, SET, &mark38, SET
+        ])));
+        // It was synced, and is no more.
+        assert!(format(damage(&[&mark0, &hole, SET, &mark38, SET])));
+        let big = vec![b'x'; 1 << 20];
+        assert!(format(damage(&[&mark0, &hole, &big, &mark38, SET])));
+        assert!(unsynced(damage(&[&mark0, &hole, &big, &mark0, SET])));
+        // No zeros, or no marks: no loss of power, or nobody knows.
+        assert!(format(damage(&[&mark0, SET, b"garbage", SET])));
+        assert!(format(damage(&[SET, &hole, SET])));
+        // Zeros that have become part of an argument.
+        assert!(unsynced(damage(&[
+            &mark0,
+            SET,
+            &SET[..18],
+            &hole[..9],
+            SET
+        ])));
     }
 
     #[test]
