@@ -26,5 +26,7 @@ pub mod limits;
 pub mod manifest;
 pub mod names;
 pub mod reader;
+pub mod rewrite;
+pub mod start;
 pub mod steps;
 pub mod writer;
