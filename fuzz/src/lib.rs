@@ -1,3 +1,4 @@
 //! The fuzz targets as a library.
 
+pub mod aof;
 pub mod targets;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log        = (annotation | record)*
-//! annotation = "#" anything LF
+//! annotation = "#" byte* LF                         no zero bytes
 //! record     = "*" count CRLF argument{count}          count >= 1
 //! argument   = "$" length CRLF byte{length} CRLF
 //! unit       = record | MULTI record* EXEC             all of it counts, or none
@@ -385,13 +385,17 @@ impl Decoder {
         let shown = buffer.get(..ANNOTATION_BYTES_MAX).unwrap_or(buffer);
         let from = self.parsed.max(1);
         let unseen = shown.get(from..).unwrap_or_default();
-        let Some(end) = unseen.iter().position(|byte| *byte == b'\n') else {
+        let stop = unseen.iter().position(|byte| matches!(byte, b'\n' | 0));
+        let Some(end) = stop else {
             if shown.len() == ANNOTATION_BYTES_MAX {
                 return Err(self.defect(0, ANNOTATION_BYTES_MAX, Cause::LongAnnotation));
             }
             return Ok(None);
         };
         let end = from.saturating_add(end);
+        if shown.get(end) == Some(&0) {
+            return Err(self.defect(0, end, Cause::ZeroInAnnotation));
+        }
         let text = shown.get(..end).unwrap_or_default();
         let text_end = end.saturating_sub(usize::from(text.last() == Some(&b'\r')));
         self.places.push((1, text_end.max(1)));
@@ -461,8 +465,10 @@ pub fn timestamp(text: &[u8]) -> Option<Result<i64, ()>> {
 mod tests {
     use super::*;
 
+    type Seen = (Kind, Vec<Vec<u8>>, u64);
+
     /// Kinds and arguments of all records, and how it ended.
-    fn all(bytes: &[u8], chunk: usize) -> (Vec<(Kind, Vec<Vec<u8>>, u64)>, Option<Defect>, u64) {
+    fn all(bytes: &[u8], chunk: usize) -> (Vec<Seen>, Option<Defect>, u64) {
         let mut decoder = Decoder::default();
         let mut records = Vec::new();
         let mut buffer = Vec::new();
@@ -551,6 +557,7 @@ mod tests {
                 Cause::EndsInArgument { wanted: 6, got: 2 },
             ),
             (b"#TS:1", 0, Cause::EndsInAnnotation),
+            (b"#TS:\0\n", 0, Cause::ZeroInAnnotation),
             (b"*1\r\n$5\r\nMULTI\r\n", 8, Cause::EndsInTransaction),
         ];
         for (bytes, at, cause) in cases {

@@ -28,6 +28,8 @@ pub enum Cause {
     Length(i64),
     /// An annotation longer than [`crate::limits::ANNOTATION_BYTES_MAX`].
     LongAnnotation,
+    /// A zero byte in an annotation: a torn one that would hide the beginning of what follows.
+    ZeroInAnnotation,
     /// MULTI inside a transaction.
     NestedMulti,
     /// EXEC outside of one.
@@ -78,6 +80,7 @@ impl fmt::Display for Cause {
                 "Expected to read string of {length} bytes, which is not in the suitable range"
             ),
             Self::LongAnnotation => f.write_str("an annotation that is too long"),
+            Self::ZeroInAnnotation => f.write_str("a zero byte in an annotation"),
             Self::NestedMulti => f.write_str("Unexpected MULTI"),
             Self::LoneExec => f.write_str("Unexpected EXEC"),
             Self::Ends => f.write_str("the file ends inside a record"),

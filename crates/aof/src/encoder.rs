@@ -4,7 +4,7 @@
 //! unit  = [stamp] [SELECT db] command                              one effect
 //!       | [stamp] MULTI ([SELECT db] command){2,} EXEC             several
 //! stamp = "#TS:" seconds CRLF                                      once a second, if wanted
-//! mark  = "#SYNCED:" bytes CRLF                                    in front of a write, if wanted
+//! mark  = "#SYNC:" bytes CRLF                                    in front of a write, if wanted
 //! ```
 //!
 //! A mark says how many bytes of its file were on the disk when it was written. A file that has marks begins with one of
@@ -25,7 +25,7 @@ pub struct Effect<'a> {
 }
 
 /// What the text of a mark begins with.
-const MARK: &str = "SYNCED:";
+const MARK: &str = "SYNC:";
 
 /// Knows what the file under way has selected, and when it was stamped last.
 #[derive(Clone, Debug, Default)]
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn marks_are_read_back() {
-        assert_eq!(mark(12), b"#SYNCED:12\r\n");
-        assert_eq!(parse_mark(b"SYNCED:12"), Some(12));
-        for text in ["SYNCED:", "SYNCED:-1", "SYNCED:01", "TS:12"] {
+        assert_eq!(mark(12), b"#SYNC:12\r\n");
+        assert_eq!(parse_mark(b"SYNC:12"), Some(12));
+        for text in ["SYNC:", "SYNC:-1", "SYNC:01", "TS:12"] {
             assert_eq!(parse_mark(text.as_bytes()), None, "{text}");
         }
     }

@@ -4,7 +4,7 @@
 //! when their file is. Paths are whole; nobody changes folders.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -62,8 +62,8 @@ pub trait Files {
     fn find(&self, path: &Path) -> io::Result<Found>;
     /// Names in a folder, in any order.
     fn list(&self, folder: &Path) -> io::Result<Vec<Vec<u8>>>;
-    /// A file to be read from its start.
-    fn read(&self, path: &Path) -> io::Result<Self::Input>;
+    /// A file to be read from this offset on.
+    fn read(&self, path: &Path, offset: u64) -> io::Result<Self::Input>;
     /// An empty file in the place of whatever file was there.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     /// A file to be written on; an empty one if it is not there.
@@ -119,8 +119,10 @@ impl Files for Disk {
             .collect()
     }
 
-    fn read(&self, path: &Path) -> io::Result<File> {
-        File::open(path)
+    fn read(&self, path: &Path, offset: u64) -> io::Result<File> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(file)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
@@ -214,7 +216,7 @@ mod tests {
         Disk.sync_folder(&folder).unwrap();
         assert_eq!(Disk.list(&folder).unwrap(), [b"b"]);
         let mut text = String::new();
-        Disk.read(&other)
+        Disk.read(&other, 0)
             .unwrap()
             .read_to_string(&mut text)
             .unwrap();
@@ -224,7 +226,7 @@ mod tests {
         );
         Disk.remove(&other).unwrap();
         assert_eq!(
-            reason(&Disk.read(&other).unwrap_err()),
+            reason(&Disk.read(&other, 0).unwrap_err()),
             "No such file or directory"
         );
         let error = Disk.create_folder(&path.join("x")).unwrap_err();

@@ -21,6 +21,8 @@
 pub mod decoder;
 pub mod defect;
 pub mod encoder;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
 pub mod files;
 pub mod limits;
 pub mod manifest;

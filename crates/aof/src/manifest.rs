@@ -285,9 +285,9 @@ fn leading_number(text: &[u8]) -> Option<u64> {
 
 /// A name as it stands in a line: in quotes where it would not come back otherwise.
 fn print_name(bytes: &mut Vec<u8>, name: &[u8]) {
-    let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-    // A single quote in front would open a word; the reference forgets that.
-    if !name.is_empty() && name.iter().all(plain) && name.first() != Some(&b'\'') {
+    // A single quote opens a quoted part as well: the reference writes it bare, and cannot read that back.
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    if !name.is_empty() && name.iter().all(plain) {
         bytes.extend_from_slice(name);
         return;
     }

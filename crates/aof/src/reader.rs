@@ -86,8 +86,8 @@ pub struct LogReader<R> {
     decoder: Decoder,
     /// What the last record occupies.
     used: usize,
-    /// Whether there was a mark.
-    marked: bool,
+    /// The most that a mark has claimed so far.
+    synced_to: Option<u64>,
 }
 
 impl<R: Read> LogReader<R> {
@@ -107,7 +107,7 @@ impl<R: Read> LogReader<R> {
             read: 0,
             decoder: Decoder::new(offset, STRING_BYTES_MAX),
             used: 0,
-            marked: false,
+            synced_to: None,
         }
     }
 
@@ -133,12 +133,17 @@ impl<R: Read> LogReader<R> {
         self.decoder.line()
     }
 
+    /// How far the marks passed so far say that the file was synced; `None` when there were none.
+    pub fn synced_to(&self) -> Option<u64> {
+        self.synced_to
+    }
+
     /// The next record, or the end.
     ///
     /// # Errors
     /// Those of the source. Damage is no error but part of the end.
     #[inline]
-    pub fn next(&mut self) -> io::Result<Next<'_>> {
+    pub fn next_record(&mut self) -> io::Result<Next<'_>> {
         self.read = self.read.saturating_add(self.used);
         self.used = 0;
         loop {
@@ -160,9 +165,10 @@ impl<R: Read> LogReader<R> {
         let unread = self.buffer.get(self.read..).unwrap_or_default();
         let args = self.decoder.args(unread, found);
         if found.kind == Kind::Annotation
-            && args.get(0).is_some_and(|text| parse_mark(text).is_some())
+            && let Some(bytes) = args.get(0).and_then(parse_mark)
+            && bytes <= found.offset
         {
-            self.marked = true;
+            self.synced_to = self.synced_to.max(Some(bytes));
         }
         Record {
             kind: found.kind,
@@ -255,7 +261,7 @@ impl<R: Read> LogReader<R> {
         }
         let damage = if !rest.has_data {
             Damage::Zeros { at: defect.byte_at }
-        } else if self.marked && rest.has_zero && rest.synced_to <= valid_to {
+        } else if self.synced_to.is_some() && rest.has_zero && rest.synced_to <= valid_to {
             Damage::Unsynced(defect)
         } else {
             Damage::Format(defect)
@@ -408,7 +414,7 @@ mod tests {
         let mut reader = LogReader::new(bytes, bytes.len() as u64);
         let mut records = 0;
         loop {
-            match reader.next().unwrap() {
+            match reader.next_record().unwrap() {
                 Next::Record(_) => records += 1,
                 Next::End(ending) => return (records, ending),
             }
@@ -479,8 +485,8 @@ mod tests {
         let mut log = [SET, b"*1\r\n$500000000\r\n"].concat();
         log.resize(10_000_000, b'x');
         let mut reader = LogReader::new(Counting(&log, 0), log.len() as u64);
-        assert!(matches!(reader.next().unwrap(), Next::Record(_)));
-        let Next::End(ending) = reader.next().unwrap() else {
+        assert!(matches!(reader.next_record().unwrap(), Next::Record(_)));
+        let Next::End(ending) = reader.next_record().unwrap() else {
             panic!("a record")
         };
         assert_eq!(ending.valid_to, 27);
@@ -550,11 +556,11 @@ mod tests {
     fn commands_may_follow_a_snapshot() {
         assert!(begins_as_rdb(b"REDIS0011") && !begins_as_rdb(b"REDI") && !begins_as_rdb(b"*3"));
         let mut reader = LogReader::behind(100, SET[..5].to_vec(), &SET[5..], 127);
-        let Next::Record(record) = reader.next().unwrap() else {
+        let Next::Record(record) = reader.next_record().unwrap() else {
             panic!("the end")
         };
         assert_eq!(record.offset, 100);
-        let Next::End(ending) = reader.next().unwrap() else {
+        let Next::End(ending) = reader.next_record().unwrap() else {
             panic!("a record")
         };
         assert_eq!((ending.valid_to, ending.damage), (127, None));

@@ -155,7 +155,7 @@ fn read_manifest<F: Files>(files: &F, names: &Names) -> Result<ManifestSeen, Ref
         Err(error) => return Err(fail(error)),
     }
     let mut bytes = Vec::new();
-    let input = files.read(&path).map_err(fail)?;
+    let input = files.read(&path, 0).map_err(fail)?;
     input
         .take(MANIFEST_BYTES_MAX)
         .read_to_end(&mut bytes)
@@ -180,7 +180,7 @@ pub struct ToLoad {
     pub size: u64,
     /// Whether it is the base.
     pub is_base: bool,
-    /// Whether its end may be cut off: no other file with content follows.
+    /// Whether its end may be cut off: no file with records follows.
     pub place: Place,
 }
 
@@ -222,7 +222,7 @@ pub struct Ready {
     pub steps: Vec<Step>,
     /// The manifest that holds by then.
     pub manifest: Manifest,
-    /// The file, which is opened to be written on ([`crate::writer::begin`]).
+    /// The file, which is opened to be written on by [`crate::writer::begin`].
     pub file: PathBuf,
     /// For the log.
     pub lines: Vec<String>,
@@ -323,18 +323,22 @@ fn upgrade(names: &Names, size: u64) -> Load {
     }
 }
 
+/// A file of so many bytes holds no record, but at most a mark of zero bytes.
+const NO_RECORD_BYTES_MAX: u64 = 9;
+
 fn to_load(sizes: &[(Vec<u8>, u64)], has_base: bool) -> Vec<ToLoad> {
-    let last = sizes.iter().rposition(|(_, size)| *size > 0);
+    let last = sizes
+        .iter()
+        .rposition(|(_, size)| *size > NO_RECORD_BYTES_MAX);
     let with_content = sizes.iter().enumerate().filter(|(_, (_, size))| *size > 0);
     with_content
         .map(|(index, (name, size))| ToLoad {
             name: name.clone(),
             size: *size,
             is_base: has_base && index == 0,
-            place: if Some(index) == last {
-                Place::Last
-            } else {
-                Place::Earlier
+            place: match last {
+                Some(last) if index < last => Place::Earlier,
+                _ => Place::Last,
             },
         })
         .collect()
@@ -394,9 +398,11 @@ impl Begin {
 
 impl Load {
     /// What follows once all files have been loaded: where to write, and no history.
+    ///
+    /// Whoever was here before may have ended before the names that were read had reached the disk.
     #[must_use]
     pub fn after(&self, names: &Names, marks: Marks) -> Ready {
-        match self.manifest.incr.last() {
+        let mut ready = match self.manifest.incr.last() {
             None => with_incr(names, &self.manifest, marks),
             Some(last) => Ready {
                 steps: Vec::new(),
@@ -407,7 +413,10 @@ impl Load {
                     String::from_utf8_lossy(&last.name)
                 )],
             },
-        }
+        };
+        let sync = [names.dir(), names.folder()].map(|folder| Step::SyncFolder(folder.to_owned()));
+        ready.steps.splice(0..0, sync);
+        ready
     }
 }
 
@@ -592,7 +601,11 @@ mod tests {
 
     #[test]
     fn a_log_is_loaded_in_its_order_without_what_is_empty() {
-        let there = [(BASE, 9), (INCR, 7), ("a.aof.2.incr.aof", 0)];
+        let there = [
+            (BASE, 50),
+            (INCR, 70),
+            ("a.aof.2.incr.aof", mark(0).len() as u64),
+        ];
         let text = format!("{BOTH}file a.aof.2.incr.aof seq 2 type i\n");
         let plan = load(&seen(Some(&there), &text));
         let names_of = |load: &Load| {
@@ -601,14 +614,18 @@ mod tests {
                 .map(|file| file.name.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(names_of(&plan), [BASE.as_bytes(), INCR.as_bytes()]);
+        assert_eq!(
+            names_of(&plan),
+            [BASE.as_bytes(), INCR.as_bytes(), b"a.aof.2.incr.aof"]
+        );
         assert_eq!(plan.files[0].place, Place::Earlier);
         // Nothing follows it that could be torn off from it.
         assert_eq!(plan.files[1].place, Place::Last);
         assert!(plan.files[0].is_base && !plan.files[1].is_base);
         let ready = plan.after(&names(), Marks::On);
         assert_eq!(ready.file, Path::new("/d/aofs/a.aof.2.incr.aof"));
-        assert_eq!(ready.steps, []);
+        assert_eq!(ready.steps.len(), 2);
+        assert_eq!(NO_RECORD_BYTES_MAX, mark(0).len() as u64);
         let empty = load(&seen(Some(&[(BASE, 0), (INCR, 0)]), BOTH));
         assert_eq!(empty.files, []);
     }
@@ -622,7 +639,7 @@ mod tests {
         let ready = base.after(&names(), Marks::Off);
         assert_eq!(ready.manifest.print(), BOTH.as_bytes());
         assert_eq!(
-            ready.steps[0],
+            ready.steps[2],
             Step::Create("/d/aofs/a.aof.1.incr.aof".into())
         );
         let incr = load(&seen(

@@ -13,11 +13,12 @@
 //! dropped them. They are therefore kept until a sync has succeeded, and written again in their place after one that has
 //! not.
 
-use std::io;
+use std::io::{self, Read};
+use std::path::Path;
 
 use crate::encoder::mark;
-use crate::files::{LogFile, reason, write_all_at};
-use crate::limits::{PENDING_BYTES_KEPT, PENDING_BYTES_MAX};
+use crate::files::{Files, LogFile, reason, write_all_at};
+use crate::limits::{PENDING_BYTES_KEPT, PENDING_BYTES_MAX, READ_BYTES};
 
 /// Whether marks are written (see [`crate::encoder`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,21 +109,59 @@ pub struct Writer<F> {
     unsynced_since_ms: Option<u64>,
 }
 
-/// Makes a file that is there, of `size` bytes, ready to be written on: syncs what was loaded of it, and marks it. The
-/// bytes that it has then.
+/// Makes sure that all of an increment that was loaded is on the disk, and opens it. What follows may be written, here or
+/// to another file, once this has been done for all of them.
+///
+/// `synced_to` is what its marks say ([`crate::reader::LogReader::synced_to`]). What stands behind that is written again,
+/// since whoever was here before may have ended when a sync had failed, and then the kernel shows bytes that it will never
+/// bring to the disk.
 ///
 /// # Errors
 /// Those of the disk.
-pub fn begin(file: &mut impl LogFile, size: u64, marks: Marks) -> io::Result<u64> {
-    // What was loaded may still be with the kernel alone.
-    file.sync()?;
-    if marks == Marks::Off {
-        return Ok(size);
+pub fn settle<D: Files>(files: &D, path: &Path, synced_to: Option<u64>) -> io::Result<D::File> {
+    let mut file = files.open(path)?;
+    if let Some(synced_to) = synced_to {
+        write_again(&mut file, files.read(path, synced_to)?, synced_to)?;
     }
-    let mark = mark(size);
-    write_all_at(file, size, &mark)?;
     file.sync()?;
-    Ok(size.saturating_add(mark.len() as u64))
+    Ok(file)
+}
+
+/// Opens the last increment to be written on: [`settle`], and a mark. The file with the bytes that it has then.
+///
+/// # Errors
+/// Those of the disk.
+pub fn begin<D: Files>(
+    files: &D,
+    path: &Path,
+    synced_to: Option<u64>,
+    marks: Marks,
+) -> io::Result<(D::File, u64)> {
+    let mut file = settle(files, path, synced_to)?;
+    let mut size = file.size()?;
+    if marks == Marks::On {
+        let mark = mark(size);
+        write_all_at(&mut file, size, &mark)?;
+        file.sync()?;
+        size = size.saturating_add(mark.len() as u64);
+    }
+    Ok((file, size))
+}
+
+fn write_again(file: &mut impl LogFile, mut input: impl Read, mut offset: u64) -> io::Result<()> {
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        let count = input
+            .by_ref()
+            .take(READ_BYTES as u64)
+            .read_to_end(&mut piece)?;
+        if count == 0 {
+            return Ok(());
+        }
+        write_all_at(file, offset, &piece)?;
+        offset = offset.saturating_add(count as u64);
+    }
 }
 
 impl<F: LogFile> Writer<F> {
@@ -366,6 +405,7 @@ impl<F: LogFile> Writer<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{FakeDisk, Fault};
     use std::collections::VecDeque;
 
     /// A file in memory that does next what it is told.
@@ -502,6 +542,33 @@ mod tests {
     }
 
     #[test]
+    fn what_no_mark_claims_is_written_again_at_a_start() {
+        let (disk, path) = (FakeDisk::with_folder(Path::new("/d")), Path::new("/d/a"));
+        let mut file = disk.create(path).unwrap();
+        write_all_at(&mut file, 0, b"synced").unwrap();
+        file.sync().unwrap();
+        disk.sync_folder(Path::new("/d")).unwrap();
+        write_all_at(&mut file, 6, b"doubtful").unwrap();
+        let operations = disk.operations();
+        disk.set_fault(operations, Fault::Fail, 4);
+        assert!(file.sync().is_err());
+        file.sync().unwrap();
+        let content = |disk: &FakeDisk| {
+            let mut bytes = Vec::new();
+            disk.read(path, 0).unwrap().read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(content(&disk.after_power_loss(0)), b"synced");
+        let disk = disk.after_kill();
+        let (_, size) = begin(&disk, path, Some(6), Marks::On).unwrap();
+        assert_eq!(
+            content(&disk.after_power_loss(0)),
+            b"synceddoubtful#SYNC:14\r\n"
+        );
+        assert_eq!(size, 24);
+    }
+
+    #[test]
     fn another_file_follows_only_what_is_on_the_disk() {
         let mut writer = writer(Marks::On);
         put(&mut writer, "a");
@@ -510,13 +577,11 @@ mod tests {
         assert!(writer.switch(Scripted::default(), 0).is_err());
         let late = writer.begin_sync(0);
         writer.sync(0).unwrap();
-        let mut next = Scripted::default();
-        let size = begin(&mut next, 0, Marks::On).unwrap();
-        assert_eq!(
-            (size, next.bytes.as_slice()),
-            (11, b"#SYNCED:0\r\n".as_slice())
-        );
-        let Ok(former) = writer.switch(next, size) else {
+        let next = Scripted {
+            bytes: mark(0),
+            ..Scripted::default()
+        };
+        let Ok(former) = writer.switch(next, 9) else {
             panic!("refused")
         };
         assert_eq!(former.bytes, b"a");
@@ -528,7 +593,7 @@ mod tests {
         put(&mut writer, "c");
         put(&mut writer, "d");
         writer.flush(0).unwrap();
-        assert_eq!(writer.file().bytes, b"#SYNCED:0\r\nb#SYNCED:12\r\ncd");
+        assert_eq!(writer.file().bytes, b"#SYNC:0\r\nb#SYNC:10\r\ncd");
         assert_eq!(writer.written(), 4);
     }
 }
