@@ -51,10 +51,7 @@ pub enum Damage {
     /// It ends in the middle of a unit, as after a crash.
     Cut(Defect),
     /// From some place in a unit on there are only zero bytes, as after a loss of power.
-    Zeros {
-        /// The first of them.
-        at: u64,
-    },
+    Zeros(Defect),
     /// From some place in a unit on there are bytes that a loss of power has left in disorder: some of them are zero, and
     /// the marks of the file say that it was before they were synced.
     Unsynced(Defect),
@@ -62,12 +59,26 @@ pub enum Damage {
     Format(Defect),
 }
 
+impl Damage {
+    /// What is wrong at the first byte that is.
+    #[must_use]
+    pub fn defect(&self) -> Defect {
+        let (Self::Cut(defect)
+        | Self::Zeros(defect)
+        | Self::Unsynced(defect)
+        | Self::Format(defect)) = self;
+        *defect
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut(defect) | Self::Format(defect) => defect.fmt(f),
             Self::Unsynced(defect) => write!(f, "{defect}, among bytes that were never synced"),
-            Self::Zeros { at } => write!(f, "only zero bytes from offset {at} on"),
+            Self::Zeros(defect) => {
+                write!(f, "only zero bytes from offset {} on", defect.byte_at)
+            }
         }
     }
 }
@@ -260,7 +271,7 @@ impl<R: Read> LogReader<R> {
             }
         }
         let damage = if !rest.has_data {
-            Damage::Zeros { at: defect.byte_at }
+            Damage::Zeros(defect)
         } else if self.synced_to.is_some() && rest.has_zero && rest.synced_to <= valid_to {
             Damage::Unsynced(defect)
         } else {

@@ -30,6 +30,7 @@ static EDGES: &[(&str, &[&str])] = &[
         "dataset",
         &["commandtable", "keyspace", "packed", "rdb", "resp", "words"],
     ),
+    ("tools", &["aof", "dataset", "rdb", "words"]),
     (
         "engine",
         &[
