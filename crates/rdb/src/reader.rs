@@ -297,10 +297,11 @@ impl<R: Read> Reader<R> {
         self.input.what = "module auxiliary data";
         let module_id = self.length()?;
         // When it was written: an opcode and a number.
-        if self.length()? != module_opcode::UINT {
+        let opcode = self.length()?;
+        self.length()?;
+        if opcode != module_opcode::UINT {
             return Err(self.input.corrupt("module data without its time"));
         }
-        self.length()?;
         self.skip_module_parts()?;
         Ok(Event::ModuleAux { module_id })
     }
