@@ -134,6 +134,11 @@ impl<R: Read> LogReader<R> {
         self.decoder.valid_to()
     }
 
+    /// Where the transaction under way begins.
+    pub fn open_transaction(&self) -> Option<u64> {
+        self.decoder.open_transaction()
+    }
+
     /// Bytes of the file taken from the source so far, for progress.
     pub fn received(&self) -> u64 {
         self.received

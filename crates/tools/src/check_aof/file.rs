@@ -157,6 +157,14 @@ impl Checker {
             }
         };
         self.line += reader.line() - 1;
+        if let Some(damage) = ending.damage {
+            complain(
+                damage.defect(),
+                reader.open_transaction().is_some(),
+                name,
+                console,
+            );
+        }
         self.ended(&under, &ending, console)
     }
 
@@ -205,10 +213,6 @@ impl Checker {
     ) -> Result<Outcome, NotSound> {
         let name = under.name;
         let diff = ending.size.saturating_sub(ending.valid_to);
-        let defect = ending.damage.map(|damage| damage.defect());
-        if let Some(defect) = defect {
-            complain(defect, name, console);
-        }
         let mut fields = json!({
             "valid": diff == 0,
             "format": if under.rdb.is_some() { "rdb" } else { "resp" },
@@ -319,7 +323,7 @@ impl Checker {
 }
 
 /// Says what is wrong.
-fn complain(defect: Defect, name: &[u8], console: &mut Console) {
+fn complain(defect: Defect, in_transaction: bool, name: &[u8], console: &mut Console) {
     let place = format!("0x{:16x}: {}", defect.at, defect.cause);
     match defect.cause {
         Cause::NoRecord(_) | Cause::Count(_) | Cause::LongAnnotation | Cause::ZeroInAnnotation => {
@@ -328,7 +332,11 @@ fn complain(defect: Defect, name: &[u8], console: &mut Console) {
         Cause::NestedMulti | Cause::LoneExec => {
             console.line(&[place.as_bytes(), b" in AOF ", name]);
         }
-        // The reference notices, and says nothing.
+        // The reference says nothing of the record, but something of the transaction around it.
+        Cause::Ends if in_transaction => {
+            let place = format!("0x{:16x}: {}", defect.at, Cause::EndsInTransaction);
+            console.line(&[place.as_bytes()]);
+        }
         Cause::Ends => {}
         // The byte as it is.
         Cause::Prefix(byte) => {
