@@ -5,7 +5,8 @@
 //! The dataset is a number: a unit with the name `n` may only follow one named `n - 1`. A base is one command that says
 //! how many there are.
 //!
-//! `CAMPAIGN_SEEDS` is the number of losses of power for each place (default 6).
+//! `CAMPAIGN_SEEDS` is the number of losses of power for each place (default 6), `CAMPAIGN_SCRIPTS` that of scripts that
+//! are made up (default 3).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -620,6 +621,52 @@ fn synced_units_survive_rewrites() {
 fn synced_units_survive_switching_off_and_on() {
     let (name, script) = SCRIPTS[3];
     campaign(name, script, 3);
+}
+
+/// A script of so many steps, of a seed.
+fn made_up(seed: u64, steps: usize) -> Vec<Do> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = |bound: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % bound
+    };
+    let mut is_on = true;
+    let mut script = vec![Unit(1), Flush];
+    while script.len() < steps {
+        let step = match below(16) {
+            0..=5 => Unit(1 + below(3)),
+            6..=9 => Flush,
+            10..=12 => Sync,
+            13 if is_on => Do::Rewrite(Success),
+            14 if is_on => Do::Rewrite(Failure),
+            13 => BaseOnly,
+            14 => On,
+            _ => Off,
+        };
+        match step {
+            On => is_on = true,
+            // Rarely, and not for long.
+            Off if !is_on || below(3) > 0 => continue,
+            Off => is_on = false,
+            _ => {}
+        }
+        script.push(step);
+    }
+    script
+}
+
+/// `CAMPAIGN_SCRIPTS` scripts (default 3), `CAMPAIGN_SCRIPT` is the seed of the first.
+#[test]
+fn synced_units_survive_scripts_that_are_made_up() {
+    let given = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let scripts: u64 = given("CAMPAIGN_SCRIPTS").unwrap_or(3);
+    let first: u64 = given("CAMPAIGN_SCRIPT").unwrap_or(1);
+    for seed in first..first + scripts {
+        let script = made_up(seed, 20);
+        campaign(&format!("CAMPAIGN_SCRIPT={seed}"), &script, seed % 2 * 3);
+    }
 }
 
 /// A start that repairs is interrupted itself, at every operation.
