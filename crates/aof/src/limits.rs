@@ -15,7 +15,8 @@ pub const ANNOTATION_BYTES_MAX: usize = 1023;
 /// Longest line with a count or a length, in bytes from its prefix up to and with the line feed: Valkey reads as many.
 pub const HEADER_BYTES_MAX: usize = 127;
 
-/// Longest argument accepted by default, in bytes: the default of `proto-max-bulk-len`.
+/// Longest argument that a decoder accepts by default, in bytes: the default of `proto-max-bulk-len`. Who knows how many
+/// bytes there are needs no such bound.
 pub const STRING_BYTES_MAX: u64 = 512 << 20;
 
 /// Bytes read from a file at once: a system call then costs nothing per record.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use crate::decoder::{Args, Decoder, Found, Kind};
 use crate::defect::{Cause, Defect};
 use crate::encoder::parse_mark;
-use crate::limits::{READ_BYTES, STRING_BYTES_MAX};
+use crate::limits::READ_BYTES;
 
 /// Whether a file that begins so is a snapshot first, which commands may follow.
 #[must_use]
@@ -116,17 +116,11 @@ impl<R: Read> LogReader<R> {
             received: offset.saturating_add(received.len() as u64),
             buffer: received,
             read: 0,
-            decoder: Decoder::new(offset, STRING_BYTES_MAX),
+            // What was stored once is loaded, whatever the bound on requests is by now; the file's size is bound enough.
+            decoder: Decoder::new(offset, u64::MAX),
             used: 0,
             synced_to: None,
         }
-    }
-
-    /// The same, for arguments of so many bytes (`proto-max-bulk-len`).
-    #[must_use]
-    pub fn with_string_bytes_max(mut self, bytes: u64) -> Self {
-        self.decoder = Decoder::new(self.decoder.valid_to(), bytes);
-        self
     }
 
     /// Where the last complete unit ends.

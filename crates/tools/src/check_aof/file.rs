@@ -182,9 +182,8 @@ impl Checker {
             console.line(&[b"Failed to read from AOF ", under.name, b", aborting..."]);
             return Err(NotSound);
         }
-        let no_limit = u64::MAX;
         if under.size < PREAMBLE_BYTES_MIN || !begins_as_rdb(&first) {
-            return Ok(LogReader::new(file, under.size).with_string_bytes_max(no_limit));
+            return Ok(LogReader::new(file, under.size));
         }
         let (report, reader) =
             rdb_check::check(file, under.size, bytes(under.path), now_ms(), console);
@@ -200,8 +199,12 @@ impl Checker {
         }
         console.line(&[b"RDB preamble is OK, proceeding with AOF tail..."]);
         let (received, file) = reader.into_parts();
-        let reader = LogReader::behind(report.bytes(), received, file, under.size);
-        Ok(reader.with_string_bytes_max(no_limit))
+        Ok(LogReader::behind(
+            report.bytes(),
+            received,
+            file,
+            under.size,
+        ))
     }
 
     /// Says how the file ends, and cuts it if that is wanted.
