@@ -196,3 +196,50 @@ fn the_checker_of_the_reference_accepts_our_log() {
         );
     }
 }
+
+/// The same effects in the same units make the same bytes, and a fresh log has the same names.
+#[test]
+fn we_write_what_the_reference_writes() {
+    if !installed("valkey-server") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    asked(
+        dir.path(),
+        "appendonly.aof",
+        "GET x\r\nset a 1\r\nSELECT 3\r\nRPUSH l x\r\nMULTI\r\nSADD s x\r\nGET a\r\nSELECT 0\r\nHSET h f v\r\nEXEC\r\nMULTI\r\n\
+         SET q 1\r\nEXEC\r\nMULTI\r\nGET q\r\nEXEC\r\nSELECT 3\r\nDEL l\r\nQUIT\r\n",
+    );
+    let folder = dir.path().join("appendonlydir");
+    let mut encoder = Encoder::new(false);
+    let mut out = Vec::new();
+    let units: [&[(u32, &str)]; 5] = [
+        &[(0, "set a 1")],
+        &[(3, "RPUSH l x")],
+        &[(3, "SADD s x"), (0, "HSET h f v")],
+        &[(0, "SET q 1")],
+        &[(3, "DEL l")],
+    ];
+    for commands in units {
+        unit(&mut encoder, &mut out, commands, 0);
+    }
+    let theirs = fs::read(folder.join("appendonly.aof.1.incr.aof")).unwrap();
+    assert_eq!(
+        out.escape_ascii().to_string(),
+        theirs.escape_ascii().to_string()
+    );
+    let names = Names::new(dir.path(), b"appendonlydir", b"appendonly.aof");
+    let begin = start::Begin {
+        before: Vec::new(),
+        load_dump: false,
+    };
+    let ready = begin.after(&names, &names.temp_base(1), BaseForm::Rdb, Marks::Off);
+    let theirs = fs::read(folder.join("appendonly.aof.manifest")).unwrap();
+    assert_eq!(ready.manifest.print(), theirs);
+    // And what they have left is a log that we would load.
+    let seen = start::look(&Disk, &names, &dir.path().join("dump.rdb")).unwrap();
+    let Plan::Load(load) = start::plan(&seen, &names).unwrap() else {
+        panic!("no log")
+    };
+    assert_eq!((load.files.len(), load.files[0].is_base), (2, true));
+}
