@@ -10,6 +10,13 @@ use serde_json::{Value, json};
 
 use crate::console::{Console, json_text, shown};
 
+/// Longest string that a compressed one may expand into, in bytes; what is not compressed may be as long as the file. Far more
+/// than the default of `proto-max-bulk-len`, and what memory there must be for the check.
+const STRING_BYTES_MAX: u64 = 4 << 30;
+
+/// Auxiliary fields that a document shows: servers write fewer than ten.
+const AUX_SHOWN_MAX: usize = 1000;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -113,8 +120,7 @@ pub(crate) fn check(
     let options = ReaderOptions {
         checksum: true,
         total_bytes: Some(size),
-        // Nothing is longer than the file.
-        string_bytes_max: u64::MAX,
+        string_bytes_max: STRING_BYTES_MAX.max(size),
     };
     let mut check = Check {
         reader: Reader::new(file, options),
@@ -194,7 +200,9 @@ impl Check<'_> {
 
     fn aux(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.here(&[b"AUX FIELD ", shown(&key), b" = '", shown(&value), b"'"]);
-        self.report.aux.push((key, value));
+        if self.report.aux.len() < AUX_SHOWN_MAX {
+            self.report.aux.push((key, value));
+        }
     }
 
     fn value(&mut self, head: KeyHead) -> Result<(), Trouble> {
