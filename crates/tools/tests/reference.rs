@@ -252,6 +252,7 @@ fn logs_with_every_defect() {
         [SET, b"*2000000000\r\n$1\r\na\r\n"].concat(),
         [SET, b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n"].concat(),
         [SET, b"*1\r\n#4\r\nPING\r\n"].concat(),
+        [SET, b"*1\r\n\0\0\0", SET].concat(),
         [SET, b"*", &[b'1'; 200]].concat(),
         [SET, &[0; 20]].concat(),
         [SET, b"\0"].concat(),

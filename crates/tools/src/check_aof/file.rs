@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{NotSound, document};
 use crate::clock::now_ms;
-use crate::console::{Console, bytes};
+use crate::console::{Console, bytes, shown};
 use crate::rdb_check;
 
 /// Where a file stands in its log.
@@ -341,10 +341,10 @@ fn complain(defect: Defect, in_transaction: bool, name: &[u8], console: &mut Con
             console.line(&[place.as_bytes()]);
         }
         Cause::Ends => {}
-        // The byte as it is.
+        // The byte as it is; a zero byte ends the line.
         Cause::Prefix(byte) => {
             let place = format!("0x{:16x}: Expected prefix '$', got: '", defect.at);
-            console.line(&[place.as_bytes(), &[byte], b"'"]);
+            console.line(&[shown(&[place.as_bytes(), &[byte], b"'"].concat())]);
         }
         _ => console.line(&[place.as_bytes()]),
     }
