@@ -11,6 +11,24 @@
 //! - [`rewrite`]: a new base takes the place of what has grown.
 //! - [`files`], [`steps`]: what all of them do to files.
 //!
+//! # In which order
+//!
+//! A start: [`start::look`], [`start::plan`], and with a log, [`Load::before`](start::Load); then each file through a
+//! [`reader::LogReader`] (its snapshot first, where it has one), [`Ending::verdict`](reader::Ending::verdict) and, if that
+//! says so, a cut and a sync; then [`writer::settle`] for each increment but the last one. With none,
+//! [`Begin::before`](start::Begin), and a base that is written and synced. Then what `after` says
+//! ([`Ready`](start::Ready)), [`writer::begin`], and a [`writer::Writer`].
+//!
+//! A unit: [`Writer::append`](writer::Writer::append) with [`encoder::Encoder::unit`]; before any byte leaves that shows it,
+//! [`Writer::flush`](writer::Writer::flush), and where that is the policy, a sync.
+//!
+//! A rewrite: flush and sync, [`rewrite::Rewrite::begin`], its steps, [`Writer::switch`](writer::Writer::switch) to the new
+//! file and [`Encoder::begin_file`](encoder::Encoder::begin_file), all before anything else is appended; the snapshot of that
+//! moment; [`Rewrite::commit`](rewrite::Rewrite::commit) and its steps, [`Writer::covered`](writer::Writer::covered),
+//! [`steps::remove_history`]. The manifest that steps lead to holds once all of them are done, and not before.
+//!
+//! `tests/campaign.rs` has a server in small that does all of it.
+//!
 //! Source: the files of Valkey 8.0.1 (checked against the binary by the tests of this crate and of `tools`).
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -28,6 +28,9 @@ pub const ARGS_AHEAD_MAX: u64 = 1024;
 /// Bytes that may wait to be written before whoever writes has to wait, by default.
 pub const PENDING_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes since the last sync that are kept in case it fails, by default: two seconds of a busy server.
+pub const UNSYNCED_BYTES_KEPT_MAX: usize = 64 << 20;
+
 /// Allocation that is kept for what waits, in bytes; what a burst needed beyond it is given back.
 pub const PENDING_BYTES_KEPT: usize = 4 << 20;
 

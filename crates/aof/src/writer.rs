@@ -18,7 +18,7 @@ use std::path::Path;
 
 use crate::encoder::mark;
 use crate::files::{Files, LogFile, reason, write_all_at};
-use crate::limits::{PENDING_BYTES_KEPT, PENDING_BYTES_MAX, READ_BYTES};
+use crate::limits::{PENDING_BYTES_KEPT, PENDING_BYTES_MAX, READ_BYTES, UNSYNCED_BYTES_KEPT_MAX};
 
 /// Whether marks are written (see [`crate::encoder`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub struct Writer<F> {
     waits_from: usize,
     /// Whether the buffer has all bytes since the last sync.
     kept: bool,
+    /// How many of those it may have.
+    kept_max: usize,
     /// A sync has failed, and its bytes could not be written again: only a new base helps.
     in_doubt: bool,
     appended: u64,
@@ -178,6 +180,7 @@ impl<F: LogFile> Writer<F> {
             buffer: Vec::new(),
             waits_from: 0,
             kept: true,
+            kept_max: UNSYNCED_BYTES_KEPT_MAX,
             in_doubt: false,
             appended: 0,
             written: 0,
@@ -235,6 +238,13 @@ impl<F: LogFile> Writer<F> {
     /// Whether only a new base can make what was written durable.
     pub fn needs_base(&self) -> bool {
         self.in_doubt
+    }
+
+    /// How many bytes since the last sync are kept in case that it fails; zero for who never syncs (`appendfsync no`). When
+    /// there are more, only a new base makes a failed sync good.
+    pub fn set_kept_max(&mut self, bytes: usize) {
+        self.kept_max = bytes;
+        self.trim();
     }
 
     /// The file.
@@ -297,7 +307,7 @@ impl<F: LogFile> Writer<F> {
 
     /// Lets go of what need not or cannot be kept.
     fn trim(&mut self) {
-        if self.waits_from > PENDING_BYTES_MAX {
+        if self.waits_from > self.kept_max {
             self.kept = false;
         }
         if !self.kept {
@@ -525,7 +535,7 @@ mod tests {
     #[test]
     fn too_much_to_be_kept_needs_a_base_after_a_failed_sync() {
         let mut writer = writer(Marks::Off);
-        let position = writer.append(|buffer| buffer.resize(PENDING_BYTES_MAX + 1, b'x'));
+        let position = writer.append(|buffer| buffer.resize(UNSYNCED_BYTES_KEPT_MAX + 1, b'x'));
         assert!(writer.is_full());
         writer.flush(0).unwrap();
         assert!(writer.memory() <= PENDING_BYTES_KEPT);
@@ -539,6 +549,21 @@ mod tests {
         put(&mut writer, "y");
         writer.flush(0).unwrap();
         assert_eq!(writer.sync(0).unwrap(), position + 1);
+    }
+
+    #[test]
+    fn who_never_syncs_keeps_nothing() {
+        let mut writer = writer(Marks::Off);
+        writer.set_kept_max(0);
+        for _ in 0..100 {
+            writer.append(|buffer| buffer.resize(buffer.len() + (1 << 20), b'x'));
+            writer.flush(0).unwrap();
+            assert_eq!(writer.waiting(), 0);
+            assert!(writer.memory() <= PENDING_BYTES_KEPT);
+        }
+        // On the way out everything is synced all the same.
+        assert_eq!(writer.sync(0).unwrap(), 100 << 20);
+        assert!(writer.is_clean());
     }
 
     #[test]
