@@ -1,4 +1,5 @@
 //! The fuzz targets as a library.
 
 pub mod acl_rules;
+pub mod aof;
 pub mod targets;

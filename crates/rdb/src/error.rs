@@ -17,6 +17,8 @@ struct Inner {
     offset: u64,
     what: &'static str,
     kind: ErrorKind,
+    /// The type of the key under way, when its name could not be read.
+    type_: Option<ValueType>,
 }
 
 /// The cause of an [`Error`].
@@ -57,7 +59,19 @@ pub enum ErrorKind {
 impl Error {
     #[cold]
     pub(crate) fn new(offset: u64, what: &'static str, kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { offset, what, kind }))
+        Self(Box::new(Inner {
+            offset,
+            what,
+            kind,
+            type_: None,
+        }))
+    }
+
+    /// The same, in front of a value of this type.
+    #[cold]
+    pub(crate) fn before(mut self, type_: ValueType) -> Self {
+        self.0.type_ = Some(type_);
+        self
     }
 
     /// Position in the input, in bytes, where the item under way was given up.
@@ -70,6 +84,12 @@ impl Error {
     #[must_use]
     pub fn what(&self) -> &'static str {
         self.0.what
+    }
+
+    /// The type of the key whose name was being read.
+    #[must_use]
+    pub fn key_type(&self) -> Option<ValueType> {
+        self.0.type_
     }
 
     /// The cause.

@@ -206,7 +206,7 @@ impl<R: Read> Reader<R> {
             if let Some(type_) = ValueType::from_byte(byte) {
                 self.input.what = "key";
                 key.clear();
-                self.string_onto(key)?;
+                self.string_onto(key).map_err(|error| error.before(type_))?;
                 return Ok(Event::Key(KeyHead {
                     type_,
                     expire_at_ms,
@@ -297,13 +297,27 @@ impl<R: Read> Reader<R> {
         self.input.what = "module auxiliary data";
         let module_id = self.length()?;
         // When it was written: an opcode and a number.
-        if self.length()? != module_opcode::UINT {
+        let opcode = self.length()?;
+        self.length()?;
+        if opcode != module_opcode::UINT {
             return Err(self.input.corrupt("module data without its time"));
         }
-        self.length()?;
+        self.skip_module_parts()?;
+        Ok(Event::ModuleAux { module_id })
+    }
+
+    /// Skips the value of a key whose type is [`ValueType::Module`]; the identity of the module and its encoding version.
+    pub fn skip_module(&mut self) -> Result<u64> {
+        self.input.what = ValueType::Module.name();
+        let module_id = self.length()?;
+        self.skip_module_parts()?;
+        Ok(module_id)
+    }
+
+    fn skip_module_parts(&mut self) -> Result<()> {
         loop {
             match self.length()? {
-                module_opcode::EOF => return Ok(Event::ModuleAux { module_id }),
+                module_opcode::EOF => return Ok(()),
                 module_opcode::SINT | module_opcode::UINT => {
                     self.length()?;
                 }

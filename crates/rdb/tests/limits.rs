@@ -116,3 +116,25 @@ fn a_size_hint_is_bounded_whatever_the_count() {
         assert_eq!(sink.0, hint);
     }
 }
+
+#[test]
+fn an_error_in_a_name_knows_the_type_that_stood_before_it() {
+    let mut reader = rdb::Reader::new(&b"REDIS0011\x02\x05ab"[..], rdb::ReaderOptions::default());
+    reader.header().unwrap();
+    let error = reader.next(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.key_type(), Some(rdb::ValueType::Set));
+    assert_eq!(error.what(), "key");
+}
+
+#[test]
+fn a_modules_value_is_skipped_without_the_module() {
+    let bytes = b"REDIS0011\x07\x01k\x81\x00\x01\x02\x03\x04\x05\x06\x07\x05\x01a\x03aaaa\x00\x00\x01s\x01v";
+    let mut reader = rdb::Reader::new(&bytes[..], rdb::ReaderOptions::default());
+    reader.header().unwrap();
+    let mut key = Vec::new();
+    assert!(matches!(reader.next(&mut key).unwrap(), rdb::Event::Key(_)));
+    let id = reader.skip_module().unwrap();
+    assert_eq!(rdb::module_name(id), "AAECAwQFB");
+    assert!(matches!(reader.next(&mut key).unwrap(), rdb::Event::Key(_)));
+    assert_eq!(key, b"s");
+}
