@@ -63,6 +63,10 @@ pub(crate) fn clean_up() {
 pub(crate) fn read() -> Result<Start, ExitCode> {
     logging::set_pid();
     crate::title::set_up();
+    let called = crate::title::arguments().first();
+    if let Some(program) = called.and_then(|called| tools::by_name(&called.to_string_lossy())) {
+        return Err(program(crate::title::arguments().to_vec()));
+    }
     if let Some(refusal) = refuse_role(crate::title::arguments()) {
         complain(&format!("{refusal}\n"));
         return Err(ExitCode::FAILURE);
@@ -192,8 +196,7 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     })
 }
 
-/// Why the program cannot be what its name, or `--sentinel`, asks for. A server instead would be a surprise, and so would
-/// be a check that passes because nothing was checked.
+/// Why the program cannot be what its name, or `--sentinel`, asks for. A server instead would be a surprise.
 fn refuse_role(arguments: &[OsString]) -> Option<String> {
     let called = std::path::Path::new(arguments.first()?).file_name()?;
     let called = called.to_string_lossy();
@@ -202,11 +205,7 @@ fn refuse_role(arguments: &[OsString]) -> Option<String> {
             .iter()
             .any(|product| called.contains(&format!("{product}-{role}")))
     };
-    let missing = if is("check-rdb") {
-        "checks no RDB files"
-    } else if is("check-aof") {
-        "checks no append-only files"
-    } else if is("sentinel") || arguments.iter().any(|argument| argument == "--sentinel") {
+    let missing = if is("sentinel") || arguments.iter().any(|argument| argument == "--sentinel") {
         "has no Sentinel mode"
     } else {
         return None;

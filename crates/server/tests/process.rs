@@ -416,10 +416,6 @@ fn by_other_names_the_program_refuses() {
     for (name, missing) in [
         ("valkey-sentinel", "has no Sentinel mode"),
         ("redis-sentinel", "has no Sentinel mode"),
-        ("valkey-check-rdb", "checks no RDB files"),
-        ("redis-check-rdb", "checks no RDB files"),
-        ("valkey-check-aof", "checks no append-only files"),
-        ("redis-check-aof", "checks no append-only files"),
     ] {
         let path = dir.path().join(name);
         std::os::unix::fs::symlink(OURS, &path).expect("a link");
@@ -436,6 +432,28 @@ fn by_other_names_the_program_refuses() {
         .assert()
         .code(1)
         .stderr("valkey-server: this build has no Sentinel mode\n");
+}
+
+#[test]
+fn by_the_names_of_the_checkers_the_program_is_one() {
+    let dir = TempDir::new().expect("a folder");
+    let file = dir.path().join("dump.rdb");
+    std::fs::write(&file, b"REDIS0011\xff\0\0\0\0\0\0\0\0").expect("a file");
+    for (name, argument, says) in [
+        ("valkey-check-rdb", Some(&file), "RDB looks OK!"),
+        ("redis-check-rdb", Some(&file), "RDB looks OK!"),
+        ("valkey-check-aof", None, "Usage: "),
+        ("redis-check-aof", None, "Usage: "),
+    ] {
+        let path = dir.path().join(name);
+        std::os::unix::fs::symlink(OURS, &path).expect("a link");
+        Command::new(path)
+            .args(argument)
+            .timeout(Duration::from_secs(10))
+            .assert()
+            .code(i32::from(argument.is_none()))
+            .stdout(predicates::str::contains(says));
+    }
 }
 
 #[test]

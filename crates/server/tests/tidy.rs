@@ -63,6 +63,7 @@ static EDGES: &[(&str, &[&str])] = &[
             "replication",
             "scripting",
             "engine",
+            "tools",
         ],
     ),
 ];
