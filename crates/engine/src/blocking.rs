@@ -25,6 +25,8 @@ pub enum WaitFor {
         /// For WAITAOF: local syncs wanted.
         aof_local: Option<u64>,
     },
+    /// The delivery of what MIGRATE has sent under this number.
+    Migration(u64),
     /// The end of the process, or the news that it will not come.
     Shutdown,
 }
@@ -58,7 +60,7 @@ impl Blocked {
     pub fn memory(&self) -> usize {
         let keys = match &self.wait {
             WaitFor::Keys(keys) => keys.bytes(),
-            WaitFor::Replicas { .. } | WaitFor::Shutdown => 0,
+            WaitFor::Replicas { .. } | WaitFor::Migration(_) | WaitFor::Shutdown => 0,
         };
         size_of::<Self>() + keys + self.args.bytes()
     }

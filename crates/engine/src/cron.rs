@@ -51,6 +51,7 @@ impl Engine {
         self.sample_rates();
         self.expire_pause();
         self.time_out_blocked();
+        crate::migration::tick(&mut self.keys, &mut self.core);
         if !self.core.debug.pause_cron {
             self.close_idle();
             self.check_all_outputs();

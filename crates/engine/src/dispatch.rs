@@ -486,6 +486,11 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
             *arg = HIDDEN;
         }
     }
+    if meta.full_name == "migrate" {
+        for at in crate::commands::migrate::secrets(args) {
+            shown[at] = HIDDEN;
+        }
+    }
     if meta.full_name == "config|set" {
         for at in (2..shown.len().saturating_sub(1)).step_by(2) {
             let sensitive = config::Param::find(shown[at])
@@ -650,7 +655,7 @@ fn register_blocked(keys: &mut Keys, core: &mut Core, client: &mut Client) {
         WaitFor::Replicas { .. } => {
             core.blocking.waiting_replicas.insert(blocked.place, id);
         }
-        WaitFor::Shutdown => {}
+        WaitFor::Migration(_) | WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
         core.blocking.deadlines.insert((blocked.deadline_ms, id));
@@ -677,7 +682,7 @@ pub(crate) fn unregister_blocked(keys: &mut Keys, core: &mut Core, client: &mut 
         WaitFor::Replicas { .. } => {
             core.blocking.waiting_replicas.remove(blocked.place);
         }
-        WaitFor::Shutdown => {}
+        WaitFor::Migration(_) | WaitFor::Shutdown => {}
     }
     core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
     core.blocking.count -= 1;

@@ -131,6 +131,7 @@ impl Engine {
                     jobs: 0,
                     for_replicas: false,
                 },
+                migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,
                     pause_after_fork: false,
@@ -637,6 +638,14 @@ impl Engine {
     pub fn snapshot_finished(&mut self, end: crate::host::SnapshotEnd) {
         self.set_time();
         crate::saving::finished(&mut self.keys, &mut self.core, end);
+        dispatch::settle_engine(&mut self.keys, &mut self.core);
+        crate::repl::pump(&mut self.keys, &mut self.core);
+    }
+
+    /// Keys have been brought to another server, or not.
+    pub fn delivered(&mut self, id: u64, delivery: crate::migration::Delivery) {
+        self.set_time();
+        crate::migration::delivered(&mut self.keys, &mut self.core, id, delivery);
         dispatch::settle_engine(&mut self.keys, &mut self.core);
         crate::repl::pump(&mut self.keys, &mut self.core);
     }

@@ -261,6 +261,17 @@ pub trait Host: Send {
     /// # Errors
     /// What went wrong; the old file is untouched.
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
+    /// Carries keys to another server in another thread; then reports [`crate::Engine::delivered`].
+    ///
+    /// # Errors
+    /// Nobody is there to carry them.
+    fn ship(&mut self, shipment: crate::migration::Shipment) -> Result<(), HostError>;
+    /// As [`Self::ship`], but waits for the end.
+    fn ship_now(&mut self, shipment: &crate::migration::Shipment) -> crate::migration::Delivery;
+    /// Connections to such servers that are kept for the next time.
+    fn cached_targets(&self) -> usize {
+        0
+    }
     /// Does something for the link to our primary; must not block.
     fn link(&mut self, command: LinkCommand);
     /// The server has become a replica, or a primary: log lines tell, and the out-of-memory score may change.

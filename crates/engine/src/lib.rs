@@ -18,6 +18,7 @@ pub mod exec;
 pub mod host;
 pub mod latency;
 pub mod link;
+pub mod migration;
 mod origin;
 pub mod pubsub;
 pub mod registry;

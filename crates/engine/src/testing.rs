@@ -8,9 +8,10 @@ use crate::host::{
     Attention, Clock, CpuFigures, Crash, Host, HostError, Level, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,
 };
+use crate::migration::{Delivery, Shipment};
 use config::{Config, Param};
 use resp::{Batch, Decoder, Output};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use words::request;
 
@@ -18,6 +19,8 @@ thread_local! {
     static NOW_US: Cell<u64> = const { Cell::new(1_000_000_000_000_000) };
     /// Connections of this test whose small writes are gathered.
     pub static COALESCED: Cell<u32> = const { Cell::new(0) };
+    /// What MIGRATE has sent and a test has not looked at yet.
+    pub static SHIPPED: RefCell<Vec<Shipment>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A host for tests.
@@ -81,6 +84,16 @@ impl Host for Quiet {
         COALESCED.set(COALESCED.get() + 1);
     }
     fn hang_up(&mut self, _: i32) {}
+    fn ship(&mut self, shipment: Shipment) -> Result<(), HostError> {
+        SHIPPED.with_borrow_mut(|shipped| shipped.push(shipment));
+        Ok(())
+    }
+    fn ship_now(&mut self, shipment: &Shipment) -> Delivery {
+        Delivery {
+            taken: vec![true; shipment.keys],
+            ..Delivery::default()
+        }
+    }
     fn link(&mut self, _: crate::host::LinkCommand) {}
     fn set_role(&mut self, _: bool) {}
     fn exit(&mut self, _: i32) {}

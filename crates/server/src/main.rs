@@ -6,6 +6,7 @@
 mod child;
 mod clock;
 mod connection;
+mod courier;
 mod crash;
 mod event_loop;
 mod fanout;

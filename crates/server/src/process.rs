@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "system calls that std does not offer")]
 
 use crate::child::{self, DumpFile};
+use crate::courier::{Courier, Couriers};
 use crate::event_loop::Inbox;
 use crate::link_io;
 use crate::shared::Shared;
@@ -14,6 +15,7 @@ use engine::host::{
     CpuFigures, Crash, Host, HostError, Level, LinkCommand, MemoryFigures, ProcessFacts,
     SnapshotJob, WriteSnapshot,
 };
+use engine::migration::{Delivery, Shipment};
 use parking_lot::Mutex;
 use socket2::SockRef;
 use std::fs::File;
@@ -105,6 +107,7 @@ pub(crate) struct Process {
     child_dump: std::path::PathBuf,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
+    couriers: Couriers,
     /// Made when there is a primary for the first time.
     link: Option<link_io::Commands>,
 }
@@ -118,6 +121,7 @@ impl Process {
         shared: Weak<Shared>,
     ) -> Self {
         control.limit_bulk(config);
+        let couriers = Couriers::new(shared.clone());
         let (garbage, work) = mpsc::channel();
         let pending_frees = Arc::new(AtomicUsize::new(0));
         let pending = Arc::clone(&pending_frees);
@@ -155,6 +159,7 @@ impl Process {
             child_dump: std::path::PathBuf::new(),
             garbage,
             pending_frees,
+            couriers,
             link: None,
         }
     }
@@ -385,6 +390,18 @@ impl Host for Process {
 
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError> {
         replace_file(&self.facts.config_file, text).map_err(|error| crate::errno_text(&error))
+    }
+
+    fn ship(&mut self, shipment: Shipment) -> Result<(), HostError> {
+        self.couriers.send(shipment)
+    }
+
+    fn ship_now(&mut self, shipment: &Shipment) -> Delivery {
+        Courier::default().deliver(shipment)
+    }
+
+    fn cached_targets(&self) -> usize {
+        self.couriers.connections()
     }
 
     fn link(&mut self, command: LinkCommand) {

@@ -38,6 +38,13 @@ impl Keys {
         self.arm(HOOK_WATCH, !self.watched.is_empty());
     }
 
+    /// True while nothing has happened to the key since `client` began to watch it, but that its time may have come.
+    #[must_use]
+    pub fn is_watched_by(&self, key: &DbKey, client: PartyId) -> bool {
+        let watches = self.watched.get(key);
+        watches.is_some_and(|watches| watches.get(client).is_some())
+    }
+
     /// True when the key `client` watches has expired since.
     pub fn watched_key_expired(&self, key: &DbKey, client: PartyId) -> bool {
         let watches = self.watched.get(key);
