@@ -63,8 +63,8 @@ pub enum Failure {
     Reading,
 }
 
-/// What has become of a shipment.
-#[derive(Debug, Default)]
+/// What has become of a shipment; by default, that nobody was there to carry it.
+#[derive(Debug)]
 pub struct Delivery {
     /// For each key answered so far, in order: whether the target has it.
     pub taken: Vec<bool>,
@@ -72,6 +72,16 @@ pub struct Delivery {
     pub error: Option<Vec<u8>>,
     /// Why there are no more answers.
     pub failure: Option<Failure>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Delivery {
+            taken: Vec::new(),
+            error: None,
+            failure: Some(Failure::Connecting),
+        }
+    }
 }
 
 /// One key on its way.
@@ -329,5 +339,101 @@ fn finish(keys: &mut Keys, core: &mut Core, id: u64, delivery: &Delivery) {
             Ok(()) => out.ok(),
             Err(error) => dispatch::write_error(core, out, error),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Delivery, Failure};
+    use crate::testing::{Driver, SHIPPED, check, check_on};
+
+    /// Lets the target of the only migration under way take the keys of which `taken` says so.
+    fn deliver(driver: &mut Driver, taken: &[bool], failure: Option<Failure>) {
+        let shipped = SHIPPED.take();
+        assert_eq!(shipped.len(), 1);
+        let delivery = Delivery {
+            taken: taken.to_vec(),
+            error: None,
+            failure,
+        };
+        driver.engine.delivered(shipped[0].id, delivery);
+    }
+
+    fn begin(script: &str) -> Driver {
+        SHIPPED.take();
+        let mut driver = Driver::new();
+        check_on(&mut driver, script);
+        driver
+    }
+
+    #[test]
+    fn a_key_goes_when_it_has_arrived() {
+        let mut driver = begin("> MSET a 1 b 2\n < OK\n ~ MSET a 1 b 2\n 1> MIGRATE h 1 a 0 0\n");
+        assert_eq!(driver.send(0, &[b"EXISTS", b"a"]), b":1\r\n");
+        deliver(&mut driver, &[true], None);
+        assert_eq!(driver.pushed(1), b"+OK\r\n");
+        assert_eq!(driver.send(0, &[b"EXISTS", b"a", b"b"]), b":1\r\n");
+    }
+
+    #[test]
+    fn what_was_not_taken_or_has_changed_stays() {
+        let mut driver = begin(
+            "> MSET a 1 b 2 c 3 d 4\n < OK\n ~ MSET a 1 b 2 c 3 d 4\n 1> MIGRATE h 1 \"\" 0 0 KEYS a b c d\n
+             > INCR b\n < (integer) 3\n ~ INCR b\n",
+        );
+        deliver(&mut driver, &[true, true, true], Some(Failure::Reading));
+        assert_eq!(
+            driver.pushed(1),
+            b"-IOERR error or timeout reading to target instance\r\n"
+        );
+        check_on(
+            &mut driver,
+            "> MGET a b c d\n < 1) (nil)\n < 2) \"3\"\n < 3) (nil)\n < 4) \"4\"\n",
+        );
+    }
+
+    #[test]
+    fn a_shipment_holds_the_commands_of_all_keys() {
+        let _driver = begin(
+            "> SET a 1 PX 5000\n < OK\n ~ SET a 1 PXAT 1000000005000\n
+             1> MIGRATE h 7 \"\" 3 50 REPLACE AUTH2 u p KEYS a nokey a\n",
+        );
+        let shipped = SHIPPED.take();
+        let sent = &shipped[0];
+        assert_eq!((sent.target.port, sent.db, sent.keys), (7, 3, 2));
+        assert_eq!(sent.timeout.as_millis(), 50);
+        assert_eq!(sent.login, b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n");
+        let start = b"*5\r\n$7\r\nRESTORE\r\n$1\r\na\r\n$4\r\n5000\r\n$13\r\n\x00\xc0\x01";
+        assert!(sent.restores.starts_with(start));
+        assert!(sent.restores.ends_with(b"\r\n$7\r\nREPLACE\r\n"));
+    }
+
+    #[test]
+    fn nobody_watches_any_more_when_it_is_over() {
+        let mut driver = begin(
+            "> MSET a 1 b 2\n < OK\n ~ MSET a 1 b 2\n 1> MIGRATE h 1 \"\" 0 0 KEYS a b\n",
+        );
+        assert_eq!(driver.engine.keys.watched_len(), 2);
+        deliver(&mut driver, &[true, false], None);
+        assert_eq!(driver.engine.keys.watched_len(), 0);
+    }
+
+    #[test]
+    fn what_has_expired_meanwhile_is_no_error() {
+        let mut driver = begin(
+            "> SET a 1 PX 50\n < OK\n ~ SET a 1 PXAT 1000000000050\n 1> MIGRATE h 1 a 0 0\n",
+        );
+        driver.advance_ms(100);
+        deliver(&mut driver, &[true], None);
+        assert_eq!(driver.pushed(1), b"+OK\r\n");
+        assert_eq!(driver.engine.keys.stats.expired, 1);
+    }
+
+    #[test]
+    fn a_transaction_does_not_wait() {
+        check(
+            "> SET a 1\n < OK\n ~ SET a 1\n > MULTI\n < OK\n > MIGRATE h 1 a 0 0\n < QUEUED\n
+             > EXEC\n < 1) OK\n ~ DEL a\n > EXISTS a\n < (integer) 0\n",
+        );
     }
 }

@@ -170,11 +170,19 @@ impl Broken {
     }
 }
 
+fn nothing_yet() -> Delivery {
+    Delivery {
+        taken: Vec::new(),
+        error: None,
+        failure: None,
+    }
+}
+
 impl Courier {
     /// Carries a shipment and brings back the answers. A connection that turns out to be dead before anything has been
     /// taken is replaced once.
     pub(crate) fn deliver(&mut self, shipment: &Shipment) -> Delivery {
-        let mut delivery = Delivery::default();
+        let mut delivery = nothing_yet();
         for is_last in [false, true] {
             let Err(broken) = self.exchange(shipment, &mut delivery) else {
                 break;
@@ -185,7 +193,7 @@ impl Courier {
                 delivery.failure = Some(broken.failure);
                 break;
             }
-            delivery = Delivery::default();
+            delivery = nothing_yet();
         }
         delivery
     }
