@@ -74,6 +74,8 @@ pub struct Keys {
     pub effects: Effects,
     /// What is known of the requests that come next.
     pub ahead: Ahead,
+    /// COPY of large values, under way.
+    pub copies: crate::copies::Copies,
     /// Who watches a key. True of whoever began when the key was there, but had expired.
     watched: HashMap<DbKey, Crowd<bool>>,
     /// Who is blocked on a key.
@@ -244,6 +246,7 @@ impl Keys {
             },
             effects: Effects::default(),
             ahead: Ahead::default(),
+            copies: Default::default(),
             watched: HashMap::new(),
             waiting: HashMap::new(),
             waiting_until_gone: 0,

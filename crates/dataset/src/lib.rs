@@ -8,6 +8,7 @@
 mod ahead;
 mod call;
 pub mod commands;
+pub mod copies;
 mod crowd;
 pub mod digest;
 pub mod effects;

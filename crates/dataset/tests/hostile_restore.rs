@@ -472,7 +472,15 @@ fn containers_of_nothing_are_refused() {
     // Lists of nodes of nothing.
     bodies.push([b"\x0e\x01\x0b", &ziplist(&[])[..]].concat());
     bodies.push([b"\x12\x01\x02\x07", &empty_listpack[..]].concat());
-    bodies.push([b"\x12\x02\x02\x07", &empty_listpack[..], b"\x02\x07", empty_listpack].concat());
+    bodies.push(
+        [
+            b"\x12\x02\x02\x07",
+            &empty_listpack[..],
+            b"\x02\x07",
+            empty_listpack,
+        ]
+        .concat(),
+    );
     for body in bodies {
         assert!(!rig.try_body(&body), "{}", body.escape_ascii());
     }

@@ -9,6 +9,7 @@ pub mod blocking;
 pub mod client;
 mod client_eviction;
 pub mod commands;
+mod copying;
 pub mod core;
 pub mod cron;
 mod dispatch;

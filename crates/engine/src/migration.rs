@@ -278,7 +278,8 @@ impl Sent {
 
 impl Cargo {
     fn has_expired(&self, now_ms: i64) -> bool {
-        self.expire_at_ms.is_some_and(|at_ms| is_past(at_ms, now_ms))
+        self.expire_at_ms
+            .is_some_and(|at_ms| is_past(at_ms, now_ms))
     }
 
     /// True for an entry that is still what was sent, as far as the watch does not tell.
@@ -319,7 +320,14 @@ fn finish(keys: &mut Keys, core: &mut Core, id: u64, delivery: &Delivery) {
     };
     let (author, db) = (sent.client, sent.db);
     let timer = origin::timer(core, keys.origin.now_ms);
-    let outer = std::mem::replace(&mut keys.origin, Origin { author, db, ..timer });
+    let outer = std::mem::replace(
+        &mut keys.origin,
+        Origin {
+            author,
+            db,
+            ..timer
+        },
+    );
     let (gone, outcome) = sent.conclude(keys, core, delivery);
     if !gone.is_empty() {
         keys.effects.push_op(db, &deletion(&gone));
@@ -410,9 +418,8 @@ mod tests {
 
     #[test]
     fn nobody_watches_any_more_when_it_is_over() {
-        let mut driver = begin(
-            "> MSET a 1 b 2\n < OK\n ~ MSET a 1 b 2\n 1> MIGRATE h 1 \"\" 0 0 KEYS a b\n",
-        );
+        let mut driver =
+            begin("> MSET a 1 b 2\n < OK\n ~ MSET a 1 b 2\n 1> MIGRATE h 1 \"\" 0 0 KEYS a b\n");
         assert_eq!(driver.engine.keys.watched_len(), 2);
         deliver(&mut driver, &[true, false], None);
         assert_eq!(driver.engine.keys.watched_len(), 0);
@@ -420,9 +427,8 @@ mod tests {
 
     #[test]
     fn what_has_expired_meanwhile_is_no_error() {
-        let mut driver = begin(
-            "> SET a 1 PX 50\n < OK\n ~ SET a 1 PXAT 1000000000050\n 1> MIGRATE h 1 a 0 0\n",
-        );
+        let mut driver =
+            begin("> SET a 1 PX 50\n < OK\n ~ SET a 1 PXAT 1000000000050\n 1> MIGRATE h 1 a 0 0\n");
         driver.advance_ms(100);
         deliver(&mut driver, &[true], None);
         assert_eq!(driver.pushed(1), b"+OK\r\n");
