@@ -6,7 +6,7 @@
 use crate::effects::DbKey;
 use crate::keys::Keys;
 use crate::origin::PartyId;
-use keyspace::copying::Copying;
+use keyspace::copying::{Copying, Plan};
 use keyspace::{Entry, Value};
 use std::collections::VecDeque;
 
@@ -16,13 +16,19 @@ const PARTY: PartyId = 1 << 62;
 /// Copies under way, in the order in which they were asked for. The first one is being made.
 #[derive(Debug, Default)]
 pub struct Copies {
+    /// Copies numbered so far.
+    last_number: u64,
     line: VecDeque<Job>,
 }
 
 #[derive(Debug)]
 struct Job {
+    number: u64,
     client: PartyId,
     source: DbKey,
+    plan: Plan,
+    /// Room for it has been asked for.
+    is_asked_for: bool,
     made: Option<Copying>,
     is_complete: bool,
 }
@@ -33,6 +39,31 @@ impl Copies {
     pub fn first(&self) -> Option<PartyId> {
         self.line.front().map(|job| job.client)
     }
+
+    /// Whether the first copy can go on: nobody is preparing room for it.
+    #[must_use]
+    pub fn can_go_on(&self) -> bool {
+        self.line
+            .front()
+            .is_some_and(|job| job.made.is_some() || !job.is_asked_for)
+    }
+
+    /// What room the first copy needs, the first time this is asked; with its number.
+    pub fn wanted(&mut self) -> Option<(u64, Plan)> {
+        let job = self.line.front_mut()?;
+        let wants = job.made.is_none() && !job.is_asked_for;
+        job.is_asked_for = true;
+        wants.then_some((job.number, job.plan))
+    }
+
+    /// Room has been prepared for a copy. It comes back if nobody wants it any more.
+    #[must_use]
+    pub fn prepared(&mut self, number: u64, room: Copying) -> Option<Copying> {
+        match self.line.iter_mut().find(|job| job.number == number) {
+            Some(job) => job.made.replace(room),
+            None => Some(room),
+        }
+    }
 }
 
 impl Keys {
@@ -40,17 +71,18 @@ impl Keys {
     pub(crate) fn begin_copy(&mut self, key: &[u8]) -> bool {
         let client = self.origin.author;
         self.forget_copy(client);
-        if !self
-            .peek(key)
-            .is_some_and(|entry| Copying::is_for(entry.value()))
-        {
+        let Some(plan) = self.peek(key).and_then(|entry| Plan::of(entry.value())) else {
             return false;
-        }
+        };
         let source: DbKey = (self.origin.db, key.into());
         self.watch(source.0, key, PARTY | client);
+        self.copies.last_number += 1;
         self.copies.line.push_back(Job {
+            number: self.copies.last_number,
             client,
             source,
+            plan,
+            is_asked_for: false,
             made: None,
             is_complete: false,
         });
@@ -78,13 +110,9 @@ impl Keys {
         let Some(job) = self.copies.line.front_mut() else {
             return false;
         };
-        if job.made.is_none() {
-            job.made = Copying::of(source);
+        if let Some(made) = &mut job.made {
+            job.is_complete = made.go_on(source, has_time);
         }
-        job.is_complete = job
-            .made
-            .as_mut()
-            .is_none_or(|made| made.go_on(source, has_time));
         job.is_complete
     }
 

@@ -9,7 +9,7 @@ const SLICE_NS: u64 = 3_000_000;
 
 /// Whether there is something to go on with. While writes are held back nothing can be finished.
 pub(crate) fn is_due(keys: &Keys, core: &Core) -> bool {
-    keys.copies.first().is_some() && core.pause.is_none()
+    keys.copies.can_go_on() && core.pause.is_none()
 }
 
 /// Copies some more. When a copy is complete, its client's COPY runs again and puts it in place.
@@ -30,6 +30,11 @@ pub(crate) fn slice(keys: &mut Keys, core: &mut Core) {
     };
     if client.blocked.is_none() {
         keys.forget_copy(id);
+    } else if let Some((number, plan)) = keys.copies.wanted() {
+        if let Some(room) = core.host.prepare_copy(number, plan) {
+            // Nobody else wants it: its job has just asked.
+            drop(keys.copies.prepared(number, room));
+        }
     } else {
         let clock = core.clock.monotonic_ns;
         let until_ns = clock() + SLICE_NS;

@@ -642,6 +642,16 @@ impl Engine {
         crate::repl::pump(&mut self.keys, &mut self.core);
     }
 
+    /// There is room for a copy now. It comes back if nobody wants it any more.
+    #[must_use]
+    pub fn copy_prepared(
+        &mut self,
+        number: u64,
+        room: keyspace::copying::Copying,
+    ) -> Option<keyspace::copying::Copying> {
+        self.keys.copies.prepared(number, room)
+    }
+
     /// Keys have been brought to another server, or not.
     pub fn delivered(&mut self, id: u64, delivery: crate::migration::Delivery) {
         self.set_time();

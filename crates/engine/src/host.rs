@@ -2,6 +2,7 @@
 //!
 //! The engine never does I/O itself. `server` implements [`Host`]; tests bring their own.
 
+use keyspace::copying::{Copying, Plan};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
@@ -275,6 +276,10 @@ pub trait Host: Send {
     /// Connections to such servers that are kept for the next time.
     fn cached_targets(&self) -> usize {
         0
+    }
+    /// Makes room for a copy in another thread, and then reports [`crate::Engine::copy_prepared`]; or makes it here and now.
+    fn prepare_copy(&mut self, _number: u64, plan: Plan) -> Option<Copying> {
+        Some(plan.prepare())
     }
     /// Does something for the link to our primary; must not block.
     fn link(&mut self, command: LinkCommand);

@@ -4,44 +4,43 @@
 //! no change.
 
 use crate::list::{NodeRef, OwnedNode};
-use crate::{Hash, Limits, List, Set, Value, ValueRef, ZSet};
+use crate::{Hash, Limits, List, Set, Type, Value, ValueRef, ZSet};
 
 /// From this many members on a table is copied in slices.
 const MEMBERS_MIN: usize = 8192;
 /// From this many nodes on a list is copied in slices.
 const NODES_MIN: usize = 1024;
-/// Members or nodes copied between two looks at whether the slice has become long enough.
-const STEP: usize = 64;
+/// Buckets, members or nodes copied between two looks at whether the slice has become long enough. Few: in a fresh table each may
+/// touch memory that the system has yet to clear, two megabytes at a time.
+const STEP: usize = 8;
 
-/// A copy that is not complete yet.
-#[derive(Debug)]
-pub struct Copying {
-    made: Value,
-    /// Where to go on: a cursor, a rank, or a number of nodes.
-    at: u64,
-    /// A copy is held the same way as its source, and these are never held packed.
-    limits: Limits,
+/// What is to be copied: its type and size.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    type_: Type,
+    members: usize,
 }
 
-impl Copying {
-    /// True for a value that is worth it: large, and not one piece of memory.
+impl Plan {
+    /// The plan for a value that is worth it: large, and not one piece of memory.
     ///
     /// A stream is copied node by node in one go: its entries share their nodes.
-    pub fn is_for(source: ValueRef<'_>) -> bool {
-        match source {
-            ValueRef::Set(set) => set.len() >= MEMBERS_MIN && set.stats().is_some(),
-            ValueRef::Hash(hash) => hash.len() >= MEMBERS_MIN && hash.stats().is_some(),
-            ValueRef::ZSet(zset) => zset.len() >= MEMBERS_MIN && zset.stats().is_some(),
-            ValueRef::List(list) => list.node_count() >= NODES_MIN,
-            ValueRef::Str(_) | ValueRef::Stream(_) => false,
-        }
+    pub fn of(source: ValueRef<'_>) -> Option<Self> {
+        let members = match source {
+            ValueRef::Set(set) if set.stats().is_some() => set.len(),
+            ValueRef::Hash(hash) if hash.stats().is_some() => hash.len(),
+            ValueRef::ZSet(zset) if zset.stats().is_some() => zset.len(),
+            ValueRef::List(list) if list.node_count() >= NODES_MIN => list.len(),
+            _ => 0,
+        };
+        let type_ = source.type_();
+        (members >= MEMBERS_MIN).then_some(Plan { type_, members })
     }
 
-    /// Begins a copy; `None` for a value that is not worth it.
-    pub fn of(source: ValueRef<'_>) -> Option<Self> {
-        if !Self::is_for(source) {
-            return None;
-        }
+    /// An empty copy with room for all members. To clear that much memory takes a while, during which nobody need wait:
+    /// the source is not looked at.
+    pub fn prepare(self) -> Copying {
+        // A copy is held the same way as its source, and these are never held packed.
         let limits = Limits {
             hash_max_listpack_entries: 0,
             set_max_intset_entries: 0,
@@ -49,28 +48,38 @@ impl Copying {
             zset_max_listpack_entries: 0,
             ..Limits::default()
         };
-        let made = match source {
-            ValueRef::Set(set) => Value::Set(Box::new(Set::with_hint(b"a", set.len(), &limits))),
-            ValueRef::Hash(hash) => {
+        let made = match self.type_ {
+            Type::Set => Value::Set(Box::new(Set::with_hint(b"a", self.members, &limits))),
+            Type::Hash => {
                 let mut copy = Hash::new();
-                copy.reserve(hash.len(), &limits);
+                copy.reserve(self.members, &limits);
                 Value::Hash(Box::new(copy))
             }
-            ValueRef::ZSet(zset) => {
+            Type::ZSet => {
                 let mut copy = ZSet::new();
-                copy.prepare_for(zset.len());
+                copy.prepare_for(self.members);
                 Value::ZSet(Box::new(copy))
             }
-            ValueRef::List(_) => Value::List(Box::new(List::new())),
-            ValueRef::Str(_) | ValueRef::Stream(_) => return None,
+            Type::List | Type::Str | Type::Stream => Value::List(Box::new(List::new())),
         };
-        Some(Copying {
+        Copying {
             made,
             at: 0,
             limits,
-        })
+        }
     }
+}
 
+/// A copy that is not complete yet.
+#[derive(Debug)]
+pub struct Copying {
+    made: Value,
+    /// Where to go on: a cursor, or a number of nodes.
+    at: u64,
+    limits: Limits,
+}
+
+impl Copying {
     /// Copies some more, as long as `has_time` says so; true when the copy is complete.
     ///
     /// A source of another type than the one that the copy was begun for makes no copy: it is "complete" as it is.
@@ -144,14 +153,18 @@ fn scanned(mut cursor: u64, mut step: impl FnMut(u64) -> u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Copying;
+    use super::{Copying, Plan};
     use crate::{Hash, Limits, List, Set, Str, Value, ZSet};
 
     const MANY: usize = 20_000;
 
+    fn begun(source: &Value) -> Copying {
+        Plan::of(source.as_ref()).expect("it is large").prepare()
+    }
+
     /// The copy of a value, made in slices of one step.
     fn copied(source: &Value) -> Value {
-        let mut copying = Copying::of(source.as_ref()).expect("it is large");
+        let mut copying = begun(&source);
         let mut slices = 0;
         loop {
             let mut first = true;
@@ -224,7 +237,7 @@ mod tests {
             set.add(&text(n), &limits);
         }
         let source = Value::Set(Box::new(set));
-        let mut copying = Copying::of(source.as_ref()).expect("it is large");
+        let mut copying = begun(&source);
         let mut first = true;
         assert!(!copying.go_on(source.as_ref(), || std::mem::take(&mut first)));
         let Value::Set(mut set) = source else {
@@ -248,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_small_is_not_divided() {
         let text = Value::Str(Str::Bytes(vec![b'x'; 1 << 20]));
-        assert!(Copying::of(text.as_ref()).is_none());
-        assert!(Copying::of(Value::Set(Box::default()).as_ref()).is_none());
+        assert!(Plan::of(text.as_ref()).is_none());
+        assert!(Plan::of(Value::Set(Box::default()).as_ref()).is_none());
     }
 }

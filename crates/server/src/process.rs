@@ -16,6 +16,7 @@ use engine::host::{
     SnapshotJob, WriteSnapshot,
 };
 use engine::migration::{Delivery, Shipment};
+use keyspace::copying::{Copying, Plan};
 use parking_lot::Mutex;
 use socket2::SockRef;
 use std::fs::File;
@@ -402,6 +403,22 @@ impl Host for Process {
 
     fn cached_targets(&self) -> usize {
         self.couriers.connections()
+    }
+
+    fn prepare_copy(&mut self, number: u64, plan: Plan) -> Option<Copying> {
+        let shared = self.shared.clone();
+        let prepare = move || {
+            let room = plan.prepare();
+            if let Some(shared) = shared.upgrade() {
+                let unwanted = shared.engine.lock().copy_prepared(number, room);
+                // Freed here, not under the lock.
+                drop(unwanted);
+                shared.control.raise_changed();
+            }
+        };
+        let thread = std::thread::Builder::new().name("copy".into());
+        // Without a thread it is made here.
+        thread.spawn(prepare).is_err().then(|| plan.prepare())
     }
 
     fn link(&mut self, command: LinkCommand) {
