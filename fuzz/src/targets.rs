@@ -330,9 +330,16 @@ pub fn dump(data: &[u8]) {
     let digest: &[&[u8]] = &[b"DEBUG", b"DIGEST-VALUE", b"k"];
     let before = ask(&mut engine, slot, digest);
     let reply = ask(&mut engine, slot, &[b"DUMP", b"k"]);
-    let start = reply.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let start = reply
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     let written = &reply[start..reply.len() - 2];
-    ask(&mut engine, slot, &[b"CONFIG", b"SET", b"sanitize-dump-payload", b"yes"]);
+    ask(
+        &mut engine,
+        slot,
+        &[b"CONFIG", b"SET", b"sanitize-dump-payload", b"yes"],
+    );
     let again: &[&[u8]] = &[b"RESTORE", b"k", b"0", written, b"REPLACE"];
     assert_eq!(ask(&mut engine, slot, again), b"+OK\r\n");
     assert_eq!(ask(&mut engine, slot, digest), before);

@@ -666,6 +666,29 @@ start_server $plain {
             }
         }
 
+        test {MIGRATE to a target that reads older payloads only} {
+            foreach type {string list set intset hash zset stream} {
+                make_value k $type
+                set digest [debug_digest_value k]
+                lassign [wire_listen] - port
+                begin_migration $port k copy
+                wire_raw $target "+OK\r\n-ERR DUMP payload version or checksum are wrong\r\n"
+                assert_equal {SELECT 9} [request_words $target]
+                set payload [lindex [request_words $target] 3]
+                assert_equal "\n\x00" [string range $payload end-9 end-8]
+                wire_raw $target "+OK\r\n+OK\r\n"
+                assert_equal OK [$caller read]
+                # The connection is known for it now.
+                $caller migrate 127.0.0.1 $port k 9 5000
+                assert_equal $payload [lindex [request_words $target] 3]
+                wire_raw $target "+OK\r\n"
+                assert_equal OK [$caller read]
+                r restore k 0 $payload
+                assert_equal $digest [debug_digest_value k]
+                end_migration
+            }
+        } {} {needs:debug}
+
         test {MIGRATE from one database to another of the same server} {
             r select 8
             r del k

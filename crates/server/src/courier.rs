@@ -4,9 +4,11 @@
 //! with the least to do takes on another target. Who has had nothing to do for a while hangs up and ends.
 
 use crate::shared::Shared;
+use dataset::snapshot::older_payload;
 use engine::host::HostError;
 use engine::migration::{Delivery, Failure, Shipment, Target};
 use parking_lot::Mutex;
+use resp::{Batch, Decoder};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -17,6 +19,10 @@ use std::time::Duration;
 const COURIERS_MAX: usize = 64;
 /// How long a connection is kept that nobody needs.
 const KEPT_FOR: Duration = Duration::from_secs(10);
+/// How a target of an older version refuses payloads.
+const TOO_NEW: &[u8] = b"ERR DUMP payload version or checksum are wrong";
+/// The place of the payload among the words of RESTORE.
+const PAYLOAD: usize = 3;
 /// Longest line of an answer, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -148,6 +154,8 @@ struct Connection {
     stream: BufReader<TcpStream>,
     /// The database selected there, unless that is uncertain.
     db: Option<i64>,
+    /// The target has refused payloads of our version.
+    wants_older: bool,
 }
 
 /// How an exchange broke off.
@@ -208,9 +216,47 @@ impl Courier {
             None => Connection::open(&shipment.target, shipment.timeout)?,
         };
         connection.exchange(shipment, delivery)?;
+        if !connection.wants_older && is_too_new(delivery) {
+            connection.wants_older = true;
+            *delivery = nothing_yet();
+            connection.exchange(shipment, delivery)?;
+        }
         self.connection = Some(connection);
         Ok(())
     }
+}
+
+/// True when the target reads no payloads of our version, and has taken none.
+fn is_too_new(delivery: &Delivery) -> bool {
+    let error = delivery.error.as_deref().unwrap_or_default();
+    error.starts_with(TOO_NEW) && !delivery.taken.contains(&true)
+}
+
+/// The same commands, with payloads that Redis 7.0 reads.
+fn in_older_form(restores: &[u8]) -> Vec<u8> {
+    let mut buffer = restores.to_vec();
+    let mut batch = Batch::default();
+    let mut decoder = Decoder::new(u64::MAX);
+    decoder.authenticated = true;
+    let mut older = Vec::with_capacity(buffer.len());
+    while let Ok(used) = decoder.decode(&mut buffer, &mut batch, usize::MAX)
+        && used > 0
+    {
+        for index in 0..batch.len() {
+            let spans = batch.request(index).iter();
+            let mut words: Vec<&[u8]> = spans.map(|span| batch.bytes(&buffer, *span)).collect();
+            let payload = words
+                .get(PAYLOAD)
+                .and_then(|payload| older_payload(payload));
+            if let (Some(payload), Some(word)) = (&payload, words.get_mut(PAYLOAD)) {
+                *word = payload;
+            }
+            words::request::encode(&mut older, &words);
+        }
+        buffer.drain(..used);
+        batch.clear();
+    }
+    older
 }
 
 impl Connection {
@@ -228,6 +274,7 @@ impl Connection {
                         target: target.clone(),
                         stream: BufReader::new(stream),
                         db: None,
+                        wants_older: false,
                     });
                 }
                 Err(error) => last = error,
@@ -253,7 +300,9 @@ impl Connection {
             words::request::encode(&mut opening, &[b"SELECT", db.as_bytes()]);
         }
         socket.write_all(&opening).map_err(&writing)?;
-        socket.write_all(&shipment.restores).map_err(&writing)?;
+        let older = self.wants_older.then(|| in_older_form(&shipment.restores));
+        let restores = older.as_ref().unwrap_or(&shipment.restores);
+        socket.write_all(restores).map_err(&writing)?;
         let mut refused = None;
         for _ in 0..usize::from(!shipment.login.is_empty()) + usize::from(selects) {
             let error = self.answer()?;
