@@ -4,7 +4,7 @@
 //! no change.
 
 use crate::list::{NodeRef, OwnedNode};
-use crate::{Hash, Limits, List, Set, Type, Value, ValueRef, ZSet};
+use crate::{Hash, Limits, Set, Type, Value, ValueRef, ZSet};
 
 /// From this many members on a table is copied in slices.
 const MEMBERS_MIN: usize = 8192;
@@ -60,7 +60,7 @@ impl Plan {
                 copy.prepare_for(self.members);
                 Value::ZSet(Box::new(copy))
             }
-            Type::List | Type::Str | Type::Stream => Value::List(Box::new(List::new())),
+            Type::List | Type::Str | Type::Stream => Value::List(Box::default()),
         };
         Copying {
             made,
@@ -164,7 +164,7 @@ mod tests {
 
     /// The copy of a value, made in slices of one step.
     fn copied(source: &Value) -> Value {
-        let mut copying = begun(&source);
+        let mut copying = begun(source);
         let mut slices = 0;
         loop {
             let mut first = true;
