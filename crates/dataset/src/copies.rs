@@ -4,14 +4,14 @@
 //! COPY, asked again, copies in one go what is there now.
 
 use crate::effects::DbKey;
-use crate::keys::Keys;
+use crate::keys::{Keys, OWN_PARTIES};
 use crate::origin::PartyId;
 use keyspace::copying::{Copying, Plan};
 use keyspace::{Entry, Value};
 use std::collections::VecDeque;
 
-/// Set in the numbers under which sources are watched: clients have smaller ones.
-const PARTY: PartyId = 1 << 62;
+/// Set in the numbers under which sources are watched.
+const PARTY: PartyId = OWN_PARTIES;
 
 /// Copies under way, in the order in which they were asked for. The first one is being made.
 #[derive(Debug, Default)]
@@ -214,6 +214,18 @@ mod tests {
         driver.send(1, &[b"COPY", b"s", b"e", b"REPLACE"]);
         run_all(&mut driver);
         assert_eq!(driver.pushed(1), b":1\r\n");
+    }
+
+    #[test]
+    fn a_reload_between_slices_does_no_harm() {
+        let mut driver = with_set();
+        driver.send(1, &[b"COPY", b"s", b"d"]);
+        driver.engine.meet_deadline();
+        assert_eq!(driver.send(0, &[b"DEBUG", b"RELOAD"]), b"+OK\r\n");
+        run_all(&mut driver);
+        assert_eq!(driver.pushed(1), b":1\r\n");
+        assert_eq!(driver.send(0, &[b"SCARD", b"d"]), b":30000\r\n");
+        assert_eq!(driver.engine.keys.watched_len(), 0);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod watch;
 
 use waiting::Line;
 pub use waiting::Place;
+pub use watch::OWN_PARTIES;
 
 /// Counters about keys.
 #[derive(Clone, Debug, Default)]

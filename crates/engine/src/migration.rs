@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::{dispatch, origin};
 use commandtable::{Error, Outcome};
 use dataset::effects::DbKey;
-use dataset::keys::is_past;
+use dataset::keys::{OWN_PARTIES, is_past};
 use dataset::{Keys, Origin, PartyId};
 use keyspace::{Entry, Type};
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ use std::time::Duration;
 const TIMEOUT_MS_DEFAULT: u64 = 1000;
 /// Longest error of a target that is handed on, in bytes: what the reference makes of a longer one.
 const TARGET_ERROR_BYTES_MAX: usize = 1022;
-/// Set in the number under which a migration watches its keys: clients have smaller ones.
-const PARTY: PartyId = 1 << 63;
+/// Set in the number under which a migration watches its keys: copies have smaller ones.
+const PARTY: PartyId = OWN_PARTIES << 1;
 
 /// The server that keys go to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -209,6 +209,7 @@ pub(crate) fn reload(
         }
     };
     keys.dbs = loaded.dbs;
+    keys.break_own_watches();
     keys.functions = if flush {
         loaded.functions.into()
     } else {

@@ -10,6 +10,9 @@ use crate::origin::PartyId;
 use crate::room::give_back;
 use keyspace::{Db, Entry};
 
+/// Parties from here on are no clients, but work of the server's own that watches keys.
+pub const OWN_PARTIES: PartyId = 1 << 62;
+
 impl Keys {
     /// `client` wants to know when the key changes.
     pub fn watch(&mut self, db: usize, key: &[u8], client: PartyId) {
@@ -88,6 +91,14 @@ impl Keys {
             self.watched.remove(name);
             give_back(&mut self.watched);
         }
+    }
+
+    /// The values are others now, although the keys may be the same (DEBUG RELOAD): what the server itself watches has changed.
+    pub fn break_own_watches(&mut self) {
+        self.watched.retain(|_, watches| {
+            watches.retain(|party, _| party < OWN_PARTIES);
+            !watches.is_empty()
+        });
     }
 
     /// Breaks every WATCH on keys of `db` that exist now or would exist in `replacement` (FLUSHDB, SWAPDB, a new dataset).
