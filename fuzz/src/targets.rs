@@ -10,6 +10,9 @@ use dataset::snapshot::{self, Filter, LoadOptions, SaveInfo};
 use engine::Engine;
 use engine::host::{Attention, Clock};
 use engine::testing::FakeHost;
+use keyspace::hyperloglog::{HyperLogLog, HyperLogLogMut, Maxima};
+use keyspace::stream::{Log, Precision, Trim};
+use keyspace::{StreamId, StreamLimits};
 use packed::{Intset, Listpack};
 use replication::replica;
 use resp::{Batch, Decoder};
@@ -102,6 +105,37 @@ pub static TARGETS: &[Target] = &[
             b"+PONG\r\n+OK\r\n+OK\r\n+DUALCHANNELSYNC\r\n+OK\r\n$ENDOFF:1 0123456789012345678901234567890123456789 0 7\r\n",
             b"-NOAUTH\r\n+CONTINUE 0123456789012345678901234567890123456789\r\n*1\r\n$4\r\nPING\r\n",
             b"+PONG\r\n-ERR no\r\n+OK\r\n+FULLRESYNC 0123456789012345678901234567890123456789 1\r\n$EOF:0123456789012345678901234567890123456789\r\n",
+        ],
+    },
+    Target {
+        name: "hyperloglog",
+        run: hyperloglog,
+        seeds: &[
+            b"HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x7f\xff",
+            b"HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x6e\x4b\x80\x50\x83\x88\x4a\xc4\x84",
+            b"HYLL\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80",
+        ],
+    },
+    Target {
+        name: "dump",
+        run: dump,
+        seeds: &[
+            b"\x00\x05hello",
+            b"\x00\xc3\x0b\x1e\x01aa\xe0\x13\x00\x01aa",
+            b"\x0b\x0c\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x02\x00",
+            b"\x10\x0d\x0d\x00\x00\x00\x02\x00\x81f\x02\x81v\x02\xff",
+            b"\x11\x0c\x0c\x00\x00\x00\x02\x00\x81a\x02\x01\x01\xff",
+            b"\x12\x01\x02\x0d\x0d\x00\x00\x00\x02\x00\x81f\x02\x81v\x02\xff",
+            b"\x05\x02\x01a\x00\x00\x00\x00\x00\x00\xf0\x3f\x01b\x00\x00\x00\x00\x00\x00\x00\x40",
+            b"\x15\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x1d\x1d\x00\x00\x00\x0a\x00\x01\x01\x00\x01\x01\x01\x81f\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81v\x02\x04\x01\xff\x01\x01\x01\x01\x01\x00\x00\x01\x00",
+        ],
+    },
+    Target {
+        name: "stream",
+        run: stream,
+        seeds: &[
+            b"\x1d\x00\x00\x00\x0a\x00\x01\x01\x00\x01\x01\x01\x81f\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81v\x02\x04\x01\xff",
+            b"\x2b\x00\x00\x00\x14\x00\x02\x01\x00\x01\x01\x01\x81f\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81v\x02\x04\x01\x00\x01\x01\x01\x00\x01\x01\x01\x81g\x02\x81v\x02\x06\x01\xff",
         ],
     },
     Target {
@@ -254,6 +288,109 @@ pub fn lzf(data: &[u8]) {
     }
 }
 
+/// The bytes of a string as a HyperLogLog: what is damaged is refused, and what is counted can be added to and merged.
+pub fn hyperloglog(data: &[u8]) {
+    let mut bytes = data.to_vec();
+    if let Some(hll) = HyperLogLog::of(data) {
+        let counted = hll.count();
+        let mut maxima = Maxima::default();
+        if maxima.merge(hll).is_ok() {
+            std::hint::black_box(maxima.count());
+        }
+        if let Some(mut hll) = HyperLogLogMut::of(&mut bytes)
+            && hll.make_dense().is_ok()
+            && counted.is_ok()
+        {
+            // Both forms hold the same registers. Where there are runs too many, the reference merges what it does not count.
+            assert_eq!(hll.view().count(), counted);
+        }
+    }
+    let mut bytes = data.to_vec();
+    if let Some(mut hll) = HyperLogLogMut::of(&mut bytes) {
+        for sparse_bytes_max in [0, 40, 3000] {
+            // Damaged registers are refused; what counts is that nothing else happens.
+            let _ = hll.add(&[b"a", b"b", data], sparse_bytes_max);
+            let _ = hll.raise_all(&Maxima::default(), sparse_bytes_max);
+        }
+        let _ = hll.view().count();
+    }
+}
+
+/// The type and value of a payload of RESTORE, sealed: what is accepted is used, and comes back from DUMP.
+pub fn dump(data: &[u8]) {
+    let mut engine = engine();
+    let slot = connect(&mut engine);
+    let payload = ::rdb::dump::seal(data.to_vec());
+    let restore: &[&[u8]] = &[b"RESTORE", b"k", b"0", &payload, b"REPLACE"];
+    if ask(&mut engine, slot, restore) != b"+OK\r\n" {
+        return;
+    }
+    let digest: &[&[u8]] = &[b"DEBUG", b"DIGEST-VALUE", b"k"];
+    let before = ask(&mut engine, slot, digest);
+    let reply = ask(&mut engine, slot, &[b"DUMP", b"k"]);
+    let start = reply
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let written = &reply[start..reply.len() - 2];
+    ask(
+        &mut engine,
+        slot,
+        &[b"CONFIG", b"SET", b"sanitize-dump-payload", b"yes"],
+    );
+    let again: &[&[u8]] = &[b"RESTORE", b"k", b"0", written, b"REPLACE"];
+    assert_eq!(ask(&mut engine, slot, again), b"+OK\r\n");
+    assert_eq!(ask(&mut engine, slot, digest), before);
+    const USES: &[&str] = &[
+        "append k x|setbit k 7 1|pfcount k|pfadd k a|incr k|lrange k 0 -1|linsert k before a b|lrem k 0 a|ltrim k 1 -2",
+        "smembers k|sadd k 1 a 70000|srem k a|spop k 2|hgetall k|hset k a 1 b 2|hdel k a|hincrby k n 1|zrange k 0 -1",
+        "zadd k 5 a 1 z|zrem k a|zpopmin k|zrangebylex k - +|xrange k - +|xinfo stream k full|xdel k 1-1",
+        "xreadgroup group g c streams k >|xautoclaim k g c 0 0|xgroup delconsumer k g c|xack k g 1-1|xtrim k maxlen 1",
+        "xadd k * f v|sort k alpha|copy k d|memory usage k|rename k d|del d",
+    ];
+    for line in USES.iter().flat_map(|lines| lines.split('|')) {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        ask(&mut engine, slot, &words);
+    }
+}
+
+/// A listpack as a node of a stream: what is accepted is walked both ways, thinned out and trimmed.
+pub fn stream(data: &[u8]) {
+    let Ok(pack) = Listpack::from_bytes(data.to_vec()) else {
+        return;
+    };
+    let mut log = Log::default();
+    let id = |ms| StreamId { ms, seq: 1 };
+    if log.insert_node(id(1), pack).is_err() {
+        return;
+    }
+    let all = || StreamId::MIN..=StreamId::MAX;
+    let ids: Vec<StreamId> = log.range(all()).map(|entry| entry.id).collect();
+    assert_eq!(ids.len() as u64, log.len());
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    let mut back: Vec<StreamId> = log.range_back(all()).map(|entry| entry.id).collect();
+    back.reverse();
+    assert_eq!(back, ids);
+    for id in ids.iter().step_by(2) {
+        let entry = log.get(*id).expect("it was there");
+        entry.fields().for_each(|(field, value)| {
+            std::hint::black_box((field.len(), value.len()));
+        });
+        assert!(log.delete(*id));
+        assert!(log.get(*id).is_none());
+    }
+    let left = ids.len() / 2;
+    assert_eq!(log.len(), left as u64);
+    if let Some(next) = ids.last().and_then(|last| last.next()) {
+        log.set_history(*ids.last().expect("there is one"), log.len(), StreamId::MIN);
+        log.append(next, &[[b"f", b"v"]], &StreamLimits::default());
+        assert_eq!(log.len(), left as u64 + 1);
+    }
+    log.trim(Trim::MaxLen(1), Precision::Exact);
+    assert_eq!(log.range(all()).count() as u64, log.len());
+    assert!(log.len() <= 1);
+}
+
 /// Surroundings without files.
 struct Nowhere;
 
@@ -344,6 +481,23 @@ pub fn replication(data: &[u8]) {
 
 /// Lines of words, each a request of one client or, when they start with `1`, of another.
 pub fn commands(data: &[u8]) {
+    let mut engine = engine();
+    let slots = [connect(&mut engine), connect(&mut engine)];
+    for line in data.split(|byte| *byte == b'\n').take(64) {
+        let Some(words) = ::resp::split_args(line) else {
+            continue;
+        };
+        if words.is_empty() || is_greedy(&words) {
+            continue;
+        }
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let slot = slots[usize::from(line.starts_with(b"1"))];
+        ask(&mut engine, slot, &words);
+    }
+    engine.tick();
+}
+
+fn engine() -> Engine {
     let clock = Clock {
         monotonic_ns: || 1_000_000_000,
         unix_us: || 1_000_000_000_000_000,
@@ -354,39 +508,21 @@ pub fn commands(data: &[u8]) {
         proto_max_bulk_len: 1 << 20,
         ..Config::default()
     };
-    let mut engine = Engine::new(config, clock, Box::<FakeHost>::default());
-    let slots = [connect(&mut engine), connect(&mut engine)];
-    for line in data.split(|byte| *byte == b'\n').take(64) {
-        let Some(words) = ::resp::split_args(line) else {
-            continue;
-        };
-        if words.is_empty() || is_greedy(&words) {
-            continue;
-        }
-        let mut buffer = format!("*{}\r\n", words.len()).into_bytes();
-        for word in &words {
-            buffer.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            buffer.extend_from_slice(word);
-            buffer.extend_from_slice(b"\r\n");
-        }
-        let mut decoder = Decoder::new(1 << 20);
-        decoder.authenticated = true;
-        let mut batch = Batch::default();
-        if decoder.decode(&mut buffer, &mut batch, usize::MAX).is_err() {
-            continue;
-        }
-        let slot = slots[usize::from(line.starts_with(b"1"))];
-        let mut out = resp::Output::default();
-        engine.run(
-            slot,
-            &batch,
-            0,
-            &buffer,
-            engine::Traffic::default(),
-            &mut out,
-        );
+    Engine::new(config, clock, Box::<FakeHost>::default())
+}
+
+/// The reply to one request; nothing to one that is too long.
+fn ask(engine: &mut Engine, slot: u32, words: &[&[u8]]) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    ::words::request::encode(&mut buffer, words);
+    let mut decoder = Decoder::new(1 << 20);
+    decoder.authenticated = true;
+    let (mut batch, mut out) = (Batch::default(), resp::Output::default());
+    if decoder.decode(&mut buffer, &mut batch, usize::MAX).is_ok() {
+        let traffic = engine::Traffic::default();
+        engine.run(slot, &batch, 0, &buffer, traffic, &mut out);
     }
-    engine.tick();
+    out.to_vec()
 }
 
 fn connect(engine: &mut Engine) -> u32 {

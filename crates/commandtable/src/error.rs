@@ -753,6 +753,28 @@ impl Error {
     }
 }
 
+// MIGRATE.
+fixed! {
+    /// KEYS beside a key.
+    MIGRATE_KEYS = "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string";
+    /// There is no connection to the target.
+    MIGRATE_CONNECTING = "IOERR error or timeout connecting to the client";
+    /// The target does not take what is sent to it.
+    MIGRATE_WRITING = "IOERR error or timeout writing to target instance";
+    /// The target does not answer.
+    MIGRATE_READING = "IOERR error or timeout reading to target instance";
+    /// A key is no longer what has been sent.
+    MIGRATE_CHANGED = "ERR Some keys were changed while they were copied to the target instance, and have not been removed here";
+}
+
+impl Error {
+    /// The target's error, which it may have made up of anything.
+    #[cold]
+    pub fn target_replied(error: &[u8]) -> Self {
+        Error::Raw([b"ERR Target instance replied with error: ", error].concat())
+    }
+}
+
 /// At most `max` bytes of something a client sent, up to a NUL: the reference's messages are C strings.
 fn start_of(bytes: &[u8], max: usize) -> &[u8] {
     let bytes = bytes.get(..max).unwrap_or(bytes);

@@ -22,6 +22,7 @@ mod watch;
 
 use waiting::Line;
 pub use waiting::Place;
+pub use watch::OWN_PARTIES;
 
 /// Counters about keys.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,8 @@ pub struct Keys {
     pub effects: Effects,
     /// What is known of the requests that come next.
     pub ahead: Ahead,
+    /// COPY of large values, under way.
+    pub copies: crate::copies::Copies,
     /// Who watches a key. True of whoever began when the key was there, but had expired.
     watched: HashMap<DbKey, Crowd<bool>>,
     /// Who is blocked on a key.
@@ -105,6 +108,7 @@ impl Keys {
             },
             effects: Effects::default(),
             ahead: Ahead::default(),
+            copies: Default::default(),
             watched: HashMap::new(),
             waiting: HashMap::new(),
             waiting_until_gone: 0,

@@ -9,6 +9,7 @@ mod access;
 mod ahead;
 mod call;
 pub mod commands;
+pub mod copies;
 mod crowd;
 pub mod digest;
 pub mod effects;

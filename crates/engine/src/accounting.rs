@@ -85,6 +85,11 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
             *arg = HIDDEN;
         }
     }
+    if meta.full_name == "migrate" {
+        for at in crate::commands::migrate::secrets(args) {
+            shown[at] = HIDDEN;
+        }
+    }
     if meta.full_name == "config|set" {
         for at in (2..shown.len().saturating_sub(1)).step_by(2) {
             let sensitive = config::Param::find(shown[at])

@@ -35,6 +35,8 @@ pub enum WaitFor {
         /// For WAITAOF: local syncs wanted.
         aof_local: Option<u64>,
     },
+    /// The delivery of what MIGRATE has sent under this number.
+    Migration(u64),
     /// The end of the process, or the news that it will not come.
     Shutdown,
 }
@@ -68,7 +70,7 @@ impl Blocked {
     pub fn memory(&self) -> usize {
         let keys = match &self.wait {
             WaitFor::Keys(keys) => keys.bytes(),
-            WaitFor::Replicas { .. } | WaitFor::Shutdown => 0,
+            WaitFor::Replicas { .. } | WaitFor::Migration(_) | WaitFor::Shutdown => 0,
         };
         size_of::<Self>() + keys + self.args.bytes()
     }
@@ -107,7 +109,7 @@ pub(crate) fn register(keys: &mut Keys, core: &mut Core, client: &mut Client) {
         WaitFor::Replicas { .. } => {
             core.blocking.waiting_replicas.insert(blocked.place, id);
         }
-        WaitFor::Shutdown => {}
+        WaitFor::Migration(_) | WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
         core.blocking.deadlines.insert((blocked.deadline_ms, id));
@@ -136,7 +138,7 @@ pub(crate) fn unregister(keys: &mut Keys, core: &mut Core, client: &mut Client) 
         WaitFor::Replicas { .. } => {
             core.blocking.waiting_replicas.remove(blocked.place);
         }
-        WaitFor::Shutdown => {}
+        WaitFor::Migration(_) | WaitFor::Shutdown => {}
     }
     core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
     core.blocking.count -= 1;
@@ -174,23 +176,28 @@ pub(crate) fn serve(keys: &mut Keys, core: &mut Core, key: &DbKey) {
             continue;
         };
         if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
-            let (outer, dirty) = (keys.origin, keys.dirty);
-            let ran = catch_unwind(AssertUnwindSafe(|| retry(keys, core, &mut client)));
-            if let Err(panic) = ran {
-                keys.origin = outer;
-                client.last_command = client.blocked.as_deref().map(|blocked| blocked.meta);
-                let (changed, what) = (keys.dirty != dirty, recovery::text_of(&*panic));
-                // Or it would be tried again, and fail again.
-                unregister(keys, core, &mut client);
-                recovery::give_up(keys, core, &mut client, changed, &what);
-            }
+            run_again(keys, core, &mut client);
         }
         core.clients.put_back(slot, client);
     }
 }
 
+/// Runs a waiting client's command once more. One that fails an assertion costs its client alone.
+pub(crate) fn run_again(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+    let (outer, dirty) = (keys.origin, keys.dirty);
+    let ran = catch_unwind(AssertUnwindSafe(|| retry(keys, core, client)));
+    if let Err(panic) = ran {
+        keys.origin = outer;
+        client.last_command = client.blocked.as_deref().map(|blocked| blocked.meta);
+        let (changed, what) = (keys.dirty != dirty, recovery::text_of(&*panic));
+        // Or it would be tried again, and fail again.
+        unregister(keys, core, client);
+        recovery::give_up(keys, core, client, changed, &what);
+    }
+}
+
 /// Runs a waiting client's command once more; unblocks it if that gave a reply.
-pub(crate) fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     let Some((meta, args, db)) = client
         .blocked
         .as_deref()

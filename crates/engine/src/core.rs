@@ -186,6 +186,8 @@ pub struct Core {
     pub load_progress: LoadProgress,
     /// Snapshots.
     pub saving: Saving,
+    /// Keys on their way to other servers.
+    pub(crate) migrations: crate::migration::Migrations,
     /// DEBUG.
     pub debug: DebugKnobs,
     /// SHUTDOWN is waiting for replicas, since this Unix millisecond.

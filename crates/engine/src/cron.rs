@@ -49,6 +49,8 @@ impl Engine {
         self.sample_rates();
         self.expire_pause();
         self.time_out_blocked();
+        crate::copying::slice(&mut self.keys, &mut self.core);
+        crate::migration::tick(&mut self.keys, &mut self.core);
         if !self.core.debug.pause_cron {
             self.sweep_clients();
             self.check_soft_limits();
@@ -74,7 +76,7 @@ impl Engine {
     /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        if self.core.evicting {
+        if self.core.evicting || crate::copying::is_due(&self.keys, &self.core) {
             return Some(self.keys.origin.now_ms);
         }
         self.core
@@ -88,6 +90,7 @@ impl Engine {
     pub fn meet_deadline(&mut self) {
         self.time_out_blocked();
         self.evict_slice();
+        crate::copying::slice(&mut self.keys, &mut self.core);
         self.settle();
     }
 

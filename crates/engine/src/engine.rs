@@ -99,6 +99,7 @@ impl Engine {
                     last_load_keys: (0, 0),
                     for_replicas: false,
                 },
+                migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,
                     pause_after_fork: false,
@@ -135,6 +136,23 @@ impl Engine {
         self.keys.origin = crate::origin::timer(&self.core, now_ms);
         self.core.now_ns = (self.core.clock.monotonic_ns)();
         self.core.repl.now_ms = self.core.now_ns / 1_000_000;
+    }
+
+    /// There is room for a copy now. It comes back if nobody wants it any more.
+    #[must_use]
+    pub fn copy_prepared(
+        &mut self,
+        number: u64,
+        room: keyspace::copying::Copying,
+    ) -> Option<keyspace::copying::Copying> {
+        self.keys.copies.prepared(number, room)
+    }
+
+    /// Keys have been brought to another server, or not.
+    pub fn delivered(&mut self, id: u64, delivery: crate::migration::Delivery) {
+        self.set_time();
+        crate::migration::delivered(&mut self.keys, &mut self.core, id, delivery);
+        self.settle();
     }
 
     /// SIGTERM or SIGINT has come.

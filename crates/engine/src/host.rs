@@ -2,6 +2,7 @@
 //!
 //! The engine never does I/O itself. `server` implements [`Host`]; tests bring their own.
 
+use keyspace::copying::{Copying, Plan};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
@@ -133,12 +134,12 @@ pub struct ChildReport {
 
 /// The process around the engine, by what it serves.
 pub trait Host:
-    Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Send
+    Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Couriers + Send
 {
 }
 
 impl<T> Host for T where
-    T: Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Send
+    T: Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Couriers + Send
 {
 }
 
@@ -193,6 +194,10 @@ pub trait Memory {
     fn free(&mut self, garbage: Vec<keyspace::Value>);
     /// Frees whole databases in another thread, or here when `wait` is set.
     fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool);
+    /// Makes room for a copy in another thread, and then reports [`crate::Engine::copy_prepared`]; or makes it here and now.
+    fn prepare_copy(&mut self, _number: u64, plan: Plan) -> Option<Copying> {
+        Some(plan.prepare())
+    }
     /// Values and databases still waiting to be freed.
     fn pending_frees(&self) -> usize;
     /// What the allocator has to say about itself (MEMORY MALLOC-STATS).
@@ -287,6 +292,25 @@ pub trait Connections {
 pub trait PrimaryLink {
     /// Does something for the link; must not block.
     fn link(&mut self, command: LinkCommand);
+}
+
+/// Threads that carry keys to other servers.
+pub trait Couriers {
+    /// Carries keys to another server in another thread; then reports [`crate::Engine::delivered`].
+    ///
+    /// # Errors
+    /// Nobody is there to carry them.
+    fn ship(&mut self, _shipment: crate::migration::Shipment) -> Result<(), HostError> {
+        Err("no way to other servers".into())
+    }
+    /// As [`Self::ship`], but waits for the end.
+    fn ship_now(&mut self, _shipment: &crate::migration::Shipment) -> crate::migration::Delivery {
+        crate::migration::Delivery::default()
+    }
+    /// Connections to such servers that are kept for the next time.
+    fn cached_targets(&self) -> usize {
+        0
+    }
 }
 
 /// What the link to our primary asks of the process.

@@ -216,6 +216,7 @@ pub(crate) fn reload(
         }
     };
     keys.replace_all(loaded.dbs);
+    keys.break_own_watches();
     keys.functions = if flush {
         loaded.functions.into()
     } else {

@@ -5,10 +5,11 @@
 use crate::client::Peer;
 use crate::engine::{Engine, Then, Traffic};
 use crate::host::{
-    Attention, Clock, Connections, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log,
-    Memory, MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob, SnapshotResult,
-    Snapshots, Target, WriteSnapshot,
+    Attention, Clock, Connections, Couriers, CpuFigures, Crash, Files, HostError, Level,
+    LinkCommand, Log, Memory, MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob,
+    SnapshotResult, Snapshots, Target, WriteSnapshot,
 };
+use crate::migration::{Delivery, Shipment};
 use config::{Config, Param};
 use resp::{Batch, Decoder, Output};
 use std::cell::Cell;
@@ -45,6 +46,8 @@ pub struct Asked {
     pub dump: Option<Vec<u8>>,
     /// Headers of dump files that were sent to replicas, by client.
     pub dumps_sent: Vec<(u64, Vec<u8>)>,
+    /// What MIGRATE has sent and a test has not looked at yet.
+    pub shipped: Vec<Shipment>,
     /// The log.
     pub log: Vec<String>,
 }
@@ -190,6 +193,21 @@ impl Connections for FakeHost {
     }
 
     fn hang_up(&mut self, _: u64) {}
+}
+
+impl Couriers for FakeHost {
+    fn ship(&mut self, shipment: Shipment) -> Result<(), HostError> {
+        self.asked().shipped.push(shipment);
+        Ok(())
+    }
+
+    fn ship_now(&mut self, shipment: &Shipment) -> Delivery {
+        Delivery {
+            taken: vec![true; shipment.keys],
+            error: None,
+            failure: None,
+        }
+    }
 }
 
 impl PrimaryLink for FakeHost {

@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod bits;
+pub mod copying;
 pub mod db;
 pub mod entry;
 pub mod hash;

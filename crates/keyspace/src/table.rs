@@ -374,10 +374,17 @@ impl<E: Item> Table<E> {
         };
         let (small_mask, large_mask) = (small.buckets as u64 - 1, large.buckets as u64 - 1);
         let mut v = cursor;
-        self.emit_chain(small.bucket((v & small_mask) as usize), f);
         if self.rehash.is_none() {
-            return next_cursor(v, small_mask);
+            // Reversed bits make each bucket far from the one before: the next ones are fetched while this one is emitted.
+            let next = next_cursor(v, small_mask);
+            let after = next_cursor(next, small_mask);
+            prefetch_address(small.bucket((after & small_mask) as usize).cast());
+            // SAFETY: a bucket of `cur`, only read.
+            unsafe { (*small.bucket((next & small_mask) as usize)).prefetch_items() };
+            self.emit_chain(small.bucket((v & small_mask) as usize), f);
+            return next;
         }
+        self.emit_chain(small.bucket((v & small_mask) as usize), f);
         loop {
             self.emit_chain(large.bucket((v & large_mask) as usize), f);
             v = next_cursor(v, large_mask);

@@ -37,9 +37,15 @@ impl std::error::Error for FrameError {}
 
 /// Completes `body` (type byte and value) to a payload.
 #[must_use]
-pub fn seal(mut body: Vec<u8>) -> Vec<u8> {
+pub fn seal(body: Vec<u8>) -> Vec<u8> {
+    seal_as(body, RDB_VERSION)
+}
+
+/// As [`seal`], for a value in the form of another version.
+#[must_use]
+pub fn seal_as(mut body: Vec<u8>, version: u16) -> Vec<u8> {
     body.reserve_exact(TRAILER_BYTES);
-    body.extend_from_slice(&RDB_VERSION.to_le_bytes());
+    body.extend_from_slice(&version.to_le_bytes());
     let crc = crc64(&body);
     body.extend_from_slice(&crc.to_le_bytes());
     body

@@ -7,6 +7,7 @@ mod child;
 mod clock;
 mod connection;
 mod control;
+mod courier;
 mod crash;
 mod descriptors;
 mod event_loop;

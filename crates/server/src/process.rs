@@ -3,6 +3,7 @@
 
 use crate::child::{self, DumpFile};
 use crate::control::Control;
+use crate::courier::{Courier, Couriers as CourierThreads};
 use crate::descriptors::Descriptors;
 use crate::link_io;
 use crate::shared::Shared;
@@ -12,9 +13,11 @@ use crate::{crash, logging, memory};
 use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
 use engine::host::{
-    Connections, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log, Memory,
+    Connections, Couriers, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log, Memory,
     MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob, Snapshots, WriteSnapshot,
 };
+use engine::migration::{Delivery, Shipment};
+use keyspace::copying::{Copying, Plan};
 use socket2::SockRef;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -49,6 +52,7 @@ pub(crate) struct ServerProcess {
     child_dump: std::path::PathBuf,
     garbage: mpsc::Sender<Garbage>,
     pending_frees: Arc<AtomicUsize>,
+    couriers: CourierThreads,
     /// Made when there is a primary for the first time.
     link: Option<link_io::Commands>,
 }
@@ -63,6 +67,7 @@ impl ServerProcess {
         shared: Weak<Shared>,
     ) -> Self {
         control.limit_bulk(config);
+        let couriers = CourierThreads::new(shared.clone());
         let (garbage, work) = mpsc::channel();
         let pending_frees = Arc::new(AtomicUsize::new(0));
         let pending = Arc::clone(&pending_frees);
@@ -101,6 +106,7 @@ impl ServerProcess {
             child_dump: std::path::PathBuf::new(),
             garbage,
             pending_frees,
+            couriers,
             link: None,
         }
     }
@@ -296,6 +302,22 @@ impl Memory for ServerProcess {
         }
     }
 
+    fn prepare_copy(&mut self, number: u64, plan: Plan) -> Option<Copying> {
+        let shared = self.shared.clone();
+        let prepare = move || {
+            let room = plan.prepare();
+            if let Some(shared) = shared.upgrade() {
+                let unwanted = shared.engine.lock().copy_prepared(number, room);
+                // Freed here, not under the lock.
+                drop(unwanted);
+                shared.control.raise_changed();
+            }
+        };
+        let thread = std::thread::Builder::new().name("copy".into());
+        // Without a thread it is made here.
+        thread.spawn(prepare).is_err().then(|| plan.prepare())
+    }
+
     fn pending_frees(&self) -> usize {
         self.pending_frees.load(Ordering::Relaxed)
     }
@@ -437,6 +459,20 @@ impl Connections for ServerProcess {
 
     fn listen_again(&mut self) {
         self.doorstep.open(&self.control.listening.lock());
+    }
+}
+
+impl Couriers for ServerProcess {
+    fn ship(&mut self, shipment: Shipment) -> Result<(), HostError> {
+        self.couriers.send(shipment)
+    }
+
+    fn ship_now(&mut self, shipment: &Shipment) -> Delivery {
+        Courier::default().deliver(shipment)
+    }
+
+    fn cached_targets(&self) -> usize {
+        self.couriers.connections()
     }
 }
 

@@ -15,6 +15,8 @@ pub mod streams;
 pub mod strings;
 pub mod zsets;
 
+pub use keyspace::dump::payload;
+
 /// The handlers of one family: full command name (`object|freq` for a subcommand) and code.
 pub type Family = &'static [(&'static str, Handler)];
 

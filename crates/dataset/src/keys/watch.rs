@@ -10,6 +10,9 @@ use crate::origin::PartyId;
 use crate::room::give_back;
 use keyspace::{Db, Entry};
 
+/// Parties from here on are no clients, but work of the server's own that watches keys.
+pub const OWN_PARTIES: PartyId = 1 << 62;
+
 impl Keys {
     /// `client` wants to know when the key changes.
     pub fn watch(&mut self, db: usize, key: &[u8], client: PartyId) {
@@ -36,6 +39,13 @@ impl Keys {
             }
         }
         self.arm(HOOK_WATCH, !self.watched.is_empty());
+    }
+
+    /// True while nothing has happened to the key since `client` began to watch it, but that its time may have come.
+    #[must_use]
+    pub fn is_watched_by(&self, key: &DbKey, client: PartyId) -> bool {
+        let watches = self.watched.get(key);
+        watches.is_some_and(|watches| watches.get(client).is_some())
     }
 
     /// True when the key `client` watches has expired since.
@@ -89,6 +99,14 @@ impl Keys {
                 self.effects.tell(News::WatchBroken(client));
             }
         }
+    }
+
+    /// The values are others now, although the keys may be the same (DEBUG RELOAD): what the server itself watches has changed.
+    pub fn break_own_watches(&mut self) {
+        self.watched.retain(|_, watches| {
+            watches.retain(|party, _| party < OWN_PARTIES);
+            !watches.is_empty()
+        });
     }
 
     /// Breaks every WATCH on keys of `db` that exist now or would exist in `replacement` (FLUSHDB, SWAPDB, a new dataset).

@@ -16,6 +16,7 @@ use words::Level;
 
 mod error;
 mod load;
+mod older;
 mod save;
 mod stream;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 
 pub use error::{LOADING_FAILED, LoadError};
 pub use load::{load, load_from, read_value};
+pub use older::older_payload;
 pub use save::{value_type, write, write_value};
 pub(crate) use stream::UNCHECKED;
 

@@ -194,7 +194,7 @@ fn write_container<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io:
                     writer.double(score)
                 })
         }
-        ValueRef::Stream(value) => stream::write(writer, value),
+        ValueRef::Stream(value) => stream::write(writer, value, stream::Form::Third),
     }
 }
 

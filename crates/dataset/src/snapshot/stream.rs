@@ -165,8 +165,21 @@ fn group<R: Read>(
     Ok(group)
 }
 
+/// The forms that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Of Redis 7.0.
+    Second,
+    /// Ours.
+    Third,
+}
+
 /// Writes a stream, as [`ValueType::StreamListpacks3`].
-pub(super) fn write<W: Write>(writer: &mut Writer<W>, stream: &Stream) -> io::Result<()> {
+pub(super) fn write<W: Write>(
+    writer: &mut Writer<W>,
+    stream: &Stream,
+    form: Form,
+) -> io::Result<()> {
     let Stream { log, groups } = stream;
     writer.length(log.node_count() as u64)?;
     for (id, pack) in log.nodes() {
@@ -181,7 +194,7 @@ pub(super) fn write<W: Write>(writer: &mut Writer<W>, stream: &Stream) -> io::Re
     writer.length(groups.len() as u64)?;
     groups.iter().try_for_each(|(name, group)| {
         writer.string(name)?;
-        write_group(writer, group)
+        write_group(writer, group, form)
     })
 }
 
@@ -190,7 +203,7 @@ fn write_id<W: Write>(writer: &mut Writer<W>, id: StreamId) -> io::Result<()> {
     writer.length(id.seq)
 }
 
-fn write_group<W: Write>(writer: &mut Writer<W>, group: &Group) -> io::Result<()> {
+fn write_group<W: Write>(writer: &mut Writer<W>, group: &Group, form: Form) -> io::Result<()> {
     write_id(writer, group.last_id)?;
     writer.length(group.entries_read.unwrap_or(u64::MAX))?;
     writer.length(group.pending().len() as u64)?;
@@ -203,7 +216,9 @@ fn write_group<W: Write>(writer: &mut Writer<W>, group: &Group) -> io::Result<()
     for (name, consumer) in group.consumers() {
         writer.string(name)?;
         writer.bytes(&consumer.seen_ms.to_le_bytes())?;
-        writer.bytes(&consumer.active_ms.unwrap_or(-1).to_le_bytes())?;
+        if form == Form::Third {
+            writer.bytes(&consumer.active_ms.unwrap_or(-1).to_le_bytes())?;
+        }
         writer.length(consumer.pending().len() as u64)?;
         for id in consumer.pending() {
             writer.bytes(&id.to_bytes())?;

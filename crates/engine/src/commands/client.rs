@@ -8,6 +8,7 @@ pub use list::describe;
 pub(crate) use list::memory_of;
 
 use super::Family;
+use crate::blocking::WaitFor;
 use crate::client::ClientFlags;
 use crate::core::{Pause, PauseBy, PauseKind};
 use crate::exec::{Args, Exec};
@@ -191,7 +192,9 @@ fn unblock(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .core
         .clients
         .get(id)
-        .is_some_and(|client| client.blocked.is_some());
+        .and_then(|client| client.blocked.as_deref())
+        // What MIGRATE has sent cannot be called back.
+        .is_some_and(|blocked| !matches!(blocked.wait, WaitFor::Migration(_)));
     if waits {
         crate::blocking::unblock_with(x.keys, x.core, id, |core, client, out| {
             if with_error {

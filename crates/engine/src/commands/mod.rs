@@ -16,6 +16,7 @@ pub mod debug;
 pub mod introspect;
 mod lolwut;
 pub mod memory;
+pub(crate) mod migrate;
 mod modules;
 pub(crate) mod monitor;
 pub mod pubsub;
@@ -39,6 +40,7 @@ pub static FAMILIES: &[Family] = &[
     introspect::COMMANDS,
     databases::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     saving::COMMANDS,
     latency::COMMANDS,
     lolwut::COMMANDS,

@@ -36,13 +36,18 @@ fn dump_(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let compress = x.keys.settings.compress;
     match x.keys.read(args[1]).map(Entry::value) {
         None => x.out.null(),
-        Some(value) => {
-            // Memory takes all that is written to it.
-            let body = body(value, compress).map_err(|_| Error::PAYLOAD_DATA)?;
-            x.out.bulk(&dump::seal(body));
-        }
+        Some(value) => x.out.bulk(&payload(value, compress)?),
     }
     Ok(())
+}
+
+/// A value as DUMP gives it.
+///
+/// # Errors
+/// None in fact: memory takes all that is written to it.
+pub fn payload(value: ValueRef<'_>, compress: bool) -> Result<Vec<u8>, Error> {
+    let body = body(value, compress).map_err(|_| Error::PAYLOAD_DATA)?;
+    Ok(dump::seal(body))
 }
 
 fn body(value: ValueRef<'_>, compress: bool) -> io::Result<Vec<u8>> {

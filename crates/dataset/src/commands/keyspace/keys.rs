@@ -1,10 +1,10 @@
 //! Keys whatever they hold: remove, look for, rename, copy, move.
 
-use crate::call::{Args, Call};
+use crate::call::{Args, Call, OnTimeout};
 use crate::commands::Family;
 use crate::notify::Event;
 use crate::number;
-use crate::origin::Expiry;
+use crate::origin::{Expiry, Source};
 use commandtable::{Error, Outcome};
 use keyspace::{Entry, Type};
 use words::glob::{self, Case};
@@ -210,6 +210,8 @@ fn is_taken(x: &mut Call<'_>, to_db: usize, to: &[u8]) -> bool {
 
 /// `COPY source destination [DB index] [REPLACE]`.
 ///
+/// A large value is copied in slices: the client waits, others are served meanwhile.
+///
 /// Reply: 1 when copied; 0 when `source` does not exist, or `destination` does and REPLACE is not given.
 /// Errors: syntax, no such database, source and destination are the same.
 /// Propagates: itself, if it copied.
@@ -234,16 +236,39 @@ fn copy(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if to_db == x.keys.origin.db && from == to {
         return Err(Error::SAME_OBJECT);
     }
-    let Some(source) = x.keys.read(from) else {
+    // Asked again, it is no further use of the key.
+    let source = if x.runs_again() {
+        x.keys.peek(from)
+    } else {
+        x.keys.read(from)
+    };
+    let Some(source) = source else {
+        x.keys.forget_copy(x.keys.origin.author);
         x.out.int(0);
         return Ok(());
     };
     let expire_at_ms = source.expire_at_ms();
-    let value = source.to_value();
+    let copy = if x.runs_again() {
+        x.keys.take_copy()
+    } else {
+        None
+    };
     if is_taken(x, to_db, to) && existing == Existing::Keep {
+        if let Some(copy) = copy {
+            x.keys.free(copy, true);
+        }
         x.out.int(0);
         return Ok(());
     }
+    let may_wait = x.keys.origin.source == Source::Client && !x.must_not_wait() && !x.runs_again();
+    if may_wait && x.keys.begin_copy(from) {
+        x.wait_for_keys(&[], 0, OnTimeout::Null);
+        return Ok(());
+    }
+    let Some(value) = copy.or_else(|| x.keys.peek(from).map(Entry::to_value)) else {
+        x.out.int(0);
+        return Ok(());
+    };
     if let Some(old) = x.keys.dbs[to_db].remove(to) {
         let lazy = x.keys.lazy.server_del;
         x.keys.free(old.into_value(), lazy);

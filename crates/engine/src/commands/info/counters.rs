@@ -56,7 +56,7 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("pubsubshard_channels", shards);
     rows.row("latest_fork_usec", stats.last_fork_us);
     rows.row("total_forks", stats.forks);
-    rows.row("migrate_cached_sockets", 0);
+    rows.row("migrate_cached_sockets", core.host.cached_targets());
     rows.row("slave_expires_tracked_keys", core.expire.own.len());
     for name in [
         "active_defrag_hits",

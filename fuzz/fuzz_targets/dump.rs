@@ -1,0 +1,4 @@
+//! See `targets::dump`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::targets::dump(data));

@@ -1,0 +1,4 @@
+//! See `targets::hyperloglog`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::targets::hyperloglog(data));
