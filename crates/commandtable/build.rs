@@ -150,9 +150,10 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
 
 fn docs(fields: &Value) -> String {
     format!(
-        "Docs {{ summary: {}, since: {}, group: {}, complexity: {}, tips: {}, history: {}, flags: {}, \
+        "Docs {{ summary: {}, own: {}, since: {}, group: {}, complexity: {}, tips: {}, history: {}, flags: {}, \
          deprecated_since: {}, replaced_by: {}, args: {} }}",
         quoted(&fields["summary"]),
+        fields.get("own").is_some(),
         quoted(&fields["since"]),
         quoted(&fields["group"]),
         fields

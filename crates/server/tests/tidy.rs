@@ -33,6 +33,7 @@ static EDGES: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "acl",
             "words",
             "commandtable",
             "config",
@@ -49,6 +50,7 @@ static EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "acl",
             "words",
             "commandtable",
             "config",
