@@ -132,6 +132,8 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
         Some("bitfield") => "Some(KeyGrammar::Bitfield)",
         Some("sort") => "Some(KeyGrammar::Sort)",
         Some("migrate") => "Some(KeyGrammar::Migrate)",
+        Some("xreadgroup") => "Some(KeyGrammar::XReadGroup)",
+        Some("georadius") => "Some(KeyGrammar::GeoRadius)",
         Some(other) => panic!("unknown key grammar {other}"),
     };
     format!(

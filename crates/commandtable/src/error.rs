@@ -726,8 +726,10 @@ impl Error {
             Error::Fixed(text) => text,
             Error::Built(text) => text.as_str(),
             // Made here, and their first word is ours.
-            Error::Raw(bytes) if bytes.starts_with(NO_GROUP) => "NOGROUP",
-            Error::Raw(_) => "ERR",
+            Error::Raw(bytes) => {
+                let code = bytes.split(|byte| *byte == b' ').next();
+                std::str::from_utf8(code.unwrap_or_default()).unwrap_or("ERR")
+            }
         };
         text.split(' ').next().unwrap_or("ERR")
     }

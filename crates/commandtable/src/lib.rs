@@ -209,6 +209,8 @@ enum KeyGrammar {
     Bitfield,
     Sort,
     Migrate,
+    XReadGroup,
+    GeoRadius,
 }
 
 impl Meta {

@@ -62,6 +62,9 @@ impl ClientFlags {
     /// CLIENT TRACKING ON: see [`Client::tracking`].
     pub const TRACKING: u32 = 1 << 21;
 
+    /// What its user restores is not looked through: see [`Client::bind`].
+    pub const TRUSTED: u32 = 1 << 22;
+
     /// True when any of `bits` is set.
     #[inline]
     #[must_use]
@@ -227,8 +230,7 @@ impl Client {
     ) -> Self {
         let mut flags = ClientFlags::default();
         flags.put(ClientFlags::UNIX, peer.unix);
-        flags.put(ClientFlags::RESTRICTED, !user.may_everything());
-        Client {
+        let mut client = Client {
             id,
             peer,
             name: Vec::new(),
@@ -257,13 +259,17 @@ impl Client {
             commands: 0,
             write_offset: 0,
             attention,
-        }
+        };
+        client.bind(user);
+        client
     }
 
     /// From now on it is this user.
     pub fn bind(&mut self, user: &Arc<User>) {
         self.flags
             .put(ClientFlags::RESTRICTED, !user.may_everything());
+        self.flags
+            .put(ClientFlags::TRUSTED, !user.sanitizes_payload());
         self.user = Arc::clone(user);
     }
 

@@ -71,6 +71,7 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
         x.meta = queued.meta;
         x.keys.origin.no_touch = x.client.flags.has(ClientFlags::NO_TOUCH);
+        x.keys.origin.trusted = x.client.flags.has(ClientFlags::TRUSTED);
         let mark = x.out.len();
         match users::check(x, queued.meta, &args) {
             Ok(()) => dispatch::call(x, handler, &args),

@@ -69,6 +69,7 @@ mod tests {
             < OK
             1> SET a 1
             < OK
+            ~ SET a 1
             1> SET b 1
             < (error) NOPERM No permissions to access a key
             1> MULTI
