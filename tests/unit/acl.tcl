@@ -240,7 +240,7 @@ start_server {tags {"acl external:skip"}} {
         foreach {line may} {
             {get r} 1 {get w} 0 {set r x} 0 {set w x} 1 {set w x get} 0 {set rw x get} 1
             {exists r} 1 {exists w} 1 {exists other} 0 {strlen w} 1 {touch w} 1 {type w} 1
-            {append w x} 0 {incr r} 0 {incr rw} 1 {del w} 1 {del r} 0
+            {append w x} 1 {incr r} 0 {incr rw} 1 {del w} 1 {del r} 0
             {copy r w} 1 {copy w r} 0 {bitfield r get u8 0} 1 {bitfield r set u8 0 1} 0
             {sort r store w} 1 {sort w store w} 0 {rename r w} 0 {lmove rw w left left} 1
             {xreadgroup group g c streams r >} 1 {georadius r 0 0 1 km store w} 1 {georadius r 0 0 1 km store r} 0
@@ -249,12 +249,12 @@ start_server {tags {"acl external:skip"}} {
         }
     }
 
-    test {the last of several destinations is asked for, too} {
-        # The reference looks at the first one only.
-        make_user dry +@all ~mine
+    test {keys are found where the command finds them} {
+        # The reference takes the first word behind STORE, and a consumer that is called STREAMS for an option.
+        make_user dry +@all ~mine ~streams
         foreach line {
             {georadius mine 0 0 1 km store mine store other}
-            {xreadgroup noack group g mine streams streams other >}
+            {xreadgroup noack group g streams streams other >}
         } {
             assert_match {User dry has no permissions to access the 'other' key} [r acl dryrun dry {*}$line]
         }
@@ -404,7 +404,7 @@ start_server {tags {"acl external:skip"}} {
         $c get a
         assert_error {EXECABORT Transaction discarded because of: NOPERM*'exec'*} {$c exec}
         $c close
-    } {} {peer:skip}
+    }
 
     test {AUTH inside of a transaction changes who carries it out} {
         make_user weak +multi +exec
@@ -888,5 +888,70 @@ start_server {tags {"acl external:skip"}} {
         assert_match {*"ping"} [$monitor read]
         $c close
         $monitor close
+    }
+}
+
+start_server {tags {"acl external:skip needs:repl"} overrides {repl-diskless-sync-delay 0}} {
+    start_server {} {
+        test {a replica needs a user with few rights} {
+            r -1 acl setuser replicator reset on >word +psync +replconf +ping
+            r -1 config set requirepass secret
+            r config set primaryuser replicator
+            r config set primaryauth word
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
+            r -1 set k v
+            wait_for_ofs_sync "r -1" r
+            assert_equal v [r get k]
+            assert_match {*user=replicator *} [r -1 client list type replica]
+            r -1 config set requirepass ""
+            r replicaof no one
+        }
+
+        test {a replica whose user lacks a right says which, and tries again slowly} {
+            r -1 acl setuser replicator reset on >word +replconf +ping
+            r config set primaryuser replicator
+            r config set primaryauth word
+            set mark [log_mark]
+            r -1 acl log reset
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_log $mark {*-NOPERM User replicator has no permissions to run the 'psync' command*}
+            wait_for_log $mark {*it needs the permissions +psync +replconf +ping and, for dual channel, +sync*}
+            assert_equal 1 [dict get [lindex [r -1 acl log] 0] count]
+            r -1 acl setuser replicator +psync
+            r replicaof no one
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
+            r replicaof no one
+        } * {peer:skip}
+
+        test {ACL LOAD and SETUSER leave the link to the primary alone} {
+            r -1 acl setuser replicator reset on >word +psync +replconf
+            r config set primaryuser replicator
+            r config set primaryauth word
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
+            r acl setuser default resetchannels -@all +acl +info +replicaof +get
+            r -1 set k w
+            wait_for_ofs_sync "r -1" r
+            r acl setuser default allkeys allchannels +@all
+            assert_equal w [r get k]
+            r replicaof no one
+        }
+    }
+}
+
+start_server {tags {"acl external:skip"}} {
+    test {RESTORE by a user whose payloads are trusted} {
+        r acl setuser trusted reset on nopass skip-sanitize-payload +@all ~*
+        assert_match {on nopass skip-sanitize-payload *} [shown trusted]
+        r config set sanitize-dump-payload clients
+        r rpush k a b
+        set payload [r dump k]
+        set c [valkey_client]
+        $c auth trusted x
+        assert_equal OK [$c restore k 0 $payload replace]
+        r config set sanitize-dump-payload no
+        $c close
     }
 }
