@@ -148,14 +148,12 @@ fn expel(client: &mut Client) -> Fate {
 
 fn may_receive_all(user: &User, client: &Client) -> bool {
     client.subscriptions.as_deref().is_none_or(|subs| {
-        let names = subs.channels.iter().chain(&subs.shard_channels);
-        let mut names = names.map(|name| (name, ChannelKind::Name));
-        let mut patterns = subs
-            .patterns
-            .iter()
-            .map(|name| (name, ChannelKind::Pattern));
-        let may = |(name, kind): (&Box<[u8]>, _)| user.may_receive(name, kind);
-        names.all(may) && patterns.all(may)
+        let all = |mut names: hashbrown::hash_set::Iter<'_, Box<[u8]>>, kind| {
+            names.all(|name| user.may_receive(name, kind))
+        };
+        all(subs.channels.iter(), ChannelKind::Name)
+            && all(subs.shard_channels.iter(), ChannelKind::Name)
+            && all(subs.patterns.iter(), ChannelKind::Pattern)
     })
 }
 

@@ -1,11 +1,11 @@
 //! The file of users on the disk. It holds digests of passwords: nobody is let see more of it than before.
 
+use crate::clock;
 use crate::replace::{self, Step};
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// For the owner alone.
 const PRIVATE: u32 = 0o600;
@@ -51,8 +51,7 @@ fn write(path: &Path, temporary: &Path, text: &[u8]) -> Result<(), String> {
 
 /// `<path>.tmp-<process>-<milliseconds>`
 fn temporary_of(path: &Path) -> PathBuf {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ms = now.map_or(0, |now| now.as_millis());
+    let ms = (clock::SYSTEM.unix_us)() / 1000;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".tmp-{}-{ms}", std::process::id()));
     name.into()

@@ -48,7 +48,7 @@ pub(super) fn list(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 
 /// `ACL CAT [category]`.
 ///
-/// Reply: all categories, or the commands of one.
+/// Reply: all categories, or the commands of one, but for our own: as COMMAND.
 /// Errors: no such category; syntax.
 /// Propagates: nothing.
 /// Source: Valkey command reference, ACL CAT (since 6.0.0).
@@ -66,7 +66,7 @@ pub(super) fn cat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let category = AclCategories::by_name(name).ok_or_else(|| Error::unknown_category(name))?;
     let members: Vec<&Meta> = acl::members(category)
-        .filter(|meta| x.core.registry.knows(meta))
+        .filter(|meta| x.core.registry.knows(meta) && !meta.docs.own)
         .collect();
     x.out.array(members.len());
     for meta in members {
