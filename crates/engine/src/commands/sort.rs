@@ -11,7 +11,12 @@ pub(super) static COMMANDS: Family = &[
     ("sort_ro", |x, args| judged(x, args, sort::sort_ro)),
 ];
 
-/// Sorts for who may.
+/// `SORT` and `SORT_RO`, for who may use the patterns.
+///
+/// Reply: that of the handler.
+/// Errors: BY or GET, and no right to read any key; those of the handler.
+/// Propagates: what the handler propagates.
+/// Source: Valkey command reference, SORT (ACL behaviour since 7.0.0).
 fn judged(x: &mut Exec<'_>, args: Args<'_>, handler: dataset::Handler) -> Outcome {
     if x.client.flags.has(ClientFlags::RESTRICTED) {
         x.client.user.check_sort(x.meta, args)?;
