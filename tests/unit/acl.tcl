@@ -729,6 +729,16 @@ start_server {tags {"acl external:skip"}} {
         r config set requirepass ""
     }
 
+    test {HELLO asks for a login only if other commands do} {
+        # The reference asks who was there before, too.
+        r config set requirepass foo
+        set c [valkey_client]
+        assert_error {NOAUTH*} {$c ping}
+        r config set requirepass ""
+        assert_match {*server*} [$c hello 3]
+        $c close
+    } {} {peer:skip}
+
     test {a connection that was shut out is let in when no password is needed} {
         r config set requirepass foo
         set c [valkey_client]
