@@ -203,3 +203,19 @@ start_server {tags {"acl external:skip"} config_lines {requirepass foo user {ali
         assert_equal OK [r auth foo]
     }
 }
+
+start_server {tags {"acl external:skip needs:repl"} overrides {repl-diskless-sync-delay 0}} {
+    start_server [list overrides [list aclfile [file join [folder_with "user default on nopass ~* &* +@all\n"] users.acl]]] {
+        test {ACL LOAD on a replica leaves its link alone} {
+            # The reference ends.
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
+            assert_equal OK [r acl load]
+            r -1 set k v
+            wait_for_ofs_sync "r -1" r
+            assert_equal v [r get k]
+            assert_equal up [s master_link_status]
+            r replicaof no one
+        } * {peer:skip}
+    }
+}

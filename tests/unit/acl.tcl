@@ -935,7 +935,7 @@ start_server {tags {"acl external:skip needs:repl"} overrides {repl-diskless-syn
             r replicaof no one
         } * {peer:skip}
 
-        test {ACL LOAD and SETUSER leave the link to the primary alone} {
+        test {the link to the primary has all rights, whatever the default user has} {
             r -1 acl setuser replicator reset on >word +psync +replconf
             r config set primaryuser replicator
             r config set primaryauth word
