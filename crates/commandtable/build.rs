@@ -132,6 +132,8 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
         Some("bitfield") => "Some(KeyGrammar::Bitfield)",
         Some("sort") => "Some(KeyGrammar::Sort)",
         Some("migrate") => "Some(KeyGrammar::Migrate)",
+        Some("xreadgroup") => "Some(KeyGrammar::XReadGroup)",
+        Some("georadius") => "Some(KeyGrammar::GeoRadius)",
         Some(other) => panic!("unknown key grammar {other}"),
     };
     format!(
@@ -150,9 +152,10 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
 
 fn docs(fields: &Value) -> String {
     format!(
-        "Docs {{ summary: {}, since: {}, group: {}, complexity: {}, tips: {}, history: {}, flags: {}, \
+        "Docs {{ summary: {}, own: {}, since: {}, group: {}, complexity: {}, tips: {}, history: {}, flags: {}, \
          deprecated_since: {}, replaced_by: {}, args: {} }}",
         quoted(&fields["summary"]),
+        fields.get("own").is_some(),
         quoted(&fields["since"]),
         quoted(&fields["group"]),
         fields

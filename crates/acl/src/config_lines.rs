@@ -30,12 +30,17 @@ impl ConfigLines {
         self.lines.is_empty()
     }
 
+    /// Whether one of them is about the user.
+    pub fn describe(&self, name: &[u8]) -> bool {
+        self.lines.iter().any(|(known, _)| known == name)
+    }
+
     /// Takes `user name rule ...`, without `user`. Commands that nobody knows yet may be a module's.
     ///
     /// # Errors
     /// The user has a line, or a rule is wrong.
     pub fn add(&mut self, name: &[u8], rules: &[&[u8]]) -> Result<(), ConfigLineError> {
-        if self.lines.iter().any(|(known, _)| known == name) {
+        if self.describe(name) {
             return Err(ConfigLineError::Duplicate(name.to_vec()));
         }
         let rules =

@@ -1,7 +1,7 @@
 //! A command line to judge, and the keys in it.
 
 use crate::patterns::Access;
-use commandtable::{BeginSearch, FindKeys, KeyFlags, KeyRef, KeySpec, Keys, Meta};
+use commandtable::{BeginSearch, FindKeys, KeyFlags, KeySpec, Keys, Meta};
 use std::cell::OnceCell;
 
 /// A command line. Its keys are looked for when first needed, and once.
@@ -50,11 +50,8 @@ impl<'a, A: AsRef<[u8]>> Line<'a, A> {
     /// Keys that depend on more than how many arguments there are; none when the arguments contradict themselves, for
     /// then the command fails before it touches any.
     fn keys(&self) -> &Keys {
-        self.found.get_or_init(|| match self.meta.name {
-            "xreadgroup" => streams(self.meta, self.args),
-            "georadius" | "georadiusbymember" => with_destinations(self.meta, self.args),
-            _ => commandtable::keys(self.meta, self.args).unwrap_or_default(),
-        })
+        self.found
+            .get_or_init(|| commandtable::keys(self.meta, self.args).unwrap_or_default())
     }
 }
 
@@ -93,63 +90,6 @@ fn fixed_keys(spec: &KeySpec, count: usize) -> impl Iterator<Item = usize> {
         _ => (0, 0, 1),
     };
     (start..end).step_by(step)
-}
-
-/// The keys of XREADGROUP, found as the command finds them; as the table does where the command fails.
-///
-/// Its key spec takes the first `STREAMS` behind the place of the consumer, which an option before `GROUP` moves: in
-/// `NOACK GROUP g streams STREAMS key >` that is the consumer's name. The reference goes by the spec and so lets who may
-/// read a key called `streams` read any.
-fn streams<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Keys {
-    let Some(spec) = meta.key_specs.first() else {
-        return Keys::new();
-    };
-    let (mut index, mut in_group) = (1, false);
-    while let Some(arg) = args.get(index) {
-        index += match () {
-            () if is(arg, "group") => {
-                in_group = true;
-                3
-            }
-            () if is(arg, "count") || is(arg, "block") => 2,
-            () if is(arg, "noack") => 1,
-            () if is(arg, "streams") && in_group => {
-                let first = index + 1;
-                let keys = first..first + (args.len() - first) / 2;
-                let flags = spec.flags;
-                return keys.map(|index| KeyRef { index, flags }).collect();
-            }
-            () => break,
-        };
-    }
-    commandtable::keys(meta, args).unwrap_or_default()
-}
-
-/// The keys of GEORADIUS and GEORADIUSBYMEMBER, with every destination.
-///
-/// The key specs find the first word behind `STORE` and behind `STOREDIST`, but the last one counts: the reference, which
-/// goes by the specs, lets `STORE mine STORE other` write to a key that the user may not.
-fn with_destinations<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Keys {
-    let mut found = commandtable::keys(meta, args).unwrap_or_default();
-    for spec in meta.key_specs {
-        let BeginSearch::Keyword { word, start_from } = spec.begin else {
-            continue;
-        };
-        let start = start_from.unsigned_abs() as usize;
-        let options = args.iter().enumerate().skip(start);
-        for (at, _) in options.filter(|(_, arg)| is(*arg, word)) {
-            let index = at + 1;
-            if index < args.len() && !found.iter().any(|key| key.index == index) {
-                let flags = spec.flags;
-                found.push(KeyRef { index, flags });
-            }
-        }
-    }
-    found
-}
-
-fn is<A: AsRef<[u8]>>(arg: &A, word: &str) -> bool {
-    arg.as_ref().eq_ignore_ascii_case(word.as_bytes())
 }
 
 #[cfg(test)]

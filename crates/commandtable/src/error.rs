@@ -251,6 +251,8 @@ fixed! {
     GENPASS_BITS = "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096";
     /// ACL SAVE and ACL LOAD without `aclfile`.
     NO_ACL_FILE = "ERR This instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a configuration file set) in order to store users in the configuration.";
+    /// ACL SAVE that could not.
+    ACL_SAVE_FAILED = "ERR There was an error trying to save the ACLs. Please check the server logs for more information";
     /// SLOWLOG GET of less than all.
     SLOWLOG_COUNT = "ERR count should be greater than or equal to -1";
     /// MONITOR where nothing may block.
@@ -724,8 +726,10 @@ impl Error {
             Error::Fixed(text) => text,
             Error::Built(text) => text.as_str(),
             // Made here, and their first word is ours.
-            Error::Raw(bytes) if bytes.starts_with(NO_GROUP) => "NOGROUP",
-            Error::Raw(_) => "ERR",
+            Error::Raw(bytes) => {
+                let code = bytes.split(|byte| *byte == b' ').next();
+                std::str::from_utf8(code.unwrap_or_default()).unwrap_or("ERR")
+            }
         };
         text.split(' ').next().unwrap_or("ERR")
     }

@@ -1,7 +1,8 @@
 //! Finds the keys among a command's arguments.
 //!
-//! The key specs of the table answer for almost every command. Four are left whose keys, or what
-//! happens to them, depend on their own grammar: SET, BITFIELD, SORT and MIGRATE.
+//! The key specs of the table answer for almost every command. A few are left whose keys, or what
+//! happens to them, depend on their own grammar: SET, BITFIELD, SORT and MIGRATE, and XREADGROUP and
+//! GEORADIUS, of which the specs may find other keys than the command.
 //!
 //! Callers have checked the arity, so that keys at fixed places are there. Nothing else is taken on
 //! trust. Source: key specifications and COMMAND GETKEYSANDFLAGS in the Valkey documentation; the
@@ -46,6 +47,8 @@ pub fn keys<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> 
         Some(KeyGrammar::Bitfield) => Ok(bitfield(args)),
         Some(KeyGrammar::Sort) => Ok(sort(args)),
         Some(KeyGrammar::Migrate) => migrate(args),
+        Some(KeyGrammar::XReadGroup) => streams(meta, args),
+        Some(KeyGrammar::GeoRadius) => destinations(meta, args),
     }
 }
 
@@ -242,6 +245,56 @@ fn migrate<A: AsRef<[u8]>>(args: &[A]) -> Result<Keys, KeysError> {
         .collect())
 }
 
+/// The keys of XREADGROUP, found as the command finds them; by the specs where the command fails.
+///
+/// The spec takes the first `STREAMS` behind the place of the consumer, which an option before `GROUP` moves: in
+/// `NOACK GROUP g streams STREAMS key >` that is the consumer's name. The reference goes by the spec and so lets who may
+/// read a key called `streams` read any.
+fn streams<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
+    let (mut index, mut in_group) = (1, false);
+    while let Some(arg) = args.get(index) {
+        index += match () {
+            () if is(arg, "group") => {
+                in_group = true;
+                3
+            }
+            () if is(arg, "count") || is(arg, "block") => 2,
+            () if is(arg, "noack") => 1,
+            () if is(arg, "streams") && in_group => {
+                let first = index + 1;
+                let keys = first..first + (args.len() - first) / 2;
+                let flags = READ;
+                return Ok(keys.map(|index| KeyRef { index, flags }).collect());
+            }
+            () => break,
+        };
+    }
+    by_specs(meta, args)
+}
+
+/// The keys of GEORADIUS and GEORADIUSBYMEMBER, with every destination.
+///
+/// The specs find the first word behind `STORE` and behind `STOREDIST`, but the last one counts: the reference, which goes
+/// by the specs, lets `STORE mine STORE other` write to a key that the user may not.
+fn destinations<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
+    let mut found = by_specs(meta, args)?;
+    for spec in meta.key_specs {
+        let BeginSearch::Keyword { word, start_from } = spec.begin else {
+            continue;
+        };
+        let start = start_from.unsigned_abs() as usize;
+        let options = args.iter().enumerate().skip(start);
+        for (at, _) in options.filter(|(_, arg)| is(*arg, word)) {
+            let index = at + 1;
+            if index < args.len() && !found.iter().any(|key| key.index == index) {
+                let flags = spec.flags;
+                found.push(KeyRef { index, flags });
+            }
+        }
+    }
+    Ok(found)
+}
+
 const READ: KeyFlags = KeyFlags::RO.and(KeyFlags::ACCESS);
 const OVERWRITE: KeyFlags = KeyFlags::OW.and(KeyFlags::UPDATE);
 const UPDATE_AND_RETURN: KeyFlags = KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE);
@@ -289,7 +342,8 @@ mod tests {
                 .position(|field| *field == "=>")
                 .expect("an arrow");
             let args: Vec<&[u8]> = fields[..at].iter().map(|arg| arg.as_bytes()).collect();
-            let found = keys(find_command(&args), &args).unwrap_or_default();
+            let meta = find_command(&args);
+            let found = keys(meta, &args).unwrap_or_default();
             let told: Vec<String> = found
                 .iter()
                 .flat_map(|key| {
@@ -297,7 +351,13 @@ mod tests {
                     [name, key.flags.names().collect::<Vec<_>>().join(" ")]
                 })
                 .collect();
-            assert_eq!(told, fields[at + 1..], "{line}");
+            let wanted = &fields[at + 1..];
+            let told_there = match meta.key_grammar {
+                // Further destinations come behind what the reference finds.
+                Some(KeyGrammar::GeoRadius) => &told[..wanted.len().min(told.len())],
+                _ => &told,
+            };
+            assert_eq!(told_there, wanted, "{line}");
         }
     }
 

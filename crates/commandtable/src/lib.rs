@@ -62,6 +62,8 @@ pub struct Meta {
 pub struct Docs {
     /// One or two sentences.
     pub summary: &'static str,
+    /// The reference does not have it.
+    pub own: bool,
     /// Version that brought the command.
     pub since: &'static str,
     /// Section of the command reference.
@@ -207,6 +209,8 @@ enum KeyGrammar {
     Bitfield,
     Sort,
     Migrate,
+    XReadGroup,
+    GeoRadius,
 }
 
 impl Meta {

@@ -75,8 +75,9 @@ fn check(name: &str, fixture: &str) {
                 .unwrap();
         }
     }
-    let users: Vec<&str> = section(fixture, "users", Some("rewritten"))
+    let users: Vec<Vec<Vec<u8>>> = section(fixture, "users", Some("rewritten"))
         .lines()
+        .map(|line| split_words(line.as_bytes()).unwrap())
         .collect();
     let ours = String::from_utf8(rewrite(file.as_bytes(), &config, &users)).unwrap();
     assert_eq!(

@@ -43,6 +43,8 @@ pub struct Origin {
     pub expiry: Expiry,
     /// Its reads do not refresh the access clock (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// What it restores is not looked through (`skip-sanitize-payload`).
+    pub trusted: bool,
     /// A snapshot child lives: memory that need not be written is left alone, access clocks above all.
     pub child_lives: bool,
     /// Unix time in milliseconds; stands still while a command or a transaction runs.
@@ -61,6 +63,7 @@ impl Origin {
             author: 0,
             expiry,
             no_touch: false,
+            trusted: false,
             child_lives: false,
             now_ms,
         }

@@ -66,24 +66,28 @@ fn slow(core: &mut Core, client: &Client, meta: &Meta, usec: i64, args: Args<'_>
 pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]> {
     const HIDDEN: &[u8] = b"(redacted)";
     let mut shown: SmallVec<[&[u8]; 8]> = args.into();
-    let secret_from = match meta.full_name {
-        "auth" => Some(1),
-        "acl|setuser" | "acl|deluser" | "acl|getuser" => Some(2),
-        "hello" => shown
-            .iter()
-            .position(|arg| arg.eq_ignore_ascii_case(b"auth"))
-            .map(|at| at + 1),
-        _ => None,
-    };
-    if let Some(from) = secret_from {
-        let until = if meta.full_name == "hello" {
-            from + 2
-        } else {
-            shown.len()
-        };
-        for arg in shown.iter_mut().take(until).skip(from) {
+    let mut hide = |range: std::ops::Range<usize>| {
+        for arg in shown.iter_mut().take(range.end).skip(range.start) {
             *arg = HIDDEN;
         }
+    };
+    match meta.full_name {
+        "auth" => hide(1..args.len()),
+        "acl|setuser" | "acl|deluser" | "acl|getuser" => hide(2..args.len()),
+        "hello" => {
+            // Every login is hidden, also one that is no use because something else is wrong.
+            let mut at = 2;
+            while let Some(option) = args.get(at) {
+                if option.eq_ignore_ascii_case(b"auth") {
+                    hide(at + 1..at + 3);
+                    at += 2;
+                } else if option.eq_ignore_ascii_case(b"setname") {
+                    at += 1;
+                }
+                at += 1;
+            }
+        }
+        _ => {}
     }
     if meta.full_name == "migrate" {
         for at in crate::commands::migrate::secrets(args) {

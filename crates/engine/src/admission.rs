@@ -5,6 +5,7 @@ use crate::core::{Loading, PauseKind};
 use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec};
 use crate::host::{Crash, Level};
+use crate::users;
 use commandtable::{Error, Flags, Meta};
 use replication::primary::FailoverState;
 use resp::Protocol;
@@ -39,9 +40,13 @@ pub(crate) fn admit(
     if flags.intersects(Flags::PROTECTED) {
         protected(x, meta)?;
     }
-    if !x.client.authenticated && !flags.intersects(Flags::NO_AUTH) {
+    if !flags.intersects(Flags::NO_AUTH) && x.core.needs_login(x.client) {
         return Err(Error::NO_AUTH);
     }
+    if x.client.flags.has(ClientFlags::MULTI) && flags.intersects(Flags::NO_MULTI) {
+        return Err(Error::NOT_IN_MULTI);
+    }
+    users::check(x, meta, args).map_err(|denied| denied.reply(x.client.user.name(), meta))?;
     // EXEC is judged by what it would run: what was allowed when it was queued may no longer be.
     let (effective, allowed) = match &x.client.transaction {
         Some(queued) if meta.name == "exec" => {
@@ -132,9 +137,6 @@ pub(crate) fn admit(
         && (pause.kind == PauseKind::All || may_replicate)
     {
         return Ok(Admitted::Postponed);
-    }
-    if x.client.flags.has(ClientFlags::MULTI) && flags.intersects(Flags::NO_MULTI) {
-        return Err(Error::NOT_IN_MULTI);
     }
     if gives_up_subscriptions(meta)
         && !x.client.flags.has(ClientFlags::PUBSUB)

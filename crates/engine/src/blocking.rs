@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::dispatch;
 use crate::exec::Exec;
 use crate::recovery;
+use crate::users;
 use commandtable::Meta;
 use dataset::effects::DbKey;
 use dataset::keys::Place;
@@ -221,7 +222,14 @@ fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
         meta,
         waits: false,
     };
-    dispatch::call(&mut x, handler, &args);
+    match users::check(&mut x, meta, &args) {
+        Ok(()) => dispatch::call(&mut x, handler, &args),
+        Err(denied) => {
+            let error = denied.reply(x.client.user.name(), meta);
+            x.core.stats.commands[meta.id as usize].rejected += 1;
+            dispatch::write_error(x.core, x.out, &error);
+        }
+    }
     let waits = x.waits;
     keys.origin = outer;
     if !waits {

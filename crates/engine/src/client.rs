@@ -2,6 +2,7 @@
 
 use crate::blocking::Blocked;
 use crate::host::Attention;
+use acl::User;
 use commandtable::Meta;
 use dataset::effects::DbKey;
 use resp::{Protocol, Reply};
@@ -22,6 +23,8 @@ impl ClientFlags {
     pub const WATCH_BROKEN: u32 = 1 << 1;
     /// A command was refused while queueing: EXEC will be refused.
     pub const EXEC_REFUSED: u32 = 1 << 2;
+    /// Its user may not do everything: see [`Client::bind`].
+    pub const RESTRICTED: u32 = 1 << 3;
     /// A replica's connection, main or snapshot channel.
     pub const REPLICA: u32 = 1 << 4;
     /// The link to our primary.
@@ -58,6 +61,9 @@ impl ClientFlags {
     pub const CAN_REDIRECT: u32 = 1 << 20;
     /// CLIENT TRACKING ON: see [`Client::tracking`].
     pub const TRACKING: u32 = 1 << 21;
+
+    /// What its user restores is not looked through: see [`Client::bind`].
+    pub const TRUSTED: u32 = 1 << 22;
 
     /// True when any of `bits` is set.
     #[inline]
@@ -167,7 +173,9 @@ pub struct Client {
     pub db: usize,
     /// Yes-or-no facts.
     pub flags: ClientFlags,
-    /// Logged in, or no login needed.
+    /// Who it is: a user as of its last change.
+    pub user: Arc<User>,
+    /// Logged in, or there was no need to when it connected.
     pub authenticated: bool,
     /// Output not yet taken by the connection.
     pub out: Reply,
@@ -215,13 +223,14 @@ impl Client {
     pub fn new(
         id: ClientId,
         peer: Peer,
+        user: &Arc<User>,
         attention: Arc<Attention>,
         now_ms: i64,
         protocol: Protocol,
     ) -> Self {
         let mut flags = ClientFlags::default();
         flags.put(ClientFlags::UNIX, peer.unix);
-        Client {
+        let mut client = Client {
             id,
             peer,
             name: Vec::new(),
@@ -229,6 +238,7 @@ impl Client {
             lib_ver: Vec::new(),
             db: 0,
             flags,
+            user: Arc::clone(user),
             authenticated: false,
             out: Reply::new(protocol),
             in_flight: 0,
@@ -249,7 +259,18 @@ impl Client {
             commands: 0,
             write_offset: 0,
             attention,
-        }
+        };
+        client.bind(user);
+        client
+    }
+
+    /// From now on it is this user.
+    pub fn bind(&mut self, user: &Arc<User>) {
+        self.flags
+            .put(ClientFlags::RESTRICTED, !user.may_everything());
+        self.flags
+            .put(ClientFlags::TRUSTED, !user.sanitizes_payload());
+        self.user = Arc::clone(user);
     }
 
     /// Number of channels and patterns, as replies to SUBSCRIBE count them.

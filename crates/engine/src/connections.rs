@@ -34,8 +34,12 @@ impl Engine {
             self.core.stats.rejected_connections += 1;
             return Err(Error::MAX_CLIENTS);
         }
-        let no_password = self.core.config.requirepass.as_bytes().is_empty();
-        if self.core.config.protected_mode && no_password && !peer.unix && !peer.loopback {
+        let user = self.core.users.default_user();
+        if self.core.config.protected_mode
+            && user.takes_any_password()
+            && !peer.unix
+            && !peer.loopback
+        {
             self.core.stats.rejected_connections += 1;
             return Err(Error::PROTECTED);
         }
@@ -48,11 +52,12 @@ impl Engine {
         let mut client = Box::new(Client::new(
             id,
             peer,
+            user,
             attention,
             self.keys.origin.now_ms,
             protocol,
         ));
-        client.authenticated = no_password;
+        client.authenticated = user.is_open();
         Ok((self.core.clients.add(client), id))
     }
 
@@ -178,7 +183,7 @@ impl Engine {
     /// True when a client's requests, those that MULTI has queued included, take more than `client-query-buffer-limit`.
     pub(crate) fn asks_too_much(&mut self, client: &Client) -> bool {
         let mut limit = self.core.config.client_query_buffer_limit;
-        if !client.authenticated {
+        if self.core.needs_login(client) {
             limit = limit.min(UNAUTHENTICATED_QUERY_BYTES_MAX as u64);
         }
         let bytes = client.query_bytes + client.queued_bytes();
@@ -199,7 +204,7 @@ impl Engine {
         self.core
             .clients
             .get(id)
-            .is_some_and(|client| client.authenticated)
+            .is_some_and(|client| !self.core.needs_login(client))
     }
 
     /// Puts a client back whose buffers may have changed.

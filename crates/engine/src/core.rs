@@ -164,8 +164,10 @@ pub struct Core {
     pub(crate) blocking: Blocking,
     /// Slow commands.
     pub slowlog: SlowLog,
-    /// Refused logins.
-    pub acl_log: crate::acl_log::AclLog,
+    /// Who may log in, and what each may do.
+    pub users: acl::Users,
+    /// What was refused to users.
+    pub acl_log: acl::Log,
     /// Latency spikes by event.
     pub latency: LatencyLog,
     /// MONITOR clients, in order.

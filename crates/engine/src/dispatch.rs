@@ -41,8 +41,11 @@ pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static M
     }
     x.meta = meta;
     const CHECKED: Flags = Flags::PROTECTED.and(Flags::PUBSUB);
-    const SLOW: u32 =
-        ClientFlags::MULTI | ClientFlags::PUBSUB | ClientFlags::REPLICA | ClientFlags::MONITOR;
+    const SLOW: u32 = ClientFlags::MULTI
+        | ClientFlags::PUBSUB
+        | ClientFlags::REPLICA
+        | ClientFlags::MONITOR
+        | ClientFlags::RESTRICTED;
     if x.core.gate
         || !x.client.authenticated
         || x.client.flags.has(SLOW)

@@ -61,6 +61,8 @@ impl Engine {
         let now_us = (clock.unix_us)();
         let databases = usize::try_from(config.databases).unwrap_or(1);
         let repl = Repl::new(entropy, &config);
+        let mut users = acl::Users::default();
+        users.require_password(config.requirepass.as_bytes());
         let mut engine = Engine {
             keys: Keys::new(databases, keys_seed),
             core: Core {
@@ -75,6 +77,7 @@ impl Engine {
                 tracking: Default::default(),
                 blocking: Default::default(),
                 slowlog: Default::default(),
+                users,
                 acl_log: Default::default(),
                 latency: Default::default(),
                 monitors: Vec::new(),

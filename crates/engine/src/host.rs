@@ -243,6 +243,16 @@ pub trait Files {
     /// # Errors
     /// What went wrong; the old file is untouched.
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError>;
+    /// Reads the file of users of that name.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn read_user_file(&mut self, name: &[u8]) -> Result<Vec<u8>, HostError>;
+    /// Replaces the file of users of that name, which stays as readable for others as it was, and, when it is new, is not.
+    ///
+    /// # Errors
+    /// A line for the log; the old file is untouched.
+    fn write_user_file(&mut self, name: &[u8], text: &[u8]) -> Result<(), HostError>;
 }
 
 /// The child process that writes snapshots, and what it leaves behind.

@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 mod accounting;
-pub mod acl_log;
 mod admission;
 pub mod blocking;
 pub mod client;
@@ -40,6 +39,7 @@ pub mod stats;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tracking;
+pub mod users;
 
 pub use client::{Client, ClientFlags, ClientId};
 pub use commandtable::{Error, Outcome};

@@ -54,6 +54,8 @@ impl LinkSide {
         let mut client = Box::new(Client::new(
             0,
             peer,
+            // A primary may do everything.
+            &Arc::new(acl::User::permissive_default()),
             Arc::new(Attention::default()),
             now_ms,
             Protocol::V2,

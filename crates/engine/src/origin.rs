@@ -19,6 +19,7 @@ pub(crate) fn client(core: &Core, client: &Client, now_ms: i64) -> Origin {
             Expiry::Delete
         },
         no_touch: client.flags.has(ClientFlags::NO_TOUCH),
+        trusted: client.flags.has(ClientFlags::TRUSTED),
         child_lives: core.has_child(),
         now_ms,
     }

@@ -34,7 +34,8 @@ impl Engine {
         } else {
             client.over_soft_since_ms = None;
         }
-        over |= !client.authenticated && client.in_flight > 16 * UNAUTHENTICATED_OUTPUT_BYTES_MAX;
+        over |= client.in_flight > 16 * UNAUTHENTICATED_OUTPUT_BYTES_MAX
+            && self.core.needs_login(client);
         if over {
             self.core.close_for_output(client);
             *then = Then::Drop;

@@ -122,7 +122,7 @@ impl Engine {
         *scratch = run.out.into_output();
         self.hand_over(&mut client, scratch, &mut then);
         self.core.loop_turn(started_ns, processed);
-        let authenticated = client.authenticated;
+        let authenticated = !self.core.needs_login(&client);
         self.put_back(slot, client);
         Ran {
             done: run.done,

@@ -71,8 +71,6 @@ pub struct Stats {
     pub over_limit_ns: u64,
     /// Since when it is above, in monotonic nanoseconds.
     pub over_limit_since_ns: Option<u64>,
-    /// Logins refused.
-    pub denied_auth: u64,
     /// Largest memory use seen, in bytes.
     pub peak_memory: usize,
     /// Handlers that panicked: must stay 0.
@@ -121,7 +119,6 @@ impl Default for Stats {
             expire_cycle_ns: 0,
             over_limit_ns: 0,
             over_limit_since_ns: None,
-            denied_auth: 0,
             peak_memory: 0,
             panics_caught: 0,
             rates: Rates::default(),

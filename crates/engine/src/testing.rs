@@ -150,6 +150,14 @@ impl Files for FakeHost {
     fn write_config_file(&mut self, _: &[u8]) -> Result<(), HostError> {
         Ok(())
     }
+
+    fn read_user_file(&mut self, _: &[u8]) -> Result<Vec<u8>, HostError> {
+        Err("no file".into())
+    }
+
+    fn write_user_file(&mut self, _: &[u8], _: &[u8]) -> Result<(), HostError> {
+        Ok(())
+    }
 }
 
 impl Snapshots for FakeHost {

@@ -33,6 +33,7 @@ mod tally;
 mod timer;
 mod title;
 mod transfer;
+mod user_file;
 
 use control::Control;
 use descriptors::Descriptors;
@@ -95,7 +96,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
         seed.copy_from_slice(&random[..16]);
         seed
     });
-    let (config, names) = (start.config, start.names);
+    let (config, users, names) = (start.config, start.users, start.names);
     let io_threads = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let shared = Arc::new_cyclic(|weak| {
         let process = ServerProcess::new(
@@ -108,6 +109,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
         );
         let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
         engine.core.names = names;
+        engine.core.users = users;
         Shared {
             engine: Mutex::new(engine),
             transfers,

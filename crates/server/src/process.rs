@@ -9,7 +9,7 @@ use crate::link_io;
 use crate::shared::Shared;
 use crate::tally::Tally;
 use crate::transfer::{Transfer, Transfers};
-use crate::{crash, logging, memory};
+use crate::{crash, logging, memory, user_file};
 use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
 use engine::host::{
@@ -19,6 +19,7 @@ use engine::host::{
 use engine::migration::{Delivery, Shipment};
 use keyspace::copying::{Copying, Plan};
 use socket2::SockRef;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
@@ -374,6 +375,14 @@ impl Files for ServerProcess {
 
     fn write_config_file(&mut self, text: &[u8]) -> Result<(), HostError> {
         replace_file(&self.facts.config_file, text).map_err(|error| crate::errno_text(&error))
+    }
+
+    fn read_user_file(&mut self, name: &[u8]) -> Result<Vec<u8>, HostError> {
+        std::fs::read(OsStr::from_bytes(name)).map_err(|error| crate::errno_text(&error))
+    }
+
+    fn write_user_file(&mut self, name: &[u8], text: &[u8]) -> Result<(), HostError> {
+        user_file::replace(OsStr::from_bytes(name).as_ref(), text)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod memory_test;
 mod system_check;
+mod users;
 
 use crate::{limits, logging, process};
 use commandtable::Names;
@@ -21,6 +22,8 @@ use std::sync::{Mutex, OnceLock};
 pub(crate) struct Start {
     /// The parameters.
     pub(crate) config: Config,
+    /// Who may log in.
+    pub(crate) users: acl::Users,
     /// The names of commands.
     pub(crate) names: Names,
     /// Facts for INFO.
@@ -130,10 +133,12 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
             }
             ExitCode::FAILURE
         })?;
-    refuse_unsupported(&startup).map_err(|error| {
-        complain(&format!("{}\n", error.to_string().trim_end()));
-        ExitCode::FAILURE
-    })?;
+    let user_lines = refuse_unsupported(&startup)
+        .and_then(|()| users::read_lines(&startup.users))
+        .map_err(|error| {
+            complain(&format!("{}\n", error.to_string().trim_end()));
+            ExitCode::FAILURE
+        })?;
     let mut config = startup.config;
     if let Ok(folder) = std::env::current_dir() {
         config.dir = Text::from(folder.as_os_str().as_bytes());
@@ -180,17 +185,14 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     write_pid_file(&config);
     banner(&config);
     crate::title::show(&config);
-    if let Err(problem) = check_acl_file(&config) {
-        logging::log(
-            Level::Warning,
-            &format!("Aborting Valkey startup because of ACL errors: {problem}"),
-        );
+    let Some(users) = users::at_start(&config, &user_lines) else {
         clean_up();
         return Err(ExitCode::FAILURE);
-    }
+    };
     let facts = facts(&config, path);
     Ok(Start {
         config,
+        users,
         names: startup.names,
         facts,
     })
@@ -256,72 +258,11 @@ fn use_syslog(config: &Config) {
 
 /// Directives of features that this build does not have stop the start: silence would be worse.
 fn refuse_unsupported(startup: &Startup) -> Result<(), LoadError> {
-    if let Some(module) = startup.modules.first() {
-        return Err(module.error("This build loads no modules".into()));
+    match startup.modules.first() {
+        Some(module) => Err(module.error("This build loads no modules".into())),
+        None => Ok(()),
     }
-    let password = !startup.config.requirepass.as_bytes().is_empty();
-    startup
-        .users
-        .iter()
-        .find(|user| !is_plain_default(user.words.iter().map(Text::as_bytes), password))
-        .map_or(Ok(()), |user| Err(user.error(ONE_USER.into())))
 }
-
-/// True for the line that the reference's CONFIG REWRITE writes: the default user, on, without restrictions. A line starts
-/// from nothing, so it has to grant everything. The digest of a password is fine only beside `requirepass`: alone it would
-/// leave the server open.
-fn is_plain_default<'a>(words: impl IntoIterator<Item = &'a [u8]>, password: bool) -> bool {
-    let mut words = words.into_iter();
-    if words.next() != Some(b"default") {
-        return false;
-    }
-    let (mut on, mut login, mut keys, mut channels, mut commands) =
-        (false, false, false, false, false);
-    for word in words {
-        match word {
-            b"on" => on = true,
-            b"nopass" => login = true,
-            [b'#', ..] if password => login = true,
-            b"~*" | b"allkeys" => keys = true,
-            b"&*" | b"allchannels" => channels = true,
-            b"+@all" | b"allcommands" => commands = true,
-            b"sanitize-payload" => {}
-            _ => return false,
-        }
-    }
-    on && login && keys && channels && commands
-}
-
-/// Reads the file of users, which may describe no more than the configuration may.
-///
-/// # Errors
-/// It cannot be read, or restricts somebody: a text for the log.
-fn check_acl_file(config: &Config) -> Result<(), String> {
-    let path = config.aclfile.lossy();
-    if path.is_empty() {
-        return Ok(());
-    }
-    let text = std::fs::read_to_string(&*path).map_err(|error| {
-        format!(
-            "Error loading ACLs, opening file '{path}': {}",
-            crate::errno_text(&error)
-        )
-    })?;
-    let password = !config.requirepass.as_bytes().is_empty();
-    let unknown = text.lines().position(|line| {
-        let mut words = line.split_ascii_whitespace().map(str::as_bytes);
-        match words.next() {
-            None => false,
-            Some(b"user") => !is_plain_default(words, password),
-            Some(word) => !word.starts_with(b"#"),
-        }
-    });
-    unknown.map_or(Ok(()), |at| Err(format!("{path}:{}: {ONE_USER}", at + 1)))
-}
-
-/// What is said of users that are described but cannot be had.
-const ONE_USER: &str =
-    "ACL users besides an unrestricted default one are not available in this build";
 
 fn unreadable(path: &std::path::Path, error: &std::io::Error) -> String {
     format!(

@@ -104,26 +104,41 @@ fn a_locale_that_is_none_ends_the_start() {
         ));
 }
 
-/// A line starts from nothing: what it does not grant is refused, and nothing like that can be had here.
 #[test]
-fn users_with_less_than_all_rights_end_the_start() {
-    for line in [
-        "user default",
-        "user default on",
-        "user default on nopass",
-        "user default on nopass ~* +@all",
-        "user default on >secret ~* &* +@all",
-        "user default on #30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4 ~* &* +@all",
-        "user alice on nopass ~* &* +@all",
+fn lines_about_users_that_are_wrong_end_the_start() {
+    for (lines, wanted) in [
+        (
+            "user alice on foo",
+            "Error in user declaration 'foo': Syntax error",
+        ),
+        (
+            "user alice (+get",
+            "Error in user declaration '(+get': Wrong format",
+        ),
+        ("user alice on\nuser alice on", "Duplicate user found."),
+        (
+            "user alice on +nosuch",
+            "Error loading ACL rule '+nosuch' for the user named 'alice': Unknown command or category name in ACL",
+        ),
+        (
+            "user \"a b\" on",
+            "Critical error while loading ACLs. Exiting.",
+        ),
+        (
+            "user alice on\naclfile users.acl",
+            "please define either an ACL file or declare users directly in your valkey.conf, but not both.",
+        ),
     ] {
-        binary()
+        let output = binary()
             .arg("-")
-            .write_stdin(line)
+            .write_stdin(lines)
             .assert()
             .code(1)
-            .stderr(predicate::str::contains(
-                "ACL users besides an unrestricted default one",
-            ));
+            .get_output()
+            .clone();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(wanted), "{lines}: {text}");
     }
 }
 
@@ -141,8 +156,14 @@ fn a_file_of_users_is_looked_into() {
     start().stdout(predicate::str::contains(
         "Aborting Valkey startup because of ACL errors: Error loading ACLs, opening file 'users.acl': No such file or directory",
     ));
-    std::fs::write(&path, "# none\n\nuser alice on\n").expect("a file");
-    start().stdout(predicate::str::contains("ACL errors: users.acl:3: "));
+    std::fs::write(&path, "\nuser alice on foo\n").expect("a file");
+    start().stdout(predicate::str::contains(
+        "ACL errors: users.acl:2: Syntax error. WARNING: ACL errors detected",
+    ));
+    std::fs::write(&path, "user alice off\n").expect("a file");
+    start().stdout(predicate::str::contains(
+        "Configured to not listen anywhere",
+    ));
     std::fs::write(&path, "user default on nopass ~* &* +@all\n").expect("a file");
     // The file is fine: what is wrong is that there is no port.
     start().stdout(predicate::str::contains(

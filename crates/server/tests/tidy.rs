@@ -35,6 +35,7 @@ static EDGES: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "acl",
             "words",
             "commandtable",
             "config",
@@ -51,6 +52,7 @@ static EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "acl",
             "words",
             "commandtable",
             "config",

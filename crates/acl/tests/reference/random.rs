@@ -11,6 +11,12 @@ fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
     from.choose(rng).expect("not empty")
 }
 
+/// The subcommands that the reference has, too.
+pub(crate) fn subcommands(meta: &Meta) -> Vec<&'static Meta> {
+    let all = meta.subcommands.iter();
+    all.filter(|sub| !sub.docs.own).collect()
+}
+
 /// A command or subcommand; every other time one of a few, so that rules meet.
 fn command(rng: &mut StdRng) -> &'static Meta {
     const FEW: &[&str] = &[
@@ -33,7 +39,7 @@ fn command(rng: &mut StdRng) -> &'static Meta {
     } else {
         COMMANDS.choose(rng).expect("commands")
     };
-    match meta.subcommands.choose(rng) {
+    match subcommands(meta).choose(rng) {
         Some(sub) if rng.random() => sub,
         _ => meta,
     }

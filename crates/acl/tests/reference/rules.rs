@@ -246,7 +246,7 @@ fn every_command_is_judged_as_by_the_reference() {
     assert_eq!(server.replies(), Some(vec![Reply::ok(); RIGHTS.len()]));
     let lines_each = setting("ACL_LISTS", 2000).div_ceil(250);
     let all = commandtable::COMMANDS.iter();
-    for meta in all.flat_map(|meta| std::iter::once(meta).chain(meta.subcommands)) {
+    for meta in all.flat_map(|meta| std::iter::once(meta).chain(random::subcommands(meta))) {
         let lines: Vec<Words> = (0..lines_each)
             .map(|_| random::line_of(meta, &mut rng))
             .filter(|line| !sees_other_keys(line))
@@ -295,7 +295,7 @@ fn refusals_are_worded_as_by_the_reference() {
         let user = users.set_user(b"u", &rules, NewChannels::None);
         let user = user.expect("these are rules").now;
         let all = commandtable::COMMANDS.iter();
-        for meta in all.flat_map(|meta| std::iter::once(meta).chain(meta.subcommands)) {
+        for meta in all.flat_map(|meta| std::iter::once(meta).chain(random::subcommands(meta))) {
             for _ in 0..3 {
                 let line = random::line_of(meta, &mut rng);
                 let args = slices(&line);

@@ -4,6 +4,7 @@ mod kill;
 mod list;
 mod tracking;
 
+pub(crate) use kill::cut_off;
 pub use list::describe;
 pub(crate) use list::memory_of;
 

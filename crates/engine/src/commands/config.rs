@@ -4,11 +4,13 @@ use super::Family;
 use crate::core::{Core, Loading};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
+use acl::User;
 use commandtable::{Error, Outcome};
 use config::{Access, Apply, Config, MaxmemoryPolicy, Param, ProtectedAction, SanitizeDumpPayload};
 use dataset::keys::{KeyStats, Keys};
 use dataset::{Eviction, LazyFree, Sanitize, Settings};
 use keyspace::{Limits, StreamLimits};
+use std::sync::Arc;
 
 pub(super) static COMMANDS: Family = &[
     ("config|get", get),
@@ -95,14 +97,12 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Without a password everybody is in; a new one counts for the next login only.
+/// The default user has another password, or needs none: that counts for the next login.
 fn password_changed(x: &mut Exec<'_>) {
-    if x.core.config.requirepass.as_bytes().is_empty() {
-        x.client.authenticated = true;
-        for client in x.core.clients.iter_mut() {
-            client.authenticated = true;
-        }
-    }
+    let password = x.core.config.requirepass.as_bytes();
+    x.core.users.require_password(password);
+    let user = Arc::clone(x.core.users.default_user());
+    crate::users::changed(x, &user);
 }
 
 fn warn_of_maxmemory(x: &mut Exec<'_>) {
@@ -145,7 +145,7 @@ fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     }
     look_up_folder(x.core);
     let written = x.core.host.read_config_file().and_then(|old| {
-        let users = [super::acl::default_user(&x.core.config)];
+        let users: Vec<Vec<Vec<u8>>> = x.core.users.iter().map(|user| words_of(user)).collect();
         let text = config::rewrite(&old, &x.core.config, &users);
         x.core.host.write_config_file(&text)
     });
@@ -162,6 +162,16 @@ fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             Err(Error::rewriting(&reason))
         }
     }
+}
+
+/// A user's name and rules.
+fn words_of(user: &User) -> Vec<Vec<u8>> {
+    let rules = user.rules_line();
+    let rules = rules.split(|byte| *byte == b' ');
+    std::iter::once(user.name())
+        .chain(rules)
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 /// `CONFIG HELP`.

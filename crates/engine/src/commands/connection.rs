@@ -3,6 +3,7 @@
 use super::Family;
 use crate::client::ClientFlags;
 use crate::exec::{Args, Exec};
+use crate::users::log_in;
 use commandtable::{Error, Outcome};
 use resp::Protocol;
 use words::version;
@@ -69,45 +70,6 @@ fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// True when the name and password open the default user. Compared in constant time.
-fn may_enter(x: &Exec<'_>, user: &[u8], password: &[u8]) -> bool {
-    let wanted = x.core.config.requirepass.as_bytes();
-    user == b"default" && (wanted.is_empty() || equal_in_constant_time(wanted, password))
-}
-
-/// Logs the client in, or notes in the ACL log that it was refused.
-fn enter(x: &mut Exec<'_>, command: &[u8], user: &[u8], password: &[u8]) -> Outcome {
-    if may_enter(x, user, password) {
-        x.client.authenticated = true;
-        return Ok(());
-    }
-    x.core.stats.denied_auth += 1;
-    let in_exec = x.must_not_block();
-    let refusal = crate::acl_log::Entry {
-        id: 0,
-        count: 1,
-        context: if in_exec { "multi" } else { "toplevel" },
-        command: command.to_vec(),
-        user: user.to_vec(),
-        client: super::client::describe(x.client, false),
-        first_ms: x.now_ms(),
-        last_ms: x.now_ms(),
-    };
-    let max = usize::try_from(x.core.config.acllog_max_len).unwrap_or(usize::MAX);
-    x.core.acl_log.push(refusal, max);
-    Err(Error::WRONG_PASS)
-}
-
-/// Compares digests, so that the time taken tells nothing about how much of the password was right.
-fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
-    use sha2::Digest;
-    let (a, b) = (sha2::Sha256::digest(a), sha2::Sha256::digest(b));
-    a.iter()
-        .zip(b.iter())
-        .fold(0, |difference, (x, y)| difference | (x ^ y))
-        == 0
-}
-
 /// `AUTH [username] password`.
 ///
 /// Reply: OK.
@@ -116,15 +78,14 @@ fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 /// Source: Valkey command reference, AUTH (since 1.0.0, with a username since 6.0.0).
 fn auth(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let (user, password): (&[u8], &[u8]) = match args {
-        [_, password] if x.core.config.requirepass.as_bytes().is_empty() => {
-            let _ = password;
+        [_, _] if x.core.users.default_user().takes_any_password() => {
             return Err(Error::AUTH_WITHOUT_PASSWORD);
         }
-        [_, password] => (b"default", password),
+        [_, password] => (acl::DEFAULT, password),
         [_, user, password] => (user, password),
         _ => return Err(Error::SYNTAX),
     };
-    enter(x, args[0], user, password)?;
+    log_in(x, args[0], user, password)?;
     x.out.ok();
     Ok(())
 }
@@ -168,9 +129,9 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         };
     }
     if let Some((user, password)) = credentials {
-        enter(x, args[0], user, password)?;
+        log_in(x, args[0], user, password)?;
     }
-    if !x.client.authenticated {
+    if x.core.needs_login(x.client) {
         return Err(Error::HELLO_NO_AUTH);
     }
     if let Some(name) = name {
@@ -254,7 +215,9 @@ fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.client.db = 0;
     x.keys.origin.db = 0;
     x.client.name.clear();
-    x.client.authenticated = x.core.config.requirepass.as_bytes().is_empty();
+    let user = x.core.users.default_user();
+    x.client.authenticated = user.is_open();
+    x.client.bind(user);
     x.out.protocol = Protocol::V2;
     x.out.simple(b"RESET");
     Ok(())

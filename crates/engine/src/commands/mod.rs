@@ -6,7 +6,7 @@ mod info;
 mod latency;
 mod slowlog;
 
-pub(crate) mod acl;
+mod acl;
 pub mod client;
 pub mod cluster;
 pub mod config;
@@ -23,6 +23,7 @@ pub mod pubsub;
 pub mod replication;
 pub mod saving;
 mod scripting;
+mod sort;
 pub mod transactions;
 
 /// The handlers of one family: full command name (`config|get` for a subcommand) and code.
@@ -50,5 +51,6 @@ pub static FAMILIES: &[Family] = &[
     replication::COMMANDS,
     scripting::COMMANDS,
     slowlog::COMMANDS,
+    sort::COMMANDS,
     transactions::COMMANDS,
 ];

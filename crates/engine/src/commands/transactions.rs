@@ -4,6 +4,7 @@ use super::Family;
 use crate::client::{Client, ClientFlags, Transaction, name_bytes};
 use crate::dispatch;
 use crate::exec::{Args, Exec};
+use crate::users;
 use commandtable::{Error, Outcome};
 use dataset::Keys;
 use dataset::keys::DbKeyRef;
@@ -60,8 +61,8 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let exec_meta = x.meta;
     let outer = x.keys.origin;
     x.keys.origin = outer.inside();
-    // The dispatcher has asked again whether the server is in a state to run them. Rights that a user has lost since are to
-    // be asked for here, command by command, once there are users who have not all of them.
+    // The dispatcher has asked again whether the server is in a state to run them. Rights may have been lost meanwhile, also
+    // by a command of the transaction itself.
     x.out.array(transaction.queue.len());
     for queued in &transaction.queue {
         let Some(handler) = x.core.registry.handler(queued.meta) else {
@@ -70,8 +71,12 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
         x.meta = queued.meta;
         x.keys.origin.no_touch = x.client.flags.has(ClientFlags::NO_TOUCH);
+        x.keys.origin.trusted = x.client.flags.has(ClientFlags::TRUSTED);
         let mark = x.out.len();
-        dispatch::call(x, handler, &args);
+        match users::check(x, queued.meta, &args) {
+            Ok(()) => dispatch::call(x, handler, &args),
+            Err(denied) => dispatch::write_error(x.core, x.out, &denied.reply_at_exec()),
+        }
         if x.out.len() == mark {
             // A reply has been announced for each, also for CLIENT REPLY OFF and the like, which have none.
             x.out.ok();

@@ -175,7 +175,7 @@ fn value(keys: &Keys, payload: &[u8]) -> Result<Value, Error> {
         .ok_or(Error::PAYLOAD_DATA)?;
     let sanitize = match settings.sanitize {
         Sanitize::No => false,
-        Sanitize::Clients => keys.origin.source == Source::Client,
+        Sanitize::Clients => keys.origin.source == Source::Client && !keys.origin.trusted,
         Sanitize::Yes => true,
     };
     let corrections = reader.corrections();

@@ -14,10 +14,7 @@ use order::{Direction, Extent, Order, Texts, Weights, up_to_nul};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-pub(super) static COMMANDS: Family = &[
-    ("sort", |x, args| sort(x, args, Form::MayStore)),
-    ("sort_ro", |x, args| sort(x, args, Form::ReadOnly)),
-];
+pub(super) static COMMANDS: Family = &[("sort", sort), ("sort_ro", sort_ro)];
 
 const SORTSTORE: Event = Event::list("sortstore");
 
@@ -173,15 +170,28 @@ impl<'a> Request<'a> {
     }
 }
 
-/// `SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC | DESC] [ALPHA] [STORE destination]`, and
-/// `SORT_RO key ...` without STORE. Elements are compared as numbers, with ALPHA as texts. A result without elements
-/// deletes `destination`.
+/// `SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC | DESC] [ALPHA] [STORE destination]`. Elements are
+/// compared as numbers, with ALPHA as texts. A result without elements deletes `destination`.
 ///
 /// Reply: an array of the elements, or of what GET asks for, null where there is none; with STORE their number.
 /// Errors: syntax, WRONGTYPE unless `key` holds a list, a set or a sorted set, elements or weights that are no numbers.
 /// Propagates: itself when something was stored or deleted.
-/// Source: Valkey command reference, SORT (since 1.0.0), SORT_RO (since 7.0.0).
-fn sort(x: &mut Call<'_>, args: Args<'_>, form: Form) -> Outcome {
+/// Source: Valkey command reference, SORT (since 1.0.0).
+pub fn sort(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
+    sorted(x, args, Form::MayStore)
+}
+
+/// `SORT_RO key ...`: SORT without STORE.
+///
+/// Reply: as SORT.
+/// Errors: as SORT.
+/// Propagates: nothing.
+/// Source: Valkey command reference, SORT_RO (since 7.0.0).
+pub fn sort_ro(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
+    sorted(x, args, Form::ReadOnly)
+}
+
+fn sorted(x: &mut Call<'_>, args: Args<'_>, form: Form) -> Outcome {
     let mut request = Request::parse(&args[2..], form)?;
     let elements = load(x.keys, args[1], &mut request)?;
     let chosen = if request.unsorted {

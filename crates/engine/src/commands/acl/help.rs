@@ -16,6 +16,8 @@ pub(super) fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             "CAT [<category>]",
             "    List all commands that belong to <category>, or all command categories",
             "    when no category is specified.",
+            "DELUSER <username> [<username> ...]",
+            "    Delete a list of users.",
             "DRYRUN <username> <command> [<arg> ...]",
             "    Returns whether the user can execute the given command without executing the command.",
             "GETUSER <username>",
@@ -31,10 +33,14 @@ pub(super) fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             "    Show the ACL log entries.",
             "SAVE",
             "    Save the current config to the ACL file.",
+            "SETUSER <username> <attribute> [<attribute> ...]",
+            "    Create or modify a user with the specified attributes.",
             "USERS",
             "    List all the registered usernames.",
             "WHOAMI",
             "    Return the current connection username.",
+            "WHY <username> <command> [<arg> ...]",
+            "    Tell which rules let the user execute the given command, or do not.",
         ],
     );
     Ok(())

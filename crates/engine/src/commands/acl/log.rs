@@ -1,7 +1,7 @@
-//! ACL LOG: logins that were refused.
+//! ACL LOG: what was refused.
 
-use crate::acl_log::Entry;
 use crate::exec::{Args, Exec};
+use acl::LogEntry;
 use commandtable::{Error, Outcome};
 
 /// Entries shown when no number is given.
@@ -17,7 +17,7 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let count = match args {
         [_, _] => SHOWN,
         [_, _, word] if word.eq_ignore_ascii_case(b"reset") => {
-            x.core.acl_log.entries.clear();
+            x.core.acl_log.reset();
             x.out.ok();
             return Ok(());
         }
@@ -26,7 +26,7 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let count = usize::try_from(count).unwrap_or(0);
     let now_ms = x.now_ms();
-    let shown = x.core.acl_log.entries.iter().take(count);
+    let shown = x.core.acl_log.entries().take(count);
     x.out.array(shown.len());
     for entry in shown {
         write(x.out, entry, now_ms);
@@ -34,31 +34,31 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-fn write(out: &mut resp::Reply, entry: &Entry, now_ms: i64) {
+fn write(out: &mut resp::Reply, entry: &LogEntry, now_ms: i64) {
     out.map(10);
     out.bulk(b"count");
-    out.int(entry.count);
+    out.uint(usize::try_from(entry.count).unwrap_or(usize::MAX));
     for (name, value) in [
-        ("reason", b"auth".as_slice()),
-        ("context", entry.context.as_bytes()),
-        ("object", &entry.command),
+        ("reason", entry.reason.name().as_bytes()),
+        ("context", entry.context.name().as_bytes()),
+        ("object", &entry.object),
         ("username", &entry.user),
     ] {
         out.bulk(name.as_bytes());
         out.bulk(value);
     }
     out.bulk(b"age-seconds");
-    let age = (now_ms - entry.last_ms).max(0) as f64 / 1000.0;
-    out.double(age.to_string().as_bytes());
+    out.double(entry.age_seconds(now_ms).to_string().as_bytes());
     out.bulk(b"client-info");
-    out.bulk(entry.client.as_bytes());
-    for (name, value) in [
-        ("entry-id", entry.id),
-        ("timestamp-created", entry.first_ms),
-        ("timestamp-last-updated", entry.last_ms),
+    out.bulk(&entry.client);
+    out.bulk(b"entry-id");
+    out.uint(usize::try_from(entry.id).unwrap_or(usize::MAX));
+    for (name, time) in [
+        ("timestamp-created", entry.created_ms),
+        ("timestamp-last-updated", entry.updated_ms),
     ] {
         out.bulk(name.as_bytes());
-        out.int(value);
+        out.int(time);
     }
 }
 

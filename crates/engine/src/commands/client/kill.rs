@@ -4,6 +4,7 @@ use super::list::{Type, is_going};
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::core::Core;
 use crate::exec::{Args, Exec};
+use crate::host::Host;
 use commandtable::{Error, Outcome};
 
 /// Which clients to close: all conditions that are given must hold.
@@ -14,6 +15,7 @@ struct Filter<'a> {
     laddr: Option<&'a [u8]>,
     kind: Option<Type>,
     max_age_ms: Option<i64>,
+    user: Option<&'a [u8]>,
 }
 
 impl Filter<'_> {
@@ -29,6 +31,7 @@ impl Filter<'_> {
             && self
                 .max_age_ms
                 .is_none_or(|age| now_ms - client.created_ms >= age)
+            && self.user.is_none_or(|user| is_user(client, user))
             && !is_going(client)
     }
 }
@@ -70,7 +73,7 @@ pub(super) fn kill(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             b"type" => filter.kind = Some(Type::parse(value)?),
             b"addr" => filter.addr = Some(value),
             b"laddr" => filter.laddr = Some(value),
-            b"user" if *value == b"default" => {}
+            b"user" if x.core.users.get(value).is_some() => filter.user = Some(value),
             b"user" => return Err(Error::no_such_user(value)),
             b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
             b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
@@ -85,6 +88,20 @@ pub(super) fn kill(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
+/// Whether the client is of that name. The link to a primary is nobody's.
+fn is_user(client: &Client, name: &[u8]) -> bool {
+    !client.flags.has(ClientFlags::PRIMARY) && client.user.name() == name
+}
+
+/// Closes a connection before the reply is written: whoever reads that may rely on the other one being cut off. A snapshot
+/// channel in its grace period has no connection any more.
+pub(crate) fn cut_off(host: &mut dyn Host, client: &mut Client) {
+    if !client.flags.has(ClientFlags::PROTECTED) {
+        host.hang_up(client.id);
+    }
+    client.close_now();
+}
+
 /// Closes; the asking client itself once it has its reply.
 fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
     let now_ms = x.now_ms();
@@ -92,12 +109,7 @@ fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
     let Core { clients, host, .. } = &mut *x.core;
     for client in clients.iter_mut() {
         if filter.takes(client, now_ms) {
-            // Before the reply is written: whoever reads it may rely on the other one being cut off. A snapshot channel in its
-            // grace period has no connection any more.
-            if !client.flags.has(ClientFlags::PROTECTED) {
-                host.hang_up(client.id);
-            }
-            client.close_now();
+            cut_off(&mut **host, client);
             closed += 1;
         }
     }

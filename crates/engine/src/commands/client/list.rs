@@ -231,7 +231,7 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         if client.flags.has(ClientFlags::PRIMARY) {
             "(superuser)".into()
         } else {
-            shown(b"default")
+            shown(client.user.name())
         },
         super::tracking::redirection(client.tracking.as_deref()),
         if protocol == Protocol::V3 { 3 } else { 2 },

@@ -108,10 +108,11 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
         "instantaneous_eventloop_duration_usec",
         stats.loop_us.checked_div(stats.loop_cycles).unwrap_or(0),
     );
-    rows.row("acl_access_denied_auth", stats.denied_auth);
-    rows.row("acl_access_denied_cmd", 0);
-    rows.row("acl_access_denied_key", 0);
-    rows.row("acl_access_denied_channel", 0);
+    let denied = core.acl_log.counts();
+    rows.row("acl_access_denied_auth", denied.auth);
+    rows.row("acl_access_denied_cmd", denied.command);
+    rows.row("acl_access_denied_key", denied.key);
+    rows.row("acl_access_denied_channel", denied.channel);
     rows.row("panics_caught", stats.panics_caught);
 }
 

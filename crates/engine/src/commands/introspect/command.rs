@@ -46,11 +46,12 @@ pub(crate) static COMMANDS: Family = &[
     }),
 ];
 
-/// True for commands that the server can run, and for containers of such.
+/// True for commands that the server can run, and for containers of such; for none of our own, so that whoever compares
+/// servers finds the reference's commands.
 type Knows<'a> = &'a dyn Fn(&Meta) -> bool;
 
 fn knows(core: &Core) -> impl Fn(&Meta) -> bool {
-    |meta| core.registry.knows(meta) && core.names.reach(meta)
+    |meta| core.registry.knows(meta) && core.names.reach(meta) && !meta.docs.own
 }
 
 static HELP: &[&str] = &[
