@@ -513,7 +513,8 @@ fn counts_beyond_what_is_there_are_refused_and_reserve_nothing() {
             assert!(!rig.try_body(&body), "{}", body.escape_ascii());
         }
     }
-    assert!(peak_bytes() - before < 64 << 20);
+    // The kernel counts in batches: what it tells may be a little less than before.
+    assert!(peak_bytes().saturating_sub(before) < 64 << 20);
 }
 
 #[test]
