@@ -51,7 +51,7 @@ pub(crate) const CAPTURES_MAX: usize = 32;
 pub(crate) const MATCH_CHOICES_MAX: usize = 200_000;
 
 /// Bytes of a chunk's name in an error text.
-pub(crate) const CHUNK_NAME_BYTES_MAX: usize = 60;
+pub(crate) const CHUNK_NAME_BYTES_MAX: usize = 80;
 
 /// Work that a native function does at once, in units of the budget; what is longer goes on in slices.
 pub(crate) const SLICE: i64 = 2_000;

@@ -534,11 +534,11 @@ mod tests {
     }
 
     #[test]
-    fn chunk_names_are_cut_to_sixty_bytes() {
+    fn chunk_names_are_cut_to_eighty_bytes() {
         assert_eq!(chunk_name(b"=x"), b"x");
         assert_eq!(chunk_name(b"@dir/x.lua"), b"dir/x.lua");
         assert_eq!(chunk_name(b"a\nb"), b"[string \"a...\"]");
         let long = vec![b'a'; 200];
-        assert_eq!(chunk_name(&long).len(), 58);
+        assert_eq!(chunk_name(&long).len(), 77);
     }
 }

@@ -31,6 +31,9 @@ const HOST_FUNCTIONS: u32 = 1 << 24;
 /// Compile steps that a load takes between two looks at its memory.
 const COMPILE_STEPS: usize = 4096;
 
+/// A lack of memory is final if the last full collection was less than so many units of work ago.
+const UNITS_BETWEEN_RESCUES: i64 = 1000;
+
 /// The generator's state in a fresh state, as in a fresh process whose C library has not been seeded.
 const RANDOM_START: u64 = 0x1234_ABCD_330E;
 
@@ -573,7 +576,10 @@ impl State {
             return Ok(Some(Outcome::OutOfBudget));
         }
         if self.collecting {
-            self.collecting = !self.collect_slice(crate::limits::SLICE);
+            if self.collect_slice(crate::limits::SLICE) {
+                self.collecting = false;
+                self.collected_at = Some(self.work_done());
+            }
             return Ok(None);
         }
         if let Some(value) = self.raised.take() {
@@ -604,9 +610,13 @@ impl State {
         if self.collector_paused {
             return false;
         }
-        let now = self.worked + (self.slice_budget - self.budget);
-        let recent = self.collected_at.is_some_and(|at| now - at < 1000);
-        !recent
+        let now = self.work_done();
+        !self.collected_at.is_some_and(|at| now - at < UNITS_BETWEEN_RESCUES)
+    }
+
+    /// Units of work since the run began.
+    fn work_done(&self) -> i64 {
+        self.worked + (self.slice_budget - self.budget)
     }
 
     fn prepare_retry(&mut self) {
@@ -617,7 +627,6 @@ impl State {
             frame.pc = frame.pc.saturating_sub(1);
         }
         self.collecting = true;
-        self.collected_at = Some(self.worked + (self.slice_budget - self.budget));
     }
 
     /// The arguments of the host function that waits.
