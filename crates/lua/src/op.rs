@@ -124,7 +124,8 @@ impl Op {
         }
     }
 
-    /// Whether the instruction may change a register.
+    /// Whether the instruction sets a register, as far as names of variables in error texts go: there only the first
+    /// register of a loop or of `...` counts.
     pub(crate) fn writes(&self, register: u8) -> bool {
         match *self {
             Self::Move { dst, .. }
@@ -157,12 +158,12 @@ impl Op {
             Self::Nil { first, last } => (first..=last).contains(&register),
             Self::Method { dst, .. } => register == dst || register == dst + 1,
             Self::Call { base, .. } | Self::TailCall { base, .. } => register >= base,
-            Self::ForPrepare { base, .. } | Self::ForLoop { base, .. } => (base..=base + 3).contains(&register),
+            Self::ForPrepare { base, .. } | Self::ForLoop { base, .. } => register == base,
             Self::IteratorCall { base, .. } => register >= base + 2,
             Self::IteratorLoop { base, .. } => register == base + 2,
-            Self::VarArg { dst, count } => {
-                register >= dst && (count == OPEN || register < dst + (count - 1))
-            }
+            Self::VarArg { dst, .. } => register == dst,
+            // It leaves the register as it is, but hides where its value came from.
+            Self::Test { src, .. } => register == src,
             _ => false,
         }
     }

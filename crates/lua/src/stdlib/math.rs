@@ -81,18 +81,20 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
     ("tanh", tanh),
 ];
 
+// Where C takes two numbers at once, the second one is looked at first.
+
 fn atan2(call: &mut Call<'_>) -> Result<Flow> {
-    let (y, x) = (call.check_number(0)?, call.check_number(1)?);
+    let (x, y) = (call.check_number(1)?, call.check_number(0)?);
     call.ret_number(y.atan2(x))
 }
 
 fn fmod(call: &mut Call<'_>) -> Result<Flow> {
-    let (a, b) = (call.check_number(0)?, call.check_number(1)?);
+    let (b, a) = (call.check_number(1)?, call.check_number(0)?);
     call.ret_number(a % b)
 }
 
 fn pow(call: &mut Call<'_>) -> Result<Flow> {
-    let (a, b) = (call.check_number(0)?, call.check_number(1)?);
+    let (b, a) = (call.check_number(1)?, call.check_number(0)?);
     call.ret_number(a.powf(b))
 }
 
@@ -131,8 +133,8 @@ fn frexp(call: &mut Call<'_>) -> Result<Flow> {
 }
 
 fn ldexp(call: &mut Call<'_>) -> Result<Flow> {
-    let number = call.check_number(0)?;
     let exponent = call.check_int(1)?.clamp(-5000, 5000);
+    let number = call.check_number(0)?;
     let (mantissa, own) = split(number);
     // Two factors, of which only the last one rounds.
     let exponent = exponent + own;

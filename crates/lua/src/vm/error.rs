@@ -85,7 +85,8 @@ fn last_setter(proto: &Proto, pc: usize, register: u8) -> Option<usize> {
             found = Some(at);
         }
         at += 1;
-        if let Op::Jump { to } = *op
+        // Conditional jumps too: what they leave out may not have run.
+        if let Some(to) = op.target()
             && (to as usize) > at
             && (to as usize) <= pc
         {
@@ -213,7 +214,8 @@ impl State {
     #[cold]
     pub(crate) fn compare_error(&mut self, a: Value, b: Value) -> Error {
         let (a, b) = (a.type_name(), b.type_name());
-        self.error(&if a == b {
+        // Lua 5.1 tells types apart by the third letters of their names, which `thread` and `string` share.
+        self.error(&if a.as_bytes()[2] == b.as_bytes()[2] {
             format!("attempt to compare two {a} values")
         } else {
             format!("attempt to compare {a} with {b}")

@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Looks a key up, metatables followed.
-    pub(crate) fn look_up(&mut self, mut object: Value, key: Value, operand: Operand) -> Result<Indexed, Error> {
+    pub(crate) fn look_up(&mut self, mut object: Value, key: Value, mut operand: Operand) -> Result<Indexed, Error> {
         for _ in 0..INDEX_CHAIN_MAX {
             let handler = if let Value::Table(id) = object {
                 let value = self.heap.raw_get(id, key);
@@ -74,6 +74,7 @@ impl State {
                 return Ok(Indexed::Call { handler, object });
             }
             object = handler;
+            operand = None;
         }
         Err(self.error("loop in gettable"))
     }
@@ -132,7 +133,7 @@ impl State {
         mut object: Value,
         key: Value,
         value: Value,
-        operand: Operand,
+        mut operand: Operand,
     ) -> Result<(), Error> {
         for _ in 0..INDEX_CHAIN_MAX {
             let handler = if let Value::Table(id) = object {
@@ -159,6 +160,7 @@ impl State {
                 return self.call_values(handler, &[object, key, value], After::Discard);
             }
             object = handler;
+            operand = None;
         }
         Err(self.error("loop in settable"))
     }

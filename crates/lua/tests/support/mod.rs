@@ -44,10 +44,6 @@ impl Sandbox {
         state.set_field(metatable, "__index", unknown).expect("a field fits");
         state.set_readonly(metatable, true);
         state.set_metatable(globals, Some(metatable));
-        for name in ["KEYS", "ARGV"] {
-            let table = state.table(0, 0).expect("a table fits");
-            state.set_field(globals, name, Value::Table(table)).expect("a field fits");
-        }
         for name in ["string", "table", "math", "coroutine", "os"] {
             if let Value::Table(table) = state.field(globals, name) {
                 state.set_readonly(table, true);
@@ -69,6 +65,13 @@ impl Sandbox {
             }
             Err(LoadError::OutOfMemory) => return Reply::Error(b"ERR not enough memory".to_vec()),
         };
+        let globals = self.state.globals();
+        for name in ["KEYS", "ARGV"] {
+            let set = self.state.table(0, 0).and_then(|table| self.state.set_field(globals, name, Value::Table(table)));
+            if set.is_err() {
+                return Reply::Error(b"ERR not enough memory".to_vec());
+            }
+        }
         if self.state.start(function, &[]).is_err() {
             return Reply::Error(b"ERR not enough memory".to_vec());
         }
