@@ -38,5 +38,9 @@ fn main() {
         Reply::Error(text) => println!("-{}", text.escape_ascii()),
         other => println!("{other:?}"),
     }
-    println!("{:.3} ms, {} bytes", elapsed.as_secs_f64() * 1e3, sandbox.state.memory_used());
+    println!(
+        "{:.3} ms, {} bytes",
+        elapsed.as_secs_f64() * 1e3,
+        sandbox.state.memory_used()
+    );
 }

@@ -7,7 +7,9 @@ use crate::arena::Arena;
 use crate::limits::SHORT_STRING_BYTES_MAX;
 use crate::strings::{STRING_BYTES, Strings};
 use crate::table::{TABLE_BYTES, Table};
-use crate::value::{FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value};
+use crate::value::{
+    FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value,
+};
 use crate::vm::thread::Thread;
 
 /// The state's memory limit would have been passed; nothing was changed.
@@ -25,7 +27,10 @@ pub(crate) struct Closure {
 pub(crate) enum Function {
     Lua(Closure),
     /// A native function with values that it keeps from call to call.
-    Native { id: NativeId, values: Vec<Value> },
+    Native {
+        id: NativeId,
+        values: Vec<Value>,
+    },
 }
 
 impl Default for Function {
@@ -75,7 +80,10 @@ pub(crate) enum Phase {
     /// Emptying weak tables of what was not reached. The program stands still.
     Clear,
     /// Freeing what was not reached: the arena and the next place.
-    Sweep { arena: usize, place: usize },
+    Sweep {
+        arena: usize,
+        place: usize,
+    },
 }
 
 pub(crate) struct Heap {
@@ -129,6 +137,11 @@ impl Heap {
         }
     }
 
+    /// Whether a string of so many bytes would be too much.
+    pub(crate) fn check_string(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        self.check(bytes.saturating_add(STRING_BYTES))
+    }
+
     /// Counts bytes that are about to be taken.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
         self.check(bytes)?;
@@ -169,7 +182,9 @@ impl Heap {
 
     pub(crate) fn table(&mut self, array: usize, hash: usize) -> Result<TableId, OutOfMemory> {
         self.charge(TABLE_BYTES.saturating_add(Table::room_bytes(array, hash)))?;
-        Ok(TableId(self.tables.insert(Table::with_room(array, hash), self.mark)))
+        Ok(TableId(
+            self.tables.insert(Table::with_room(array, hash), self.mark),
+        ))
     }
 
     pub(crate) fn function(&mut self, function: Function) -> Result<FunctionId, OutOfMemory> {
@@ -188,7 +203,8 @@ impl Heap {
     }
 
     pub(crate) fn raw_equal(&self, a: Value, b: Value) -> bool {
-        a.same(b) || matches!((a, b), (Value::String(a), Value::String(b)) if self.strings.equal(a, b))
+        a.same(b)
+            || matches!((a, b), (Value::String(a), Value::String(b)) if self.strings.equal(a, b))
     }
 
     /// Makes a key ready to be looked up: a long string needs its hash.
@@ -206,7 +222,12 @@ impl Heap {
     }
 
     /// Sets a key that is neither nil nor NaN, whatever the table's protection.
-    pub(crate) fn raw_set(&mut self, table: TableId, key: Value, value: Value) -> Result<(), OutOfMemory> {
+    pub(crate) fn raw_set(
+        &mut self,
+        table: TableId,
+        key: Value,
+        value: Value,
+    ) -> Result<(), OutOfMemory> {
         self.prepare(key);
         let object = &mut self.tables[table.index()];
         object.absent = 0;
@@ -214,9 +235,7 @@ impl Heap {
             *slot = value;
             return Ok(());
         }
-        if value.is_nil() {
-            return Ok(());
-        }
+        // Nil takes a node as well: so it is in Lua 5.1, and the order of traversal shows it.
         if object.insert(key, value, &self.strings) {
             return Ok(());
         }
@@ -227,7 +246,12 @@ impl Heap {
     }
 
     /// Gives a table's parts new sizes. Old and new stand side by side for a moment, and both must fit.
-    pub(crate) fn resize_table(&mut self, table: TableId, array: usize, hash: usize) -> Result<(), OutOfMemory> {
+    pub(crate) fn resize_table(
+        &mut self,
+        table: TableId,
+        array: usize,
+        hash: usize,
+    ) -> Result<(), OutOfMemory> {
         self.check(Table::room_bytes(array, hash))?;
         let object = &mut self.tables[table.index()];
         let before = object.bytes();
@@ -239,7 +263,11 @@ impl Heap {
     }
 
     /// Makes room for items 1 to `count`.
-    pub(crate) fn reserve_array(&mut self, table: TableId, count: usize) -> Result<(), OutOfMemory> {
+    pub(crate) fn reserve_array(
+        &mut self,
+        table: TableId,
+        count: usize,
+    ) -> Result<(), OutOfMemory> {
         let object = &self.tables[table.index()];
         if count > object.array().len() {
             let hash = object.nodes().len();
@@ -260,7 +288,11 @@ impl Heap {
             Value::Function(id) => self.functions.paint(id.index(), mark),
             Value::Thread(id) => self.threads.paint(id.index(), mark),
             Value::UserData(id) => self.userdata.paint(id.index(), mark),
-            Value::Nil | Value::Boolean(_) | Value::Number(_) | Value::Native(_) | Value::Light(_) => false,
+            Value::Nil
+            | Value::Boolean(_)
+            | Value::Number(_)
+            | Value::Native(_)
+            | Value::Light(_) => false,
         };
         if fresh {
             self.gray.push((value, 0));
@@ -280,6 +312,23 @@ impl Heap {
             Value::UserData(id) => self.userdata.mark(id.index()) != self.mark,
             _ => false,
         }
+    }
+
+    /// Paints every object as reached, and ends the cycle.
+    pub(crate) fn paint_all(&mut self) {
+        let mark = self.mark;
+        self.strings.paint_all(mark);
+        macro_rules! paint {
+            ($($arena:ident)*) => {$(
+                for place in 0..self.$arena.len() {
+                    self.$arena.paint(place, mark);
+                }
+            )*};
+        }
+        paint!(tables functions upvalues threads userdata);
+        self.gray.clear();
+        self.weak.clear();
+        self.phase = Phase::Idle;
     }
 
     /// Frees an object of the sweep's arena unless it was reached. False past the last one.

@@ -19,5 +19,7 @@ mod value;
 mod vm;
 
 pub use heap::OutOfMemory;
-pub use value::{FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value};
+pub use value::{
+    FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value,
+};
 pub use vm::{Failure, FailureKind, HostCall, Kept, LoadError, Options, Outcome, Place, State};

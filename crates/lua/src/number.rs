@@ -10,8 +10,10 @@ const WHOLE_MAX: f64 = 1e14;
 
 /// The text of a number, as `tostring` gives it (`%.14g`).
 pub(crate) fn write_number(number: f64, out: &mut Vec<u8>) {
-    if number.fract() == 0.0 && number.abs() < WHOLE_MAX && (number != 0.0 || number.is_sign_positive()) {
-        #[allow(clippy::cast_possible_truncation, reason = "whole and below 1e14")]
+    if number.fract() == 0.0
+        && number.abs() < WHOLE_MAX
+        && (number != 0.0 || number.is_sign_positive())
+    {
         let whole = number as i64;
         out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
         return;
@@ -51,7 +53,13 @@ pub(crate) fn write_special(number: f64, case: Case, out: &mut Vec<u8>) -> bool 
 }
 
 /// `%.{precision}e`.
-pub(crate) fn write_exponent(number: f64, precision: usize, alternate: Alternate, case: Case, out: &mut Vec<u8>) {
+pub(crate) fn write_exponent(
+    number: f64,
+    precision: usize,
+    alternate: Alternate,
+    case: Case,
+    out: &mut Vec<u8>,
+) {
     if write_special(number, case, out) {
         return;
     }
@@ -74,7 +82,13 @@ fn write_power(power: i32, case: Case, out: &mut Vec<u8>) {
 }
 
 /// `%.{precision}f`.
-pub(crate) fn write_fixed(number: f64, precision: usize, alternate: Alternate, case: Case, out: &mut Vec<u8>) {
+pub(crate) fn write_fixed(
+    number: f64,
+    precision: usize,
+    alternate: Alternate,
+    case: Case,
+    out: &mut Vec<u8>,
+) {
     if write_special(number, case, out) {
         return;
     }
@@ -85,7 +99,13 @@ pub(crate) fn write_fixed(number: f64, precision: usize, alternate: Alternate, c
 }
 
 /// `%.{precision}g`.
-pub(crate) fn write_general(number: f64, precision: usize, alternate: Alternate, case: Case, out: &mut Vec<u8>) {
+pub(crate) fn write_general(
+    number: f64,
+    precision: usize,
+    alternate: Alternate,
+    case: Case,
+    out: &mut Vec<u8>,
+) {
     if write_special(number, case, out) {
         return;
     }
@@ -139,7 +159,10 @@ pub(crate) fn is_space(byte: u8) -> bool {
 pub(crate) fn parse_number(text: &[u8]) -> Option<f64> {
     let text = until_nul(text);
     let (number, used) = scan_number(text)?;
-    text[used..].iter().all(|byte| is_space(*byte)).then_some(number)
+    text[used..]
+        .iter()
+        .all(|byte| is_space(*byte))
+        .then_some(number)
 }
 
 /// A number from the beginning of a text, and how many bytes it took: C's `strtod`.
@@ -192,7 +215,12 @@ fn scan_word(text: &[u8]) -> Option<(f64, usize)> {
 }
 
 fn scan_decimal(text: &[u8]) -> Option<(f64, usize)> {
-    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        text[from..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
     let whole = digits(0);
     let mut end = whole;
     let mut fraction = 0;
@@ -205,7 +233,11 @@ fn scan_decimal(text: &[u8]) -> Option<(f64, usize)> {
     }
     if matches!(text.get(end), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(end + 1), Some(b'+' | b'-')));
-        let power = if end + 1 + sign <= text.len() { digits(end + 1 + sign) } else { 0 };
+        let power = if end + 1 + sign <= text.len() {
+            digits(end + 1 + sign)
+        } else {
+            0
+        };
         if power > 0 {
             end += 1 + sign + power;
         }
@@ -263,11 +295,15 @@ fn scan_hex(text: &[u8]) -> Option<(f64, usize)> {
     if matches!(text.get(at), Some(b'p' | b'P')) {
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
         let start = at + 1 + sign;
-        let length = text.get(start..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+        let length = text.get(start..).map_or(0, |rest| {
+            rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+        });
         if length > 0 {
             let value = text[start..start + length]
                 .iter()
-                .fold(0_i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(100_000));
+                .fold(0_i64, |sum, digit| {
+                    (sum * 10 + i64::from(digit - b'0')).min(100_000)
+                });
             power += if text[at + 1] == b'-' { -value } else { value };
             at = start + length;
         }
@@ -299,11 +335,14 @@ fn scale(mantissa: u64, power: i64) -> f64 {
     let (kept, lost, half) = if drop == 64 {
         (0, mantissa, 1_u64 << 63)
     } else {
-        (mantissa >> drop, mantissa & ((1 << drop) - 1), 1_u64 << (drop - 1))
+        (
+            mantissa >> drop,
+            mantissa & ((1 << drop) - 1),
+            1_u64 << (drop - 1),
+        )
     };
     let up = lost > half || (lost == half && kept & 1 == 1);
     let kept = kept + u64::from(up);
-    #[allow(clippy::cast_precision_loss, reason = "at most 53 bits and a carry are left")]
     let whole = kept as f64;
     multiply_by_power(whole, power + drop)
 }
@@ -340,7 +379,10 @@ pub(crate) fn parse_base(text: &[u8], base: u32) -> Option<f64> {
     let mut value: u64 = 0;
     let mut overflow = false;
     let start = at;
-    while let Some(digit) = text.get(at).and_then(|byte| char::from(*byte).to_digit(base)) {
+    while let Some(digit) = text
+        .get(at)
+        .and_then(|byte| char::from(*byte).to_digit(base))
+    {
         let next = value
             .checked_mul(u64::from(base))
             .and_then(|value| value.checked_add(u64::from(digit)));
@@ -356,7 +398,6 @@ pub(crate) fn parse_base(text: &[u8], base: u32) -> Option<f64> {
     } else if negative {
         value = value.wrapping_neg();
     }
-    #[allow(clippy::cast_precision_loss, reason = "numbers are doubles")]
     let number = value as f64;
     Some(number)
 }
@@ -417,8 +458,14 @@ mod tests {
 
     #[test]
     fn hexadecimal_rounds_to_even_once() {
-        assert_eq!(parse_number(b"0x20000000000001"), Some(9_007_199_254_740_992.0));
-        assert_eq!(parse_number(b"0x20000000000003"), Some(9_007_199_254_740_996.0));
+        assert_eq!(
+            parse_number(b"0x20000000000001"),
+            Some(9_007_199_254_740_992.0)
+        );
+        assert_eq!(
+            parse_number(b"0x20000000000003"),
+            Some(9_007_199_254_740_996.0)
+        );
         assert_eq!(parse_number(b"0x1p-1074"), Some(5e-324));
         assert_eq!(parse_number(b"0x1p-1076"), Some(0.0));
         assert_eq!(parse_number(b"0x1p1023"), Some(2_f64.powi(1023)));
@@ -427,7 +474,10 @@ mod tests {
     #[test]
     fn other_bases_wrap_as_strtoul_does() {
         assert_eq!(parse_base(b"z", 36), Some(35.0));
-        assert_eq!(parse_base(b"7fffffffffffffff", 16), Some(9_223_372_036_854_775_807.0));
+        assert_eq!(
+            parse_base(b"7fffffffffffffff", 16),
+            Some(9_223_372_036_854_775_807.0)
+        );
         assert_eq!(parse_base(b"-1", 16), Some(18_446_744_073_709_551_615.0));
         assert_eq!(parse_base(b"12", 2), None);
     }

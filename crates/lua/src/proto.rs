@@ -66,7 +66,13 @@ impl Proto {
     /// The name of the local variable that a register is at an instruction.
     pub(crate) fn local_name(&self, register: u8, pc: usize) -> Option<StringId> {
         let active = |local: &&LocalName| (local.start as usize..local.end as usize).contains(&pc);
-        let started = self.locals.iter().take_while(|local| local.start as usize <= pc);
-        started.filter(active).nth(usize::from(register)).map(|local| local.name)
+        let started = self
+            .locals
+            .iter()
+            .take_while(|local| local.start as usize <= pc);
+        started
+            .filter(active)
+            .nth(usize::from(register))
+            .map(|local| local.name)
     }
 }

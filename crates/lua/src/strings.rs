@@ -33,10 +33,11 @@ pub(crate) struct Strings {
 
 /// The hash of Lua 5.1 over all bytes.
 fn hash(seed: u32, bytes: &[u8]) -> u32 {
-    #[allow(clippy::cast_possible_truncation, reason = "the hash takes the low bits of the length")]
     let start = seed ^ bytes.len() as u32;
     bytes.iter().rev().fold(start, |hash, byte| {
-        let mixed = (hash << 5).wrapping_add(hash >> 2).wrapping_add(u32::from(*byte));
+        let mixed = (hash << 5)
+            .wrapping_add(hash >> 2)
+            .wrapping_add(u32::from(*byte));
         hash ^ mixed
     })
 }
@@ -140,6 +141,12 @@ impl Strings {
 
     pub(crate) fn paint(&mut self, id: StringId, mark: u8) -> bool {
         self.texts.paint(id.index(), mark)
+    }
+
+    pub(crate) fn paint_all(&mut self, mark: u8) {
+        for place in 0..self.texts.len() {
+            self.texts.paint(place, mark);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

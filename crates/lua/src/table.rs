@@ -41,6 +41,8 @@ pub(crate) struct Table {
     /// Metamethods that this table, as a metatable, is known not to have: a bit each.
     pub(crate) absent: u16,
     pub(crate) readonly: bool,
+    /// Whether `newproxy` made it as the metatable of a proxy.
+    pub(crate) of_proxies: bool,
 }
 
 /// Why a key cannot be used.
@@ -49,7 +51,6 @@ pub(crate) struct UnknownKey;
 
 /// The array index of a key, counted from 0.
 fn array_index(number: f64) -> Option<usize> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared with the number again")]
     let index = number as u32;
     (f64::from(index) == number && index > 0).then(|| index as usize - 1)
 }
@@ -111,11 +112,14 @@ impl Census {
 impl Table {
     /// A table with room for that many items and fields.
     pub(crate) fn with_room(array: usize, hash: usize) -> Self {
-        let nodes = if hash == 0 { 0 } else { hash.next_power_of_two() };
+        let nodes = if hash == 0 {
+            0
+        } else {
+            hash.next_power_of_two()
+        };
         Self {
             array: vec![Value::Nil; array],
             nodes: vec![EMPTY; nodes],
-            #[allow(clippy::cast_possible_truncation, reason = "memory limits a table to fewer nodes")]
             last_free: nodes as u32,
             ..Self::default()
         }
@@ -123,8 +127,14 @@ impl Table {
 
     /// What [`Table::with_room`] takes, in bytes.
     pub(crate) fn room_bytes(array: usize, hash: usize) -> usize {
-        let nodes = if hash == 0 { 0 } else { hash.next_power_of_two() };
-        array.saturating_mul(size_of::<Value>()).saturating_add(nodes.saturating_mul(size_of::<Node>()))
+        let nodes = if hash == 0 {
+            0
+        } else {
+            hash.next_power_of_two()
+        };
+        array
+            .saturating_mul(size_of::<Value>())
+            .saturating_add(nodes.saturating_mul(size_of::<Node>()))
     }
 
     /// Bytes of both parts.
@@ -167,7 +177,6 @@ impl Table {
                     return 0;
                 }
                 let bits = number.to_bits();
-                #[allow(clippy::cast_possible_truncation, reason = "the two halves of a double are added")]
                 let sum = (bits as u32).wrapping_add((bits >> 32) as u32);
                 by_number(u64::from(sum))
             }
@@ -225,7 +234,6 @@ impl Table {
     /// The item at a number, if it lies in the array part.
     #[inline]
     pub(crate) fn get_item(&self, number: f64) -> Option<&Value> {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared with the number again")]
         let index = number as u32;
         if f64::from(index) == number {
             return self.array.get((index as usize).wrapping_sub(1));
@@ -235,7 +243,6 @@ impl Table {
 
     #[inline]
     pub(crate) fn get_item_mut(&mut self, number: f64) -> Option<&mut Value> {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared with the number again")]
         let index = number as u32;
         if f64::from(index) == number {
             return self.array.get_mut((index as usize).wrapping_sub(1));
@@ -270,9 +277,15 @@ impl Table {
             Value::String(id) if !id.is_long() => self.get_short(id).copied().unwrap_or_default(),
             Value::Number(number) => match self.get_item(number) {
                 Some(value) => *value,
-                None => self.find(key, strings).map(|index| self.nodes[index].value).unwrap_or_default(),
+                None => self
+                    .find(key, strings)
+                    .map(|index| self.nodes[index].value)
+                    .unwrap_or_default(),
             },
-            _ => self.find(key, strings).map(|index| self.nodes[index].value).unwrap_or_default(),
+            _ => self
+                .find(key, strings)
+                .map(|index| self.nodes[index].value)
+                .unwrap_or_default(),
         }
     }
 
@@ -284,9 +297,12 @@ impl Table {
                 if self.get_item(number).is_some() {
                     return self.get_item_mut(number);
                 }
-                self.find(key, strings).map(|index| &mut self.nodes[index].value)
+                self.find(key, strings)
+                    .map(|index| &mut self.nodes[index].value)
             }
-            _ => self.find(key, strings).map(|index| &mut self.nodes[index].value),
+            _ => self
+                .find(key, strings)
+                .map(|index| &mut self.nodes[index].value),
         }
     }
 
@@ -308,7 +324,11 @@ impl Table {
             return false;
         }
         let home = self.place(key, strings);
-        let node = Node { key, value, next: END };
+        let node = Node {
+            key,
+            value,
+            next: END,
+        };
         // A home is free if it holds no value, even where an old key still stands in it for `next`.
         if self.nodes[home].value.is_nil() {
             self.nodes[home] = Node {
@@ -320,7 +340,6 @@ impl Table {
         let Some(free) = self.free_node() else {
             return false;
         };
-        #[allow(clippy::cast_possible_truncation, reason = "memory limits a table to fewer nodes")]
         let (home_link, free_link) = (home as u32, free as u32);
         let other_home = self.place(self.nodes[home].key, strings);
         if other_home == home {
@@ -371,15 +390,17 @@ impl Table {
             self.array.resize(array, Value::Nil);
             Vec::new()
         };
-        let count = if hash == 0 { 0 } else { hash.next_power_of_two() };
+        let count = if hash == 0 {
+            0
+        } else {
+            hash.next_power_of_two()
+        };
         let old = std::mem::replace(&mut self.nodes, vec![EMPTY; count]);
-        #[allow(clippy::cast_possible_truncation, reason = "memory limits a table to fewer nodes")]
         {
             self.last_free = count as u32;
         }
         for (index, value) in cut.into_iter().enumerate() {
             if !value.is_nil() {
-                #[allow(clippy::cast_precision_loss, reason = "an index is below 2^53")]
                 self.put(Value::Number((array + index + 1) as f64), value, strings);
             }
         }
@@ -432,7 +453,6 @@ impl Table {
 
     /// A border at or past `low`, whose item is there: doubling, then halving.
     fn border_beyond(&self, mut low: usize, strings: &Strings) -> usize {
-        #[allow(clippy::cast_precision_loss, reason = "an index is below 2^53")]
         let is_nil = |index: usize| self.get(Value::Number(index as f64), strings).is_nil();
         let mut high = low + 1;
         while !is_nil(high) {
@@ -454,7 +474,9 @@ impl Table {
     fn position(&self, key: Value, strings: &Strings) -> Result<usize, UnknownKey> {
         match key {
             Value::Nil => Ok(0),
-            Value::Number(number) if array_index(number).is_some_and(|index| index < self.array.len()) => {
+            Value::Number(number)
+                if array_index(number).is_some_and(|index| index < self.array.len()) =>
+            {
                 array_index(number).map(|index| index + 1).ok_or(UnknownKey)
             }
             _ => self
@@ -465,7 +487,11 @@ impl Table {
     }
 
     /// The pair after a key in the order of traversal, and how many empty places were passed.
-    pub(crate) fn next(&self, key: Value, strings: &Strings) -> Result<(Option<(Value, Value)>, usize), UnknownKey> {
+    pub(crate) fn next(
+        &self,
+        key: Value,
+        strings: &Strings,
+    ) -> Result<(Option<(Value, Value)>, usize), UnknownKey> {
         let start = self.position(key, strings)?;
         Ok(self.next_from(start))
     }
@@ -475,7 +501,6 @@ impl Table {
         let size = self.array.len();
         for index in start..size {
             if !self.array[index].is_nil() {
-                #[allow(clippy::cast_precision_loss, reason = "an index is below 2^53")]
                 let key = Value::Number((index + 1) as f64);
                 return (Some((key, self.array[index])), index - start);
             }
@@ -521,7 +546,9 @@ mod tests {
         let mut model = std::collections::BTreeMap::new();
         let mut seed = 7_u64;
         for _ in 0..20_000 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let key = ((seed >> 33) % 500) as usize;
             if (seed >> 60) < 6 {
                 if let Some(slot) = table.slot(number(key), &strings) {

@@ -1,6 +1,10 @@
 //! Snippets of Lua with the answers of a Lua 5.1 in a server's sandbox: `tests/snippets`.
 
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests and an example")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with other tests and an example"
+)]
 mod support;
 
 use std::path::Path;
@@ -20,7 +24,9 @@ fn unescape(text: &str) -> Vec<u8> {
             bytes.push(*byte);
             continue;
         }
-        let (kind, tail) = rest.split_first().expect("a backslash has something behind it");
+        let (kind, tail) = rest
+            .split_first()
+            .expect("a backslash has something behind it");
         rest = tail;
         if *kind == b'x' {
             let digits = std::str::from_utf8(&rest[..2]).expect("two digits");
@@ -42,15 +48,21 @@ fn without_place(text: &[u8]) -> &[u8] {
 #[test]
 fn snippets_answer_as_the_reference_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snippets");
-    let expected = std::fs::read_to_string(folder.join("expected.tsv")).expect("the answers are there");
+    let expected =
+        std::fs::read_to_string(folder.join("expected.tsv")).expect("the answers are there");
     let mut seen = 0;
     for line in expected.lines() {
         let (name, answer) = line.split_once('\t').expect("name, tab, answer");
-        let source = std::fs::read(folder.join(format!("{name}.lua"))).expect("the snippet is there");
+        let source =
+            std::fs::read(folder.join(format!("{name}.lua"))).expect("the snippet is there");
         let answer = unescape(answer);
         let expected = match answer[0] {
             b'$' => Reply::Bulk(answer[1..].to_vec()),
-            b':' => Reply::Integer(String::from_utf8_lossy(&answer[1..]).parse().expect("a number")),
+            b':' => Reply::Integer(
+                String::from_utf8_lossy(&answer[1..])
+                    .parse()
+                    .expect("a number"),
+            ),
             _ => Reply::Error(without_place(&answer[1..]).to_vec()),
         };
         let got = Sandbox::new().eval(&source, UNITS_MAX);

@@ -21,6 +21,7 @@ static EDGES: &[(&str, &[&str])] = &[
     ("resp", &["words"]),
     ("packed", &["words"]),
     ("backlog", &[]),
+    ("lua", &[]),
     ("keyspace", &["packed", "words"]),
     ("rdb", &["packed"]),
     ("replication", &["backlog", "resp", "words"]),

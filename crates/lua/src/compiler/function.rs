@@ -21,9 +21,18 @@ pub(crate) enum Kind {
     Local(u8),
     Upvalue(u8),
     Global(u32),
-    Field { table: u8, k: u32 },
-    Item { table: u8, item: u32 },
-    Index { table: u8, key: u8 },
+    Field {
+        table: u8,
+        k: u32,
+    },
+    Item {
+        table: u8,
+        item: u32,
+    },
+    Index {
+        table: u8,
+        key: u8,
+    },
     /// A comparison: the instruction that jumps when it is true.
     Jump(u32),
     /// An instruction whose register is not chosen yet.
@@ -63,7 +72,9 @@ impl Exp {
 
     fn number(&self) -> Option<f64> {
         match self.kind {
-            Kind::Number(number) if self.when_true == NO_JUMP && self.when_false == NO_JUMP => Some(number),
+            Kind::Number(number) if self.when_true == NO_JUMP && self.when_false == NO_JUMP => {
+                Some(number)
+            }
             _ => None,
         }
     }
@@ -136,7 +147,6 @@ pub(crate) struct FunctionState {
     pub(crate) excess: Option<Excess>,
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "registers are below 256, as `excess` guards")]
 fn register(index: usize) -> u8 {
     index.min(REGISTERS_MAX) as u8
 }
@@ -290,7 +300,10 @@ impl FunctionState {
     /// Gives a test its register, or takes it away; false if the jump carries no value.
     fn set_test_register(&mut self, pc: u32, register: u8) -> bool {
         let op = self.op_mut(pc);
-        let Op::TestSet { src, expect, to, .. } = *op else {
+        let Op::TestSet {
+            src, expect, to, ..
+        } = *op
+        else {
             return false;
         };
         *op = if register == NO_REGISTER || register == src {
@@ -326,10 +339,17 @@ impl FunctionState {
     /// Makes a comparison jump in the opposite case.
     fn invert(&mut self, pc: u32) {
         match self.op_mut(pc) {
-            Op::Eq { expect, .. } | Op::Lt { expect, .. } | Op::Le { expect, .. } | Op::Test { expect, .. } => {
+            Op::Eq { expect, .. }
+            | Op::Lt { expect, .. }
+            | Op::Le { expect, .. }
+            | Op::Test { expect, .. } => {
                 *expect = !*expect;
             }
-            Op::EqK { k, .. } | Op::LtK { k, .. } | Op::LeK { k, .. } | Op::GtK { k, .. } | Op::GeK { k, .. } => {
+            Op::EqK { k, .. }
+            | Op::LtK { k, .. }
+            | Op::LeK { k, .. }
+            | Op::GtK { k, .. }
+            | Op::GeK { k, .. } => {
                 *k ^= EXPECT;
             }
             _ => {}
@@ -394,7 +414,11 @@ impl FunctionState {
             }
             Kind::Item { table, item } => {
                 self.release(table);
-                Op::GetItem { dst: 0, table, item }
+                Op::GetItem {
+                    dst: 0,
+                    table,
+                    item,
+                }
             }
             Kind::Index { table, key } => {
                 self.release(key.max(table));
@@ -497,7 +521,11 @@ impl FunctionState {
         if exp.has_jumps() {
             let (mut load_false, mut load_true) = (NO_JUMP, NO_JUMP);
             if self.needs_value(exp.when_true) || self.needs_value(exp.when_false) {
-                let around = if matches!(exp.kind, Kind::Jump(_)) { NO_JUMP } else { self.jump() };
+                let around = if matches!(exp.kind, Kind::Jump(_)) {
+                    NO_JUMP
+                } else {
+                    self.jump()
+                };
                 self.here();
                 load_false = self.emit(Op::Boolean {
                     dst,
@@ -519,14 +547,14 @@ impl FunctionState {
         *exp = Kind::Register(dst).into();
     }
 
-    pub(crate) fn to_next_register(&mut self, exp: &mut Exp) {
+    pub(crate) fn next_register(&mut self, exp: &mut Exp) {
         self.read(exp);
         self.release_exp(exp);
         self.reserve(1);
         self.put(exp, register(self.free - 1));
     }
 
-    pub(crate) fn to_register(&mut self, exp: &mut Exp) -> u8 {
+    pub(crate) fn register_of(&mut self, exp: &mut Exp) -> u8 {
         self.read(exp);
         if let Kind::Register(index) = exp.kind {
             if !exp.has_jumps() {
@@ -538,7 +566,7 @@ impl FunctionState {
                 return index;
             }
         }
-        self.to_next_register(exp);
+        self.next_register(exp);
         match exp.kind {
             Kind::Register(index) => index,
             _ => register(self.free),
@@ -546,19 +574,19 @@ impl FunctionState {
     }
 
     /// Makes sure that no jump is open.
-    pub(crate) fn to_value(&mut self, exp: &mut Exp) {
+    pub(crate) fn settle(&mut self, exp: &mut Exp) {
         if exp.has_jumps() {
-            self.to_register(exp);
+            self.register_of(exp);
         } else {
             self.read(exp);
         }
     }
 
     /// Leaves a constant as it is; all else goes into a register.
-    pub(crate) fn to_operand(&mut self, exp: &mut Exp) {
-        self.to_value(exp);
+    pub(crate) fn operand_of(&mut self, exp: &mut Exp) {
+        self.settle(exp);
         if !matches!(exp.kind, Kind::Number(_) | Kind::String(_)) {
-            self.to_register(exp);
+            self.register_of(exp);
         }
     }
 
@@ -570,27 +598,31 @@ impl FunctionState {
                 return;
             }
             Kind::Upvalue(upvalue) => {
-                let src = self.to_register(&mut exp);
+                let src = self.register_of(&mut exp);
                 self.emit(Op::SetUpvalue { src, upvalue });
             }
             Kind::Global(k) => {
-                let src = self.to_register(&mut exp);
+                let src = self.register_of(&mut exp);
                 self.emit(Op::SetGlobal { src, k });
             }
             Kind::Field { table, k } => {
-                let src = self.to_register(&mut exp);
+                let src = self.register_of(&mut exp);
                 self.emit(Op::SetField { table, src, k });
             }
             Kind::Item { table, item } => {
-                let src = self.to_register(&mut exp);
+                let src = self.register_of(&mut exp);
                 let mut key: Exp = Kind::Number(f64::from(item)).into();
-                self.to_next_register(&mut key);
+                self.next_register(&mut key);
                 let at = register(self.free - 1);
-                self.emit(Op::SetIndex { table, key: at, src });
+                self.emit(Op::SetIndex {
+                    table,
+                    key: at,
+                    src,
+                });
                 self.release_exp(&key);
             }
             Kind::Index { table, key } => {
-                let src = self.to_register(&mut exp);
+                let src = self.register_of(&mut exp);
                 self.emit(Op::SetIndex { table, key, src });
             }
             _ => {}
@@ -600,19 +632,20 @@ impl FunctionState {
 
     /// `table[key]`, the table being in a register.
     pub(crate) fn index(&mut self, table: u8, mut key: Exp) -> Exp {
-        self.to_value(&mut key);
+        self.settle(&mut key);
         match key.kind {
             Kind::String(id) if !id.is_long() => {
                 let k = self.string_constant(id);
                 Kind::Field { table, k }.into()
             }
-            Kind::Number(number) if number >= 1.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0 => {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+            Kind::Number(number)
+                if number >= 1.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0 =>
+            {
                 let item = number as u32;
                 Kind::Item { table, item }.into()
             }
             _ => {
-                let key = self.to_register(&mut key);
+                let key = self.register_of(&mut key);
                 Kind::Index { table, key }.into()
             }
         }
@@ -620,7 +653,7 @@ impl FunctionState {
 
     /// `exp:name`: the function and the object in two registers, ready for arguments.
     pub(crate) fn method(&mut self, exp: &mut Exp, name: StringId) {
-        let table = self.to_register(exp);
+        let table = self.register_of(exp);
         self.release_exp(exp);
         let dst = register(self.free);
         self.reserve(2);
@@ -719,12 +752,12 @@ impl FunctionState {
                     exp.kind = Kind::Number(-number);
                     return;
                 }
-                let src = self.to_register(exp);
+                let src = self.register_of(exp);
                 self.release_exp(exp);
                 exp.kind = Kind::Open(self.emit(Op::Negate { dst: 0, src }));
             }
             Unary::Length => {
-                let src = self.to_register(exp);
+                let src = self.register_of(exp);
                 self.release_exp(exp);
                 exp.kind = Kind::Open(self.emit(Op::Length { dst: 0, src }));
             }
@@ -736,11 +769,11 @@ impl FunctionState {
         match op {
             Binary::And => self.go_if_true(exp),
             Binary::Or => self.go_if_false(exp),
-            Binary::Concat => self.to_next_register(exp),
-            Binary::Eq | Binary::Ne => self.to_operand(exp),
+            Binary::Concat => self.next_register(exp),
+            Binary::Eq | Binary::Ne => self.operand_of(exp),
             _ => {
                 if exp.number().is_none() {
-                    self.to_register(exp);
+                    self.register_of(exp);
                 }
             }
         }
@@ -771,7 +804,7 @@ impl FunctionState {
     }
 
     fn concat(&mut self, lhs: Exp, mut rhs: Exp) -> Exp {
-        self.to_value(&mut rhs);
+        self.settle(&mut rhs);
         let Kind::Register(first) = lhs.kind else {
             return lhs;
         };
@@ -779,13 +812,22 @@ impl FunctionState {
             && let Op::Concat { last, .. } = self.proto.code[pc as usize]
         {
             self.release_exp(&lhs);
-            *self.op_mut(pc) = Op::Concat { dst: 0, first, last };
+            *self.op_mut(pc) = Op::Concat {
+                dst: 0,
+                first,
+                last,
+            };
             return rhs;
         }
-        self.to_next_register(&mut rhs);
+        self.next_register(&mut rhs);
         let last = register(self.free - 1);
         self.release_both(&lhs, &rhs);
-        Kind::Open(self.emit(Op::Concat { dst: 0, first, last })).into()
+        Kind::Open(self.emit(Op::Concat {
+            dst: 0,
+            first,
+            last,
+        }))
+        .into()
     }
 
     fn arithmetic(&mut self, op: Binary, mut lhs: Exp, mut rhs: Exp) -> Exp {
@@ -795,7 +837,7 @@ impl FunctionState {
             return Kind::Number(number).into();
         }
         if let Some(number) = rhs.number() {
-            let a = self.to_register(&mut lhs);
+            let a = self.register_of(&mut lhs);
             let k = self.number_constant(number);
             self.release_exp(&lhs);
             let (dst, lhs) = (0, a);
@@ -809,8 +851,8 @@ impl FunctionState {
             }))
             .into();
         }
-        let b = self.to_register(&mut rhs);
-        let a = self.to_register(&mut lhs);
+        let b = self.register_of(&mut rhs);
+        let a = self.register_of(&mut lhs);
         self.release_both(&lhs, &rhs);
         let (dst, lhs, rhs) = (0, a, b);
         Kind::Open(self.emit(match op {
@@ -837,16 +879,18 @@ impl FunctionState {
         if k > SMALL_CONSTANT_MAX {
             return None;
         }
-        u16::try_from(k).ok().map(|k| if expect { k | EXPECT } else { k })
+        u16::try_from(k)
+            .ok()
+            .map(|k| if expect { k | EXPECT } else { k })
     }
 
     fn comparison(&mut self, op: Binary, mut lhs: Exp, mut rhs: Exp) -> Exp {
-        self.to_value(&mut rhs);
+        self.settle(&mut rhs);
         let to = NO_JUMP;
         let expect = op != Binary::Ne;
         let equality = matches!(op, Binary::Eq | Binary::Ne);
         if let Some(k) = self.small_constant(&rhs, equality, expect) {
-            let a = self.to_register(&mut lhs);
+            let a = self.register_of(&mut lhs);
             self.release_exp(&lhs);
             let lhs = a;
             return Kind::Jump(self.emit(match op {
@@ -859,7 +903,7 @@ impl FunctionState {
             .into();
         }
         if let Some(k) = self.small_constant(&lhs, equality, expect) {
-            let b = self.to_register(&mut rhs);
+            let b = self.register_of(&mut rhs);
             self.release_exp(&rhs);
             let lhs = b;
             return Kind::Jump(self.emit(match op {
@@ -871,13 +915,23 @@ impl FunctionState {
             }))
             .into();
         }
-        let b = self.to_register(&mut rhs);
-        let a = self.to_register(&mut lhs);
+        let b = self.register_of(&mut rhs);
+        let a = self.register_of(&mut lhs);
         self.release_both(&lhs, &rhs);
         let (lhs, rhs) = (a, b);
         Kind::Jump(self.emit(match op {
-            Binary::Lt => Op::Lt { lhs, rhs, expect, to },
-            Binary::Le => Op::Le { lhs, rhs, expect, to },
+            Binary::Lt => Op::Lt {
+                lhs,
+                rhs,
+                expect,
+                to,
+            },
+            Binary::Le => Op::Le {
+                lhs,
+                rhs,
+                expect,
+                to,
+            },
             Binary::Gt => Op::Lt {
                 lhs: rhs,
                 rhs: lhs,
@@ -890,7 +944,12 @@ impl FunctionState {
                 expect,
                 to,
             },
-            _ => Op::Eq { lhs, rhs, expect, to },
+            _ => Op::Eq {
+                lhs,
+                rhs,
+                expect,
+                to,
+            },
         }))
         .into()
     }
@@ -940,7 +999,12 @@ impl FunctionState {
 
     /// The number of an upvalue, a new one if it is not there yet.
     pub(crate) fn upvalue(&mut self, capture: Capture, name: StringId) -> usize {
-        if let Some(index) = self.proto.captures.iter().position(|known| *known == capture) {
+        if let Some(index) = self
+            .proto
+            .captures
+            .iter()
+            .position(|known| *known == capture)
+        {
             return index;
         }
         self.proto.captures.push(capture);

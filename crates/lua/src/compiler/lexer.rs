@@ -113,7 +113,11 @@ impl Token {
 pub(crate) fn chunk_name(source: &[u8]) -> Vec<u8> {
     let source = until_nul(source);
     match source.first() {
-        Some(b'=') => source[1..].iter().take(CHUNK_NAME_BYTES_MAX - 1).copied().collect(),
+        Some(b'=') => source[1..]
+            .iter()
+            .take(CHUNK_NAME_BYTES_MAX - 1)
+            .copied()
+            .collect(),
         Some(b'@') => {
             let name = &source[1..];
             // Room for the name with its end and three dots.
@@ -205,6 +209,10 @@ impl Lexer {
         let CompileError::Syntax(mut text) = self.error(message) else {
             return CompileError::Memory;
         };
+        if token == Token::Byte(0) {
+            // Where Lua 5.1 takes it for no token at all.
+            return CompileError::Syntax(text);
+        }
         text.extend_from_slice(b" near ");
         match token {
             Token::Name(_) | Token::String(_) | Token::Number(_) => {
@@ -271,9 +279,12 @@ impl Lexer {
                         return Ok(Token::String(heap.string(text)?));
                     }
                     None if next == Some(b'=') => {
-                        let run = self.source[self.at + 1..].iter().take_while(|byte| **byte == b'=');
+                        let run = self.source[self.at + 1..]
+                            .iter()
+                            .take_while(|byte| **byte == b'=');
                         let length = 1 + run.count();
-                        self.text.extend_from_slice(&self.source[self.at..self.at + length]);
+                        self.text
+                            .extend_from_slice(&self.source[self.at..self.at + length]);
                         return Err(self.error_in_text("invalid long string delimiter"));
                     }
                     None => (Token::Byte(byte), 1),
@@ -331,7 +342,10 @@ impl Lexer {
                 self.at += 1;
             }
         }
-        while self.byte().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        while self
+            .byte()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
             self.at += 1;
         }
         self.text.extend_from_slice(&self.source[start..self.at]);
@@ -365,7 +379,8 @@ impl Lexer {
     fn long_text(&mut self, level: usize, what: &str) -> Result<(), CompileError> {
         let keep = what == "string";
         if keep {
-            self.text.extend_from_slice(&self.source[self.at..self.at + level + 2]);
+            self.text
+                .extend_from_slice(&self.source[self.at..self.at + level + 2]);
         }
         self.at += level + 2;
         if matches!(self.byte(), Some(b'\n' | b'\r')) {
@@ -392,12 +407,15 @@ impl Lexer {
                     }
                 }
                 Some(b']') => {
-                    let run = self.source[self.at + 1..].iter().take_while(|byte| **byte == b'=');
+                    let run = self.source[self.at + 1..]
+                        .iter()
+                        .take_while(|byte| **byte == b'=');
                     let equals = run.count();
                     let closes = equals == level && self.peek_byte(1 + equals) == Some(b']');
                     let length = 1 + equals + usize::from(closes);
                     if keep {
-                        self.text.extend_from_slice(&self.source[self.at..self.at + length]);
+                        self.text
+                            .extend_from_slice(&self.source[self.at..self.at + length]);
                     }
                     self.at += length;
                     if closes {
@@ -407,7 +425,9 @@ impl Lexer {
                 _ => {
                     // An opening bracket of the same level zero inside: 5.1 refuses it, since 5.0 would have nested.
                     if level == 0 && self.peek_byte(1) == Some(b'[') {
-                        return Err(self.error_near("nesting of [[...]] is deprecated", Token::Byte(b'[')));
+                        return Err(
+                            self.error_near("nesting of [[...]] is deprecated", Token::Byte(b'['))
+                        );
                     }
                     if keep {
                         self.text.push(b'[');
@@ -464,7 +484,11 @@ impl Lexer {
             }
             b'0'..=b'9' => {
                 let rest = &self.source[self.at..];
-                let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+                let digits = rest
+                    .iter()
+                    .take(3)
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
                 let code = rest[..digits]
                     .iter()
                     .fold(0_u32, |code, digit| code * 10 + u32::from(digit - b'0'));

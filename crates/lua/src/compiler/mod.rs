@@ -45,44 +45,123 @@ struct TableState {
 #[derive(Clone, Copy)]
 enum State {
     /// Statements up to the end of the block; `last` after a `return` or `break`.
-    Chunk { last: bool },
+    Chunk {
+        last: bool,
+    },
     EndStatement,
     CloseBlock,
-    IfCondition { line: u32, exits: u32 },
-    IfBranch { line: u32, exits: u32, skip: u32 },
-    IfEnd { line: u32, exits: u32 },
-    WhileCondition { line: u32, start: u32 },
-    WhileEnd { line: u32, start: u32, exit: u32 },
-    DoEnd { line: u32 },
-    ForStart { line: u32, base: u8 },
-    ForLimit { line: u32, base: u8 },
-    ForStep { line: u32, base: u8 },
-    ForList { line: u32, base: u8, names: u8 },
-    ForEnd { line: u32, base: u8, names: Option<u8>, prepare: u32, body_line: u32 },
-    FunctionStatement { variable: Exp, line: u32 },
-    LocalFunction { register: u8 },
-    LocalValues { names: usize },
-    RepeatUntil { line: u32, start: u32 },
-    RepeatEnd { start: u32 },
+    IfCondition {
+        line: u32,
+        exits: u32,
+    },
+    IfBranch {
+        line: u32,
+        exits: u32,
+        skip: u32,
+    },
+    IfEnd {
+        line: u32,
+        exits: u32,
+    },
+    WhileCondition {
+        line: u32,
+        start: u32,
+    },
+    WhileEnd {
+        line: u32,
+        start: u32,
+        exit: u32,
+    },
+    DoEnd {
+        line: u32,
+    },
+    ForStart {
+        line: u32,
+        base: u8,
+    },
+    ForLimit {
+        line: u32,
+        base: u8,
+    },
+    ForStep {
+        line: u32,
+        base: u8,
+    },
+    ForList {
+        line: u32,
+        base: u8,
+        names: u8,
+    },
+    ForEnd {
+        line: u32,
+        base: u8,
+        names: Option<u8>,
+        prepare: u32,
+        body_line: u32,
+    },
+    FunctionStatement {
+        variable: Exp,
+        line: u32,
+    },
+    LocalFunction {
+        register: u8,
+    },
+    LocalValues {
+        names: usize,
+    },
+    RepeatUntil {
+        line: u32,
+        start: u32,
+    },
+    RepeatEnd {
+        start: u32,
+    },
     ReturnValues,
     /// A call or the first target of an assignment is in `value`.
     ExpressionStatement,
     /// Another target is in `value`; the targets of the statement begin at `first`.
-    Target { first: usize },
-    AssignValues { first: usize },
-    FunctionEnd { line: u32 },
+    Target {
+        first: usize,
+    },
+    AssignValues {
+        first: usize,
+    },
+    FunctionEnd {
+        line: u32,
+    },
     /// An expression of operators that bind more strongly than `limit`.
-    Expression { limit: u8 },
-    Unary { op: Unary, limit: u8 },
-    Operators { limit: u8 },
-    Operator { op: Binary, lhs: Exp, limit: u8 },
+    Expression {
+        limit: u8,
+    },
+    Unary {
+        op: Unary,
+        limit: u8,
+    },
+    Operators {
+        limit: u8,
+    },
+    Operator {
+        op: Binary,
+        lhs: Exp,
+        limit: u8,
+    },
     /// Expressions with commas between; the last stays in `value`, how many there were in `count`.
-    List { count: usize },
-    Parenthesis { line: u32 },
+    List {
+        count: usize,
+    },
+    Parenthesis {
+        line: u32,
+    },
     /// What may follow a name or a parenthesis.
     Suffix,
-    SuffixIndex { table: u8 },
-    CallArguments { base: u8, line: u32, closes: bool },
+    SuffixIndex {
+        table: u8,
+    },
+    CallArguments {
+        base: u8,
+        line: u32,
+        closes: bool,
+    },
     Table(TableState),
     TableItem(TableState),
     TableKey(TableState, usize),
@@ -102,6 +181,8 @@ pub(crate) struct Compiler {
     targets: Vec<Exp>,
     levels: u32,
     started: bool,
+    /// Steps taken so far.
+    pub(crate) steps: usize,
 }
 
 /// What a slice of compiling led to.
@@ -125,6 +206,7 @@ impl Compiler {
             targets: Vec::new(),
             levels: 1,
             started: false,
+            steps: 0,
         }
     }
 
@@ -139,12 +221,18 @@ impl Compiler {
     /// # Errors
     ///
     /// The text of the error as `loadstring` returns it, or that memory is used up.
-    pub(crate) fn run(&mut self, steps: usize, heap: &mut Heap, protos: &mut Arena<Proto>) -> Result<Progress> {
+    pub(crate) fn run(
+        &mut self,
+        steps: usize,
+        heap: &mut Heap,
+        protos: &mut Arena<Proto>,
+    ) -> Result<Progress> {
         if !self.started {
             self.started = true;
             self.advance(heap)?;
         }
         for _ in 0..steps {
+            self.steps += 1;
             let Some(state) = self.states.pop() else {
                 if self.lexer.token != Token::EndOfSource {
                     return Err(self.expected(Token::EndOfSource));
@@ -155,7 +243,9 @@ impl Compiler {
             self.step(state, heap, protos)?;
             if let Some(excess) = self.functions.last().and_then(|function| function.excess) {
                 return Err(match excess {
-                    Excess::Registers => self.lexer.error_here("function or expression too complex"),
+                    Excess::Registers => {
+                        self.lexer.error_here("function or expression too complex")
+                    }
                     Excess::Constants => self.lexer.error("constant table overflow"),
                 });
             }
@@ -171,7 +261,10 @@ impl Compiler {
     /// The function being compiled.
     fn f(&mut self) -> &mut FunctionState {
         let line = self.lexer.last_line;
-        let function = self.functions.last_mut().expect("the main function is there to the end");
+        let function = self
+            .functions
+            .last_mut()
+            .expect("the main function is there to the end");
         function.line = line;
         function
     }
@@ -193,11 +286,16 @@ impl Compiler {
     }
 
     fn expected(&self, token: Token) -> CompileError {
-        self.lexer.error_here(&format!("{} expected", token.quoted()))
+        self.lexer
+            .error_here(&format!("{} expected", token.quoted()))
     }
 
     fn expect(&mut self, token: Token, heap: &mut Heap) -> Result<()> {
-        if self.accept(token, heap)? { Ok(()) } else { Err(self.expected(token)) }
+        if self.accept(token, heap)? {
+            Ok(())
+        } else {
+            Err(self.expected(token))
+        }
     }
 
     /// Expects the token that ends what `opening` began on `line`.
@@ -316,7 +414,11 @@ impl Compiler {
                 self.push(State::IfBranch { line, exits, skip });
                 self.push_block(false)
             }
-            State::IfBranch { line, mut exits, skip } => {
+            State::IfBranch {
+                line,
+                mut exits,
+                skip,
+            } => {
                 if !matches!(self.token(), Token::Elseif | Token::Else) {
                     self.f().join(&mut exits, skip);
                     self.push(State::IfEnd { line, exits });
@@ -370,7 +472,7 @@ impl Compiler {
                     return Ok(());
                 }
                 let mut one: Exp = Kind::Number(1.0).into();
-                self.f().to_next_register(&mut one);
+                self.f().next_register(&mut one);
                 self.for_body(line, base, None, line, heap)
             }
             State::ForStep { line, base } => {
@@ -420,7 +522,11 @@ impl Compiler {
             State::RepeatEnd { start } => {
                 let exit = self.condition();
                 let function = self.f();
-                if function.blocks.last().is_some_and(|block| block.is_captured) {
+                if function
+                    .blocks
+                    .last()
+                    .is_some_and(|block| block.is_captured)
+                {
                     function.break_loop();
                     function.patch_here(exit);
                     function.close_block();
@@ -521,14 +627,14 @@ impl Compiler {
             }
             State::TableKey(table, free) => {
                 let mut key = self.value;
-                self.f().to_value(&mut key);
+                self.f().settle(&mut key);
                 self.expect(Token::Byte(b']'), heap)?;
                 self.table_value(table, free, key, heap)
             }
             State::TableValue(table, free, key) => {
                 let mut value = self.value;
                 let function = self.f();
-                let src = function.to_register(&mut value);
+                let src = function.register_of(&mut value);
                 let op = match key.kind {
                     Kind::Field { k, .. } => Op::SetField {
                         table: table.register,
@@ -556,7 +662,10 @@ impl Compiler {
         match self.token() {
             Token::If => {
                 self.advance(heap)?;
-                self.push(State::IfCondition { line, exits: NO_JUMP });
+                self.push(State::IfCondition {
+                    line,
+                    exits: NO_JUMP,
+                });
                 self.push_expression();
             }
             Token::While => {
@@ -623,7 +732,7 @@ impl Compiler {
 
     fn value_to_next_register(&mut self) {
         let mut value = self.value;
-        self.f().to_next_register(&mut value);
+        self.f().next_register(&mut value);
         self.value = value;
     }
 
@@ -642,7 +751,7 @@ impl Compiler {
             return;
         }
         if value.kind != Kind::Void {
-            function.to_next_register(&mut value);
+            function.next_register(&mut value);
         }
         if names > values {
             let from = function.free;
@@ -683,7 +792,14 @@ impl Compiler {
         Ok(())
     }
 
-    fn for_body(&mut self, line: u32, base: u8, names: Option<u8>, body_line: u32, heap: &mut Heap) -> Result<()> {
+    fn for_body(
+        &mut self,
+        line: u32,
+        base: u8,
+        names: Option<u8>,
+        body_line: u32,
+        heap: &mut Heap,
+    ) -> Result<()> {
         self.f().activate(3);
         self.expect(Token::Do, heap)?;
         let function = self.f();
@@ -741,7 +857,7 @@ impl Compiler {
         while let Token::Byte(sign @ (b'.' | b':')) = self.token() {
             self.advance(heap)?;
             let name = self.name(heap)?;
-            let table = self.f().to_register(&mut variable);
+            let table = self.f().register_of(&mut variable);
             variable = self.f().index(table, Kind::String(name).into());
             if sign == b':' {
                 is_method = true;
@@ -804,11 +920,11 @@ impl Compiler {
             return;
         }
         if count == 1 {
-            let first = function.to_register(&mut value);
+            let first = function.register_of(&mut value);
             function.emit(Op::Return { first, count: 2 });
             return;
         }
-        function.to_next_register(&mut value);
+        function.next_register(&mut value);
         let results = u8::try_from(count + 1).unwrap_or(u8::MAX);
         function.emit(Op::Return {
             first: outside,
@@ -837,7 +953,11 @@ impl Compiler {
         if self.accept(Token::Byte(b','), heap)? {
             let room = (SYNTAX_LEVELS_MAX - self.levels) as usize;
             if self.targets.len() - first > room {
-                return Err(self.too_many(self.functions.len() - 1, room, "variables in assignment"));
+                return Err(self.too_many(
+                    self.functions.len() - 1,
+                    room,
+                    "variables in assignment",
+                ));
             }
             self.push(State::Target { first });
             return self.primary(heap);
@@ -961,7 +1081,9 @@ impl Compiler {
         if let Some(op) = op {
             self.advance(heap)?;
             self.push(State::Unary { op, limit });
-            self.push(State::Expression { limit: UNARY_PRIORITY });
+            self.push(State::Expression {
+                limit: UNARY_PRIORITY,
+            });
             return Ok(());
         }
         self.push(State::Operators { limit });
@@ -973,7 +1095,9 @@ impl Compiler {
             Token::False => Kind::False,
             Token::Dots => {
                 if !self.f().proto.is_vararg {
-                    return Err(self.lexer.error_here("cannot use '...' outside a vararg function"));
+                    return Err(self
+                        .lexer
+                        .error_here("cannot use '...' outside a vararg function"));
                 }
                 self.f().proto.needs_arg = false;
                 Kind::VarArg(self.f().emit(Op::VarArg { dst: 0, count: 2 }))
@@ -991,7 +1115,9 @@ impl Compiler {
     }
 
     fn operators(&mut self, limit: u8, heap: &mut Heap) -> Result<()> {
-        let Some((op, left, right)) = binary_operator(self.token()).filter(|(_, left, _)| *left > limit) else {
+        let Some((op, left, right)) =
+            binary_operator(self.token()).filter(|(_, left, _)| *left > limit)
+        else {
             self.leave_level();
             return Ok(());
         };
@@ -1032,7 +1158,9 @@ impl Compiler {
             .iter()
             .enumerate()
             .rev()
-            .find_map(|(level, function)| function.find_local(name).map(|register| (level, register)));
+            .find_map(|(level, function)| {
+                function.find_local(name).map(|register| (level, register))
+            });
         let Some((level, register)) = found else {
             let k = self.f().string_constant(name);
             return Ok(Kind::Global(k).into());
@@ -1057,7 +1185,7 @@ impl Compiler {
         match self.token() {
             Token::Byte(b'.') => {
                 let mut value = self.value;
-                let table = self.f().to_register(&mut value);
+                let table = self.f().register_of(&mut value);
                 self.advance(heap)?;
                 let name = self.name(heap)?;
                 self.value = self.f().index(table, Kind::String(name).into());
@@ -1066,7 +1194,7 @@ impl Compiler {
             }
             Token::Byte(b'[') => {
                 let mut value = self.value;
-                let table = self.f().to_register(&mut value);
+                let table = self.f().register_of(&mut value);
                 self.advance(heap)?;
                 self.push(State::SuffixIndex { table });
                 self.push_expression();
@@ -1097,7 +1225,9 @@ impl Compiler {
         match self.token() {
             Token::Byte(b'(') => {
                 if line != self.lexer.last_line {
-                    return Err(self.lexer.error_here("ambiguous syntax (function call x new statement)"));
+                    return Err(self
+                        .lexer
+                        .error_here("ambiguous syntax (function call x new statement)"));
                 }
                 self.advance(heap)?;
                 self.push(State::CallArguments {
@@ -1135,11 +1265,15 @@ impl Compiler {
             OPEN
         } else {
             if arguments.kind != Kind::Void {
-                function.to_next_register(&mut arguments);
+                function.next_register(&mut arguments);
             }
             u8::try_from(function.free - usize::from(base)).unwrap_or(u8::MAX)
         };
-        let pc = function.emit(Op::Call { base, args, results: 2 });
+        let pc = function.emit(Op::Call {
+            base,
+            args,
+            results: 2,
+        });
         function.fix_line(line);
         function.free = usize::from(base) + 1;
         self.value = Kind::Call(pc).into();
@@ -1156,7 +1290,7 @@ impl Compiler {
             hash: 0,
         });
         let mut table: Exp = Kind::Open(pc).into();
-        function.to_next_register(&mut table);
+        function.next_register(&mut table);
         let Kind::Register(register) = table.kind else {
             return Ok(());
         };
@@ -1180,7 +1314,7 @@ impl Compiler {
         }
         if let Some(mut last) = table.last.take() {
             let function = self.f();
-            function.to_next_register(&mut last);
+            function.next_register(&mut last);
             if table.waiting == ITEMS_PER_STORE {
                 function.emit(Op::SetList {
                     table: table.register,
@@ -1212,14 +1346,20 @@ impl Compiler {
     }
 
     /// The value of a field whose key is known.
-    fn table_value(&mut self, mut table: TableState, free: usize, key: Exp, heap: &mut Heap) -> Result<()> {
+    fn table_value(
+        &mut self,
+        mut table: TableState,
+        free: usize,
+        key: Exp,
+        heap: &mut Heap,
+    ) -> Result<()> {
         table.fields += 1;
         let mut key = self.f().index(table.register, key);
         match key.kind {
             Kind::Index { key: register, .. } => key = Kind::Register(register).into(),
             Kind::Item { item, .. } => {
                 key = Kind::Number(f64::from(item)).into();
-                self.f().to_next_register(&mut key);
+                self.f().next_register(&mut key);
             }
             _ => {}
         }
@@ -1250,7 +1390,7 @@ impl Compiler {
                     count = OPEN;
                     table.items -= 1;
                 } else {
-                    function.to_next_register(&mut last);
+                    function.next_register(&mut last);
                 }
             }
             function.emit(Op::SetList {

@@ -8,7 +8,6 @@ pub(crate) fn encode(size: u32) -> u8 {
         mantissa = mantissa.div_ceil(2);
         exponent += 1;
     }
-    #[allow(clippy::cast_possible_truncation, reason = "below 16, and the exponent of a u32 is below 29")]
     if mantissa < 8 {
         mantissa as u8
     } else {

@@ -5,9 +5,8 @@ use crate::vm::error::Error;
 use crate::vm::task::Call;
 
 /// A double as a C program on a 64-bit machine converts it.
-#[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
 pub(crate) fn to_integer(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
         number as i64
     } else {
         i64::MIN
@@ -53,23 +52,30 @@ impl Call<'_> {
     }
 
     /// An integer of 32 bits; higher ones are cut off.
-    #[allow(clippy::cast_possible_truncation, reason = "as C does it")]
     pub(crate) fn check_int(&mut self, index: usize) -> Result<i32, Error> {
         Ok(self.check_integer(index)? as i32)
     }
 
     pub(crate) fn opt_integer(&mut self, index: usize, default: i64) -> Result<i64, Error> {
-        if self.arg(index).is_nil() { Ok(default) } else { self.check_integer(index) }
+        if self.arg(index).is_nil() {
+            Ok(default)
+        } else {
+            self.check_integer(index)
+        }
     }
 
     pub(crate) fn opt_int(&mut self, index: usize, default: i32) -> Result<i32, Error> {
-        if self.arg(index).is_nil() { Ok(default) } else { self.check_int(index) }
+        if self.arg(index).is_nil() {
+            Ok(default)
+        } else {
+            self.check_int(index)
+        }
     }
 
     /// A string; a number becomes one, in its place too, where it stays alive.
     pub(crate) fn check_string(&mut self, index: usize) -> Result<StringId, Error> {
         let value = self.arg(index);
-        match self.state.to_string_id(value)? {
+        match self.state.text_of(value)? {
             Some(id) => {
                 self.set_arg(index, Value::String(id));
                 Ok(id)
@@ -79,7 +85,11 @@ impl Call<'_> {
     }
 
     pub(crate) fn opt_string(&mut self, index: usize) -> Result<Option<StringId>, Error> {
-        if self.arg(index).is_nil() { Ok(None) } else { self.check_string(index).map(Some) }
+        if self.arg(index).is_nil() {
+            Ok(None)
+        } else {
+            self.check_string(index).map(Some)
+        }
     }
 
     pub(crate) fn bytes(&self, id: StringId) -> &[u8] {

@@ -83,7 +83,10 @@ fn getmetatable(call: &mut Call<'_>) -> Result<Flow> {
     if !protected.is_nil() {
         return call.ret(protected);
     }
-    let metatable = call.state.metatable_of(value).map_or(Value::Nil, Value::Table);
+    let metatable = call
+        .state
+        .metatable_of(value)
+        .map_or(Value::Nil, Value::Table);
     call.ret(metatable)
 }
 
@@ -94,7 +97,11 @@ fn setmetatable(call: &mut Call<'_>) -> Result<Flow> {
         Value::Nil if call.has(1) => None,
         _ => return Err(call.argument_error(1, "nil or table expected")),
     };
-    if !call.state.meta_named(Value::Table(table), "__metatable").is_nil() {
+    if !call
+        .state
+        .meta_named(Value::Table(table), "__metatable")
+        .is_nil()
+    {
         return Err(call.error("cannot change a protected metatable"));
     }
     if call.state.heap.tables[table.index()].readonly {
@@ -197,11 +204,14 @@ fn select(call: &mut Call<'_>) -> Result<Flow> {
     if let Value::String(id) = call.arg(0)
         && call.bytes(id).first() == Some(&b'#')
     {
-        #[allow(clippy::cast_precision_loss, reason = "arguments are few")]
         return call.ret_number((count - 1) as f64);
     }
     let wanted = i64::from(call.check_int(0)?);
-    let first = if wanted < 0 { count + wanted } else { wanted.min(count) };
+    let first = if wanted < 0 {
+        count + wanted
+    } else {
+        wanted.min(count)
+    };
     if first < 1 {
         return Err(call.argument_error(0, "index out of range"));
     }
@@ -231,7 +241,6 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
     }
     call.charge(count / 4);
     for key in i64::from(first)..=i64::from(last) {
-        #[allow(clippy::cast_precision_loss, reason = "an integer of 32 bits")]
         let value = call.state.heap.raw_get(table, Value::Number(key as f64));
         call.push(value)?;
     }
@@ -249,7 +258,10 @@ fn tonumber(call: &mut Call<'_>) -> Result<Flow> {
         return call.ret(number.map_or(Value::Nil, Value::Number));
     }
     let text = call.check_string(0)?;
-    let Some(base) = u32::try_from(base).ok().filter(|base| (2..=36).contains(base)) else {
+    let Some(base) = u32::try_from(base)
+        .ok()
+        .filter(|base| (2..=36).contains(base))
+    else {
         return Err(call.argument_error(1, "base out of range"));
     };
     let number = parse_base(call.bytes(text), base);
@@ -280,7 +292,9 @@ fn tostring(call: &mut Call<'_>) -> Result<Flow> {
     if let Value::String(_) = value {
         return call.ret(value);
     }
-    if call.state.metatable_of(value).is_some() && !call.state.meta_named(value, "__tostring").is_nil() {
+    if call.state.metatable_of(value).is_some()
+        && !call.state.meta_named(value, "__tostring").is_nil()
+    {
         return Ok(Flow::Task(Box::new(FirstResult { called: false })));
     }
     let text = super::display(call.state, value);
@@ -323,7 +337,11 @@ fn target(call: &mut Call<'_>, optional: bool) -> Result<Target> {
     if matches!(value, Value::Function(_) | Value::Native(_)) {
         return Ok(Target::Function(value));
     }
-    let level = if optional { call.opt_int(0, 1)? } else { call.check_int(0)? };
+    let level = if optional {
+        call.opt_int(0, 1)?
+    } else {
+        call.check_int(0)?
+    };
     let Ok(level) = usize::try_from(level) else {
         return Err(call.argument_error(0, "level must be non-negative"));
     };
@@ -375,7 +393,6 @@ fn setfenv(call: &mut Call<'_>) -> Result<Flow> {
 }
 
 fn gcinfo(call: &mut Call<'_>) -> Result<Flow> {
-    #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
     let kilobytes = (call.state.heap.bytes / 1024) as f64;
     call.ret_number(kilobytes)
 }
@@ -394,7 +411,11 @@ impl Task for Collection {
                 call.state.collect_slice(SLICE);
             }
         }
-        if call.state.collect_slice(SLICE) { call.ret_number(0.0) } else { Ok(Flow::Again) }
+        if call.state.collect_slice(SLICE) {
+            call.ret_number(0.0)
+        } else {
+            Ok(Flow::Again)
+        }
     }
 }
 
@@ -409,7 +430,6 @@ fn collectgarbage(call: &mut Call<'_>) -> Result<Flow> {
         b"stop" => call.state.collector_stopped = true,
         b"restart" => call.state.collector_stopped = false,
         b"count" => {
-            #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
             let kilobytes = call.state.heap.bytes as f64 / 1024.0;
             return call.ret_number(kilobytes);
         }
@@ -438,16 +458,13 @@ fn clock(call: &mut Call<'_>) -> Result<Flow> {
     call.ret_number(seconds)
 }
 
-/// `newproxy`, which knows by a table which metatables are its own.
+/// `newproxy`: an opaque object; with `true` one that has a metatable, with another proxy one that shares its metatable.
 fn newproxy(call: &mut Call<'_>) -> Result<Flow> {
-    let known = call.state.proxies;
     let metatable = match call.arg(0) {
         Value::Nil | Value::Boolean(false) => None,
         Value::Boolean(true) => {
             let metatable = call.state.heap.table(0, 0)?;
-            call.state
-                .heap
-                .raw_set(known, Value::Table(metatable), Value::Boolean(true))?;
+            call.state.heap.tables[metatable.index()].of_proxies = true;
             Some(metatable)
         }
         other => {
@@ -455,9 +472,8 @@ fn newproxy(call: &mut Call<'_>) -> Result<Flow> {
                 Value::UserData(_) => call.state.metatable_of(other),
                 _ => None,
             };
-            let is_known =
-                metatable.is_some_and(|metatable| call.state.heap.raw_get(known, Value::Table(metatable)).is_true());
-            if !is_known {
+            let tables = &call.state.heap.tables;
+            if !metatable.is_some_and(|metatable| tables[metatable.index()].of_proxies) {
                 return Err(call.argument_error(0, "boolean or proxy expected"));
             }
             metatable
@@ -488,7 +504,11 @@ impl State {
 
 impl Call<'_> {
     /// Returns a function of the library with state of its own.
-    pub(super) fn ret_stateful(&mut self, function: LibraryFunction, values: Vec<Value>) -> Result<Flow> {
+    pub(super) fn ret_stateful(
+        &mut self,
+        function: LibraryFunction,
+        values: Vec<Value>,
+    ) -> Result<Flow> {
         let Value::Native(id) = self.state.library_function(function) else {
             return Ok(Flow::Return(0));
         };
@@ -520,14 +540,6 @@ impl Call<'_> {
 /// `newproxy` and its table, and what other functions hand out.
 pub(super) fn install_hidden(state: &mut State) -> std::result::Result<(), OutOfMemory> {
     let globals = state.globals();
-    let known = state.table(0, 0)?;
-    // Metatables that nobody has any more need not be known.
-    let mode = state.table(0, 1)?;
-    let letters = state.string(b"kv")?;
-    state.set_field(mode, "__mode", letters)?;
-    state.set_metatable(known, Some(mode));
-    state.keep(Value::Table(known));
-    state.proxies = known;
     let newproxy = state.native(newproxy);
     state.set_field(globals, "newproxy", newproxy)?;
     state.handed_out = [

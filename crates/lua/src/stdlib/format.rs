@@ -109,7 +109,12 @@ impl Spec {
 
     fn signed(&self, number: i64, out: &mut Vec<u8>) {
         let body = self.digits(number.unsigned_abs().to_string());
-        self.pad(self.sign(number < 0), &body, self.zero && self.precision.is_none(), out);
+        self.pad(
+            self.sign(number < 0),
+            &body,
+            self.zero && self.precision.is_none(),
+            out,
+        );
     }
 
     fn unsigned(&self, number: u64, conversion: u8, out: &mut Vec<u8>) {
@@ -133,8 +138,16 @@ impl Spec {
 
     fn float(&self, number: f64, conversion: u8, out: &mut Vec<u8>) {
         let precision = self.precision.unwrap_or(6);
-        let alternate = if self.alternate { Alternate::Yes } else { Alternate::No };
-        let case = if conversion.is_ascii_uppercase() { Case::Upper } else { Case::Lower };
+        let alternate = if self.alternate {
+            Alternate::Yes
+        } else {
+            Alternate::No
+        };
+        let case = if conversion.is_ascii_uppercase() {
+            Case::Upper
+        } else {
+            Case::Lower
+        };
         let mut text = Vec::new();
         match conversion.to_ascii_lowercase() {
             b'e' => write_exponent(number, precision, alternate, case, &mut text),
@@ -143,14 +156,18 @@ impl Spec {
         }
         let negative = text.first() == Some(&b'-');
         let body = if negative { &text[1..] } else { &text[..] };
-        self.pad(self.sign(negative), body, self.zero && number.is_finite(), out);
+        self.pad(
+            self.sign(negative),
+            body,
+            self.zero && number.is_finite(),
+            out,
+        );
     }
 }
 
 /// A double as C converts it to an unsigned integer.
 fn to_unsigned(number: f64) -> u64 {
     const TOP: f64 = 9_223_372_036_854_775_808.0;
-    #[allow(clippy::cast_sign_loss, reason = "negative numbers wrap, as in C")]
     if number < TOP {
         to_integer(number) as u64
     } else {
@@ -214,14 +231,15 @@ pub(super) fn format(call: &mut Call<'_>) -> Result<Flow> {
     call.ret(Value::String(text))
 }
 
-fn convert(call: &mut Call<'_>, spec: Spec, conversion: u8, argument: usize, out: &mut Vec<u8>) -> Result<()> {
+fn convert(
+    call: &mut Call<'_>,
+    spec: Spec,
+    conversion: u8,
+    argument: usize,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     match conversion {
         b'c' => {
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a character is a byte, the rest is cut off as in C"
-            )]
             let byte = to_integer(call.check_number(argument)?) as u8;
             let mut text = Vec::new();
             spec.pad(b"", &[byte], false, &mut text);
@@ -284,10 +302,19 @@ mod tests {
         };
         assert_eq!(shown("05", &|spec, out| spec.signed(-42, out)), "-0042");
         assert_eq!(shown("+.3", &|spec, out| spec.signed(7, out)), "+007");
-        assert_eq!(shown("#10", &|spec, out| spec.unsigned(255, b'x', out)), "      0xff");
-        assert_eq!(shown("-8.2", &|spec, out| spec.float(3.14159, b'f', out)), "3.14    ");
+        assert_eq!(
+            shown("#10", &|spec, out| spec.unsigned(255, b'x', out)),
+            "      0xff"
+        );
+        assert_eq!(
+            shown("-8.2", &|spec, out| spec.float(2.7451, b'f', out)),
+            "2.75    "
+        );
         assert_eq!(shown("", &|spec, out| spec.float(1e20, b'G', out)), "1E+20");
-        assert_eq!(shown("08", &|spec, out| spec.float(f64::INFINITY, b'f', out)), "     inf");
+        assert_eq!(
+            shown("08", &|spec, out| spec.float(f64::INFINITY, b'f', out)),
+            "     inf"
+        );
     }
 
     #[test]

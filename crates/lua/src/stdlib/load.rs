@@ -19,7 +19,10 @@ const UNITS_PER_STEP: usize = 2;
 
 enum Stage {
     /// Pieces of the source come from a function.
-    Reading { source: Vec<u8>, asked: bool },
+    Reading {
+        source: Vec<u8>,
+        asked: bool,
+    },
     Compiling(Box<Compiler>),
     /// Compiling ran out of memory; it begins anew after a collection.
     Again,
@@ -67,7 +70,7 @@ impl Task for Load {
                     return Ok(Flow::Call(0));
                 }
                 let piece = call.result(0);
-                let bytes = match call.state.to_string_id(piece)? {
+                let bytes = match call.state.text_of(piece)? {
                     Some(id) => call.state.heap.bytes(id),
                     None if piece.is_nil() => b"",
                     None => {
@@ -87,9 +90,13 @@ impl Task for Load {
                 Ok(Flow::Again)
             }
             Stage::Compiling(compiler) => {
-                call.charge(STEPS * UNITS_PER_STEP);
+                let before = compiler.steps;
                 let state = &mut *call.state;
-                match compiler.run(STEPS, &mut state.heap, &mut state.protos) {
+                let progress = compiler.run(STEPS, &mut state.heap, &mut state.protos);
+                let steps = compiler.steps - before;
+                call.charge(steps * UNITS_PER_STEP);
+                let state = &mut *call.state;
+                match progress {
                     Ok(Progress::More) => Ok(Flow::Again),
                     Ok(Progress::Done(proto)) => {
                         state.collector_paused = false;

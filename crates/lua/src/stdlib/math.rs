@@ -100,9 +100,17 @@ fn pow(call: &mut Call<'_>) -> Result<Flow> {
 
 fn modf(call: &mut Call<'_>) -> Result<Flow> {
     let number = call.check_number(0)?;
-    let fraction = if number.is_infinite() { 0.0_f64.copysign(number) } else { number.fract() };
+    let fraction = if number.is_infinite() {
+        0.0_f64.copysign(number)
+    } else {
+        number.fract()
+    };
     // The fraction of a negative whole number is -0.
-    let fraction = if fraction == 0.0 { fraction.copysign(number) } else { fraction };
+    let fraction = if fraction == 0.0 {
+        fraction.copysign(number)
+    } else {
+        fraction
+    };
     call.push(Value::Number(number.trunc()))?;
     call.push(Value::Number(fraction))?;
     Ok(Flow::Return(2))
@@ -171,10 +179,14 @@ fn min(call: &mut Call<'_>) -> Result<Flow> {
 }
 
 fn random(call: &mut Call<'_>) -> Result<Flow> {
-    let state = call.state.random.wrapping_mul(FACTOR).wrapping_add(INCREMENT) & MASK;
+    let state = call
+        .state
+        .random
+        .wrapping_mul(FACTOR)
+        .wrapping_add(INCREMENT)
+        & MASK;
     call.state.random = state;
     let drawn = (state >> 17) % RANDOM_MAX;
-    #[allow(clippy::cast_precision_loss, reason = "31 bits")]
     let r = drawn as f64 / RANDOM_MAX as f64;
     match call.count {
         0 => call.ret_number(r),
@@ -199,7 +211,6 @@ fn random(call: &mut Call<'_>) -> Result<Flow> {
 
 fn randomseed(call: &mut Call<'_>) -> Result<Flow> {
     let seed = to_integer(call.check_number(0)?);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a seed has 32 bits")]
     let seed = u64::from(seed as u32);
     call.state.random = ((seed << 16) | SEED_LOW) & MASK;
     Ok(Flow::Return(0))

@@ -7,10 +7,10 @@ mod format;
 mod load;
 mod math;
 mod pattern;
+mod sort;
 mod string;
 mod substitute;
 mod table;
-mod sort;
 
 use crate::heap::OutOfMemory;
 use crate::number::write_number;
@@ -24,7 +24,11 @@ const ADDRESS_START: u64 = 0x5500_0000_0000;
 /// Puts the library into the globals.
 pub(crate) fn install(state: &mut State) -> Result<(), OutOfMemory> {
     // Texts of errors that must be there when memory is not.
-    for text in ["not enough memory", "error in error handling", "C stack overflow"] {
+    for text in [
+        "not enough memory",
+        "error in error handling",
+        "C stack overflow",
+    ] {
         let text = state.string(text.as_bytes())?;
         state.keep(text);
     }
@@ -49,7 +53,11 @@ pub(crate) fn install(state: &mut State) -> Result<(), OutOfMemory> {
 }
 
 /// A table of functions in the globals.
-fn library(state: &mut State, name: &str, functions: &[(&str, Native)]) -> Result<TableId, OutOfMemory> {
+fn library(
+    state: &mut State,
+    name: &str,
+    functions: &[(&str, Native)],
+) -> Result<TableId, OutOfMemory> {
     let table = state.table(0, functions.len())?;
     register(state, table, functions)?;
     let globals = state.globals();
@@ -57,7 +65,11 @@ fn library(state: &mut State, name: &str, functions: &[(&str, Native)]) -> Resul
     Ok(table)
 }
 
-fn register(state: &mut State, table: TableId, functions: &[(&str, Native)]) -> Result<(), OutOfMemory> {
+fn register(
+    state: &mut State,
+    table: TableId,
+    functions: &[(&str, Native)],
+) -> Result<(), OutOfMemory> {
     for (name, native) in functions {
         let function = state.native(*native);
         state.set_field(table, name, function)?;
@@ -77,7 +89,7 @@ pub(crate) fn display(state: &State, value: Value) -> Vec<u8> {
             return text;
         }
         Value::String(id) => return state.bytes(id).to_vec(),
-        Value::Light(number) if number == 0 => return b"userdata: (nil)".to_vec(),
+        Value::Light(0) => return b"userdata: (nil)".to_vec(),
         Value::Table(id) => ("table", id.0, 0),
         Value::Function(id) => ("function", id.0, 1),
         Value::Native(id) => ("function", id.0, 2),

@@ -24,7 +24,11 @@ pub(crate) struct Capture {
 #[derive(Clone, Copy, Debug)]
 enum Choice {
     /// A repetition took `count` bytes from `start` on: try one less.
-    Fewer { start: usize, count: usize, next: usize },
+    Fewer {
+        start: usize,
+        count: usize,
+        next: usize,
+    },
     /// A lazy repetition stands at `at`: try one more of the item at `item`.
     More { at: usize, item: usize, next: usize },
     /// An optional item was taken at `at`: try without it.
@@ -39,11 +43,23 @@ enum Choice {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// At a place of the subject and of the pattern.
-    At { at: usize, item: usize },
+    At {
+        at: usize,
+        item: usize,
+    },
     /// Counting how often the item from `item` to `end` matches from `start` on.
-    Counting { start: usize, count: usize, item: usize, end: usize },
+    Counting {
+        start: usize,
+        count: usize,
+        item: usize,
+        end: usize,
+    },
     /// Looking for the end of a balanced piece.
-    Balance { at: usize, depth: usize, item: usize },
+    Balance {
+        at: usize,
+        depth: usize,
+        item: usize,
+    },
     Back,
 }
 
@@ -101,7 +117,12 @@ impl Matcher {
     }
 
     /// Goes on until the match is decided or the budget is used up.
-    pub(crate) fn run(&mut self, subject: &[u8], pattern: &[u8], budget: &mut i64) -> Result<Verdict, Failed> {
+    pub(crate) fn run(
+        &mut self,
+        subject: &[u8],
+        pattern: &[u8],
+        budget: &mut i64,
+    ) -> Result<Verdict, Failed> {
         loop {
             if *budget < 0 {
                 return Ok(Verdict::Unfinished);
@@ -124,7 +145,12 @@ impl Matcher {
                     }
                     *budget -= 1024 / 16;
                     if count == limit {
-                        Stage::Counting { start, count, item, end }
+                        Stage::Counting {
+                            start,
+                            count,
+                            item,
+                            end,
+                        }
                     } else {
                         self.push(Choice::Fewer {
                             start,
@@ -137,7 +163,9 @@ impl Matcher {
                         }
                     }
                 }
-                Stage::Balance { at, depth, item } => balance(subject, pattern, at, depth, item, budget),
+                Stage::Balance { at, depth, item } => {
+                    balance(subject, pattern, at, depth, item, budget)
+                }
                 Stage::Back => match self.choices.pop() {
                     None => return Ok(Verdict::No),
                     Some(choice) => self.go_back(choice, subject, pattern)?,
@@ -179,7 +207,13 @@ impl Matcher {
     }
 
     /// One item of the pattern; none at its end.
-    fn item(&mut self, subject: &[u8], pattern: &[u8], at: usize, item: usize) -> Result<Option<Stage>, Failed> {
+    fn item(
+        &mut self,
+        subject: &[u8],
+        pattern: &[u8],
+        at: usize,
+        item: usize,
+    ) -> Result<Option<Stage>, Failed> {
         let next = pattern.get(item + 1).copied();
         Ok(Some(match pattern.get(item).copied() {
             None => return Ok(None),
@@ -227,7 +261,13 @@ impl Matcher {
         }))
     }
 
-    fn single_item(&mut self, subject: &[u8], pattern: &[u8], at: usize, item: usize) -> Result<Stage, Failed> {
+    fn single_item(
+        &mut self,
+        subject: &[u8],
+        pattern: &[u8],
+        at: usize,
+        item: usize,
+    ) -> Result<Stage, Failed> {
         let end = class_end(pattern, item)?;
         let matches = |at| single(subject, at, pattern, item, end);
         Ok(match pattern.get(end) {
@@ -268,7 +308,10 @@ impl Matcher {
                 })?;
                 Stage::At { at, item: end + 1 }
             }
-            _ if matches(at) => Stage::At { at: at + 1, item: end },
+            _ if matches(at) => Stage::At {
+                at: at + 1,
+                item: end,
+            },
             _ => Stage::Back,
         })
     }
@@ -308,7 +351,14 @@ impl Matcher {
     }
 }
 
-fn balance(subject: &[u8], pattern: &[u8], mut at: usize, mut depth: usize, item: usize, budget: &mut i64) -> Stage {
+fn balance(
+    subject: &[u8],
+    pattern: &[u8],
+    mut at: usize,
+    mut depth: usize,
+    item: usize,
+    budget: &mut i64,
+) -> Stage {
     let (open, close) = (pattern[item + 2], pattern[item + 3]);
     *budget -= 1024 / 16;
     let limit = at + 1024;
@@ -335,7 +385,11 @@ fn frontier(subject: &[u8], pattern: &[u8], at: usize, item: usize) -> Result<St
         return Err("missing '[' after '%f' in pattern");
     }
     let end = class_end(pattern, item)?;
-    let before = at.checked_sub(1).and_then(|at| subject.get(at)).copied().unwrap_or(0);
+    let before = at
+        .checked_sub(1)
+        .and_then(|at| subject.get(at))
+        .copied()
+        .unwrap_or(0);
     let here = subject.get(at).copied().unwrap_or(0);
     let inside = |byte| in_set(byte, &pattern[item + 1..end - 1]);
     Ok(if !inside(before) && inside(here) {
@@ -471,7 +525,12 @@ impl Search {
     }
 
     /// The next match at or after `start`; its end.
-    pub(crate) fn next(&mut self, subject: &[u8], pattern: &[u8], budget: &mut i64) -> Result<Verdict, Failed> {
+    pub(crate) fn next(
+        &mut self,
+        subject: &[u8],
+        pattern: &[u8],
+        budget: &mut i64,
+    ) -> Result<Verdict, Failed> {
         loop {
             match self.here(subject, pattern, budget)? {
                 Verdict::No if !self.anchored && self.start < subject.len() => self.start += 1,
@@ -481,7 +540,12 @@ impl Search {
     }
 
     /// A match exactly at `start`.
-    pub(crate) fn here(&mut self, subject: &[u8], pattern: &[u8], budget: &mut i64) -> Result<Verdict, Failed> {
+    pub(crate) fn here(
+        &mut self,
+        subject: &[u8],
+        pattern: &[u8],
+        budget: &mut i64,
+    ) -> Result<Verdict, Failed> {
         if !self.running {
             self.matcher.begin(self.start, self.item);
             self.running = true;

@@ -52,7 +52,6 @@ fn from_end(place: i64, length: usize) -> i64 {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a length is below 2^53")]
 fn len(call: &mut Call<'_>) -> Result<Flow> {
     let text = call.check_string(0)?;
     let length = call.bytes(text).len() as f64;
@@ -171,7 +170,7 @@ impl Rep {
     }
 
     fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        call.state.heap.check(self.out.len().saturating_sub(self.out.capacity()))?;
+        call.state.heap.check_string(self.out.len())?;
         let out = std::mem::take(&mut self.out);
         let text = call.state.heap.string_from(out)?;
         call.ret(Value::String(text))
@@ -239,7 +238,6 @@ pub(super) fn capture(
         let capture = matcher.captures[index];
         match capture.length {
             Length::Open => return Err(call.error("unfinished capture")),
-            #[allow(clippy::cast_precision_loss, reason = "a place is below 2^53")]
             Length::Position => return Ok(Value::Number((capture.start + 1) as f64)),
             Length::Bytes(length) => (capture.start, capture.start + length),
         }
@@ -262,7 +260,11 @@ pub(super) fn push_captures(
     whole: (usize, usize),
     whole_if_none: bool,
 ) -> Result<usize> {
-    let count = if matcher.level == 0 && whole_if_none { 1 } else { matcher.level };
+    let count = if matcher.level == 0 && whole_if_none {
+        1
+    } else {
+        matcher.level
+    };
     for index in 0..count {
         push_capture(call, matcher, index, subject, whole)?;
     }
@@ -270,11 +272,20 @@ pub(super) fn push_captures(
 }
 
 /// Goes on with a search, as far as a slice allows.
-pub(super) fn search(call: &mut Call<'_>, search: &mut Search, subject: StringId, pattern: StringId) -> Result<Verdict> {
+pub(super) fn search(
+    call: &mut Call<'_>,
+    search: &mut Search,
+    subject: StringId,
+    pattern: StringId,
+) -> Result<Verdict> {
     let mut left = SLICE.min(call.state.budget.max(0));
     let granted = left;
     let heap = &call.state.heap;
-    let found = search.next(heap.bytes(subject), until_nul(heap.bytes(pattern)), &mut left);
+    let found = search.next(
+        heap.bytes(subject),
+        until_nul(heap.bytes(pattern)),
+        &mut left,
+    );
     call.state.budget -= granted - left;
     found.map_err(|message| call.error(message))
 }
@@ -308,7 +319,6 @@ impl Seek {
         }
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "a place is below 2^53")]
     fn found(&mut self, call: &mut Call<'_>, end: usize) -> Result<Flow> {
         let start = self.search.start;
         let mut count = 0;
@@ -318,7 +328,13 @@ impl Seek {
             count = 2;
         }
         let whole_if_none = self.purpose != Purpose::Find;
-        count += push_captures(call, &self.search.matcher, self.subject, (start, end), whole_if_none)?;
+        count += push_captures(
+            call,
+            &self.search.matcher,
+            self.subject,
+            (start, end),
+            whole_if_none,
+        )?;
         if self.purpose == Purpose::Iterate {
             // An empty match must not come again.
             let next = if end == start { end + 1 } else { end };
@@ -352,7 +368,9 @@ impl Task for Seek {
 
 /// Whether a pattern has no special bytes, as far as C reads it.
 fn is_plain(pattern: &[u8]) -> bool {
-    !until_nul(pattern).iter().any(|byte| b"^$*+?.([%-".contains(byte))
+    !until_nul(pattern)
+        .iter()
+        .any(|byte| b"^$*+?.([%-".contains(byte))
 }
 
 fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<Flow> {
@@ -369,7 +387,6 @@ fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<Flow> {
         let Some(at) = found else {
             return call.ret(Value::Nil);
         };
-        #[allow(clippy::cast_precision_loss, reason = "a place is below 2^53")]
         {
             call.push(Value::Number((at + 1) as f64))?;
             call.push(Value::Number((at + length) as f64))?;
@@ -399,7 +416,11 @@ fn gmatch(call: &mut Call<'_>) -> Result<Flow> {
     let pattern = call.check_string(1)?;
     call.ret_stateful(
         LibraryFunction::GmatchStep,
-        vec![Value::String(subject), Value::String(pattern), Value::Number(0.0)],
+        vec![
+            Value::String(subject),
+            Value::String(pattern),
+            Value::Number(0.0),
+        ],
     )
 }
 
@@ -410,7 +431,6 @@ pub(super) fn gmatch_step(call: &mut Call<'_>) -> Result<Flow> {
     else {
         return Ok(Flow::Return(0));
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a place")]
     let start = at as usize;
     if start > call.bytes(subject).len() {
         return Ok(Flow::Return(0));
@@ -425,7 +445,12 @@ pub(super) fn gmatch_step(call: &mut Call<'_>) -> Result<Flow> {
 }
 
 /// Appends bytes of a string to a buffer.
-pub(super) fn append(out: &mut Vec<u8>, text: StringId, range: std::ops::Range<usize>, call: &mut Call<'_>) -> Result<()> {
+pub(super) fn append(
+    out: &mut Vec<u8>,
+    text: StringId,
+    range: std::ops::Range<usize>,
+    call: &mut Call<'_>,
+) -> Result<()> {
     grow(out, range.len(), call)?;
     call.charge_bytes(range.len());
     out.extend_from_slice(&call.bytes(text)[range]);

@@ -41,7 +41,10 @@ impl Substitute {
                 return self.finish(call).map(Some);
             }
             let heap = &call.state.heap;
-            let (subject, pattern) = (heap.bytes(self.subject), until_nul(heap.bytes(self.pattern)));
+            let (subject, pattern) = (
+                heap.bytes(self.subject),
+                until_nul(heap.bytes(self.pattern)),
+            );
             let verdict = match self.search.here(subject, pattern, left) {
                 Ok(verdict) => verdict,
                 Err(message) => return Err(call.error(message)),
@@ -133,7 +136,7 @@ impl Substitute {
     }
 
     fn append_value(&mut self, call: &mut Call<'_>, value: Value) -> Result<bool> {
-        let Some(text) = call.state.to_string_id(value)? else {
+        let Some(text) = call.state.text_of(value)? else {
             return Ok(false);
         };
         let length = call.bytes(text).len();
@@ -145,7 +148,8 @@ impl Substitute {
     fn put(&mut self, call: &mut Call<'_>, value: Value, whole: (usize, usize)) -> Result<()> {
         let kept = self.out.len();
         let put = if value.is_true() {
-            append(&mut self.out, self.subject, self.copied..whole.0, call).and_then(|()| self.append_value(call, value))
+            append(&mut self.out, self.subject, self.copied..whole.0, call)
+                .and_then(|()| self.append_value(call, value))
         } else {
             append(&mut self.out, self.subject, self.copied..whole.1, call).map(|()| true)
         };
@@ -179,14 +183,18 @@ impl Substitute {
     fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
         let length = call.bytes(self.subject).len();
         let kept = self.out.len();
-        append(&mut self.out, self.subject, self.copied.min(length)..length, call)?;
-        if call.state.heap.check(self.out.len()).is_err() {
+        append(
+            &mut self.out,
+            self.subject,
+            self.copied.min(length)..length,
+            call,
+        )?;
+        if call.state.heap.check_string(self.out.len()).is_err() {
             self.out.truncate(kept);
             return Err(Error::Memory);
         }
         let text = call.state.heap.string_from(std::mem::take(&mut self.out))?;
         call.push(Value::String(text))?;
-        #[allow(clippy::cast_precision_loss, reason = "a count is below 2^53")]
         call.push(Value::Number(self.count as f64))?;
         Ok(Flow::Return(2))
     }
@@ -215,6 +223,8 @@ impl Task for Substitute {
 pub(super) fn gsub(call: &mut Call<'_>) -> Result<Flow> {
     let subject = call.check_string(0)?;
     let pattern = call.check_string(1)?;
+    let everything = i32::try_from(call.bytes(subject).len() + 1).unwrap_or(i32::MAX);
+    let count_max = call.opt_int(3, everything)?;
     match call.arg(2) {
         Value::Number(_) | Value::String(_) => {
             call.check_string(2)?;
@@ -222,8 +232,6 @@ pub(super) fn gsub(call: &mut Call<'_>) -> Result<Flow> {
         Value::Table(_) | Value::Function(_) | Value::Native(_) => {}
         _ => return Err(call.argument_error(2, "string/function/table expected")),
     }
-    let everything = i32::try_from(call.bytes(subject).len() + 1).unwrap_or(i32::MAX);
-    let count_max = call.opt_int(3, everything)?;
     let search = Search::new(0, call.bytes(pattern), true);
     let mut substitute = Substitute {
         search,

@@ -24,12 +24,10 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
 /// The items that a slice moves or joins.
 const ITEMS_PER_SLICE: i64 = SLICE;
 
-#[allow(clippy::cast_precision_loss, reason = "an index is below 2^53")]
 pub(super) fn key(index: i64) -> Value {
     Value::Number(index as f64)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "an index is below 2^53")]
 fn getn(call: &mut Call<'_>) -> Result<Flow> {
     let table = call.check_table(0)?;
     let length = call.state.length(table);
@@ -69,7 +67,10 @@ impl Task for Largest {
 
 fn maxn(call: &mut Call<'_>) -> Result<Flow> {
     call.check_table(0)?;
-    Ok(Flow::Task(Box::new(Largest { place: 0, largest: 0.0 })))
+    Ok(Flow::Task(Box::new(Largest {
+        place: 0,
+        largest: 0.0,
+    })))
 }
 
 /// `foreach` and `foreachi`: a call for each pair, until one returns something.
@@ -92,7 +93,9 @@ impl Task for ForEach {
         }
         let table = call.check_table(0)?;
         let pair = match self.items {
-            None => match call.state.heap.tables[table.index()].next(self.last, &call.state.heap.strings) {
+            None => match call.state.heap.tables[table.index()]
+                .next(self.last, &call.state.heap.strings)
+            {
                 Ok((pair, passed)) => {
                     call.charge(passed / 8);
                     pair
@@ -101,7 +104,6 @@ impl Task for ForEach {
             },
             Some(items) => {
                 let index = match self.last {
-                    #[allow(clippy::cast_possible_truncation, reason = "it counts items")]
                     Value::Number(number) => number as i64 + 1,
                     _ => 1,
                 };
@@ -165,7 +167,10 @@ impl Shift {
             if self.at == self.end {
                 return Ok(true);
             }
-            let value = call.state.heap.raw_get(self.table, key(self.at + self.from));
+            let value = call
+                .state
+                .heap
+                .raw_get(self.table, key(self.at + self.from));
             call.raw_set(self.table, key(self.at), value)?;
             self.at += self.from;
             call.charge(1);
@@ -192,7 +197,11 @@ impl Shift {
 
 impl Task for Shift {
     fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        if self.run(call)? { self.finish(call) } else { Ok(Flow::Again) }
+        if self.run(call)? {
+            self.finish(call)
+        } else {
+            Ok(Flow::Again)
+        }
     }
 
     fn trace(&self, visit: &mut dyn FnMut(Value)) {
@@ -228,7 +237,11 @@ fn insert(call: &mut Call<'_>) -> Result<Flow> {
 fn remove(call: &mut Call<'_>) -> Result<Flow> {
     let table = call.check_table(0)?;
     let end = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX);
-    let at = if call.arg(1).is_nil() { end } else { i64::from(call.check_int(1)?) };
+    let at = if call.arg(1).is_nil() {
+        end
+    } else {
+        i64::from(call.check_int(1)?)
+    };
     if !(1..=end).contains(&at) {
         return Ok(Flow::Return(0));
     }
@@ -273,7 +286,9 @@ impl Concat {
                 }
                 other => {
                     let (kind, at) = (other.type_name(), self.at);
-                    return Err(call.error(&format!("invalid value ({kind}) at index {at} in table for 'concat'")));
+                    return Err(call.error(&format!(
+                        "invalid value ({kind}) at index {at} in table for 'concat'"
+                    )));
                 }
             }
             if self.at < self.last
@@ -284,7 +299,8 @@ impl Concat {
                     self.text.truncate(before);
                     return Err(error);
                 }
-                self.text.extend_from_slice(call.state.heap.bytes(separator));
+                self.text
+                    .extend_from_slice(call.state.heap.bytes(separator));
             }
             self.at += 1;
             let copied = self.text.len() - before;
@@ -296,8 +312,11 @@ impl Concat {
     }
 
     fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        call.state.heap.check(self.text.len())?;
-        let text = call.state.heap.string_from(std::mem::take(&mut self.text))?;
+        call.state.heap.check_string(self.text.len())?;
+        let text = call
+            .state
+            .heap
+            .string_from(std::mem::take(&mut self.text))?;
         call.ret(Value::String(text))
     }
 }
@@ -318,7 +337,11 @@ pub(super) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<(
 
 impl Task for Concat {
     fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        if self.run(call)? { self.finish(call) } else { Ok(Flow::Again) }
+        if self.run(call)? {
+            self.finish(call)
+        } else {
+            Ok(Flow::Again)
+        }
     }
 
     fn held(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::meta::Event;
 use super::task::{Call, Flow, Native};
-use super::thread::{After, Frame, FrameKind};
+use super::thread::{After, Frame, FrameKind, TaskFrame};
 use super::{HOST_FUNCTIONS, HostCall, Retry, State, Stop};
 use crate::heap::{Function, OutOfMemory, Upvalue};
 use crate::limits::{FRAMES_MAX, FRAMES_SPARE, NATIVE_LEVELS_MAX, NATIVE_LEVELS_SPARE};
@@ -48,13 +48,19 @@ impl State {
 
     /// Calls a value that is no function, through its metamethod.
     #[cold]
-    fn call_other(&mut self, callee: Value, func: usize, args: usize, after: After) -> Result<(), Error> {
+    fn call_other(
+        &mut self,
+        callee: Value,
+        func: usize,
+        args: usize,
+        after: After,
+    ) -> Result<(), Error> {
         let handler = self.metamethod(callee, Event::Call);
         if !matches!(handler, Value::Function(_) | Value::Native(_)) {
             let register = match (after, self.thread.frames.last()) {
-                (After::Results(_), Some(frame)) if matches!(frame.kind, FrameKind::Lua(_)) => {
-                    func.checked_sub(frame.base as usize).and_then(|register| u8::try_from(register).ok())
-                }
+                (After::Results(_), Some(frame)) if matches!(frame.kind, FrameKind::Lua(_)) => func
+                    .checked_sub(frame.base as usize)
+                    .and_then(|register| u8::try_from(register).ok()),
                 _ => None,
             };
             return Err(self.type_error("call", callee, register));
@@ -78,31 +84,48 @@ impl State {
 
     pub(crate) fn restore_levels(&mut self) {
         let thread = &mut self.thread;
-        thread.levels = thread.frames.last().map_or(thread.base_levels, |frame| frame.levels);
+        thread.levels = thread
+            .frames
+            .last()
+            .map_or(thread.base_levels, |frame| frame.levels);
     }
 
+    #[inline]
     pub(crate) fn push_frame(&mut self, mut frame: Frame) -> Result<(), Error> {
         let frames = &mut self.thread.frames;
-        if frames.len() >= FRAMES_MAX - 1 {
-            if frames.len() == FRAMES_MAX - 1 {
-                // The one that is called does not run, but a handler above it may.
-                return Err(self.error("stack overflow"));
-            }
-            if frames.len() > FRAMES_MAX + FRAMES_SPARE {
-                return Err(Error::InHandler);
-            }
-        }
-        if frames.len() == frames.capacity() {
-            let more = frames.capacity().max(8);
-            self.heap.charge(more * size_of::<Frame>())?;
-            frames.reserve_exact(more);
+        if frames.len() >= FRAMES_MAX - 1 || frames.len() == frames.capacity() {
+            self.make_frame_room()?;
         }
         frame.levels = self.thread.levels;
         self.thread.frames.push(frame);
         Ok(())
     }
 
-    pub(crate) fn enter_lua(&mut self, id: FunctionId, func: usize, args: usize, after: After) -> Result<(), Error> {
+    #[cold]
+    fn make_frame_room(&mut self) -> Result<(), Error> {
+        let frames = &mut self.thread.frames;
+        if frames.len() == FRAMES_MAX - 1 {
+            // The one that is called does not run, but a handler above it may.
+            return Err(self.error("stack overflow"));
+        }
+        if frames.len() > FRAMES_MAX + FRAMES_SPARE {
+            return Err(Error::InHandler);
+        }
+        if frames.len() == frames.capacity() {
+            let more = frames.capacity().max(8);
+            self.heap.charge(more * size_of::<Frame>())?;
+            frames.reserve_exact(more);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn enter_lua(
+        &mut self,
+        id: FunctionId,
+        func: usize,
+        args: usize,
+        after: After,
+    ) -> Result<(), Error> {
         let Function::Lua(closure) = &self.heap.functions[id.index()] else {
             return Ok(());
         };
@@ -121,7 +144,8 @@ impl State {
                 None
             };
             for index in 0..given {
-                self.thread.stack[base + index] = std::mem::take(&mut self.thread.stack[func + 1 + index]);
+                self.thread.stack[base + index] =
+                    std::mem::take(&mut self.thread.stack[func + 1 + index]);
             }
             if let Some(arg) = arg {
                 self.thread.stack[base + given..base + params].fill(Value::Nil);
@@ -142,8 +166,6 @@ impl State {
             pc: 0,
             tail_calls: 0,
             concat_last: None,
-            held: 0,
-            results: (0, 0),
         })?;
         self.thread.stack[base + given..top].fill(Value::Nil);
         self.thread.top = 0;
@@ -158,12 +180,18 @@ impl State {
             self.heap.tables[table.index()].array_mut()[index] = value;
         }
         let name = self.heap.string(b"n")?;
-        #[allow(clippy::cast_precision_loss, reason = "arguments are few")]
-        self.heap.raw_set(table, Value::String(name), Value::Number(count as f64))?;
+        self.heap
+            .raw_set(table, Value::String(name), Value::Number(count as f64))?;
         Ok(Value::Table(table))
     }
 
-    pub(crate) fn run_native(&mut self, id: NativeId, func: usize, args: usize, after: After) -> Result<(), Error> {
+    pub(crate) fn run_native(
+        &mut self,
+        id: NativeId,
+        func: usize,
+        args: usize,
+        after: After,
+    ) -> Result<(), Error> {
         let base = func + 1;
         if id.0 >= HOST_FUNCTIONS {
             self.waiting = Some((func, after));
@@ -196,10 +224,30 @@ impl State {
                 self.deliver(after, func, first - values, values)
             }
             Flow::Task(task) => {
-                self.push_native_frame(FrameKind::Task(Some(task)), func, base, base + args, after)
+                let held = task.held();
+                let frame = TaskFrame {
+                    task: Some(task),
+                    held,
+                    results: (0, 0),
+                };
+                self.push_native_frame(
+                    FrameKind::Task(Box::new(frame)),
+                    func,
+                    base,
+                    base + args,
+                    after,
+                )?;
+                self.heap.bytes += held;
+                Ok(())
             }
             Flow::Protect { has_handler } => {
-                self.push_native_frame(FrameKind::Protected { has_handler }, func, base, base + args, after)?;
+                self.push_native_frame(
+                    FrameKind::Protected { has_handler },
+                    func,
+                    base,
+                    base + args,
+                    after,
+                )?;
                 if has_handler {
                     self.thread.stack.swap(base, base + 1);
                     self.call(base + 1, 0, After::Native)
@@ -207,8 +255,18 @@ impl State {
                     self.call(base, args - 1, After::Native)
                 }
             }
-            Flow::Resume { thread, first, is_wrap } => {
-                self.push_native_frame(FrameKind::Resume { is_wrap }, func, base, base + args, after)?;
+            Flow::Resume {
+                thread,
+                first,
+                is_wrap,
+            } => {
+                self.push_native_frame(
+                    FrameKind::Resume { is_wrap },
+                    func,
+                    base,
+                    base + args,
+                    after,
+                )?;
                 self.resume_thread(thread, base + first, args - first)
             }
             Flow::Yield => self.yield_thread(func, base, args, after),
@@ -235,8 +293,6 @@ impl State {
             pc: 0,
             tail_calls: 0,
             concat_last: None,
-            held: 0,
-            results: (0, 0),
         })
     }
 
@@ -249,7 +305,11 @@ impl State {
         mut count: usize,
     ) -> Result<(), Error> {
         loop {
-            let value = if count > 0 { self.thread.stack[first] } else { Value::Nil };
+            let value = if count > 0 {
+                self.thread.stack[first]
+            } else {
+                Value::Nil
+            };
             match after {
                 After::Results(wanted) => {
                     self.place_results(func, first, count, wanted);
@@ -282,8 +342,8 @@ impl State {
                     let Some(frame) = self.thread.frames.last_mut() else {
                         return Ok(());
                     };
-                    if !matches!(frame.kind, FrameKind::Protected { .. }) {
-                        frame.results = (slot(first), slot(count));
+                    if let FrameKind::Task(task) = &mut frame.kind {
+                        task.results = (slot(first), slot(count));
                         return Ok(());
                     }
                     // What was called is done, so the slot before its results is free.
@@ -332,6 +392,10 @@ impl State {
         if !self.thread.open.is_empty() {
             self.close_upvalues(frame.base as usize);
         }
+        if let After::Results(wanted) = frame.after {
+            self.place_results(frame.func as usize, first, count, wanted);
+            return Ok(());
+        }
         if frame.after.is_boundary() {
             self.restore_levels();
         }
@@ -342,7 +406,8 @@ impl State {
     fn finish_thread(&mut self, first: usize, count: usize) -> Result<(), Error> {
         if self.thread_id == self.main {
             self.results.clear();
-            self.results.extend_from_slice(&self.thread.stack[first..first + count]);
+            self.results
+                .extend_from_slice(&self.thread.stack[first..first + count]);
             self.stop = Some(Stop::Done);
             return Ok(());
         }
@@ -351,7 +416,10 @@ impl State {
 
     /// Calls a Lua function in place of the running one.
     pub(crate) fn tail_call(&mut self, func: usize, args: usize) -> Result<(), Error> {
-        if !matches!(self.thread.stack[func], Value::Function(_) | Value::Native(_)) {
+        if !matches!(
+            self.thread.stack[func],
+            Value::Function(_) | Value::Native(_)
+        ) {
             let callee = self.thread.stack[func];
             let handler = self.metamethod(callee, Event::Call);
             if matches!(handler, Value::Function(_)) {
@@ -367,8 +435,12 @@ impl State {
             let Some(frame) = self.thread.frames.last() else {
                 return Ok(());
             };
-            let (base, target, after, tail_calls) =
-                (frame.base as usize, frame.func as usize, frame.after, frame.tail_calls);
+            let (base, target, after, tail_calls) = (
+                frame.base as usize,
+                frame.func as usize,
+                frame.after,
+                frame.tail_calls,
+            );
             if !self.thread.open.is_empty() {
                 self.close_upvalues(base);
             }

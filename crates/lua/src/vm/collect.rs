@@ -29,7 +29,10 @@ impl State {
         if self.collector_paused {
             return true;
         }
-        let budget = std::mem::replace(&mut self.budget, i64::try_from(units).unwrap_or(i64::MAX / 2));
+        let budget = std::mem::replace(
+            &mut self.budget,
+            i64::try_from(units).unwrap_or(i64::MAX / 2),
+        );
         let mut complete = false;
         while !complete && self.budget >= 0 {
             complete = self.collect_slice(SLICE);
@@ -42,7 +45,25 @@ impl State {
 
     /// Collects all that can no longer be reached. Values that only the host holds are lost, see [`State::keep`].
     pub fn collect(&mut self) {
+        self.forget_marks();
+        // A sweep that is under way is of an earlier time.
+        let was_sweeping = self.heap.phase != Phase::Idle;
         while !self.gc_step(u64::MAX / 4) {}
+        if was_sweeping {
+            while !self.gc_step(u64::MAX / 4) {}
+        }
+    }
+
+    /// Gives up marking that was left half-way, before the host changes what objects refer to: for now all are alive.
+    pub(crate) fn forget_marks(&mut self) {
+        if matches!(self.heap.phase, Phase::Mark | Phase::Clear) {
+            self.heap.paint_all();
+            let mark = self.heap.mark;
+            for place in 0..self.protos.len() {
+                self.protos.paint(place, mark);
+            }
+            self.collecting = false;
+        }
     }
 
     pub(crate) fn collection_is_due(&self) -> bool {
@@ -52,15 +73,11 @@ impl State {
     /// Sets when the next collection begins: when memory has grown by what `setpause` says, and before it is used up.
     pub(crate) fn set_collect_goal(&mut self) {
         let bytes = self.heap.bytes;
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "sizes are far below 2^53, and the factor is positive"
-        )]
         let grown = (bytes as f64 * self.pause.clamp(110.0, 1000.0) / 100.0) as usize;
         let middle = bytes + (self.heap.bytes_max.saturating_sub(bytes)) / 2;
-        self.heap.collect_at = grown.max(bytes + BYTES_BETWEEN_MIN).min(middle.max(bytes + BYTES_BETWEEN_MIN / 4));
+        self.heap.collect_at = grown
+            .max(bytes + BYTES_BETWEEN_MIN)
+            .min(middle.max(bytes + BYTES_BETWEEN_MIN / 4));
     }
 
     /// One slice of work, counted into the budget. True when a collection has just become complete.
@@ -96,7 +113,7 @@ impl State {
                         };
                         place += 1;
                     }
-                    left -= i64::try_from(ENTRIES_PER_STEP / 8).unwrap_or(1);
+                    left -= i64::try_from(ENTRIES_PER_STEP / 2).unwrap_or(1);
                     self.heap.phase = match (more, arena) {
                         (true, _) => Phase::Sweep { arena, place },
                         (false, ARENAS) => Phase::Idle,
@@ -196,7 +213,7 @@ impl State {
             Value::Thread(id) => return self.traverse_thread(id, from),
             _ => {}
         }
-        2
+        4
     }
 
     /// Marks a compiled function and those inside it.
@@ -211,7 +228,10 @@ impl State {
                 self.heap.shade(*value);
             }
             let names = proto.upvalue_names.iter().copied();
-            for name in names.chain(proto.locals.iter().map(|local| local.name)).chain(proto.source) {
+            for name in names
+                .chain(proto.locals.iter().map(|local| local.name))
+                .chain(proto.source)
+            {
                 self.heap.shade(Value::String(name));
             }
             waiting.extend_from_slice(&proto.protos);
@@ -267,7 +287,7 @@ impl State {
                 self.heap.shade(value);
             }
         }
-        i64::try_from((end - from) / 4).unwrap_or(1) + 1
+        i64::try_from((end - from) / 2).unwrap_or(1) + 4
     }
 
     /// Takes out of a weak table what was not reached.
@@ -297,13 +317,20 @@ impl State {
                 }
             }
         }
-        i64::try_from((items + nodes) / 4).unwrap_or(1) + 1
+        i64::try_from((items + nodes) / 2).unwrap_or(1) + 1
     }
 
     fn traverse_thread(&mut self, id: crate::value::ThreadId, from: usize) -> i64 {
         let is_running = id == self.thread_id;
-        let thread = if is_running { &mut self.thread } else { &mut self.heap.threads[id.index()] };
-        let top = thread.live_top().max(usize::from(thread.frames.is_empty())).min(thread.stack.len());
+        let thread = if is_running {
+            &mut self.thread
+        } else {
+            &mut self.heap.threads[id.index()]
+        };
+        let top = thread
+            .live_top()
+            .max(usize::from(thread.frames.is_empty()))
+            .min(thread.stack.len());
         let mut work = 2;
         let mut found = Vec::new();
         if from == 0 {
@@ -314,7 +341,11 @@ impl State {
         }
         let end = top.min(from + ENTRIES_PER_STEP);
         found.extend_from_slice(&thread.stack[from..end]);
-        let open: Vec<_> = if from == 0 { thread.open.iter().map(|(_, id)| *id).collect() } else { Vec::new() };
+        let open: Vec<_> = if from == 0 {
+            thread.open.iter().map(|(_, id)| *id).collect()
+        } else {
+            Vec::new()
+        };
         let resumer = thread.resumer;
         if end < top {
             self.heap.gray.push((Value::Thread(id), end));
@@ -339,7 +370,11 @@ fn thread_values(thread: &Thread) -> Vec<Value> {
     for frame in &thread.frames {
         match &frame.kind {
             FrameKind::Lua(id) => found.push(Value::Function(*id)),
-            FrameKind::Task(Some(task)) => task.trace(&mut |value| found.push(value)),
+            FrameKind::Task(waiting) => {
+                if let Some(task) = &waiting.task {
+                    task.trace(&mut |value| found.push(value));
+                }
+            }
             _ => {}
         }
     }

@@ -36,7 +36,12 @@ impl State {
     }
 
     /// Goes on in a suspended coroutine with values from the running one's stack. The frame that waits for it is on top.
-    pub(crate) fn resume_thread(&mut self, id: ThreadId, first: usize, count: usize) -> Result<(), Error> {
+    pub(crate) fn resume_thread(
+        &mut self,
+        id: ThreadId,
+        first: usize,
+        count: usize,
+    ) -> Result<(), Error> {
         let levels = self.thread.levels + 1;
         if levels >= NATIVE_LEVELS_MAX {
             return self.refuse_resume(b"C stack overflow");
@@ -91,7 +96,13 @@ impl State {
     }
 
     /// `coroutine.yield`: its arguments become the results of the resume.
-    pub(crate) fn yield_thread(&mut self, func: usize, first: usize, count: usize, after: After) -> Result<(), Error> {
+    pub(crate) fn yield_thread(
+        &mut self,
+        func: usize,
+        first: usize,
+        count: usize,
+        after: After,
+    ) -> Result<(), Error> {
         let is_inside = after.is_boundary() || self.thread.levels > self.thread.base_levels;
         if self.thread_id == self.main || is_inside {
             return Err(self.text_error(b"attempt to yield across metamethod/C-call boundary"));
@@ -102,7 +113,12 @@ impl State {
     }
 
     /// Hands values to the coroutine that resumed this one, and goes on there.
-    pub(crate) fn give_way(&mut self, first: usize, count: usize, status: Status) -> Result<(), Error> {
+    pub(crate) fn give_way(
+        &mut self,
+        first: usize,
+        count: usize,
+        status: Status,
+    ) -> Result<(), Error> {
         let from = self.thread_id;
         let Some(resumer) = self.thread.resumer else {
             return Ok(());

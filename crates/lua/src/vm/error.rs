@@ -35,7 +35,10 @@ pub(crate) struct Origin {
 /// The variable that a register holds at an instruction, if it is plain from the code before it.
 pub(crate) fn origin(proto: &Proto, pc: usize, register: u8, depth: u8) -> Option<Origin> {
     if let Some(name) = proto.local_name(register, pc) {
-        return Some(Origin { kind: "local", name });
+        return Some(Origin {
+            kind: "local",
+            name,
+        });
     }
     let setter = proto.code[last_setter(proto, pc, register)?];
     let constant = |k: u32| match proto.constants.get(k as usize) {
@@ -226,7 +229,9 @@ impl State {
     fn called_name(&self) -> Option<Origin> {
         let (proto, pc) = self.frame_code(self.thread.frames.len().checked_sub(1)?)?;
         let register = match proto.code[pc] {
-            Op::Call { base, .. } | Op::TailCall { base, .. } | Op::IteratorCall { base, .. } => base,
+            Op::Call { base, .. } | Op::TailCall { base, .. } | Op::IteratorCall { base, .. } => {
+                base
+            }
             _ => return None,
         };
         origin(proto, pc, register, 8)
@@ -269,7 +274,11 @@ impl Call<'_> {
     }
 
     pub(crate) fn type_argument_error(&mut self, index: usize, expected: &str) -> Error {
-        let got = if self.has(index) { self.arg(index).type_name() } else { "no value" };
+        let got = if self.has(index) {
+            self.arg(index).type_name()
+        } else {
+            "no value"
+        };
         self.argument_error(index, &format!("{expected} expected, got {got}"))
     }
 }

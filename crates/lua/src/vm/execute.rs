@@ -17,7 +17,10 @@ use crate::value::{FunctionId, ProtoId, UpvalueId, Value};
 
 impl State {
     /// Runs the topmost frame, and those that follow it, until one is not a Lua function's or the budget is used up.
-    #[allow(clippy::too_many_lines, reason = "one arm per instruction; what is long stands elsewhere")]
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one arm per instruction; what is long stands elsewhere"
+    )]
     pub(crate) fn execute(&mut self) -> Result<(), Error> {
         'frame: loop {
             if self.stop.is_some() || self.budget < 0 || self.collection_is_due() {
@@ -39,7 +42,9 @@ impl State {
             let base = frame.base as usize;
             let mut pc = frame.pc as usize;
             let heap = &mut self.heap;
-            let regs = window(&mut self.thread.stack, base);
+            let (below, above) = self.thread.stack.split_at_mut(base);
+            let regs = window(above);
+            let running = self.thread_id;
             let mut budget = self.budget;
 
             /// Notes where the function is: before anything that may look at frames, fail or call.
@@ -115,14 +120,19 @@ impl State {
                     Op::GetUpvalue { dst, upvalue } => {
                         if let Function::Lua(closure) = &heap.functions[id.index()] {
                             let place = closure.upvalues[usize::from(upvalue)];
-                            let found = heap.upvalues[place.index()];
-                            if let Upvalue::Closed(value) = found {
-                                reg!(dst) = value;
-                            } else {
-                                leave!();
-                                let value = self.upvalue_get(found);
-                                self.thread.stack[base + usize::from(dst)] = value;
-                                continue 'frame;
+                            match heap.upvalues[place.index()] {
+                                Upvalue::Closed(value) => reg!(dst) = value,
+                                Upvalue::Open { thread, slot }
+                                    if thread == running && (slot as usize) < base =>
+                                {
+                                    reg!(dst) = below[slot as usize];
+                                }
+                                other => {
+                                    leave!();
+                                    let value = self.upvalue_get(other);
+                                    self.thread.stack[base + usize::from(dst)] = value;
+                                    continue 'frame;
+                                }
                             }
                         }
                     }
@@ -132,6 +142,11 @@ impl State {
                             let value = reg!(src);
                             match &mut heap.upvalues[place.index()] {
                                 Upvalue::Closed(closed) => *closed = value,
+                                Upvalue::Open { thread, slot }
+                                    if *thread == running && (*slot as usize) < base =>
+                                {
+                                    below[*slot as usize] = value;
+                                }
                                 Upvalue::Open { thread, slot } => {
                                     let (thread, place) = (*thread, *slot as usize);
                                     leave!();
@@ -183,7 +198,8 @@ impl State {
                     Op::GetItem { dst, table, item } => {
                         let object = reg!(table);
                         if let Value::Table(place) = object
-                            && let Some(value) = heap.tables[place.index()].array().get(item as usize - 1)
+                            && let Some(value) =
+                                heap.tables[place.index()].array().get(item as usize - 1)
                             && !value.is_nil()
                         {
                             reg!(dst) = *value;
@@ -237,7 +253,9 @@ impl State {
                                 let plain = found.metatable.is_none();
                                 let old = match key {
                                     Value::Number(number) => found.get_item_mut(number),
-                                    Value::String(name) => found.get_short_mut(name).filter(|old| !old.is_nil()),
+                                    Value::String(name) => {
+                                        found.get_short_mut(name).filter(|old| !old.is_nil())
+                                    }
                                     _ => None,
                                 };
                                 if let Some(old) = old
@@ -283,7 +301,9 @@ impl State {
                     Op::Sub { dst, lhs, rhs } => arithmetic!(Sub, dst, lhs, rhs, a, b, a - b),
                     Op::Mul { dst, lhs, rhs } => arithmetic!(Mul, dst, lhs, rhs, a, b, a * b),
                     Op::Div { dst, lhs, rhs } => arithmetic!(Div, dst, lhs, rhs, a, b, a / b),
-                    Op::Mod { dst, lhs, rhs } => arithmetic!(Mod, dst, lhs, rhs, a, b, modulo(a, b)),
+                    Op::Mod { dst, lhs, rhs } => {
+                        arithmetic!(Mod, dst, lhs, rhs, a, b, modulo(a, b))
+                    }
                     Op::Pow { dst, lhs, rhs } => arithmetic!(Pow, dst, lhs, rhs, a, b, a.powf(b)),
                     Op::AddK { dst, lhs, k } => arithmetic_k!(Add, dst, lhs, k, a, b, a + b),
                     Op::SubK { dst, lhs, k } => arithmetic_k!(Sub, dst, lhs, k, a, b, a - b),
@@ -306,12 +326,10 @@ impl State {
                     Op::Length { dst, src } => match reg!(src) {
                         Value::Table(table) => {
                             let length = heap.tables[table.index()].border(&heap.strings);
-                            #[allow(clippy::cast_precision_loss, reason = "a length is below 2^53")]
                             let length = length as f64;
                             reg!(dst) = Value::Number(length);
                         }
                         Value::String(text) => {
-                            #[allow(clippy::cast_precision_loss, reason = "a length is below 2^53")]
                             let length = heap.bytes(text).len() as f64;
                             reg!(dst) = Value::Number(length);
                         }
@@ -327,43 +345,100 @@ impl State {
                         continue 'frame;
                     }
                     Op::Jump { to } => pc = to as usize,
-                    Op::Eq { lhs, rhs, expect, to } => {
+                    Op::Eq {
+                        lhs,
+                        rhs,
+                        expect,
+                        to,
+                    } => {
                         compare!(equal_jump, reg!(lhs), reg!(rhs), expect, to, a, b, (a == b));
                     }
-                    Op::Lt { lhs, rhs, expect, to } => {
+                    Op::Lt {
+                        lhs,
+                        rhs,
+                        expect,
+                        to,
+                    } => {
                         compare!(less, reg!(lhs), reg!(rhs), expect, to, a, b, (a < b));
                     }
-                    Op::Le { lhs, rhs, expect, to } => {
+                    Op::Le {
+                        lhs,
+                        rhs,
+                        expect,
+                        to,
+                    } => {
                         compare!(less_equal, reg!(lhs), reg!(rhs), expect, to, a, b, (a <= b));
                     }
                     Op::EqK { lhs, k, to } => {
                         // The constant is a number or a short string: never a matter of metamethods.
-                        if reg!(lhs).same(constants[usize::from(k & !EXPECT)]) == (k & EXPECT != 0) {
+                        if reg!(lhs).same(constants[usize::from(k & !EXPECT)]) == (k & EXPECT != 0)
+                        {
                             pc = to as usize;
                         }
                     }
                     Op::LtK { lhs, k, to } => {
                         let constant = constants[usize::from(k & !EXPECT)];
-                        compare!(less, reg!(lhs), constant, k & EXPECT != 0, to, a, b, (a < b));
+                        compare!(
+                            less,
+                            reg!(lhs),
+                            constant,
+                            k & EXPECT != 0,
+                            to,
+                            a,
+                            b,
+                            (a < b)
+                        );
                     }
                     Op::LeK { lhs, k, to } => {
                         let constant = constants[usize::from(k & !EXPECT)];
-                        compare!(less_equal, reg!(lhs), constant, k & EXPECT != 0, to, a, b, (a <= b));
+                        compare!(
+                            less_equal,
+                            reg!(lhs),
+                            constant,
+                            k & EXPECT != 0,
+                            to,
+                            a,
+                            b,
+                            (a <= b)
+                        );
                     }
                     Op::GtK { lhs, k, to } => {
                         let constant = constants[usize::from(k & !EXPECT)];
-                        compare!(less, constant, reg!(lhs), k & EXPECT != 0, to, a, b, (a < b));
+                        compare!(
+                            less,
+                            constant,
+                            reg!(lhs),
+                            k & EXPECT != 0,
+                            to,
+                            a,
+                            b,
+                            (a < b)
+                        );
                     }
                     Op::GeK { lhs, k, to } => {
                         let constant = constants[usize::from(k & !EXPECT)];
-                        compare!(less_equal, constant, reg!(lhs), k & EXPECT != 0, to, a, b, (a <= b));
+                        compare!(
+                            less_equal,
+                            constant,
+                            reg!(lhs),
+                            k & EXPECT != 0,
+                            to,
+                            a,
+                            b,
+                            (a <= b)
+                        );
                     }
                     Op::Test { src, expect, to } => {
                         if reg!(src).is_true() == expect {
                             pc = to as usize;
                         }
                     }
-                    Op::TestSet { dst, src, expect, to } => {
+                    Op::TestSet {
+                        dst,
+                        src,
+                        expect,
+                        to,
+                    } => {
                         if reg!(src).is_true() == expect {
                             reg!(dst) = reg!(src);
                             pc = to as usize;
@@ -415,7 +490,11 @@ impl State {
                             (reg!(first), reg!(first + 1), reg!(first + 2))
                         {
                             let index = index + step;
-                            let goes_on = if step > 0.0 { index <= limit } else { limit <= index };
+                            let goes_on = if step > 0.0 {
+                                index <= limit
+                            } else {
+                                limit <= index
+                            };
                             if goes_on {
                                 reg!(first) = Value::Number(index);
                                 reg!(first + 3) = Value::Number(index);
@@ -438,7 +517,11 @@ impl State {
                             pc = to as usize;
                         }
                     }
-                    Op::SetList { table, count, offset } => {
+                    Op::SetList {
+                        table,
+                        count,
+                        offset,
+                    } => {
                         leave!();
                         self.set_list(base + usize::from(table), count, offset as usize)?;
                         continue 'frame;
@@ -449,7 +532,8 @@ impl State {
                         continue 'frame;
                     }
                     Op::Closure { dst, proto } => {
-                        let inner = proto_id(&self.protos[closure_proto(heap, id).index()].protos, proto);
+                        let inner =
+                            proto_id(&self.protos[closure_proto(heap, id).index()].protos, proto);
                         leave!();
                         let made = self.make_closure(inner, id, base)?;
                         self.thread.stack[base + usize::from(dst)] = Value::Function(made);
@@ -526,7 +610,12 @@ impl State {
         Ok(())
     }
 
-    fn make_closure(&mut self, proto: ProtoId, around: FunctionId, base: usize) -> Result<FunctionId, Error> {
+    fn make_closure(
+        &mut self,
+        proto: ProtoId,
+        around: FunctionId,
+        base: usize,
+    ) -> Result<FunctionId, Error> {
         let captures = self.protos[proto.index()].captures.len();
         let mut upvalues = Vec::with_capacity(captures);
         for index in 0..captures {
@@ -552,7 +641,11 @@ impl State {
     /// The shared variable for a slot of the running stack.
     fn open_upvalue(&mut self, place: usize) -> Result<UpvalueId, OutOfMemory> {
         let place = slot(place);
-        match self.thread.open.binary_search_by_key(&place, |(slot, _)| *slot) {
+        match self
+            .thread
+            .open
+            .binary_search_by_key(&place, |(slot, _)| *slot)
+        {
             Ok(index) => Ok(self.thread.open[index].1),
             Err(index) => {
                 let id = self.heap.upvalue(Upvalue::Open {
@@ -565,7 +658,13 @@ impl State {
         }
     }
 
-    fn copy_varargs(&mut self, first: usize, end: usize, target: usize, count: u8) -> Result<(), Error> {
+    fn copy_varargs(
+        &mut self,
+        first: usize,
+        end: usize,
+        target: usize,
+        count: u8,
+    ) -> Result<(), Error> {
         let there = end.saturating_sub(first);
         if count == OPEN {
             self.ensure_stack(target + there)?;

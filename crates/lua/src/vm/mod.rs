@@ -14,7 +14,7 @@ pub(crate) mod unwind;
 use error::Error;
 use meta::Event;
 use task::{Flow, Native};
-use thread::{After, FrameKind, Status, Thread};
+use thread::{After, Frame, FrameKind, Status, TaskFrame, Thread};
 
 use crate::arena::Arena;
 use crate::compiler::lexer::CompileError;
@@ -30,6 +30,10 @@ const HOST_FUNCTIONS: u32 = 1 << 24;
 
 /// Compile steps that a load takes between two looks at its memory.
 const COMPILE_STEPS: usize = 4096;
+
+/// Slots and frames that stay from one run to the next.
+const KEPT_SLOTS: usize = 4 * WINDOW;
+const KEPT_FRAMES: usize = 64;
 
 /// A lack of memory is final if the last full collection was less than so many units of work ago.
 const UNITS_BETWEEN_RESCUES: i64 = 1000;
@@ -155,8 +159,6 @@ pub struct State {
     pub(crate) globals: TableId,
     /// What `setfenv(0, table)` has put in its place, until the run ends.
     run_globals: Option<TableId>,
-    /// Metatables that `newproxy` has made.
-    pub(crate) proxies: TableId,
     /// Functions of the library that others hand out.
     pub(crate) handed_out: [Value; LIBRARY_FUNCTIONS],
     pub(crate) string_metatable: Option<TableId>,
@@ -216,7 +218,6 @@ impl State {
             budget: 0,
             globals,
             run_globals: None,
-            proxies: globals,
             handed_out: [Value::Nil; LIBRARY_FUNCTIONS],
             string_metatable: None,
             event_names: names,
@@ -301,6 +302,7 @@ impl State {
     ///
     /// Memory is used up.
     pub fn set(&mut self, table: TableId, key: Value, value: Value) -> Result<(), OutOfMemory> {
+        self.forget_marks();
         match key {
             Value::Nil => Ok(()),
             Value::Number(number) if number.is_nan() => Ok(()),
@@ -313,7 +315,13 @@ impl State {
     /// # Errors
     ///
     /// Memory is used up.
-    pub fn set_field(&mut self, table: TableId, name: &str, value: Value) -> Result<(), OutOfMemory> {
+    pub fn set_field(
+        &mut self,
+        table: TableId,
+        name: &str,
+        value: Value,
+    ) -> Result<(), OutOfMemory> {
+        self.forget_marks();
         let id = self.heap.string(name.as_bytes())?;
         self.heap.raw_set(table, Value::String(id), value)
     }
@@ -333,6 +341,7 @@ impl State {
 
     /// Gives a table a metatable, or takes it away.
     pub fn set_metatable(&mut self, table: TableId, metatable: Option<TableId>) {
+        self.forget_marks();
         self.heap.tables[table.index()].metatable = metatable;
     }
 
@@ -387,6 +396,7 @@ impl State {
 
     /// Changes that table.
     pub fn set_globals(&mut self, table: TableId) {
+        self.forget_marks();
         self.globals = table;
     }
 
@@ -413,6 +423,7 @@ impl State {
 
     /// Keeps a value alive until it is released.
     pub fn keep(&mut self, value: Value) -> Kept {
+        self.forget_marks();
         let place = self.kept_free.pop().unwrap_or_else(|| {
             self.kept.push(Value::Nil);
             self.kept.len() - 1
@@ -460,11 +471,15 @@ impl State {
     ///
     /// The source is no Lua, or memory is used up.
     pub fn load(&mut self, source: &[u8], name: &[u8]) -> Result<Value, LoadError> {
+        self.forget_marks();
         let syntax = |error| match error {
             CompileError::Syntax(text) => LoadError::Syntax(text),
             CompileError::Memory => LoadError::OutOfMemory,
         };
-        let name = self.heap.string(name).map_err(|OutOfMemory| LoadError::OutOfMemory)?;
+        let name = self
+            .heap
+            .string(name)
+            .map_err(|OutOfMemory| LoadError::OutOfMemory)?;
         let mut compiler = Compiler::new(source.to_vec(), name, &self.heap);
         loop {
             let progress = compiler
@@ -477,7 +492,9 @@ impl State {
                     upvalues: Box::default(),
                 };
                 let function = self.heap.function(Function::Lua(closure));
-                return function.map(Value::Function).map_err(|OutOfMemory| LoadError::OutOfMemory);
+                return function
+                    .map(Value::Function)
+                    .map_err(|OutOfMemory| LoadError::OutOfMemory);
             }
         }
     }
@@ -508,6 +525,7 @@ impl State {
 
     /// Gives up the run that is under way: nothing of it will go on.
     pub fn abort(&mut self) {
+        self.forget_marks();
         if self.thread_id != self.main {
             self.switch_to(self.main);
         }
@@ -526,13 +544,18 @@ impl State {
         self.collected_at = None;
         self.failed_place = None;
         // What a run has used stays valid or becomes nothing: the collector must not meet it later.
-        let kept = self.thread.stack.len().min(8 * WINDOW);
+        let kept = self.thread.stack.len().min(KEPT_SLOTS);
         self.thread.stack[..kept].fill(Value::Nil);
         if self.thread.stack.len() > kept {
             let surplus = (self.thread.stack.capacity() - kept) * size_of::<Value>();
             self.thread.stack.truncate(kept);
             self.thread.stack.shrink_to_fit();
             self.heap.release(surplus);
+        }
+        if self.thread.frames.capacity() > KEPT_FRAMES {
+            self.heap
+                .release(self.thread.frames.capacity() * size_of::<Frame>());
+            self.thread.frames = Vec::new();
         }
     }
 
@@ -611,7 +634,8 @@ impl State {
             return false;
         }
         let now = self.work_done();
-        !self.collected_at.is_some_and(|at| now - at < UNITS_BETWEEN_RESCUES)
+        self.collected_at
+            .is_none_or(|at| now - at >= UNITS_BETWEEN_RESCUES)
     }
 
     /// Units of work since the run began.
@@ -633,7 +657,10 @@ impl State {
     #[must_use]
     pub fn arguments(&self) -> &[Value] {
         let (first, count) = self.arguments;
-        self.thread.stack.get(first..first + count).unwrap_or_default()
+        self.thread
+            .stack
+            .get(first..first + count)
+            .unwrap_or_default()
     }
 
     /// Answers the host function that waits.
@@ -682,7 +709,8 @@ impl State {
             return Ok(());
         }
         let size = wanted.max(stack.len() + stack.len() / 2).max(2 * WINDOW);
-        self.heap.charge((size - stack.len()) * size_of::<Value>())?;
+        self.heap
+            .charge((size - stack.len()) * size_of::<Value>())?;
         stack.reserve_exact(size - stack.len());
         stack.resize(size, Value::Nil);
         Ok(())
@@ -692,7 +720,9 @@ impl State {
     pub(crate) fn upvalue_get(&self, upvalue: Upvalue) -> Value {
         match upvalue {
             Upvalue::Closed(value) => value,
-            Upvalue::Open { thread, slot } if thread == self.thread_id => self.thread.stack[slot as usize],
+            Upvalue::Open { thread, slot } if thread == self.thread_id => {
+                self.thread.stack[slot as usize]
+            }
             Upvalue::Open { thread, slot } => {
                 let other = &self.heap.threads[thread.index()];
                 other.stack.get(slot as usize).copied().unwrap_or_default()
@@ -700,65 +730,59 @@ impl State {
         }
     }
 
+    /// The task of a frame, if it is one's.
+    fn task_frame(&mut self, place: usize) -> Option<&mut TaskFrame> {
+        match &mut self.thread.frames.get_mut(place)?.kind {
+            FrameKind::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+
     /// Takes a step of the topmost frame's task.
     fn step_task(&mut self) -> Result<(), Error> {
-        let Some(frame) = self.thread.frames.last_mut() else {
-            return Ok(());
-        };
-        let FrameKind::Task(task) = &mut frame.kind else {
-            return Ok(());
-        };
-        let Some(mut task) = task.take() else {
-            return Ok(());
-        };
         let place = self.thread.frames.len() - 1;
         let frame = &self.thread.frames[place];
         let base = frame.base as usize;
         let count = frame.top as usize - base;
-        let results = (frame.results.0 as usize, frame.results.1 as usize);
+        let Some(waiting) = self.task_frame(place) else {
+            return Ok(());
+        };
+        let Some(mut task) = waiting.task.take() else {
+            return Ok(());
+        };
+        let results = waiting.results;
         let mut call = task::Call {
             state: self,
             base,
             count,
             pushed: 0,
-            results,
+            results: (results.0 as usize, results.1 as usize),
             has_frame: true,
             is_boundary: false,
         };
         let flow = task.step(&mut call);
-        let pushed = call.pushed;
+        let first = base + count + call.pushed;
         let held = task.held();
-        let Some(frame) = self.thread.frames.get_mut(place) else {
+        let Some(waiting) = self.task_frame(place) else {
             return Ok(());
         };
-        let before = std::mem::replace(&mut frame.held, held);
-        frame.kind = FrameKind::Task(Some(task));
-        frame.results = (0, 0);
+        let before = std::mem::replace(&mut waiting.held, held);
+        waiting.task = Some(task);
+        if !matches!(flow, Err(Error::Memory)) {
+            // A step that lacked memory is taken again, with the same results.
+            waiting.results = (0, 0);
+        }
         self.heap.bytes = (self.heap.bytes + held).saturating_sub(before);
-        let first = base + count + pushed;
-        match flow {
-            Err(Error::Memory) => {
-                // The step is taken again, with the same results.
-                if let Some(frame) = self.thread.frames.get_mut(place) {
-                    frame.results = (
-                        u32::try_from(results.0).unwrap_or(0),
-                        u32::try_from(results.1).unwrap_or(0),
-                    );
-                }
-                Err(Error::Memory)
-            }
-            Err(error) => Err(error),
-            Ok(Flow::Again) => Ok(()),
-            Ok(Flow::Call(args)) => self.call(first - args - 1, args, After::Native),
-            Ok(Flow::Return(values)) => {
-                let (func, after) = {
-                    let frame = &self.thread.frames[place];
-                    (frame.func as usize, frame.after)
-                };
+        match flow? {
+            Flow::Again => Ok(()),
+            Flow::Call(args) => self.call(first - args - 1, args, After::Native),
+            Flow::Return(values) => {
+                let frame = &self.thread.frames[place];
+                let (func, after) = (frame.func as usize, frame.after);
                 self.drop_frames(place);
                 self.deliver(after, func, first - values, values)
             }
-            Ok(_) => Err(self.error("a task may not do this")),
+            _ => Err(self.error("a task may not do this")),
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::value::{StringId, TableId, Value};
 pub(crate) enum Indexed {
     Value(Value),
     /// A metamethod, to be called with the object and the key.
-    Call { handler: Value, object: Value },
+    Call {
+        handler: Value,
+        object: Value,
+    },
 }
 
 /// An operand's place, for error texts: a register, or none.
@@ -32,7 +35,7 @@ impl State {
     }
 
     /// The string that concatenation makes of a value: numbers become text.
-    pub(crate) fn to_string_id(&mut self, value: Value) -> Result<Option<StringId>, Error> {
+    pub(crate) fn text_of(&mut self, value: Value) -> Result<Option<StringId>, Error> {
         match value {
             Value::String(id) => Ok(Some(id)),
             Value::Number(number) => {
@@ -51,7 +54,12 @@ impl State {
     }
 
     /// Looks a key up, metatables followed.
-    pub(crate) fn look_up(&mut self, mut object: Value, key: Value, mut operand: Operand) -> Result<Indexed, Error> {
+    pub(crate) fn look_up(
+        &mut self,
+        mut object: Value,
+        key: Value,
+        mut operand: Operand,
+    ) -> Result<Indexed, Error> {
         for _ in 0..INDEX_CHAIN_MAX {
             let handler = if let Value::Table(id) = object {
                 let value = self.heap.raw_get(id, key);
@@ -80,7 +88,13 @@ impl State {
     }
 
     /// `dst = object[key]`.
-    pub(crate) fn index(&mut self, object: Value, key: Value, dst: u8, operand: Operand) -> Result<(), Error> {
+    pub(crate) fn index(
+        &mut self,
+        object: Value,
+        key: Value,
+        dst: u8,
+        operand: Operand,
+    ) -> Result<(), Error> {
         let found = self.look_up(object, key, operand)?;
         self.count_heap_work();
         match found {
@@ -88,7 +102,9 @@ impl State {
                 self.set_register(dst, value);
                 Ok(())
             }
-            Indexed::Call { handler, object } => self.call_values(handler, &[object, key], After::Store(dst)),
+            Indexed::Call { handler, object } => {
+                self.call_values(handler, &[object, key], After::Store(dst))
+            }
         }
     }
 
@@ -99,7 +115,12 @@ impl State {
     }
 
     /// Calls a function above all that is in use.
-    pub(crate) fn call_values(&mut self, function: Value, arguments: &[Value], after: After) -> Result<(), Error> {
+    pub(crate) fn call_values(
+        &mut self,
+        function: Value,
+        arguments: &[Value],
+        after: After,
+    ) -> Result<(), Error> {
         let top = self.thread.live_top();
         self.ensure_stack(top + 1 + arguments.len())?;
         self.thread.stack[top] = function;
@@ -108,7 +129,12 @@ impl State {
     }
 
     /// Sets a key as programs do: protection and the kinds of keys are looked at, metatables are not.
-    pub(crate) fn checked_set(&mut self, table: TableId, key: Value, value: Value) -> Result<(), SetError> {
+    pub(crate) fn checked_set(
+        &mut self,
+        table: TableId,
+        key: Value,
+        value: Value,
+    ) -> Result<(), SetError> {
         if self.heap.tables[table.index()].readonly {
             return Err(SetError::Readonly);
         }
@@ -117,7 +143,9 @@ impl State {
             Value::Number(number) if number.is_nan() => return Err(SetError::NanKey),
             _ => {}
         }
-        self.heap.raw_set(table, key, value).map_err(|_| SetError::Memory)
+        self.heap
+            .raw_set(table, key, value)
+            .map_err(|_| SetError::Memory)
     }
 
     fn set_error(&mut self, error: SetError) -> Error {
@@ -143,10 +171,13 @@ impl State {
                 } else {
                     self.metamethod(object, Event::NewIndex)
                 };
+                // The key is looked at, and gets its place, even where a metamethod takes the value.
+                let placed = if handler.is_nil() { value } else { Value::Nil };
+                let done = self.checked_set(id, key, placed);
+                self.count_heap_work();
+                done.map_err(|error| self.set_error(error))?;
                 if handler.is_nil() {
-                    let done = self.checked_set(id, key, value);
-                    self.count_heap_work();
-                    return done.map_err(|error| self.set_error(error));
+                    return Ok(());
                 }
                 handler
             } else {
@@ -193,7 +224,11 @@ impl State {
         }
         if handler.is_nil() {
             // The second one is to blame only if the first is a number.
-            let (value, at) = if self.to_number(a).is_some() { (b, at_b) } else { (a, at_a) };
+            let (value, at) = if self.to_number(a).is_some() {
+                (b, at_b)
+            } else {
+                (a, at_a)
+            };
             return Err(self.type_error("perform arithmetic on", value, at));
         }
         self.call_values(handler, &[a, b], After::Store(dst))
@@ -213,7 +248,8 @@ impl State {
     pub(crate) fn equal(&mut self, a: Value, b: Value) -> Result<bool, Value> {
         if let (Value::String(x), Value::String(y)) = (a, b) {
             if x.is_long() && y.is_long() {
-                self.budget -= i64::try_from(self.heap.bytes(x).len() / BYTES_PER_UNIT).unwrap_or(0);
+                self.budget -=
+                    i64::try_from(self.heap.bytes(x).len() / BYTES_PER_UNIT).unwrap_or(0);
             }
             return Ok(self.heap.strings.equal(x, y));
         }
@@ -239,7 +275,11 @@ impl State {
             return Value::Nil;
         }
         let second = self.metamethod(b, event);
-        if self.heap.raw_equal(first, second) { first } else { Value::Nil }
+        if self.heap.raw_equal(first, second) {
+            first
+        } else {
+            Value::Nil
+        }
     }
 
     /// `a < b` or `a <= b` for two numbers or two strings.
@@ -266,7 +306,11 @@ impl State {
     }
 
     fn common_order_handler(&mut self, a: Value, b: Value, event: Event) -> Value {
-        if a.type_name() == b.type_name() { self.common_handler(a, b, event) } else { Value::Nil }
+        if a.type_name() == b.type_name() {
+            self.common_handler(a, b, event)
+        } else {
+            Value::Nil
+        }
     }
 
     /// `if (a < b) == expect then jump`.
@@ -282,7 +326,13 @@ impl State {
 
     /// `if (a <= b) == expect then jump`.
     #[cold]
-    pub(crate) fn less_equal(&mut self, a: Value, b: Value, expect: bool, to: u32) -> Result<(), Error> {
+    pub(crate) fn less_equal(
+        &mut self,
+        a: Value,
+        b: Value,
+        expect: bool,
+        to: u32,
+    ) -> Result<(), Error> {
         if let Some(ordering) = self.compare_plain(a, b) {
             let holds = matches!(ordering, Some(Ordering::Less | Ordering::Equal));
             self.jump_if(holds == expect, to);
@@ -295,13 +345,26 @@ impl State {
         match self.common_order_handler(b, a, Event::Lt) {
             Value::Nil => Err(self.compare_error(a, b)),
             // `a <= b` is `not (b < a)`.
-            handler => self.call_values(handler, &[b, a], After::Jump { expect: !expect, to }),
+            handler => self.call_values(
+                handler,
+                &[b, a],
+                After::Jump {
+                    expect: !expect,
+                    to,
+                },
+            ),
         }
     }
 
     /// `if (a == b) == expect then jump`.
     #[cold]
-    pub(crate) fn equal_jump(&mut self, a: Value, b: Value, expect: bool, to: u32) -> Result<(), Error> {
+    pub(crate) fn equal_jump(
+        &mut self,
+        a: Value,
+        b: Value,
+        expect: bool,
+        to: u32,
+    ) -> Result<(), Error> {
         match self.equal(a, b) {
             Ok(equal) => {
                 self.jump_if(equal == expect, to);
@@ -337,7 +400,11 @@ impl State {
                     handler = self.metamethod(right, Event::Concat);
                 }
                 if handler.is_nil() {
-                    let (value, at) = if is_text(left) { (right, last) } else { (left, last - 1) };
+                    let (value, at) = if is_text(left) {
+                        (right, last)
+                    } else {
+                        (left, last - 1)
+                    };
                     return Err(self.type_error("concatenate", value, Some(at)));
                 }
                 if let Some(frame) = self.thread.frames.last_mut() {

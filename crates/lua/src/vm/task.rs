@@ -17,7 +17,11 @@ pub(crate) enum Flow {
     /// Call the first argument with the others, and catch errors.
     Protect { has_handler: bool },
     /// Go on in another coroutine, with the arguments from this one on.
-    Resume { thread: ThreadId, first: usize, is_wrap: bool },
+    Resume {
+        thread: ThreadId,
+        first: usize,
+        is_wrap: bool,
+    },
     /// Give way to whoever resumed this coroutine.
     Yield,
 }

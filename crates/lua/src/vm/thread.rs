@@ -8,11 +8,25 @@ use crate::value::{FunctionId, ThreadId, UpvalueId, Value};
 pub(crate) enum FrameKind {
     Lua(FunctionId),
     /// `pcall`, or `xpcall` with its handler in the frame's first slot.
-    Protected { has_handler: bool },
+    Protected {
+        has_handler: bool,
+    },
     /// `coroutine.resume` or a wrapped coroutine, until the other one gives way.
-    Resume { is_wrap: bool },
-    /// A native function that is left and continued; absent while it runs.
-    Task(Option<Box<dyn Task>>),
+    Resume {
+        is_wrap: bool,
+    },
+    /// A native function that is left and continued.
+    Task(Box<TaskFrame>),
+}
+
+/// What the frame of a task keeps.
+pub(crate) struct TaskFrame {
+    /// Absent while it takes a step.
+    pub(crate) task: Option<Box<dyn Task>>,
+    /// Bytes that the task held when they were counted last.
+    pub(crate) held: usize,
+    /// Results of the task's call: the first slot and how many.
+    pub(crate) results: (u32, u32),
 }
 
 /// What becomes of the results of a call.
@@ -23,7 +37,10 @@ pub(crate) enum After {
     /// The first one into this register of the frame below.
     Store(u8),
     /// The first one decides a jump of the frame below.
-    Jump { expect: bool, to: u32 },
+    Jump {
+        expect: bool,
+        to: u32,
+    },
     /// The first one is an operand of the concatenation that the frame below repeats up to this register.
     Concat(u8),
     Discard,
@@ -59,10 +76,6 @@ pub(crate) struct Frame {
     pub(crate) tail_calls: u32,
     /// The last operand of the concatenation to be repeated.
     pub(crate) concat_last: Option<u8>,
-    /// Bytes that the task held when they were counted last.
-    pub(crate) held: usize,
-    /// Results of the task's call: the first slot and how many.
-    pub(crate) results: (u32, u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -110,10 +123,10 @@ impl Thread {
     }
 }
 
-/// The registers of a frame.
+/// The registers of a frame, given the stack from its base on.
 #[inline]
-pub(crate) fn window(stack: &mut [Value], base: usize) -> &mut [Value; WINDOW] {
-    stack[base..]
+pub(crate) fn window(stack: &mut [Value]) -> &mut [Value; WINDOW] {
+    stack
         .first_chunk_mut()
         .expect("a window of slots stands above every base")
 }

@@ -14,7 +14,9 @@ const ERROR_IN_HANDLER: &[u8] = b"error in error handling";
 /// Who looks at an error first.
 enum Catcher {
     /// A handler, and the error it gets.
-    Handler { handler: Value },
+    Handler {
+        handler: Value,
+    },
     /// A protected call without one.
     Protected,
     Nobody,
@@ -88,7 +90,8 @@ impl State {
 
     /// The innermost protected call of this coroutine.
     fn protected(&self) -> Option<usize> {
-        let is_protected = |frame: &super::thread::Frame| matches!(frame.kind, FrameKind::Protected { .. });
+        let is_protected =
+            |frame: &super::thread::Frame| matches!(frame.kind, FrameKind::Protected { .. });
         self.thread.frames.iter().rposition(is_protected)
     }
 
@@ -130,7 +133,11 @@ impl State {
         self.close_upvalues(base);
         self.drop_frames(place);
         self.thread.top = 0;
-        let value = if unwraps { self.unwrap_err(value) } else { value };
+        let value = if unwraps {
+            self.unwrap_err(value)
+        } else {
+            value
+        };
         self.thread.stack[base] = Value::Boolean(false);
         self.thread.stack[base + 1] = value;
         // Only the end of a coroutine can fail for lack of memory; then its resumer learns of it.
@@ -164,11 +171,12 @@ impl State {
     /// Takes frames away, and what their tasks held.
     pub(crate) fn drop_frames(&mut self, keep: usize) {
         while self.thread.frames.len() > keep {
-            if let Some(frame) = self.thread.frames.pop() {
-                self.heap.release(frame.held);
-                if let FrameKind::Task(task) = &frame.kind
-                    && task.as_ref().is_some_and(|task| task.pauses_collector())
-                {
+            if let Some(frame) = self.thread.frames.pop()
+                && let FrameKind::Task(waiting) = &frame.kind
+            {
+                self.heap.release(waiting.held);
+                let task = waiting.task.as_ref();
+                if task.is_some_and(|task| task.pauses_collector()) {
                     self.collector_paused = false;
                 }
             }
@@ -208,6 +216,7 @@ impl State {
         let base = frame.base as usize;
         self.thread.stack[base] = Value::Boolean(false);
         self.thread.stack[base + 1] = value;
-        self.deliver(frame.after, frame.func as usize, base, 2).err()
+        self.deliver(frame.after, frame.func as usize, base, 2)
+            .err()
     }
 }

@@ -13,26 +13,82 @@ pub(crate) struct Generator {
 }
 
 static NUMBERS: &[&str] = &[
-    "0", "1", "2", "3", "-1", "-2", "7", "10", "0.5", "1.5", "-0.1", "100", "255", "256", "1e15", "2^53", "-2^31", "2^31",
-    "1e308", "1/0", "-1/0", "0/0", "0x10", "1e2", ".5", "3.", "1e-7", "123456789", "-0", "65", "97",
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "-2",
+    "7",
+    "10",
+    "0.5",
+    "1.5",
+    "-0.1",
+    "100",
+    "255",
+    "256",
+    "1e15",
+    "2^53",
+    "-2^31",
+    "2^31",
+    "1e308",
+    "1/0",
+    "-1/0",
+    "0/0",
+    "0x10",
+    "1e2",
+    ".5",
+    "3.",
+    "1e-7",
+    "123456789",
+    "-0",
+    "65",
+    "97",
 ];
 
 static STRINGS: &[&str] = &[
-    "''", "'a'", "'abc'", "'hello world'", "'10'", "' 0x1F '", "'1e1'", "'%d'", "'a,b,c'", "'x=1, y=2'", "'\\0a\\0'",
-    "'\\n\\t'", "\"q'q\"", "[[long]]", "'THE (quick) fox'", "'nil'", "'-5'", "'a.b'", "'%'", "'aaa'", "'A1b2C3'", "'[x]'",
-    "'\\200\\255'", "'__index'", "'1'", "'inf'", "'0x'", "'  trim  '", "'abcabcabc'",
+    "''",
+    "'a'",
+    "'abc'",
+    "'hello world'",
+    "'10'",
+    "' 0x1F '",
+    "'1e1'",
+    "'%d'",
+    "'a,b,c'",
+    "'x=1, y=2'",
+    "'\\0a\\0'",
+    "'\\n\\t'",
+    "\"q'q\"",
+    "[[long]]",
+    "'THE (quick) fox'",
+    "'nil'",
+    "'-5'",
+    "'a.b'",
+    "'%'",
+    "'aaa'",
+    "'A1b2C3'",
+    "'[x]'",
+    "'\\200\\255'",
+    "'__index'",
+    "'1'",
+    "'inf'",
+    "'0x'",
+    "'  trim  '",
+    "'abcabcabc'",
 ];
 
 static PIECES: &[&str] = &[
-    "a", "b", ".", "%a", "%d", "%s", "%w", "%p", "%u", "%l", "%x", "%c", "%z", "%A", "%S", "[abc]", "[^a]", "[a-c]", "[%w_]",
-    "[%d-]", "(", ")", "()", "^", "$", "*", "+", "-", "?", "%1", "%2", "%b()", "%f[%a]", "%.", "%%", "[]]", "[^]]", "x", " ",
-    "[", "%", "]", "1",
+    "a", "b", ".", "%a", "%d", "%s", "%w", "%p", "%u", "%l", "%x", "%c", "%z", "%A", "%S", "[abc]",
+    "[^a]", "[a-c]", "[%w_]", "[%d-]", "(", ")", "()", "^", "$", "*", "+", "-", "?", "%1", "%2",
+    "%b()", "%f[%a]", "%.", "%%", "[]]", "[^]]", "x", " ", "[", "%", "]", "1",
 ];
 
 static FORMATS: &[&str] = &[
-    "%d", "%5d", "%-5d|", "%05d", "%+d", "% d", "%.3d", "%i", "%u", "%x", "%X", "%#x", "%o", "%c", "%s", "%10s", "%-10s|",
-    "%.2s", "%q", "%e", "%E", "%.3f", "%f", "%g", "%G", "%.0f", "%10.2f", "%%", "%5.1g", "%#.3g", "%+.2e", "%y", "%", "%s%s",
-    "%03.1f", "%.20f", "%99d", "%-+5d", "%100d", "a%sb", "%#o", "% .3d", "%.14g", "%.0e", "%#.0f", "%5c|", "%-5c|", "%.0s|", "%.f",
+    "%d", "%5d", "%-5d|", "%05d", "%+d", "% d", "%.3d", "%i", "%u", "%x", "%X", "%#x", "%o", "%c",
+    "%s", "%10s", "%-10s|", "%.2s", "%q", "%e", "%E", "%.3f", "%f", "%g", "%G", "%.0f", "%10.2f",
+    "%%", "%5.1g", "%#.3g", "%+.2e", "%y", "%", "%s%s", "%03.1f", "%.20f", "%99d", "%-+5d",
+    "%100d", "a%sb", "%#o", "% .3d", "%.14g", "%.0e", "%#.0f", "%5c|", "%-5c|", "%.0s|", "%.f",
 ];
 
 static UNARY: &[&str] = &["-", "not ", "#"];
@@ -44,27 +100,102 @@ static BINARY: &[&str] = &[
 /// Functions and how they are called: `n` a number, `s` a string, `p` a pattern, `f` a format, `t` a table, `v` anything,
 /// `r` a replacement, `k` a function; capitals may be left out.
 static CALLS: &[(&str, &str)] = &[
-    ("string.byte", "sNN"), ("string.char", "NNN"), ("string.find", "spNV"), ("string.format", "fVV"), ("string.gsub", "sprN"),
-    ("string.len", "s"), ("string.lower", "s"), ("string.upper", "s"), ("string.match", "spN"), ("string.reverse", "s"),
-    ("string.sub", "snN"), ("string.rep", "sm"), ("table.concat", "tSNN"), ("table.getn", "t"), ("table.maxn", "t"),
-    ("table.insert", "tv"), ("table.insert", "tnv"), ("table.remove", "tN"), ("table.sort", "t"), ("table.sort", "tk"),
-    ("math.abs", "n"), ("math.ceil", "n"), ("math.floor", "n"), ("math.fmod", "nn"), ("math.max", "nNN"), ("math.min", "nNN"),
-    ("math.modf", "n"), ("math.frexp", "n"), ("math.ldexp", "nn"), ("math.sqrt", "n"), ("math.pow", "nn"), ("math.mod", "nn"),
-    ("math.exp", "m"), ("math.log", "n"), ("math.log10", "n"), ("math.sin", "m"), ("math.atan2", "nn"), ("math.deg", "n"),
-    ("tostring", "v"), ("tonumber", "vN"), ("type", "v"), ("select", "nVV"), ("select", "'#'VV"), ("unpack", "tNN"),
-    ("rawget", "tv"), ("rawequal", "vv"), ("rawset", "tvv"), ("next", "tV"), ("pcall", "kVV"), ("pcall", "v"),
-    ("xpcall", "kk"), ("error", "vN"), ("assert", "vV"), ("setmetatable", "tt"), ("getmetatable", "v"), ("ipairs", "t"), ("pairs", "v"),
-    ("loadstring", "s"), ("string.gmatch", "sp"), ("coroutine.wrap", "k"), ("coroutine.create", "k"), ("table.foreach", "tk"),
-    ("table.foreachi", "tk"), ("coroutine.status", "v"), ("coroutine.running", ""), ("math.tanh", "m"), 
-    ("collectgarbage", "'count'"), ("setfenv", "kt"), ("coroutine.resume", "vVV"), ("coroutine.yield", "VV"),
-    ("newproxy", "V"), ("gcinfo", ""), ("tonumber", "s"), ("tostring", "n"),
+    ("string.byte", "sNN"),
+    ("string.char", "NNN"),
+    ("string.find", "spNV"),
+    ("string.format", "fVV"),
+    ("string.gsub", "sprN"),
+    ("string.len", "s"),
+    ("string.lower", "s"),
+    ("string.upper", "s"),
+    ("string.match", "spN"),
+    ("string.reverse", "s"),
+    ("string.sub", "snN"),
+    ("string.rep", "sm"),
+    ("table.concat", "tSNN"),
+    ("table.getn", "t"),
+    ("table.maxn", "t"),
+    ("table.insert", "tv"),
+    ("table.insert", "tmv"),
+    ("table.remove", "tN"),
+    ("table.sort", "t"),
+    ("table.sort", "tk"),
+    ("math.abs", "n"),
+    ("math.ceil", "n"),
+    ("math.floor", "n"),
+    ("math.fmod", "nn"),
+    ("math.max", "nNN"),
+    ("math.min", "nNN"),
+    ("math.modf", "n"),
+    ("math.frexp", "n"),
+    ("math.ldexp", "nn"),
+    ("math.sqrt", "n"),
+    ("math.pow", "nn"),
+    ("math.mod", "nn"),
+    ("math.exp", "m"),
+    ("math.log", "n"),
+    ("math.log10", "n"),
+    ("math.sin", "m"),
+    ("math.atan2", "nn"),
+    ("math.deg", "n"),
+    ("tostring", "v"),
+    ("tonumber", "vN"),
+    ("type", "v"),
+    ("select", "nVV"),
+    ("select", "'#'VV"),
+    ("unpack", "tNN"),
+    ("rawget", "tv"),
+    ("rawequal", "vv"),
+    ("rawset", "tvv"),
+    ("next", "tV"),
+    ("pcall", "kVV"),
+    ("pcall", "v"),
+    ("xpcall", "kk"),
+    ("error", "vN"),
+    ("assert", "vV"),
+    ("setmetatable", "tt"),
+    ("ipairs", "t"),
+    ("pairs", "v"),
+    ("loadstring", "s"),
+    ("string.gmatch", "sp"),
+    ("coroutine.wrap", "k"),
+    ("coroutine.create", "k"),
+    ("table.foreach", "tk"),
+    ("table.foreachi", "tk"),
+    ("coroutine.status", "v"),
+    ("coroutine.running", ""),
+    ("math.tanh", "m"),
+    ("collectgarbage", "'count'"),
+    ("setfenv", "kt"),
+    ("coroutine.resume", "vVV"),
+    ("coroutine.yield", "VV"),
+    ("newproxy", "V"),
+    ("gcinfo", ""),
+    ("tonumber", "s"),
+    ("tostring", "n"),
 ];
 
 static FIELDS: &[&str] = &["x", "y", "n", "foo", "__index", "len", "a"];
 
 static EVENTS: &[&str] = &[
-    "__index", "__newindex", "__call", "__add", "__sub", "__mul", "__div", "__mod", "__pow", "__unm", "__concat", "__eq", "__lt",
-    "__le", "__len", "__tostring", "__metatable", "__mode",
+    "__index",
+    "__newindex",
+    "__call",
+    "__add",
+    "__sub",
+    "__mul",
+    "__div",
+    "__mod",
+    "__pow",
+    "__unm",
+    "__concat",
+    "__eq",
+    "__lt",
+    "__le",
+    "__len",
+    "__tostring",
+    "__metatable",
+    "__mode",
 ];
 
 impl Generator {
@@ -114,7 +245,10 @@ impl Generator {
                 1 => source.truncate(at),
                 2 => source.insert(at, b")]}'\"=,;.~#@$\\"[self.below(14)]),
                 _ => {
-                    let word = self.pick(&["end", "do", "then", "local", "function", "return", "=", "(", "nil", "..", "..."]);
+                    let word = self.pick(&[
+                        "end", "do", "then", "local", "function", "return", "=", "(", "nil", "..",
+                        "...",
+                    ]);
                     let word = format!(" {word} ");
                     source.splice(at..at, word.bytes());
                 }
@@ -198,7 +332,9 @@ impl Generator {
                     if self.one_in(3) {
                         let condition2 = self.expression(1);
                         let third = self.inner();
-                        return format!("if {condition} then {then} elseif {condition2} then {third} else {other} end");
+                        return format!(
+                            "if {condition} then {then} elseif {condition2} then {third} else {other} end"
+                        );
                     }
                     format!("if {condition} then {then} else {other} end")
                 } else {
@@ -209,11 +345,17 @@ impl Generator {
                 let counter = self.fresh();
                 let condition = self.expression(1);
                 let body = self.loop_body();
-                format!("local {counter}=0 while {counter}<5 and {condition} do {counter}={counter}+1 {body} end")
+                format!(
+                    "local {counter}=0 while {counter}<5 and {condition} do {counter}={counter}+1 {body} end"
+                )
             }
             8 => {
                 let name = self.fresh();
-                let (from, to, step) = (self.below(4), self.below(8), self.pick(&["1", "2", "0.5", "-1", "'1'", "3"]));
+                let (from, to, step) = (
+                    self.below(4),
+                    self.below(8),
+                    self.pick(&["1", "2", "0.5", "-1", "'1'", "3"]),
+                );
                 self.names.push(name.clone());
                 let body = self.loop_body();
                 self.names.pop();
@@ -232,7 +374,9 @@ impl Generator {
                 let counter = self.fresh();
                 let body = self.loop_body();
                 let condition = self.expression(1);
-                format!("local {counter}=0 repeat {counter}={counter}+1 {body} until {counter}>3 or {condition}")
+                format!(
+                    "local {counter}=0 repeat {counter}={counter}+1 {body} until {counter}>3 or {condition}"
+                )
             }
             11 => format!("do {} end", self.inner()),
             12 => {
@@ -245,7 +389,11 @@ impl Generator {
             13 => {
                 let name = self.fresh();
                 let event = self.pick(EVENTS);
-                let handler = if self.one_in(3) { self.expression(1) } else { self.function() };
+                let handler = if self.one_in(3) {
+                    self.expression(1)
+                } else {
+                    self.function()
+                };
                 let table = self.table();
                 let text = format!("local {name}=setmetatable({table},{{{event}={handler}}})");
                 self.names.push(name);
@@ -334,7 +482,10 @@ impl Generator {
             let name = self.name();
             let arguments = self.list(2);
             return match self.below(4) {
-                0 => format!("{name}:{}({arguments})", self.pick(&["foo", "x", "upper", "len", "rep"])),
+                0 => format!(
+                    "{name}:{}({arguments})",
+                    self.pick(&["foo", "x", "upper", "len", "rep"])
+                ),
                 1 => format!("{name}.{}({arguments})", self.pick(FIELDS)),
                 _ => format!("{name}({arguments})"),
             };
@@ -363,10 +514,16 @@ impl Generator {
                 break;
             }
             // Sometimes the wrong kind: errors are part of it.
-            let kind = if self.one_in(14) { 'v' } else { kind.to_ascii_lowercase() };
+            let kind = if self.one_in(14) {
+                'v'
+            } else {
+                kind.to_ascii_lowercase()
+            };
             arguments.push(match kind {
                 'n' => self.number(depth),
-                'm' => self.pick(&["0", "1", "3", "-1", "2.7", "20", "100"]).to_owned(),
+                'm' => self
+                    .pick(&["0", "1", "3", "-1", "2.7", "20", "100"])
+                    .to_owned(),
                 's' => self.string(depth),
                 'p' => self.pattern(),
                 'f' => self.format(),
@@ -415,7 +572,11 @@ impl Generator {
         match self.below(4) {
             0 => self.function(),
             1 => self.table(),
-            _ => self.pick(&["'<%0>'", "'%1'", "'x'", "'%2%1'", "'%%'", "'%'", "''", "5", "'%a'"]).to_owned(),
+            _ => self
+                .pick(&[
+                    "'<%0>'", "'%1'", "'x'", "'%2%1'", "'%%'", "'%'", "''", "5", "'%a'",
+                ])
+                .to_owned(),
         }
     }
 

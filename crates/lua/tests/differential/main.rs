@@ -9,7 +9,11 @@
 
 mod generate;
 mod reference;
-#[allow(dead_code, unreachable_pub, reason = "shared with other tests and an example")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with other tests and an example"
+)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -133,7 +137,8 @@ fn random_programs_lead_to_the_same_as_on_the_reference() {
         for (index, source) in sources.iter().enumerate() {
             let (got, expected) = (got.get(index), expected.get(index));
             if got != expected {
-                let shown = |text: Option<&Vec<u8>>| text.map(|text| text.escape_ascii().to_string());
+                let shown =
+                    |text: Option<&Vec<u8>>| text.map(|text| text.escape_ascii().to_string());
                 println!("---\n{}", String::from_utf8_lossy(source));
                 println!("expected {:?}\ngot      {:?}", shown(expected), shown(got));
                 differences += 1;

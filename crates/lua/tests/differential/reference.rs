@@ -24,13 +24,25 @@ pub(crate) struct Reference {
 impl Reference {
     /// None where there is no such program.
     pub(crate) fn start() -> Option<Self> {
-        let unique = format!("lua-differential-{}-{:?}", std::process::id(), std::time::Instant::now());
+        let unique = format!(
+            "lua-differential-{}-{:?}",
+            std::process::id(),
+            std::time::Instant::now()
+        );
         let unique: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
         let folder = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&folder).ok()?;
         let socket = folder.join("s");
         let server = Command::new("valkey-server")
-            .args(["--port", "0", "--save", "", "--busy-reply-threshold", "0", "--unixsocket"])
+            .args([
+                "--port",
+                "0",
+                "--save",
+                "",
+                "--busy-reply-threshold",
+                "0",
+                "--unixsocket",
+            ])
             .arg(&socket)
             .arg("--dir")
             .arg(&folder)

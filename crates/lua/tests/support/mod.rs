@@ -24,6 +24,7 @@ pub enum Reply {
 /// A state with the sandbox around it.
 pub struct Sandbox {
     pub state: State,
+    memory_bytes_max: usize,
 }
 
 impl Sandbox {
@@ -41,7 +42,9 @@ impl Sandbox {
         let globals = state.globals();
         let metatable = state.table(0, 1).expect("a table fits");
         let unknown = state.host_function(UNKNOWN_GLOBAL);
-        state.set_field(metatable, "__index", unknown).expect("a field fits");
+        state
+            .set_field(metatable, "__index", unknown)
+            .expect("a field fits");
         state.set_readonly(metatable, true);
         state.set_metatable(globals, Some(metatable));
         for name in ["string", "table", "math", "coroutine", "os"] {
@@ -53,21 +56,34 @@ impl Sandbox {
             state.set_readonly(table, true);
         }
         state.set_readonly(globals, true);
-        Self { state }
+        Self {
+            state,
+            memory_bytes_max,
+        }
     }
 
     /// Runs a script with so many units of work at most.
     pub fn eval(&mut self, source: &[u8], units_max: u64) -> Reply {
+        // What the script before has left may be in the way, and nothing of it is wanted any more.
+        self.state.abort();
+        if self.state.memory_used() > self.memory_bytes_max / 2 {
+            self.state.collect();
+        }
         let function = match self.state.load(source, b"@user_script") {
             Ok(function) => function,
             Err(LoadError::Syntax(text)) => {
-                return Reply::Error([b"ERR Error compiling script (new function): ", &text[..]].concat());
+                return Reply::Error(
+                    [b"ERR Error compiling script (new function): ", &text[..]].concat(),
+                );
             }
             Err(LoadError::OutOfMemory) => return Reply::Error(b"ERR not enough memory".to_vec()),
         };
         let globals = self.state.globals();
         for name in ["KEYS", "ARGV"] {
-            let set = self.state.table(0, 0).and_then(|table| self.state.set_field(globals, name, Value::Table(table)));
+            let set = self
+                .state
+                .table(0, 0)
+                .and_then(|table| self.state.set_field(globals, name, Value::Table(table)));
             if set.is_err() {
                 return Reply::Error(b"ERR not enough memory".to_vec());
             }
@@ -106,7 +122,10 @@ impl Sandbox {
         match self.state.results().first().copied().unwrap_or_default() {
             Value::Nil | Value::Boolean(false) => Reply::Nil,
             Value::Boolean(true) => Reply::Integer(1),
-            #[allow(clippy::cast_possible_truncation, reason = "as the server converts numbers")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "as the server converts numbers"
+            )]
             Value::Number(number) => Reply::Integer(number as i64),
             Value::String(id) => Reply::Bulk(self.state.bytes(id).to_vec()),
             other => Reply::Other(other.type_name()),
