@@ -1,12 +1,11 @@
 //! Lua 5.1 in safe Rust: resumable, metered, deterministic.
-//!
-//! A [`State`] holds globals and objects. [`State::load`] compiles a source, [`State::start`] prepares a call, and
-//! [`State::resume`] runs it for as much work as the caller allows; between two resumes the host answers calls of its own
-//! functions, serves others, or gives the run up. See the crate's README for the picture.
+
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod arena;
 mod compiler;
+mod ext;
 mod heap;
 pub mod limits;
 mod number;

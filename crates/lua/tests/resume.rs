@@ -6,7 +6,7 @@ use lua::{Options, Outcome, State, Value};
 static PROGRAMS: &[(&str, &str)] = &[
     (
         "local t = {} for i = 1, 50 do t[i] = (i * 37) % 11 end table.sort(t, function(a, b) return a > b end) return table.concat(t, ',')",
-        "10,10,10,10,9,9,9,9,9,8,8,8,8,8,7,7,7,7,6,6,6,6,5,5,5,5,5,4,4,4,4,4,3,3,3,3,3,2,2,2,2,2,1,1,1,1,1,0,0,0,0",
+        "10,10,10,10,9,9,9,9,9,8,8,8,8,8,7,7,7,7,6,6,6,6,5,5,5,5,5,4,4,4,4,4,3,3,3,3,2,2,2,2,2,1,1,1,1,1,0,0,0,0",
     ),
     (
         "return (('hello world'):gsub('o', function(c) return pcall(error) and 'x' or c:upper() end))",

@@ -86,10 +86,12 @@ static KEYWORDS: &[(&str, Token)] = &[
 
 impl Token {
     /// How an error text shows the token's kind, in quotes.
-    pub(crate) fn quoted(self) -> String {
+    pub(crate) fn quoted(self) -> Vec<u8> {
         let text = match self {
-            Self::Byte(byte) if byte.is_ascii_control() => return format!("'char({byte})'"),
-            Self::Byte(byte) => return format!("'{}'", char::from(byte)),
+            Self::Byte(byte) if byte.is_ascii_control() => {
+                return format!("'char({byte})'").into_bytes();
+            }
+            Self::Byte(byte) => return vec![b'\'', byte, b'\''],
             Self::Concat => "..",
             Self::Dots => "...",
             Self::Equal => "==",
@@ -105,7 +107,7 @@ impl Token {
                 .find(|(_, token)| *token == keyword)
                 .map_or("", |(text, _)| text),
         };
-        format!("'{text}'")
+        format!("'{text}'").into_bytes()
     }
 }
 
@@ -220,7 +222,7 @@ impl Lexer {
                 text.extend_from_slice(until_nul(&self.text));
                 text.push(b'\'');
             }
-            other => text.extend_from_slice(other.quoted().as_bytes()),
+            other => text.extend_from_slice(&other.quoted()),
         }
         CompileError::Syntax(text)
     }

@@ -286,8 +286,8 @@ impl Compiler {
     }
 
     fn expected(&self, token: Token) -> CompileError {
-        self.lexer
-            .error_here(&format!("{} expected", token.quoted()))
+        let token = String::from_utf8_lossy(&token.quoted()).into_owned();
+        self.lexer.error_here(&format!("{token} expected"))
     }
 
     fn expect(&mut self, token: Token, heap: &mut Heap) -> Result<()> {
@@ -306,7 +306,8 @@ impl Compiler {
         if line == self.lexer.line {
             return Err(self.expected(closing));
         }
-        let (closing, opening) = (closing.quoted(), opening.quoted());
+        let shown = |token: Token| String::from_utf8_lossy(&token.quoted()).into_owned();
+        let (closing, opening) = (shown(closing), shown(opening));
         let text = format!("{closing} expected (to close {opening} at line {line})");
         Err(self.lexer.error_here(&text))
     }

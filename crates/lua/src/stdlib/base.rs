@@ -134,7 +134,7 @@ fn rawset(call: &mut Call<'_>) -> Result<Flow> {
 
 impl Call<'_> {
     /// Sets a key for a library function, whose errors have no place.
-    pub(super) fn raw_set(&mut self, table: TableId, key: Value, value: Value) -> Result<()> {
+    pub(crate) fn raw_set(&mut self, table: TableId, key: Value, value: Value) -> Result<()> {
         use crate::vm::operate::SetError;
         match self.state.checked_set(table, key, value) {
             Ok(()) => Ok(()),
@@ -517,7 +517,7 @@ impl Call<'_> {
     }
 
     /// A value that the called function keeps.
-    pub(super) fn kept(&self, index: usize) -> Value {
+    pub(crate) fn kept(&self, index: usize) -> Value {
         match self.state.thread.stack[self.base - 1] {
             Value::Function(id) => match &self.state.heap.functions[id.index()] {
                 Function::Native { values, .. } => values.get(index).copied().unwrap_or_default(),

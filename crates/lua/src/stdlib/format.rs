@@ -166,7 +166,7 @@ impl Spec {
 }
 
 /// A double as C converts it to an unsigned integer.
-fn to_unsigned(number: f64) -> u64 {
+pub(crate) fn to_unsigned(number: f64) -> u64 {
     const TOP: f64 = 9_223_372_036_854_775_808.0;
     if number < TOP {
         to_integer(number) as u64

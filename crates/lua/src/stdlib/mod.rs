@@ -12,6 +12,10 @@ mod string;
 mod substitute;
 mod table;
 
+pub(crate) use args::to_integer;
+pub(crate) use format::to_unsigned;
+pub(crate) use table::grow;
+
 use crate::heap::OutOfMemory;
 use crate::number::write_number;
 use crate::value::{TableId, Value};
@@ -53,7 +57,7 @@ pub(crate) fn install(state: &mut State) -> Result<(), OutOfMemory> {
 }
 
 /// A table of functions in the globals.
-fn library(
+pub(crate) fn library(
     state: &mut State,
     name: &str,
     functions: &[(&str, Native)],

@@ -322,7 +322,7 @@ impl Concat {
 }
 
 /// Makes room in a buffer, if memory allows it.
-pub(super) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<()> {
+pub(crate) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<()> {
     if text.capacity() - text.len() < more {
         let wanted = (text.len() + more).max(text.capacity() + text.capacity() / 2);
         if call.state.heap.check(wanted).is_ok() {

@@ -13,11 +13,12 @@ use crate::value::{FunctionId, NativeId, Value};
 /// A slot as frames keep it. Stacks are limited by memory to far fewer.
 #[inline]
 pub(crate) fn slot(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
+    index as u32
 }
 
 impl State {
     /// Calls the value in a slot with the arguments behind it.
+    #[inline]
     pub(crate) fn call(&mut self, func: usize, args: usize, after: After) -> Result<(), Error> {
         if after.is_boundary() {
             self.enter_native_level()?;
@@ -26,6 +27,7 @@ impl State {
     }
 
     /// The same for a call whose native level is counted already.
+    #[inline]
     pub(crate) fn call_now(&mut self, func: usize, args: usize, after: After) -> Result<(), Error> {
         let called = match self.thread.stack[func] {
             Value::Function(id) => match &self.heap.functions[id.index()] {
@@ -82,6 +84,7 @@ impl State {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn restore_levels(&mut self) {
         let thread = &mut self.thread;
         thread.levels = thread
@@ -90,14 +93,13 @@ impl State {
             .map_or(thread.base_levels, |frame| frame.levels);
     }
 
+    /// Makes sure that a frame can be pushed.
     #[inline]
-    pub(crate) fn push_frame(&mut self, mut frame: Frame) -> Result<(), Error> {
-        let frames = &mut self.thread.frames;
+    fn reserve_frame(&mut self) -> Result<(), Error> {
+        let frames = &self.thread.frames;
         if frames.len() >= FRAMES_MAX - 1 || frames.len() == frames.capacity() {
-            self.make_frame_room()?;
+            return self.make_frame_room();
         }
-        frame.levels = self.thread.levels;
-        self.thread.frames.push(frame);
         Ok(())
     }
 
@@ -119,6 +121,7 @@ impl State {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn enter_lua(
         &mut self,
         id: FunctionId,
@@ -131,45 +134,49 @@ impl State {
         };
         let proto = &self.protos[closure.proto.index()];
         let registers = usize::from(proto.registers);
-        let params = usize::from(proto.params);
+        let mut given = args.min(usize::from(proto.params));
         let mut base = func + 1;
-        let mut given = args.min(params);
         if proto.is_vararg {
-            let needs_arg = proto.needs_arg;
+            let (params, needs_arg) = (usize::from(proto.params), proto.needs_arg);
             base += args;
             self.ensure_stack(base + registers)?;
-            let arg = if needs_arg {
-                Some(self.arg_table(func + 1 + params, args.saturating_sub(params))?)
-            } else {
-                None
-            };
-            for index in 0..given {
-                self.thread.stack[base + index] =
-                    std::mem::take(&mut self.thread.stack[func + 1 + index]);
-            }
-            if let Some(arg) = arg {
-                self.thread.stack[base + given..base + params].fill(Value::Nil);
-                self.thread.stack[base + params] = arg;
-                given = params + 1;
-            }
+            given = self.shift_params(func + 1, args, params, needs_arg)?;
         } else {
             self.ensure_stack(base + registers)?;
         }
         let top = base + registers;
-        self.push_frame(Frame {
-            kind: FrameKind::Lua(id),
-            after,
-            levels: 0,
-            func: slot(func),
-            base: slot(base),
-            top: slot(top),
-            pc: 0,
-            tail_calls: 0,
-            concat_last: None,
-        })?;
+        self.reserve_frame()?;
+        self.thread
+            .push_frame(FrameKind::Lua(id), after, slot(func), slot(base), slot(top));
         self.thread.stack[base + given..top].fill(Value::Nil);
         self.thread.top = 0;
         Ok(())
+    }
+
+    /// Copies the parameters of a function with variable arguments above those; how many registers are filled.
+    fn shift_params(
+        &mut self,
+        first: usize,
+        args: usize,
+        params: usize,
+        needs_arg: bool,
+    ) -> Result<usize, Error> {
+        let base = first + args;
+        let given = args.min(params);
+        let arg = if needs_arg {
+            Some(self.arg_table(first + params, args.saturating_sub(params))?)
+        } else {
+            None
+        };
+        for index in 0..given {
+            self.thread.stack[base + index] = std::mem::take(&mut self.thread.stack[first + index]);
+        }
+        let Some(arg) = arg else {
+            return Ok(given);
+        };
+        self.thread.stack[base + given..base + params].fill(Value::Nil);
+        self.thread.stack[base + params] = arg;
+        Ok(params + 1)
     }
 
     /// The table `arg` of Lua 5.0: the variable arguments and how many they are.
@@ -283,17 +290,10 @@ impl State {
         after: After,
     ) -> Result<(), Error> {
         self.thread.top = 0;
-        self.push_frame(Frame {
-            kind,
-            after,
-            levels: 0,
-            func: slot(func),
-            base: slot(base),
-            top: slot(top),
-            pc: 0,
-            tail_calls: 0,
-            concat_last: None,
-        })
+        self.reserve_frame()?;
+        self.thread
+            .push_frame(kind, after, slot(func), slot(base), slot(top));
+        Ok(())
     }
 
     /// Hands results on, for a call whose frame is gone: `count` values from the slot `first` on.
@@ -385,21 +385,25 @@ impl State {
     }
 
     /// Ends the topmost frame, a Lua function's, with values from the slot `first` on.
+    #[inline]
     pub(crate) fn return_from_lua(&mut self, first: usize, count: usize) -> Result<(), Error> {
-        let Some(frame) = self.thread.frames.pop() else {
+        let Some(frame) = self.thread.frames.last() else {
             return Ok(());
         };
+        let (after, func, base) = (frame.after, frame.func as usize, frame.base as usize);
+        let below = self.thread.frames.len() - 1;
+        self.thread.frames.truncate(below);
         if !self.thread.open.is_empty() {
-            self.close_upvalues(frame.base as usize);
+            self.close_upvalues(base);
         }
-        if let After::Results(wanted) = frame.after {
-            self.place_results(frame.func as usize, first, count, wanted);
+        if let After::Results(wanted) = after {
+            self.place_results(func, first, count, wanted);
             return Ok(());
         }
-        if frame.after.is_boundary() {
+        if after.is_boundary() {
             self.restore_levels();
         }
-        self.deliver(frame.after, frame.func as usize, first, count)
+        self.deliver(after, func, first, count)
     }
 
     /// The main function or a coroutine's has returned.

@@ -66,6 +66,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(crate) fn collection_is_due(&self) -> bool {
         self.heap.bytes >= self.heap.collect_at && !self.collector_paused && !self.collector_stopped
     }

@@ -254,7 +254,11 @@ impl Call<'_> {
 
     /// "bad argument #1 to 'name' (message)"; arguments are counted from 0 here.
     pub(crate) fn argument_error(&mut self, index: usize, message: &str) -> Error {
-        let mut number = index + 1;
+        self.numbered_argument_error(index + 1, message)
+    }
+
+    /// The same with the argument's number as the text shows it.
+    pub(crate) fn numbered_argument_error(&mut self, mut number: usize, message: &str) -> Error {
         let origin = if self.has_frame || self.is_boundary {
             None
         } else {

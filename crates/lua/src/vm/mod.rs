@@ -164,6 +164,7 @@ pub struct State {
     pub(crate) string_metatable: Option<TableId>,
     pub(crate) event_names: [StringId; Event::COUNT],
     natives: Vec<Native>,
+    named_natives: Vec<(&'static str, Value)>,
     kept: Vec<Value>,
     kept_free: Vec<usize>,
     pub(crate) options: Options,
@@ -222,6 +223,7 @@ impl State {
             string_metatable: None,
             event_names: names,
             natives: Vec::new(),
+            named_natives: Vec::new(),
             kept: Vec::new(),
             kept_free: Vec::new(),
             options,
@@ -386,6 +388,16 @@ impl State {
         let id = u32::try_from(self.natives.len()).unwrap_or(0);
         self.natives.push(native);
         Value::Native(NativeId(id))
+    }
+
+    /// A function of a module that may be made more than once: its code is registered under a name the first time.
+    pub(crate) fn native_named(&mut self, native: Native, name: &'static str) -> Value {
+        if let Some((_, value)) = self.named_natives.iter().find(|(known, _)| *known == name) {
+            return *value;
+        }
+        let value = self.native(native);
+        self.named_natives.push((name, value));
+        value
     }
 
     /// The table in which functions that are loaded find their globals.
@@ -702,12 +714,17 @@ impl State {
     }
 
     /// Makes sure that slots up to `top`, and a window above, are there.
+    #[inline]
     pub(crate) fn ensure_stack(&mut self, top: usize) -> Result<(), OutOfMemory> {
-        let wanted = top + WINDOW;
-        let stack = &mut self.thread.stack;
-        if wanted <= stack.len() {
+        if top + WINDOW <= self.thread.stack.len() {
             return Ok(());
         }
+        self.grow_stack(top + WINDOW)
+    }
+
+    #[cold]
+    fn grow_stack(&mut self, wanted: usize) -> Result<(), OutOfMemory> {
+        let stack = &mut self.thread.stack;
         let size = wanted.max(stack.len() + stack.len() / 2).max(2 * WINDOW);
         self.heap
             .charge((size - stack.len()) * size_of::<Value>())?;

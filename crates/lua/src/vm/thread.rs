@@ -78,6 +78,22 @@ pub(crate) struct Frame {
     pub(crate) concat_last: Option<u8>,
 }
 
+impl Frame {
+    /// What is pushed before its fields are set where it stands: a frame of its own would be copied to the stack, and the
+    /// copy waits for the fields to be written.
+    const EMPTY: Self = Self {
+        kind: FrameKind::Resume { is_wrap: false },
+        after: After::Discard,
+        levels: 0,
+        func: 0,
+        base: 0,
+        top: 0,
+        pc: 0,
+        tail_calls: 0,
+        concat_last: None,
+    };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Status {
     /// Created, or it has yielded.
@@ -114,6 +130,27 @@ impl Thread {
             + self.open.capacity() * 8
             + size_of::<Self>()
             + 1
+    }
+
+    /// Pushes a frame for the slots of a call.
+    #[inline]
+    pub(crate) fn push_frame(
+        &mut self,
+        kind: FrameKind,
+        after: After,
+        func: u32,
+        base: u32,
+        top: u32,
+    ) {
+        self.frames.push(Frame::EMPTY);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.kind = kind;
+            frame.after = after;
+            frame.levels = self.levels;
+            frame.func = func;
+            frame.base = base;
+            frame.top = top;
+        }
     }
 
     /// The first slot above all that is in use.

@@ -236,7 +236,8 @@ impl Generator {
         let mut source = self.block(statements);
         source.push_str("\nreturn ");
         source.push_str(&self.list(3));
-        let mut source = source.into_bytes();
+        // Of its own, so that one program does not see what another has left.
+        let mut source = format!("local KEYS,ARGV={{}},{{}} {source}").into_bytes();
         // Sometimes it is broken: the text of the compiler's error is compared too.
         if self.one_in(12) && !source.is_empty() {
             let at = self.below(source.len());
@@ -501,6 +502,10 @@ impl Generator {
             return format!("{name}({})", arguments.join(","));
         }
         let arguments = self.arguments(kinds, depth);
+        if name == "setfenv" {
+            // Levels would reach the functions around the program, and level 0 the whole reference.
+            return format!("setfenv({},{})", self.function(), self.table());
+        }
         if name == "gcinfo" {
             return "type(gcinfo())".to_owned();
         }

@@ -86,10 +86,16 @@ impl Reference {
                 Err(_) => Reply::Nil,
             },
             b':' => Reply::Integer(number()?),
-            b'-' => Reply::Error(rest.to_vec()),
+            b'-' => Reply::Error(without_place(rest).to_vec()),
             _ => Reply::Nil,
         })
     }
+}
+
+/// An error text without the name of the script and the place that the server adds.
+fn without_place(text: &[u8]) -> &[u8] {
+    let end = text.windows(9).position(|window| window == b" script: ");
+    end.map_or(text, |end| &text[..end])
 }
 
 impl Drop for Reference {

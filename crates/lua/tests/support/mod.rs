@@ -10,7 +10,7 @@ const SLICE: u64 = 100_000;
 
 /// What a script leads to, as a server would answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
+pub(crate) enum Reply {
     Nil,
     Bulk(Vec<u8>),
     Integer(i64),
@@ -22,23 +22,24 @@ pub enum Reply {
 }
 
 /// A state with the sandbox around it.
-pub struct Sandbox {
-    pub state: State,
+pub(crate) struct Sandbox {
+    pub(crate) state: State,
     memory_bytes_max: usize,
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_memory(Options::default().memory_bytes_max)
     }
 
-    pub fn with_memory(memory_bytes_max: usize) -> Self {
+    pub(crate) fn with_memory(memory_bytes_max: usize) -> Self {
         let options = Options {
             memory_bytes_max,
             pcall_unwraps_err: true,
             ..Options::default()
         };
         let mut state = State::new(options).expect("the library fits");
+        state.install_ext().expect("the modules fit");
         let globals = state.globals();
         let metatable = state.table(0, 1).expect("a table fits");
         let unknown = state.host_function(UNKNOWN_GLOBAL);
@@ -47,7 +48,17 @@ impl Sandbox {
             .expect("a field fits");
         state.set_readonly(metatable, true);
         state.set_metatable(globals, Some(metatable));
-        for name in ["string", "table", "math", "coroutine", "os"] {
+        for name in [
+            "string",
+            "table",
+            "math",
+            "coroutine",
+            "os",
+            "bit",
+            "struct",
+            "cmsgpack",
+            "cjson",
+        ] {
             if let Value::Table(table) = state.field(globals, name) {
                 state.set_readonly(table, true);
             }
@@ -63,7 +74,7 @@ impl Sandbox {
     }
 
     /// Runs a script with so many units of work at most.
-    pub fn eval(&mut self, source: &[u8], units_max: u64) -> Reply {
+    pub(crate) fn eval(&mut self, source: &[u8], units_max: u64) -> Reply {
         // What the script before has left may be in the way, and nothing of it is wanted any more.
         self.state.abort();
         if self.state.memory_used() > self.memory_bytes_max / 2 {
