@@ -45,6 +45,20 @@ fn without_place(text: &[u8]) -> &[u8] {
     end.map_or(text, |end| &text[..end])
 }
 
+/// What an answer of the reference means.
+fn reply(answer: &str) -> Reply {
+    let answer = unescape(answer);
+    match answer[0] {
+        b'$' => Reply::Bulk(answer[1..].to_vec()),
+        b':' => Reply::Integer(
+            String::from_utf8_lossy(&answer[1..])
+                .parse()
+                .expect("a number"),
+        ),
+        _ => Reply::Error(without_place(&answer[1..]).to_vec()),
+    }
+}
+
 #[test]
 fn snippets_answer_as_the_reference_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snippets");
@@ -55,19 +69,24 @@ fn snippets_answer_as_the_reference_does() {
         let (name, answer) = line.split_once('\t').expect("name, tab, answer");
         let source =
             std::fs::read(folder.join(format!("{name}.lua"))).expect("the snippet is there");
-        let answer = unescape(answer);
-        let expected = match answer[0] {
-            b'$' => Reply::Bulk(answer[1..].to_vec()),
-            b':' => Reply::Integer(
-                String::from_utf8_lossy(&answer[1..])
-                    .parse()
-                    .expect("a number"),
-            ),
-            _ => Reply::Error(without_place(&answer[1..]).to_vec()),
-        };
         let got = Sandbox::new().eval(&source, UNITS_MAX);
-        assert_eq!(got, expected, "{name}");
+        assert_eq!(got, reply(answer), "{name}");
         seen += 1;
     }
     assert!(seen > 25, "{seen} snippets");
+}
+
+#[test]
+fn modules_answer_as_the_reference_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snippets");
+    let expected =
+        std::fs::read_to_string(folder.join("modules.tsv")).expect("the answers are there");
+    let mut seen = 0;
+    for line in expected.lines() {
+        let (source, answer) = line.split_once('\t').expect("source, tab, answer");
+        let got = Sandbox::new().eval(source.as_bytes(), UNITS_MAX);
+        assert_eq!(got, reply(answer), "{source}");
+        seen += 1;
+    }
+    assert!(seen > 60, "{seen} calls");
 }

@@ -503,16 +503,18 @@ impl Task for Unpack {
     }
 }
 
-fn start(call: &mut Call<'_>, limit: i32, offset: i32) -> Result<Flow> {
+fn start(call: &mut Call<'_>, limit: i64, offset: i64) -> Result<Flow> {
     let data = call.check_string(0)?;
     let length = call.bytes(data).len();
+    // Texts show 32 bits of an offset.
+    let shown = offset as i32;
     let (Ok(count_max), Ok(at)) = (usize::try_from(limit), usize::try_from(offset)) else {
         let text =
-            format!("Invalid request to unpack with offset of {offset} and limit of {length}.");
+            format!("Invalid request to unpack with offset of {shown} and limit of {length}.");
         return Err(call.error(&text));
     };
     if at > length {
-        let text = format!("Start offset {offset} greater than input length {length}.");
+        let text = format!("Start offset {shown} greater than input length {length}.");
         return Err(call.error(&text));
     }
     let takes_all = limit == 0 && offset == 0;
@@ -531,12 +533,12 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
 }
 
 fn unpack_one(call: &mut Call<'_>) -> Result<Flow> {
-    let offset = call.opt_int(1, 0)?;
+    let offset = call.opt_integer(1, 0)?;
     start(call, 1, offset)
 }
 
 fn unpack_limit(call: &mut Call<'_>) -> Result<Flow> {
-    let limit = call.check_int(1)?;
-    let offset = call.opt_int(2, 0)?;
+    let limit = call.check_integer(1)?;
+    let offset = call.opt_integer(2, 0)?;
     start(call, limit, offset)
 }

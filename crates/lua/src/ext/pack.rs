@@ -38,7 +38,9 @@ enum Item {
     Zero,
     /// So many bytes; `c0` takes what there is.
     Bytes(usize),
-    /// Changes the state of the format, or is passed over.
+    /// `!`, whose number is still to be read.
+    Align,
+    /// Changes the byte order, or is passed over.
     Nothing,
     Unknown(u8),
 }
@@ -110,17 +112,20 @@ impl Format {
                 self.little = false;
                 Item::Nothing
             }
-            b'!' => {
-                let alignment = self.number(call, NATIVE_ALIGNMENT)?;
-                if !alignment.is_power_of_two() {
-                    return Err(call.error(&format!("alignment {alignment} is not a power of 2")));
-                }
-                self.alignment = alignment;
-                Item::Nothing
-            }
+            b'!' => Item::Align,
             b' ' => Item::Nothing,
             other => Item::Unknown(other),
         }))
+    }
+
+    /// Reads the number behind `!`.
+    fn align(&mut self, call: &mut Call<'_>) -> Result<()> {
+        let alignment = self.number(call, NATIVE_ALIGNMENT)?;
+        if !alignment.is_power_of_two() {
+            return Err(call.error(&format!("alignment {alignment} is not a power of 2")));
+        }
+        self.alignment = alignment;
+        Ok(())
     }
 
     /// Bytes of padding before an item at a place.
@@ -162,10 +167,22 @@ fn pack(call: &mut Call<'_>) -> Result<Flow> {
         out.resize(out.len() + padding, 0);
         match item {
             Item::Nothing => continue,
+            Item::Align => {
+                format.align(call)?;
+                continue;
+            }
             Item::Unknown(option) => return Err(unknown(call, option)),
             Item::Pad => {
                 out.push(0);
                 continue;
+            }
+            _ if !call.has(argument) => {
+                // Behind the arguments stands a nil that marks their end.
+                let wanted = match item {
+                    Item::Zero | Item::Bytes(_) => "string",
+                    _ => "number",
+                };
+                return Err(call.argument_error(argument, &format!("{wanted} expected, got nil")));
             }
             Item::Integer { size, .. } => {
                 let number = call.check_number(argument)?;
@@ -233,34 +250,36 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
     let data = call.check_string(1)?;
     let length = call.bytes(data).len();
     let place = call.opt_integer(2, 1)?;
-    let Some(mut at) = usize::try_from(place)
-        .ok()
-        .filter(|place| *place > 0)
-        .map(|place| place - 1)
-    else {
+    if place == 0 {
         return Err(call.argument_error(2, "offset must be 1 or greater"));
-    };
+    }
+    // A place before the beginning is one far behind the end, as for C's unsigned numbers.
+    let mut at = (place - 1) as u64 as usize;
     let mut count = 0;
     // The number read last, which `c0` takes as its length.
     let mut last = None;
     while let Some(item) = format.next(call)? {
-        at += format.padding(item, at);
+        at = at.saturating_add(format.padding(item, at));
         let size = match item {
             Item::Integer { size, .. } => size,
             Item::Float => 4,
             Item::Double => 8,
             Item::Pad => 1,
             Item::Bytes(size) => size,
-            Item::Zero | Item::Nothing => 0,
-            Item::Unknown(option) => return Err(unknown(call, option)),
+            Item::Zero | Item::Nothing | Item::Align | Item::Unknown(_) => 0,
         };
         if at > length || size > length - at {
             return Err(call.argument_error(1, "data string too short"));
         }
+        match item {
+            Item::Align => format.align(call)?,
+            Item::Unknown(option) => return Err(unknown(call, option)),
+            _ => {}
+        }
         let bytes = &call.bytes(data)[at..];
         at += size;
         let value = match item {
-            Item::Nothing | Item::Pad => continue,
+            Item::Nothing | Item::Pad | Item::Align | Item::Unknown(_) => continue,
             Item::Integer { signed, .. } => {
                 Value::Number(integer(&bytes[..size], format.little, signed))
             }
@@ -300,7 +319,6 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
                 let text = bytes[..size].to_vec();
                 Value::String(call.state.heap.string_from(text)?)
             }
-            Item::Unknown(_) => continue,
         };
         if count + call.count >= crate::limits::NATIVE_VALUES_MAX {
             return Err(call.error("stack overflow (too many results)"));
@@ -326,6 +344,14 @@ fn size(call: &mut Call<'_>) -> Result<Flow> {
             Item::Bytes(0) => return Err(call.argument_error(0, "option 'c0' has no fixed size")),
             Item::Zero => return Err(call.argument_error(0, "option 's' has no fixed size")),
             Item::Bytes(size) => size,
+            Item::Align => {
+                format.align(call)?;
+                0
+            }
+            // Unknown letters are passed over here, other signs are not.
+            Item::Unknown(option) if !option.is_ascii_alphanumeric() => {
+                return Err(unknown(call, option));
+            }
             Item::Nothing | Item::Unknown(_) => 0,
         });
     }

@@ -554,10 +554,10 @@ impl State {
         self.collecting = false;
         self.collector_paused = false;
         self.collected_at = None;
+        self.worked = 0;
         self.failed_place = None;
-        // What a run has used stays valid or becomes nothing: the collector must not meet it later.
+        // Slots that are no longer in use are emptied by the next collection, before it frees anything.
         let kept = self.thread.stack.len().min(KEPT_SLOTS);
-        self.thread.stack[..kept].fill(Value::Nil);
         if self.thread.stack.len() > kept {
             let surplus = (self.thread.stack.capacity() - kept) * size_of::<Value>();
             self.thread.stack.truncate(kept);
@@ -582,6 +582,12 @@ impl State {
         let outcome = self.drive();
         self.worked += self.slice_budget - self.budget;
         outcome
+    }
+
+    /// Units of work that the run has done, in all its slices.
+    #[must_use]
+    pub fn work_used(&self) -> u64 {
+        u64::try_from(self.worked).unwrap_or(0)
     }
 
     fn drive(&mut self) -> Outcome {

@@ -173,6 +173,45 @@ static CALLS: &[(&str, &str)] = &[
     ("gcinfo", ""),
     ("tonumber", "s"),
     ("tostring", "n"),
+    ("cjson.encode", "v"),
+    ("cjson.decode", "j"),
+    ("cmsgpack.pack", "vVV"),
+    ("cmsgpack.unpack", "j"),
+    ("cmsgpack.unpack_one", "sN"),
+    ("struct.pack", "gVVV"),
+    ("struct.unpack", "gsN"),
+    ("struct.size", "g"),
+    ("bit.band", "nN"),
+    ("bit.bxor", "nN"),
+    ("bit.lshift", "nn"),
+    ("bit.arshift", "nn"),
+    ("bit.rol", "nn"),
+    ("bit.tohex", "nN"),
+    ("bit.tobit", "n"),
+];
+
+static TEXTS: &[&str] = &[
+    "'[1,2,{\"a\":null}]'",
+    "'{\"a\":[true,false],\"b\":1e3}'",
+    "'[1,2'",
+    "'{\"a\" 1}'",
+    "'\"\\\\u00e9\\\\ud83d\\\\ude00\"'",
+    "'\"\\\\x\"'",
+    "'nul'",
+    "'-'",
+    "'[]'",
+    "' {} '",
+    "'0x1F'",
+    "'1 2'",
+    "'\\147\\1\\161a\\192'",
+    "'\\129\\161a\\202\\63\\0\\0\\0'",
+    "'\\222\\0'",
+    "'\\193'",
+];
+
+static LAYOUTS: &[&str] = &[
+    "'i4'", "'<i2>i2'", "'bBhH'", "'!4bi4'", "'s'", "'c3'", "'bc0'", "'d'", "'f'", "'x'", "'z'",
+    "'i33'", "'>I3'", "'!3i'", "'l L T'",
 ];
 
 static FIELDS: &[&str] = &["x", "y", "n", "foo", "__index", "len", "a"];
@@ -530,6 +569,8 @@ impl Generator {
                     .pick(&["0", "1", "3", "-1", "2.7", "20", "100"])
                     .to_owned(),
                 's' => self.string(depth),
+                'j' => self.pick(TEXTS).to_owned(),
+                'g' => self.pick(LAYOUTS).to_owned(),
                 'p' => self.pattern(),
                 'f' => self.format(),
                 't' => {
