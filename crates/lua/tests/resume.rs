@@ -59,7 +59,7 @@ static PROGRAMS: &[(&str, &str)] = &[
     ),
 ];
 
-fn run(source: &str, budget: u64) -> String {
+fn run(source: &str, budget: u64, collects: bool) -> String {
     let mut state = State::new(Options::default()).expect("the library fits");
     let function = state.load(source.as_bytes(), b"=x").expect("it compiles");
     state.start(function, &[]).expect("it starts");
@@ -69,6 +69,7 @@ fn run(source: &str, budget: u64) -> String {
                 let value = state.results()[0];
                 return String::from_utf8_lossy(&state.display(value)).into_owned();
             }
+            Outcome::OutOfBudget if collects => state.collect(),
             Outcome::OutOfBudget => {}
             other => panic!("{other:?}"),
         }
@@ -80,11 +81,18 @@ fn run(source: &str, budget: u64) -> String {
 fn slices_of_any_size_lead_to_the_same() {
     for (source, expected) in PROGRAMS {
         for budget in [1, 2, 7, 100, 1_000_000] {
-            assert_eq!(
-                run(source, budget),
-                *expected,
-                "{source} in slices of {budget}"
-            );
+            let got = run(source, budget, false);
+            assert_eq!(got, *expected, "{source} in slices of {budget}");
+        }
+    }
+}
+
+#[test]
+fn a_collection_after_every_slice_takes_nothing_that_is_used() {
+    for (source, expected) in PROGRAMS {
+        for budget in [1, 3, 50] {
+            let got = run(source, budget, true);
+            assert_eq!(got, *expected, "{source} in slices of {budget}");
         }
     }
 }

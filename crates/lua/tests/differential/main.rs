@@ -1,6 +1,7 @@
 //! Random programs, run here and by EVAL on the reference server: results and error texts must be the same.
 //!
-//! Skipped where `valkey-server` is not installed. `LUA_DIFF_SEED` and `LUA_DIFF_CASES` choose another campaign.
+//! Skipped where `valkey-server` is not installed. `LUA_DIFF_SEED` and `LUA_DIFF_CASES` choose another campaign, `LUA_DIFF_COLLECT`
+//! has every slice followed by a collection.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -29,6 +30,9 @@ const CASES_PER_CALL: u64 = 20;
 
 /// Work that one call may do.
 const UNITS_MAX: u64 = 50_000_000;
+
+/// Work of a slice that a collection follows.
+const COLLECT_SLICE: u64 = 300;
 
 /// Differences that are shown before the test gives up.
 const DIFFERENCES_MAX: usize = 8;
@@ -115,6 +119,10 @@ fn random_programs_lead_to_the_same_as_on_the_reference() {
     println!("seed {seed}, {cases} programs");
     let mut generator = Generator::new(seed);
     let mut sandbox = Sandbox::new();
+    if std::env::var_os("LUA_DIFF_COLLECT").is_some() {
+        sandbox.slice = COLLECT_SLICE;
+        sandbox.collects = true;
+    }
     let mut differences = 0;
     let mut crashes = 0;
     for _ in 0..cases.div_ceil(CASES_PER_CALL) {

@@ -25,6 +25,10 @@ pub(crate) enum Reply {
 pub(crate) struct Sandbox {
     pub(crate) state: State,
     memory_bytes_max: usize,
+    /// Units of work of one slice.
+    pub(crate) slice: u64,
+    /// Whether a whole collection follows every slice, so that whatever the collector overlooks is missed at once.
+    pub(crate) collects: bool,
 }
 
 impl Sandbox {
@@ -70,6 +74,8 @@ impl Sandbox {
         Self {
             state,
             memory_bytes_max,
+            slice: SLICE,
+            collects: false,
         }
     }
 
@@ -104,15 +110,20 @@ impl Sandbox {
         }
         let mut left = units_max;
         loop {
-            match self.state.resume(SLICE) {
+            match self.state.resume(self.slice) {
                 Outcome::Done => return self.reply(),
                 Outcome::Failed(failure) => return self.failed(failure),
                 Outcome::Call(call) => self.answer(call.function),
-                Outcome::OutOfBudget if left < SLICE => {
+                Outcome::OutOfBudget if left < self.slice => {
                     self.state.abort();
                     return Reply::Endless;
                 }
-                Outcome::OutOfBudget => left -= SLICE,
+                Outcome::OutOfBudget => {
+                    left -= self.slice;
+                    if self.collects {
+                        self.state.collect();
+                    }
+                }
             }
         }
     }
