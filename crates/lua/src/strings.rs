@@ -31,10 +31,14 @@ pub(crate) struct Strings {
     seed: u32,
 }
 
+/// Bytes of a string that its hash reads at most: every byte of a string that is not longer, evenly spread ones of others.
+const HASHED_BYTES_MAX: usize = 4096;
+
 /// The hash of Lua 5.1 over all bytes.
 fn hash(seed: u32, bytes: &[u8]) -> u32 {
     let start = seed ^ bytes.len() as u32;
-    bytes.iter().rev().fold(start, |hash, byte| {
+    let step = bytes.len() / HASHED_BYTES_MAX + 1;
+    bytes.iter().rev().step_by(step).fold(start, |hash, byte| {
         let mixed = (hash << 5)
             .wrapping_add(hash >> 2)
             .wrapping_add(u32::from(*byte));
@@ -120,7 +124,7 @@ impl Strings {
             return 0;
         }
         text.hash = hash(seed, &text.bytes).max(1);
-        text.bytes.len()
+        text.bytes.len().min(HASHED_BYTES_MAX)
     }
 
     fn grow(&mut self) {

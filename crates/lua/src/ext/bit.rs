@@ -41,7 +41,8 @@ fn unary(call: &mut Call<'_>, operation: fn(u32) -> u32) -> Result<Flow> {
 
 fn fold(call: &mut Call<'_>, operation: fn(u32, u32) -> u32) -> Result<Flow> {
     let mut x = bits(call, 0)?;
-    for index in 1..call.count {
+    // The last argument is looked at first, the first one before all.
+    for index in (1..call.count).rev() {
         x = operation(x, bits(call, index)?);
     }
     ret(call, x)

@@ -393,18 +393,12 @@ impl Encode {
         }
         Ok(false)
     }
-
-    fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        call.state.heap.check_string(self.out.len())?;
-        let text = call.state.heap.string_from(std::mem::take(&mut self.out))?;
-        call.ret(Value::String(text))
-    }
 }
 
 impl Task for Encode {
     fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
         match self.run(call) {
-            Ok(true) => self.finish(call),
+            Ok(true) => call.ret_buffer(&mut self.out),
             Ok(false) => Ok(Flow::Again),
             Err(Error::Memory) => {
                 // It begins anew.
@@ -435,7 +429,7 @@ fn encode(call: &mut Call<'_>) -> Result<Flow> {
         invalid: call.setting(Setting::EncodeInvalid),
     };
     if encode.run(call)? {
-        return encode.finish(call);
+        return call.ret_buffer(&mut encode.out);
     }
     Ok(Flow::Task(Box::new(encode)))
 }

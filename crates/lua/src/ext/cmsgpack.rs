@@ -228,18 +228,12 @@ impl Pack {
         }
         Ok(false)
     }
-
-    fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        call.state.heap.check_string(self.out.len())?;
-        let text = call.state.heap.string_from(std::mem::take(&mut self.out))?;
-        call.ret(Value::String(text))
-    }
 }
 
 impl Task for Pack {
     fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
         match self.run(call) {
-            Ok(true) => self.finish(call),
+            Ok(true) => call.ret_buffer(&mut self.out),
             Ok(false) => Ok(Flow::Again),
             Err(Error::Memory) => {
                 // It begins anew.
@@ -257,11 +251,11 @@ impl Task for Pack {
 
 fn pack(call: &mut Call<'_>) -> Result<Flow> {
     if call.count == 0 {
-        return Err(call.numbered_argument_error(0, "MessagePack pack needs input."));
+        return Err(call.numbered_argument_error(0, b"MessagePack pack needs input."));
     }
     let mut pack = Pack::new();
     if pack.run(call)? {
-        return pack.finish(call);
+        return call.ret_buffer(&mut pack.out);
     }
     Ok(Flow::Task(Box::new(pack)))
 }

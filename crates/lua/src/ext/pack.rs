@@ -145,10 +145,8 @@ impl Format {
 }
 
 fn unknown(call: &mut Call<'_>, option: u8) -> Error {
-    call.argument_error(
-        0,
-        &format!("invalid format option '{}'", char::from(option)),
-    )
+    let text = [b"invalid format option '", &[option][..], b"'"].concat();
+    call.numbered_argument_error(1, &text)
 }
 
 fn ordered(mut bytes: Vec<u8>, little: bool) -> Vec<u8> {

@@ -37,8 +37,8 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
 /// What a dumped function looks like: the mark of compiled chunks, which nothing here loads.
 const DUMPED: &[u8] = b"\x1bLuaQ\0\x01\x04\x08\x04\x08\0";
 
-/// Bytes that `rep` copies at once.
-const REP_BYTES_PER_SLICE: usize = BYTES_PER_UNIT * SLICE as usize;
+/// Bytes that are copied or searched at once.
+const BYTES_PER_SLICE: usize = BYTES_PER_UNIT * SLICE as usize;
 
 /// A place counted from the end if it is negative.
 fn from_end(place: i64, length: usize) -> i64 {
@@ -78,34 +78,100 @@ fn sub(call: &mut Call<'_>) -> Result<Flow> {
     if range.len() == length {
         return call.ret(Value::String(text));
     }
-    call.charge_bytes(range.len());
-    call.state.heap.check(range.len())?;
-    let part = call.bytes(text)[range].to_vec();
-    let part = call.state.heap.string_from(part)?;
-    call.ret(Value::String(part))
+    copy(call, text, range, Change::None)
 }
 
-fn mapped(call: &mut Call<'_>, map: impl Fn(&mut Vec<u8>)) -> Result<Flow> {
+/// What becomes of copied bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    Lower,
+    Upper,
+    Reverse,
+}
+
+/// Copying a part of a string, in slices.
+struct Copy {
+    text: StringId,
+    /// What is still to be copied; from its end where the order is reversed.
+    left: std::ops::Range<usize>,
+    change: Change,
+    out: Vec<u8>,
+}
+
+impl Copy {
+    fn run(&mut self, call: &mut Call<'_>) -> bool {
+        let count = self.left.len().min(BYTES_PER_SLICE);
+        let part = if self.change == Change::Reverse {
+            self.left.end -= count;
+            self.left.end..self.left.end + count
+        } else {
+            self.left.start += count;
+            self.left.start - count..self.left.start
+        };
+        let from = self.out.len();
+        self.out.extend_from_slice(&call.bytes(self.text)[part]);
+        let copied = &mut self.out[from..];
+        match self.change {
+            Change::None => {}
+            Change::Lower => copied.make_ascii_lowercase(),
+            Change::Upper => copied.make_ascii_uppercase(),
+            Change::Reverse => copied.reverse(),
+        }
+        call.charge_bytes(count);
+        self.left.is_empty()
+    }
+}
+
+impl Task for Copy {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+        if self.left.is_empty() || self.run(call) {
+            call.ret_buffer(&mut self.out)
+        } else {
+            Ok(Flow::Again)
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.out.capacity()
+    }
+}
+
+fn copy(
+    call: &mut Call<'_>,
+    text: StringId,
+    range: std::ops::Range<usize>,
+    change: Change,
+) -> Result<Flow> {
+    call.state.heap.check_string(range.len())?;
+    let mut copy = Copy {
+        text,
+        out: Vec::with_capacity(range.len()),
+        left: range,
+        change,
+    };
+    if copy.run(call) {
+        return call.ret_buffer(&mut copy.out);
+    }
+    Ok(Flow::Task(Box::new(copy)))
+}
+
+fn changed(call: &mut Call<'_>, change: Change) -> Result<Flow> {
     let text = call.check_string(0)?;
     let length = call.bytes(text).len();
-    call.charge_bytes(length * 2);
-    call.state.heap.check(length)?;
-    let mut bytes = call.bytes(text).to_vec();
-    map(&mut bytes);
-    let text = call.state.heap.string_from(bytes)?;
-    call.ret(Value::String(text))
+    copy(call, text, 0..length, change)
 }
 
 fn lower(call: &mut Call<'_>) -> Result<Flow> {
-    mapped(call, |bytes| bytes.make_ascii_lowercase())
+    changed(call, Change::Lower)
 }
 
 fn upper(call: &mut Call<'_>) -> Result<Flow> {
-    mapped(call, |bytes| bytes.make_ascii_uppercase())
+    changed(call, Change::Upper)
 }
 
 fn reverse(call: &mut Call<'_>) -> Result<Flow> {
-    mapped(call, |bytes| bytes.reverse())
+    changed(call, Change::Reverse)
 }
 
 fn byte(call: &mut Call<'_>) -> Result<Flow> {
@@ -160,7 +226,7 @@ impl Rep {
     fn run(&mut self, call: &mut Call<'_>) -> bool {
         let text = call.state.heap.bytes(self.text);
         let mut copied = 0;
-        while self.left > 0 && copied < REP_BYTES_PER_SLICE {
+        while self.left > 0 && copied < BYTES_PER_SLICE {
             self.out.extend_from_slice(text);
             self.left -= 1;
             copied += text.len();
@@ -168,26 +234,15 @@ impl Rep {
         call.charge_bytes(copied);
         self.left == 0
     }
-
-    fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        call.state.heap.check_string(self.out.len())?;
-        let out = std::mem::take(&mut self.out);
-        let text = call.state.heap.string_from(out)?;
-        call.ret(Value::String(text))
-    }
 }
 
 impl Task for Rep {
     fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        if !self.run(call) {
-            return Ok(Flow::Again);
+        if self.run(call) {
+            call.ret_buffer(&mut self.out)
+        } else {
+            Ok(Flow::Again)
         }
-        // The buffer becomes the string: it is counted once.
-        let held = self.out.capacity();
-        call.state.heap.release(held);
-        let done = self.finish(call);
-        call.state.heap.bytes += held;
-        done
     }
 
     fn held(&self) -> usize {
@@ -210,7 +265,7 @@ fn rep(call: &mut Call<'_>) -> Result<Flow> {
         out: Vec::with_capacity(size),
     };
     if rep.run(call) {
-        return rep.finish(call);
+        return call.ret_buffer(&mut rep.out);
     }
     Ok(Flow::Task(Box::new(rep)))
 }
@@ -366,6 +421,43 @@ impl Task for Seek {
     }
 }
 
+/// Looking for plain bytes, in slices.
+struct PlainFind {
+    subject: StringId,
+    pattern: StringId,
+    at: usize,
+}
+
+impl PlainFind {
+    fn run(&mut self, call: &mut Call<'_>) -> Result<Option<Flow>> {
+        let (subject, pattern) = (call.bytes(self.subject), call.bytes(self.pattern));
+        let length = pattern.len();
+        // Starts that are tried at once: not fewer than the pattern is long, which every slice has to read.
+        let starts = BYTES_PER_SLICE.max(length);
+        let end = subject.len().min(self.at + starts + length);
+        let found = memmem::find(&subject[self.at..end], pattern);
+        let is_last = end == subject.len();
+        call.charge_bytes(end - self.at + length);
+        if let Some(found) = found {
+            let start = self.at + found;
+            call.push(Value::Number((start + 1) as f64))?;
+            call.push(Value::Number((start + length) as f64))?;
+            return Ok(Some(Flow::Return(2)));
+        }
+        if is_last {
+            return call.ret(Value::Nil).map(Some);
+        }
+        self.at += starts;
+        Ok(None)
+    }
+}
+
+impl Task for PlainFind {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+        Ok(self.run(call)?.unwrap_or(Flow::Again))
+    }
+}
+
 /// Whether a pattern has no special bytes, as far as C reads it.
 fn is_plain(pattern: &[u8]) -> bool {
     !until_nul(pattern)
@@ -380,18 +472,15 @@ fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<Flow> {
     let start = from_end(call.opt_integer(2, 1)?, length) - 1;
     let start = usize::try_from(start.max(0)).unwrap_or(length).min(length);
     if purpose == Purpose::Find && (call.arg(3).is_true() || is_plain(call.bytes(pattern))) {
-        let (subject, pattern) = (call.bytes(subject), call.bytes(pattern));
-        let found = memmem::find(&subject[start..], pattern).map(|at| start + at);
-        let (searched, length) = (found.unwrap_or(subject.len()) - start, pattern.len());
-        call.charge_bytes(searched + length);
-        let Some(at) = found else {
-            return call.ret(Value::Nil);
+        let mut find = PlainFind {
+            subject,
+            pattern,
+            at: start,
         };
-        {
-            call.push(Value::Number((at + 1) as f64))?;
-            call.push(Value::Number((at + length) as f64))?;
-        }
-        return Ok(Flow::Return(2));
+        return match find.run(call)? {
+            Some(flow) => Ok(flow),
+            None => Ok(Flow::Task(Box::new(find))),
+        };
     }
     let search = Search::new(start, call.bytes(pattern), true);
     Seek {

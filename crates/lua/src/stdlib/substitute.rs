@@ -189,12 +189,14 @@ impl Substitute {
             self.copied.min(length)..length,
             call,
         )?;
-        if call.state.heap.check_string(self.out.len()).is_err() {
-            self.out.truncate(kept);
-            return Err(Error::Memory);
-        }
-        let text = call.state.heap.string_from(std::mem::take(&mut self.out))?;
-        call.push(Value::String(text))?;
+        let text = match call.string_of(&mut self.out) {
+            Ok(text) => text,
+            Err(error) => {
+                self.out.truncate(kept);
+                return Err(error);
+            }
+        };
+        call.push(text)?;
         call.push(Value::Number(self.count as f64))?;
         Ok(Flow::Return(2))
     }

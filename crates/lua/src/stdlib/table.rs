@@ -310,15 +310,6 @@ impl Concat {
         }
         Ok(true)
     }
-
-    fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        call.state.heap.check_string(self.text.len())?;
-        let text = call
-            .state
-            .heap
-            .string_from(std::mem::take(&mut self.text))?;
-        call.ret(Value::String(text))
-    }
 }
 
 /// Makes room in a buffer, if memory allows it.
@@ -338,7 +329,7 @@ pub(crate) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<(
 impl Task for Concat {
     fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
         if self.run(call)? {
-            self.finish(call)
+            call.ret_buffer(&mut self.text)
         } else {
             Ok(Flow::Again)
         }
@@ -364,7 +355,7 @@ fn concat(call: &mut Call<'_>) -> Result<Flow> {
         text: Vec::new(),
     };
     if concat.run(call)? {
-        return concat.finish(call);
+        return call.ret_buffer(&mut concat.text);
     }
     Ok(Flow::Task(Box::new(concat)))
 }

@@ -5,6 +5,7 @@ use super::task::Call;
 use super::thread::FrameKind;
 use crate::compiler::lexer::chunk_name;
 use crate::heap::{Function, OutOfMemory};
+use crate::number::until_nul;
 use crate::op::Op;
 use crate::proto::Proto;
 use crate::value::{StringId, Value};
@@ -206,7 +207,7 @@ impl State {
         match variable {
             Some((variable, name)) => {
                 text.extend_from_slice(format!("{variable} '").as_bytes());
-                text.extend_from_slice(crate::number::until_nul(&name));
+                text.extend_from_slice(until_nul(&name));
                 text.extend_from_slice(format!("' (a {kind} value)").as_bytes());
             }
             None => text.extend_from_slice(format!("a {kind} value").as_bytes()),
@@ -254,27 +255,38 @@ impl Call<'_> {
 
     /// "bad argument #1 to 'name' (message)"; arguments are counted from 0 here.
     pub(crate) fn argument_error(&mut self, index: usize, message: &str) -> Error {
-        self.numbered_argument_error(index + 1, message)
+        self.numbered_argument_error(index + 1, message.as_bytes())
     }
 
     /// The same with the argument's number as the text shows it.
-    pub(crate) fn numbered_argument_error(&mut self, mut number: usize, message: &str) -> Error {
+    pub(crate) fn numbered_argument_error(&mut self, mut number: usize, message: &[u8]) -> Error {
         let origin = if self.has_frame || self.is_boundary {
             None
         } else {
             self.state.called_name()
         };
         let Some(origin) = origin else {
-            return self.error(&format!("bad argument #{number} to '?' ({message})"));
+            let mut text = format!("bad argument #{number} to '?' (").into_bytes();
+            text.extend_from_slice(message);
+            text.push(b')');
+            return self.error_bytes(&text);
         };
-        let name = String::from_utf8_lossy(self.state.heap.bytes(origin.name)).into_owned();
-        if origin.kind == "method" {
-            number -= 1;
-            if number == 0 {
-                return self.error(&format!("calling '{name}' on bad self ({message})"));
-            }
+        let name = self.state.heap.bytes(origin.name).to_vec();
+        let mut text = Vec::new();
+        let is_method = origin.kind == "method";
+        number -= usize::from(is_method);
+        if is_method && number == 0 {
+            text.extend_from_slice(b"calling '");
+            text.extend_from_slice(until_nul(&name));
+            text.extend_from_slice(b"' on bad self (");
+        } else {
+            text.extend_from_slice(format!("bad argument #{number} to '").as_bytes());
+            text.extend_from_slice(until_nul(&name));
+            text.extend_from_slice(b"' (");
         }
-        self.error(&format!("bad argument #{number} to '{name}' ({message})"))
+        text.extend_from_slice(message);
+        text.push(b')');
+        self.error_bytes(&text)
     }
 
     pub(crate) fn type_argument_error(&mut self, index: usize, expected: &str) -> Error {

@@ -116,6 +116,27 @@ impl Call<'_> {
         self.ret(Value::String(id))
     }
 
+    /// Makes a string of a buffer, which a task that holds it has counted already. The buffer stays if memory is used up.
+    pub(crate) fn string_of(&mut self, buffer: &mut Vec<u8>) -> Result<Value, Error> {
+        let counted = match self.state.thread.frames.last() {
+            Some(frame) if self.has_frame => frame.held(),
+            _ => 0,
+        };
+        let heap = &mut self.state.heap;
+        heap.release(counted);
+        let made = heap
+            .check_string(buffer.len())
+            .and_then(|()| heap.string_from(std::mem::take(buffer)));
+        heap.bytes += counted;
+        Ok(Value::String(made?))
+    }
+
+    /// Returns a buffer as a string.
+    pub(crate) fn ret_buffer(&mut self, buffer: &mut Vec<u8>) -> Result<Flow, Error> {
+        let text = self.string_of(buffer)?;
+        self.ret(text)
+    }
+
     /// Counts work into the budget.
     pub(crate) fn charge(&mut self, units: usize) {
         self.state.budget -= i64::try_from(units).unwrap_or(i64::MAX / 2);

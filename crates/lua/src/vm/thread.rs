@@ -94,6 +94,16 @@ impl Frame {
     };
 }
 
+impl Frame {
+    /// Bytes that its task has been counted with.
+    pub(crate) fn held(&self) -> usize {
+        match &self.kind {
+            FrameKind::Task(task) => task.held,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Status {
     /// Created, or it has yielded.
