@@ -50,6 +50,7 @@ fn reply(answer: &str) -> Reply {
     let answer = unescape(answer);
     match answer[0] {
         b'$' => Reply::Bulk(answer[1..].to_vec()),
+        b'_' => Reply::Nil,
         b':' => Reply::Integer(
             String::from_utf8_lossy(&answer[1..])
                 .parse()
@@ -76,17 +77,31 @@ fn snippets_answer_as_the_reference_does() {
     assert!(seen > 25, "{seen} snippets");
 }
 
-#[test]
-fn modules_answer_as_the_reference_does() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snippets");
-    let expected =
-        std::fs::read_to_string(folder.join("modules.tsv")).expect("the answers are there");
-    let mut seen = 0;
+/// Lines of a script, a tab and an answer.
+fn check_lines(file: &str, lines_min: usize) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/snippets")
+        .join(file);
+    let expected = std::fs::read_to_string(path).expect("the answers are there");
+    let mut problems = Vec::new();
     for line in expected.lines() {
         let (source, answer) = line.split_once('\t').expect("source, tab, answer");
         let got = Sandbox::new().eval(source.as_bytes(), UNITS_MAX);
-        assert_eq!(got, reply(answer), "{source}");
-        seen += 1;
+        if got != reply(answer) {
+            problems.push(format!("{source}\n    {answer}\n    {got:?}"));
+        }
     }
-    assert!(seen > 60, "{seen} calls");
+    let seen = expected.lines().count();
+    assert!(seen >= lines_min, "{seen} lines in {file}");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn modules_answer_as_the_reference_does() {
+    check_lines("modules.tsv", 60);
+}
+
+#[test]
+fn the_language_answers_as_the_reference_does() {
+    check_lines("language.tsv", 150);
 }
