@@ -770,12 +770,28 @@ impl FunctionState {
             Binary::And => self.go_if_true(exp),
             Binary::Or => self.go_if_false(exp),
             Binary::Concat => self.next_register(exp),
-            Binary::Eq | Binary::Ne => self.operand_of(exp),
+            Binary::Eq | Binary::Ne => {
+                self.operand_of(exp);
+                self.note_constant(exp);
+            }
+            Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge => {
+                if exp.number().is_none() {
+                    self.register_of(exp);
+                }
+                self.note_constant(exp);
+            }
             _ => {
                 if exp.number().is_none() {
                     self.register_of(exp);
                 }
             }
+        }
+    }
+
+    /// Gives a number its place among the constants already: of 0 and -0 the first decides for both.
+    fn note_constant(&mut self, exp: &Exp) {
+        if let Some(number) = exp.number().filter(|number| !number.is_nan()) {
+            self.number_constant(number);
         }
     }
 
@@ -837,8 +853,8 @@ impl FunctionState {
             return Kind::Number(number).into();
         }
         if let Some(number) = rhs.number() {
-            let a = self.register_of(&mut lhs);
             let k = self.number_constant(number);
+            let a = self.register_of(&mut lhs);
             self.release_exp(&lhs);
             let (dst, lhs) = (0, a);
             return Kind::Open(self.emit(match op {

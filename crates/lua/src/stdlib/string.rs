@@ -226,6 +226,11 @@ impl Rep {
     fn run(&mut self, call: &mut Call<'_>) -> bool {
         let text = call.state.heap.bytes(self.text);
         let mut copied = 0;
+        if let [byte] = text {
+            copied = self.left.min(BYTES_PER_SLICE);
+            self.out.resize(self.out.len() + copied, *byte);
+            self.left -= copied;
+        }
         while self.left > 0 && copied < BYTES_PER_SLICE {
             self.out.extend_from_slice(text);
             self.left -= 1;
