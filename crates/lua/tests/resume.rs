@@ -183,3 +183,9 @@ fn kept_values_survive_collections() {
     state.collect();
     assert!(state.memory_used() + 100 <= before);
 }
+
+#[test]
+fn a_state_may_go_from_thread_to_thread() {
+    fn check<T: Send>(_: &T) {}
+    check(&State::new(Options::default()).expect("the library fits"));
+}

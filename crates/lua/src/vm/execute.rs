@@ -10,10 +10,10 @@ use super::meta::Event;
 use super::thread::{After, FrameKind, window};
 use crate::compiler::function::modulo;
 use crate::compiler::room;
-use crate::heap::{Closure, Function, OutOfMemory, Upvalue};
+use crate::heap::{Closure, Function, Heap, OutOfMemory, Upvalue};
 use crate::op::{EXPECT, OPEN, Op};
 use crate::proto::Capture;
-use crate::value::{FunctionId, ProtoId, UpvalueId, Value};
+use crate::value::{FunctionId, ProtoId, StringId, TableId, UpvalueId, Value};
 
 impl State {
     /// Runs the topmost frame, and those that follow it, until one is not a Lua function's or the budget is used up.
@@ -286,12 +286,23 @@ impl State {
                     Op::Method { dst, table, k } => {
                         let (object, key) = (reg!(table), constants[k as usize]);
                         reg!(dst + 1) = object;
-                        if let (Value::Table(place), Value::String(name)) = (object, key)
-                            && let Some(value) = heap.tables[place.index()].get_short(name)
-                            && !value.is_nil()
-                        {
-                            reg!(dst) = *value;
-                            continue;
+                        if let Value::String(name) = key {
+                            let (own, metatable) = match object {
+                                Value::Table(place) => {
+                                    let table = &heap.tables[place.index()];
+                                    (table.get_short(name).copied(), table.metatable)
+                                }
+                                Value::String(_) => (None, self.string_metatable),
+                                _ => (None, None),
+                            };
+                            let index = self.event_names[Event::Index as usize];
+                            let found = own
+                                .filter(|value| !value.is_nil())
+                                .or_else(|| inherited(heap, metatable, index, name));
+                            if let Some(value) = found {
+                                reg!(dst) = value;
+                                continue;
+                            }
                         }
                         leave!();
                         self.index(object, key, dst, Some(table))?;
@@ -681,7 +692,22 @@ impl State {
     }
 }
 
-fn closure_proto(heap: &crate::heap::Heap, id: FunctionId) -> ProtoId {
+/// What an object finds in the table behind its metatable's `__index`, one step away.
+#[inline]
+fn inherited(
+    heap: &Heap,
+    metatable: Option<TableId>,
+    index: StringId,
+    name: StringId,
+) -> Option<Value> {
+    let Value::Table(class) = *heap.tables[metatable?.index()].get_short(index)? else {
+        return None;
+    };
+    let found = heap.tables[class.index()].get_short(name).copied();
+    found.filter(|value| !value.is_nil())
+}
+
+fn closure_proto(heap: &Heap, id: FunctionId) -> ProtoId {
     match &heap.functions[id.index()] {
         Function::Lua(closure) => closure.proto,
         Function::Native { .. } => ProtoId(0),
