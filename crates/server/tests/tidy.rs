@@ -23,6 +23,7 @@ static EDGES: &[(&str, &[&str])] = &[
     ("packed", &["words"]),
     ("aof", &["resp", "words"]),
     ("backlog", &[]),
+    ("lua", &[]),
     ("keyspace", &["packed", "words"]),
     ("rdb", &["packed"]),
     ("replication", &["backlog", "resp", "words"]),

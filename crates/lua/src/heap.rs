@@ -1,0 +1,369 @@
+//! Everything a state has allocated, and how many bytes that is.
+//!
+//! Allocating never collects: what runs out of memory fails, and the interpreter collects at the next point where all
+//! values in use stand in places the collector looks at. So native code may hold values in variables of its own.
+
+use crate::arena::Arena;
+use crate::limits::SHORT_STRING_BYTES_MAX;
+use crate::strings::{STRING_BYTES, Strings};
+use crate::table::{TABLE_BYTES, Table};
+use crate::value::{
+    FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value,
+};
+use crate::vm::thread::Thread;
+
+/// The state's memory limit would have been passed; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// A Lua function with its variables.
+pub(crate) struct Closure {
+    pub(crate) proto: ProtoId,
+    pub(crate) env: TableId,
+    pub(crate) upvalues: Box<[UpvalueId]>,
+}
+
+/// A function that has state of its own.
+pub(crate) enum Function {
+    Lua(Closure),
+    /// A native function with values that it keeps from call to call.
+    Native {
+        id: NativeId,
+        values: Vec<Value>,
+    },
+}
+
+impl Default for Function {
+    fn default() -> Self {
+        Self::Native {
+            id: NativeId(0),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl Function {
+    fn bytes(&self) -> usize {
+        let own = match self {
+            Self::Lua(closure) => closure.upvalues.len() * size_of::<UpvalueId>(),
+            Self::Native { values, .. } => values.capacity() * size_of::<Value>(),
+        };
+        own + size_of::<Self>() + 1
+    }
+}
+
+/// A variable that closures share: on a coroutine's stack while its block runs, on its own afterwards.
+#[derive(Clone, Copy)]
+pub(crate) enum Upvalue {
+    Open { thread: ThreadId, slot: u32 },
+    Closed(Value),
+}
+
+impl Default for Upvalue {
+    fn default() -> Self {
+        Self::Closed(Value::Nil)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct UserData {
+    pub(crate) metatable: Option<TableId>,
+    pub(crate) env: Option<TableId>,
+}
+
+/// What the collector is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Idle,
+    /// Reaching what is alive. The program stands still.
+    Mark,
+    /// Emptying weak tables of what was not reached. The program stands still.
+    Clear,
+    /// Freeing what was not reached: the arena and the next place.
+    Sweep {
+        arena: usize,
+        place: usize,
+    },
+}
+
+pub(crate) struct Heap {
+    pub(crate) strings: Strings,
+    pub(crate) tables: Arena<Table>,
+    pub(crate) functions: Arena<Function>,
+    pub(crate) upvalues: Arena<Upvalue>,
+    pub(crate) threads: Arena<Thread>,
+    pub(crate) userdata: Arena<UserData>,
+    /// Bytes of all objects.
+    pub(crate) bytes: usize,
+    pub(crate) bytes_max: usize,
+    /// Bytes at which the next collection begins.
+    pub(crate) collect_at: usize,
+    /// What objects are painted with that are new, or that this cycle has reached.
+    pub(crate) mark: u8,
+    pub(crate) phase: Phase,
+    /// Reached, but what they refer to is not yet; with how far a long table has been read.
+    pub(crate) gray: Vec<(Value, usize)>,
+    /// Weak tables that this cycle reached.
+    pub(crate) weak: Vec<TableId>,
+    /// Hash bytes read and other work done here that is not yet counted into the budget.
+    pub(crate) work: usize,
+}
+
+impl Heap {
+    pub(crate) fn new(bytes_max: usize, seed: u32) -> Self {
+        Self {
+            strings: Strings::new(seed),
+            tables: Arena::new(),
+            functions: Arena::new(),
+            upvalues: Arena::new(),
+            threads: Arena::new(),
+            userdata: Arena::new(),
+            bytes: 0,
+            bytes_max,
+            collect_at: usize::MAX,
+            mark: 0,
+            phase: Phase::Idle,
+            gray: Vec::new(),
+            weak: Vec::new(),
+            work: 0,
+        }
+    }
+
+    /// Whether so many bytes more would be too many.
+    pub(crate) fn check(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        match self.bytes.checked_add(bytes) {
+            Some(sum) if sum <= self.bytes_max => Ok(()),
+            _ => Err(OutOfMemory),
+        }
+    }
+
+    /// Whether a string of so many bytes would be too much.
+    pub(crate) fn check_string(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        self.check(bytes.saturating_add(STRING_BYTES))
+    }
+
+    /// Counts bytes that are about to be taken.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        self.check(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<StringId, OutOfMemory> {
+        if bytes.len() > SHORT_STRING_BYTES_MAX {
+            self.charge(bytes.len() + STRING_BYTES)?;
+            return Ok(self.strings.add_long(bytes.into(), self.mark));
+        }
+        match self.strings.find(bytes, self.mark) {
+            Ok(id) => Ok(id),
+            Err(hash) => {
+                self.charge(bytes.len() + STRING_BYTES)?;
+                Ok(self.strings.add_short(bytes, hash, self.mark))
+            }
+        }
+    }
+
+    /// A string of bytes that already stand in a buffer of their own.
+    pub(crate) fn string_from(&mut self, bytes: Vec<u8>) -> Result<StringId, OutOfMemory> {
+        if bytes.len() <= SHORT_STRING_BYTES_MAX {
+            return self.string(&bytes);
+        }
+        self.charge(bytes.len() + STRING_BYTES)?;
+        Ok(self.strings.add_long(bytes.into_boxed_slice(), self.mark))
+    }
+
+    pub(crate) fn bytes(&self, id: StringId) -> &[u8] {
+        self.strings.bytes(id)
+    }
+
+    pub(crate) fn table(&mut self, array: usize, hash: usize) -> Result<TableId, OutOfMemory> {
+        self.charge(TABLE_BYTES.saturating_add(Table::room_bytes(array, hash)))?;
+        Ok(TableId(
+            self.tables.insert(Table::with_room(array, hash), self.mark),
+        ))
+    }
+
+    pub(crate) fn function(&mut self, function: Function) -> Result<FunctionId, OutOfMemory> {
+        self.charge(function.bytes())?;
+        Ok(FunctionId(self.functions.insert(function, self.mark)))
+    }
+
+    pub(crate) fn upvalue(&mut self, upvalue: Upvalue) -> Result<UpvalueId, OutOfMemory> {
+        self.charge(size_of::<Upvalue>() + 1)?;
+        Ok(UpvalueId(self.upvalues.insert(upvalue, self.mark)))
+    }
+
+    pub(crate) fn userdata(&mut self, userdata: UserData) -> Result<UserDataId, OutOfMemory> {
+        self.charge(size_of::<UserData>() + 1)?;
+        Ok(UserDataId(self.userdata.insert(userdata, self.mark)))
+    }
+
+    pub(crate) fn raw_equal(&self, a: Value, b: Value) -> bool {
+        a.same(b)
+            || matches!((a, b), (Value::String(a), Value::String(b)) if self.strings.equal(a, b))
+    }
+
+    /// Makes a key ready to be looked up: a long string needs its hash.
+    fn prepare(&mut self, key: Value) {
+        if let Value::String(id) = key
+            && id.is_long()
+        {
+            self.work += self.strings.prepare(id);
+        }
+    }
+
+    pub(crate) fn raw_get(&mut self, table: TableId, key: Value) -> Value {
+        self.prepare(key);
+        self.tables[table.index()].get(key, &self.strings)
+    }
+
+    /// Sets a key that is neither nil nor NaN, whatever the table's protection.
+    pub(crate) fn raw_set(
+        &mut self,
+        table: TableId,
+        key: Value,
+        value: Value,
+    ) -> Result<(), OutOfMemory> {
+        self.prepare(key);
+        let object = &mut self.tables[table.index()];
+        object.absent = 0;
+        if let Some(slot) = object.slot(key, &self.strings) {
+            *slot = value;
+            return Ok(());
+        }
+        // Nil takes a node as well: so it is in Lua 5.1, and the order of traversal shows it.
+        if object.insert(key, value, &self.strings) {
+            return Ok(());
+        }
+        let plan = object.plan(key);
+        self.resize_table(table, plan.array, plan.hash)?;
+        self.tables[table.index()].put(key, value, &self.strings);
+        Ok(())
+    }
+
+    /// Gives a table's parts new sizes. Old and new stand side by side for a moment, and both must fit.
+    pub(crate) fn resize_table(
+        &mut self,
+        table: TableId,
+        array: usize,
+        hash: usize,
+    ) -> Result<(), OutOfMemory> {
+        self.check(Table::room_bytes(array, hash))?;
+        let object = &mut self.tables[table.index()];
+        let before = object.bytes();
+        object.resize(array, hash, &self.strings);
+        let after = object.bytes();
+        self.bytes = (self.bytes + after).saturating_sub(before);
+        self.work += (array + hash) * 8;
+        Ok(())
+    }
+
+    /// Makes room for items 1 to `count`.
+    pub(crate) fn reserve_array(
+        &mut self,
+        table: TableId,
+        count: usize,
+    ) -> Result<(), OutOfMemory> {
+        let object = &self.tables[table.index()];
+        if count > object.array().len() {
+            let hash = object.nodes().len();
+            self.resize_table(table, count, hash)?;
+        }
+        Ok(())
+    }
+
+    /// Marks a value as reached.
+    pub(crate) fn shade(&mut self, value: Value) {
+        let mark = self.mark;
+        let fresh = match value {
+            Value::String(id) => {
+                self.strings.paint(id, mark);
+                false
+            }
+            Value::Table(id) => self.tables.paint(id.index(), mark),
+            Value::Function(id) => self.functions.paint(id.index(), mark),
+            Value::Thread(id) => self.threads.paint(id.index(), mark),
+            Value::UserData(id) => self.userdata.paint(id.index(), mark),
+            Value::Nil
+            | Value::Boolean(_)
+            | Value::Number(_)
+            | Value::Native(_)
+            | Value::Light(_) => false,
+        };
+        if fresh {
+            self.gray.push((value, 0));
+        }
+    }
+
+    /// Whether the cycle that has just marked everything did not reach a value. Strings count as values, never dead.
+    pub(crate) fn is_dead(&mut self, value: Value) -> bool {
+        match value {
+            Value::String(id) => {
+                self.strings.paint(id, self.mark);
+                false
+            }
+            Value::Table(id) => self.tables.mark(id.index()) != self.mark,
+            Value::Function(id) => self.functions.mark(id.index()) != self.mark,
+            Value::Thread(id) => self.threads.mark(id.index()) != self.mark,
+            Value::UserData(id) => self.userdata.mark(id.index()) != self.mark,
+            _ => false,
+        }
+    }
+
+    /// Paints every object as reached, and ends the cycle.
+    pub(crate) fn paint_all(&mut self) {
+        let mark = self.mark;
+        self.strings.paint_all(mark);
+        macro_rules! paint {
+            ($($arena:ident)*) => {$(
+                for place in 0..self.$arena.len() {
+                    self.$arena.paint(place, mark);
+                }
+            )*};
+        }
+        paint!(tables functions upvalues threads userdata);
+        self.gray.clear();
+        self.weak.clear();
+        self.phase = Phase::Idle;
+    }
+
+    /// Frees an object of the sweep's arena unless it was reached. False past the last one.
+    pub(crate) fn sweep_one(&mut self, arena: usize, place: usize) -> bool {
+        let mark = self.mark;
+        macro_rules! sweep {
+            ($arena:ident, $bytes:expr) => {{
+                if place >= self.$arena.len() {
+                    return false;
+                }
+                if !self.$arena.is_free(place) && self.$arena.mark(place) != mark {
+                    let object = self.$arena.remove(place);
+                    let bytes = $bytes(&object);
+                    self.release(bytes);
+                }
+            }};
+        }
+        match arena {
+            0 => {
+                if place >= self.strings.len() {
+                    return false;
+                }
+                let bytes = self.strings.sweep(place, mark);
+                self.release(bytes);
+            }
+            1 => sweep!(tables, |table: &Table| table.bytes() + TABLE_BYTES),
+            2 => sweep!(functions, Function::bytes),
+            3 => sweep!(upvalues, |_: &Upvalue| size_of::<Upvalue>() + 1),
+            4 => sweep!(threads, Thread::bytes),
+            5 => sweep!(userdata, |_: &UserData| size_of::<UserData>() + 1),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Arenas that [`Heap::sweep_one`] knows.
+pub(crate) const ARENAS: usize = 6;

@@ -1,0 +1,361 @@
+//! `table`, but for `sort`.
+
+use super::sort::sort;
+use crate::limits::SLICE;
+use crate::number::write_number;
+use crate::value::{TableId, Value};
+use crate::vm::error::Error;
+use crate::vm::task::{Call, Flow, Native, Task};
+
+type Result<T> = std::result::Result<T, Error>;
+
+pub(super) static FUNCTIONS: &[(&str, Native)] = &[
+    ("concat", concat),
+    ("foreach", foreach),
+    ("foreachi", foreachi),
+    ("getn", getn),
+    ("insert", insert),
+    ("maxn", maxn),
+    ("remove", remove),
+    ("setn", setn),
+    ("sort", sort),
+];
+
+/// The items that a slice moves or joins.
+const ITEMS_PER_SLICE: i64 = SLICE;
+
+pub(super) fn key(index: i64) -> Value {
+    Value::Number(index as f64)
+}
+
+fn getn(call: &mut Call<'_>) -> Result<Flow> {
+    let table = call.check_table(0)?;
+    let length = call.state.length(table);
+    call.ret_number(length as f64)
+}
+
+fn setn(call: &mut Call<'_>) -> Result<Flow> {
+    call.check_table(0)?;
+    Err(call.error("'setn' is obsolete"))
+}
+
+/// Going through a table for its largest numeric key, in slices.
+struct Largest {
+    place: usize,
+    largest: f64,
+}
+
+impl Task for Largest {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+        let table = call.check_table(0)?;
+        for _ in 0..SLICE {
+            let (pair, passed) = call.state.heap.tables[table.index()].next_from(self.place);
+            call.charge(1 + passed / 8);
+            let Some((key, _)) = pair else {
+                return call.ret_number(self.largest);
+            };
+            self.place += passed + 1;
+            if let Value::Number(number) = key
+                && number > self.largest
+            {
+                self.largest = number;
+            }
+        }
+        Ok(Flow::Again)
+    }
+}
+
+fn maxn(call: &mut Call<'_>) -> Result<Flow> {
+    call.check_table(0)?;
+    Ok(Flow::Task(Box::new(Largest {
+        place: 0,
+        largest: 0.0,
+    })))
+}
+
+/// `foreach` and `foreachi`: a call for each pair, until one returns something.
+struct ForEach {
+    /// The key of the pair before; for `foreachi` its number.
+    last: Value,
+    /// The number of items for `foreachi`.
+    items: Option<i64>,
+    called: bool,
+}
+
+impl Task for ForEach {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+        if self.called {
+            let value = call.result(0);
+            if !value.is_nil() {
+                return call.ret(value);
+            }
+            self.called = false;
+        }
+        let table = call.check_table(0)?;
+        let pair = match self.items {
+            None => match call.state.heap.tables[table.index()]
+                .next(self.last, &call.state.heap.strings)
+            {
+                Ok((pair, passed)) => {
+                    call.charge(passed / 8);
+                    pair
+                }
+                Err(_) => return Err(call.plain_error("invalid key to 'next'")),
+            },
+            Some(items) => {
+                let index = match self.last {
+                    Value::Number(number) => number as i64 + 1,
+                    _ => 1,
+                };
+                (index <= items).then(|| (key(index), call.state.heap.raw_get(table, key(index))))
+            }
+        };
+        let Some((key, value)) = pair else {
+            return Ok(Flow::Return(0));
+        };
+        self.last = key;
+        call.push(call.arg(1))?;
+        call.push(key)?;
+        call.push(value)?;
+        self.called = true;
+        Ok(Flow::Call(2))
+    }
+
+    fn trace(&self, visit: &mut dyn FnMut(Value)) {
+        visit(self.last);
+    }
+}
+
+fn foreach(call: &mut Call<'_>) -> Result<Flow> {
+    call.check_table(0)?;
+    call.check_function(1)?;
+    Ok(Flow::Task(Box::new(ForEach {
+        last: Value::Nil,
+        items: None,
+        called: false,
+    })))
+}
+
+fn foreachi(call: &mut Call<'_>) -> Result<Flow> {
+    let table = call.check_table(0)?;
+    let items = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX);
+    call.check_function(1)?;
+    Ok(Flow::Task(Box::new(ForEach {
+        last: Value::Nil,
+        items: Some(items),
+        called: false,
+    })))
+}
+
+/// Moving items by one place, in slices: `insert` moves them up from the end, `remove` down from the hole.
+struct Shift {
+    table: TableId,
+    /// The place that is filled next.
+    at: i64,
+    /// The place that is the last to be filled.
+    end: i64,
+    /// Where the item comes from, seen from the place it fills.
+    from: i64,
+    /// What comes after: the value for the hole, or the item taken out, whose end is cut.
+    value: Value,
+}
+
+impl Shift {
+    /// Moves some; whether all are moved.
+    fn run(&mut self, call: &mut Call<'_>) -> Result<bool> {
+        for _ in 0..ITEMS_PER_SLICE {
+            if self.at == self.end {
+                return Ok(true);
+            }
+            let value = call
+                .state
+                .heap
+                .raw_get(self.table, key(self.at + self.from));
+            call.raw_set(self.table, key(self.at), value)?;
+            self.at += self.from;
+            call.charge(1);
+        }
+        Ok(self.at == self.end)
+    }
+
+    fn finish(&self, call: &mut Call<'_>) -> Result<Flow> {
+        if self.from < 0 {
+            call.raw_set(self.table, key(self.end), self.value)?;
+            return Ok(Flow::Return(0));
+        }
+        call.raw_set(self.table, key(self.end), Value::Nil)?;
+        call.ret(self.value)
+    }
+
+    fn start(mut self, call: &mut Call<'_>) -> Result<Flow> {
+        if self.run(call)? {
+            return self.finish(call);
+        }
+        Ok(Flow::Task(Box::new(self)))
+    }
+}
+
+impl Task for Shift {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+        if self.run(call)? {
+            self.finish(call)
+        } else {
+            Ok(Flow::Again)
+        }
+    }
+
+    fn trace(&self, visit: &mut dyn FnMut(Value)) {
+        visit(self.value);
+    }
+}
+
+fn insert(call: &mut Call<'_>) -> Result<Flow> {
+    let table = call.check_table(0)?;
+    let mut end = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX - 1) + 1;
+    let (at, value) = match call.count {
+        2 => (end, call.arg(1)),
+        3 => {
+            let at = i64::from(call.check_int(1)?);
+            end = end.max(at);
+            (at, call.arg(2))
+        }
+        _ => return Err(call.error("wrong number of arguments to 'insert'")),
+    };
+    if at < end && call.state.heap.tables[table.index()].readonly {
+        return Err(call.plain_error("Attempt to modify a readonly table"));
+    }
+    Shift {
+        table,
+        at: end,
+        end: at,
+        from: -1,
+        value,
+    }
+    .start(call)
+}
+
+fn remove(call: &mut Call<'_>) -> Result<Flow> {
+    let table = call.check_table(0)?;
+    let end = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX);
+    let at = if call.arg(1).is_nil() {
+        end
+    } else {
+        i64::from(call.check_int(1)?)
+    };
+    if !(1..=end).contains(&at) {
+        return Ok(Flow::Return(0));
+    }
+    let value = call.state.heap.raw_get(table, key(at));
+    Shift {
+        table,
+        at,
+        end,
+        from: 1,
+        value,
+    }
+    .start(call)
+}
+
+/// Joining items, in slices.
+struct Concat {
+    at: i64,
+    last: i64,
+    text: Vec<u8>,
+}
+
+impl Concat {
+    fn run(&mut self, call: &mut Call<'_>) -> Result<bool> {
+        let table = call.check_table(0)?;
+        let mut work = 0;
+        while self.at <= self.last {
+            if work > ITEMS_PER_SLICE {
+                return Ok(false);
+            }
+            let value = call.state.heap.raw_get(table, key(self.at));
+            let before = self.text.len();
+            let heap = &call.state.heap;
+            match value {
+                Value::String(id) => {
+                    let bytes = heap.bytes(id);
+                    grow(&mut self.text, bytes.len(), call)?;
+                    self.text.extend_from_slice(call.state.heap.bytes(id));
+                }
+                Value::Number(number) => {
+                    grow(&mut self.text, 32, call)?;
+                    write_number(number, &mut self.text);
+                }
+                other => {
+                    let (kind, at) = (other.type_name(), self.at);
+                    return Err(call.error(&format!(
+                        "invalid value ({kind}) at index {at} in table for 'concat'"
+                    )));
+                }
+            }
+            if self.at < self.last
+                && let Value::String(separator) = call.arg(1)
+            {
+                let length = call.bytes(separator).len();
+                if let Err(error) = grow(&mut self.text, length, call) {
+                    self.text.truncate(before);
+                    return Err(error);
+                }
+                self.text
+                    .extend_from_slice(call.state.heap.bytes(separator));
+            }
+            self.at += 1;
+            let copied = self.text.len() - before;
+            call.charge_bytes(copied);
+            call.charge(1);
+            work += 1 + i64::try_from(copied / 32).unwrap_or(0);
+        }
+        Ok(true)
+    }
+}
+
+/// Makes room in a buffer, if memory allows it.
+pub(crate) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<()> {
+    if text.capacity() - text.len() < more {
+        let wanted = (text.len() + more).max(text.capacity() + text.capacity() / 2);
+        if call.state.heap.check(wanted).is_ok() {
+            text.reserve_exact(wanted - text.len());
+        } else {
+            call.state.heap.check(text.len() + more)?;
+            text.reserve_exact(more);
+        }
+    }
+    Ok(())
+}
+
+impl Task for Concat {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+        if self.run(call)? {
+            call.ret_buffer(&mut self.text)
+        } else {
+            Ok(Flow::Again)
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.text.capacity()
+    }
+}
+
+fn concat(call: &mut Call<'_>) -> Result<Flow> {
+    call.opt_string(1)?;
+    let table = call.check_table(0)?;
+    let at = i64::from(call.opt_int(2, 1)?);
+    let last = if call.arg(3).is_nil() {
+        i64::try_from(call.state.length(table)).unwrap_or(i64::MAX)
+    } else {
+        i64::from(call.check_int(3)?)
+    };
+    let mut concat = Concat {
+        at,
+        last,
+        text: Vec::new(),
+    };
+    if concat.run(call)? {
+        return call.ret_buffer(&mut concat.text);
+    }
+    Ok(Flow::Task(Box::new(concat)))
+}
