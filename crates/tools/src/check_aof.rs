@@ -15,48 +15,31 @@ use aof::reader::begins_as_rdb;
 use clap::{Arg, ArgAction, Command};
 use serde_json::{Value, json};
 
+use crate::arguments::{help, program};
 use crate::console::{Console, Form, bytes, json_text, version_line};
 use file::{Checker, Outcome, Place};
 
 fn command() -> Command {
-    Command::new("valkey-check-aof")
-        .about("Looks whether an append-only file is sound, and cuts it where it is not")
-        .disable_version_flag(true)
-        .arg(
-            Arg::new("fix")
-                .long("fix")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("timestamp")
-                .help("Cut the last file behind its last sound unit, after a question"),
-        )
-        .arg(
-            Arg::new("timestamp")
-                .long("truncate-to-timestamp")
-                .value_name("timestamp")
-                .value_parser(clap::value_parser!(OsString))
-                .allow_hyphen_values(true)
-                .help("Cut the last file in front of what was written later"),
-        )
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .action(ArgAction::SetTrue)
-                .help("Print one JSON document instead of lines"),
-        )
-        .arg(
-            Arg::new("version")
-                .short('v')
-                .long("version")
-                .action(ArgAction::SetTrue)
-                .exclusive(true)
-                .help("Print the version"),
-        )
-        .arg(
-            Arg::new("file")
-                .value_name("file.manifest|file.aof")
-                .value_parser(clap::value_parser!(OsString))
-                .required_unless_present("version"),
-        )
+    program(
+        "valkey-check-aof",
+        "Looks whether an append-only file is sound, and cuts it where it is not",
+        "file.manifest|file.aof",
+    )
+    .arg(
+        Arg::new("fix")
+            .long("fix")
+            .action(ArgAction::SetTrue)
+            .conflicts_with("timestamp")
+            .help("Cut the last file behind its last sound unit, after a question"),
+    )
+    .arg(
+        Arg::new("timestamp")
+            .long("truncate-to-timestamp")
+            .value_name("timestamp")
+            .value_parser(clap::value_parser!(OsString))
+            .allow_hyphen_values(true)
+            .help("Cut the last file in front of what was written later"),
+    )
 }
 
 /// Looks whether an append-only file is sound: one file, or all that a manifest names. Exits with 0 if it is, or has been
@@ -109,12 +92,8 @@ pub fn main_check_aof(args: Vec<OsString>) -> ExitCode {
 
 /// Help, if that was asked for; otherwise what the reference says about its use.
 fn misused(error: &clap::Error, name: &OsStr) -> ExitCode {
-    if error.kind() == clap::error::ErrorKind::DisplayHelp {
-        return if error.print().is_ok() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
+    if let Some(code) = help(error) {
+        return code;
     }
     Console::new(Form::Lines).line(&[
         b"Usage: ",

@@ -5,37 +5,20 @@ use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::Command;
 use serde_json::json;
 
+use crate::arguments::{help, program};
 use crate::clock::now_ms;
 use crate::console::{Console, Form, bytes, json_text, version_line};
 use crate::rdb_check;
 
 fn command() -> Command {
-    Command::new("valkey-check-rdb")
-        .about("Looks whether an RDB file is sound")
-        .disable_version_flag(true)
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .action(ArgAction::SetTrue)
-                .help("Print one JSON document instead of lines"),
-        )
-        .arg(
-            Arg::new("version")
-                .short('v')
-                .long("version")
-                .action(ArgAction::SetTrue)
-                .exclusive(true)
-                .help("Print the version"),
-        )
-        .arg(
-            Arg::new("file")
-                .value_name("rdb-file-name")
-                .value_parser(clap::value_parser!(OsString))
-                .required_unless_present("version"),
-        )
+    program(
+        "valkey-check-rdb",
+        "Looks whether an RDB file is sound",
+        "rdb-file-name",
+    )
 }
 
 /// Looks whether an RDB file is sound. Exits with 0 if it is, and else with 1.
@@ -64,12 +47,8 @@ pub fn main_check_rdb(args: Vec<OsString>) -> ExitCode {
 
 /// Help, if that was asked for; otherwise what the reference says about its use.
 fn misused(error: &clap::Error, name: &OsStr) -> ExitCode {
-    if error.kind() == clap::error::ErrorKind::DisplayHelp {
-        return if error.print().is_ok() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
+    if let Some(code) = help(error) {
+        return code;
     }
     let line = [b"Usage: ", bytes(name), b" <rdb-file-name>\n"].concat();
     // Nobody is left to be told when the output is closed.

@@ -6,6 +6,7 @@
 //! Source: what the programs of Valkey 8.0.1 print (compared with them by the tests).
 #![forbid(unsafe_code)]
 
+mod arguments;
 mod check_aof;
 mod check_rdb;
 mod clock;

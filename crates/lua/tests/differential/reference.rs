@@ -59,6 +59,7 @@ impl Reference {
                     folder,
                 });
             }
+            // The pause between two looks at whether the server listens.
             std::thread::sleep(BETWEEN);
         }
         None
