@@ -2,6 +2,8 @@
 //!
 //! Counting, searching and combining go by words; the tests compare them with the same a bit at a time.
 
+use crate::vector::widest;
+
 /// Bytes taken at a time.
 const WORD: usize = 8;
 
@@ -45,46 +47,21 @@ fn byte_at(bytes: &[u8], index: u64) -> u8 {
         .unwrap_or(0)
 }
 
-/// Number of bits that are set.
-#[must_use]
-pub fn count(bytes: &[u8]) -> u64 {
+widest! {
+    /// Number of bits that are set.
+    #[must_use]
+    pub fn count(bytes: &[u8]) -> u64 = count_plain
+}
+
+#[inline(always)]
+fn count_plain(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<WORD>();
-    let (blocks, words) = words.as_chunks::<BLOCK>();
-    // One kind of counter holds ones, the next twos, and so on: of sixteen words only one has its bits counted, as
-    // sixteens.
-    let (mut ones, mut twos, mut fours, mut eights) = (0, 0, 0, 0);
-    let mut total = 0;
-    for block in blocks {
-        let word = |at: usize| u64::from_ne_bytes(block[at]);
-        let mut two = |at| add(&mut ones, word(at), word(at + 1));
-        let mut four = |at| add(&mut twos, two(at), two(at + 2));
-        let mut eight = |at| add(&mut fours, four(at), four(at + 4));
-        total += 16 * ones_in(add(&mut eights, eight(0), eight(8)));
-    }
-    total += 8 * ones_in(eights) + 4 * ones_in(fours) + 2 * ones_in(twos) + ones_in(ones);
-    for word in words {
-        total += ones_in(u64::from_ne_bytes(*word));
-    }
-    for byte in rest {
-        total += u64::from(byte.count_ones());
-    }
-    total
-}
-
-/// Words that [`count`] adds up before it counts bits.
-const BLOCK: usize = 16;
-
-fn ones_in(word: u64) -> u64 {
-    u64::from(word.count_ones())
-}
-
-/// Adds two bits to the one of `sum` in each place: the carries.
-#[inline]
-fn add(sum: &mut u64, a: u64, b: u64) -> u64 {
-    let half = *sum ^ a;
-    let carries = (*sum & a) | (half & b);
-    *sum = half ^ b;
-    carries
+    let of_words: u64 = words
+        .iter()
+        .map(|word| u64::from(u64::from_ne_bytes(*word).count_ones()))
+        .sum();
+    let of_rest: u64 = rest.iter().map(|byte| u64::from(byte.count_ones())).sum();
+    of_words + of_rest
 }
 
 /// Number of bits set from bit `first` to bit `last`, both within the string.
@@ -139,9 +116,14 @@ fn span(bytes: &[u8], first: u64, last: u64) -> Option<(&[u8], u8, u8)> {
     (!part.is_empty()).then_some((part, 0xff >> (first % 8), 0xff << (7 - last % 8)))
 }
 
-/// The sources combined, as long as the longest of them.
-#[must_use]
-pub fn combine(op: BitOp, sources: &[&[u8]]) -> Vec<u8> {
+widest! {
+    /// The sources combined, as long as the longest of them.
+    #[must_use]
+    pub fn combine(op: BitOp, sources: &[&[u8]]) -> Vec<u8> = combine_plain
+}
+
+#[inline(always)]
+fn combine_plain(op: BitOp, sources: &[&[u8]]) -> Vec<u8> {
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
     let mut result = Vec::with_capacity(len);
     let Some((first, others)) = sources.split_first() else {
@@ -180,7 +162,7 @@ fn part_of(bytes: &[u8], start: usize, end: usize) -> &[u8] {
     &bytes[start.min(bytes.len())..end.min(bytes.len())]
 }
 
-#[inline]
+#[inline(always)]
 fn merge(into: &mut [u8], from: &[u8], op: impl Fn(u8, u8) -> u8) {
     for (into, from) in into.iter_mut().zip(from) {
         *into = op(*into, *from);
@@ -295,10 +277,8 @@ mod tests {
         for bytes in samples() {
             let bits = bits_of(&bytes);
             let plain = |bit: bool| bits.iter().position(|found| *found == bit);
-            assert_eq!(
-                count(&bytes),
-                bits.iter().filter(|bit| **bit).count() as u64
-            );
+            let set = bits.iter().filter(|bit| **bit).count() as u64;
+            assert_eq!((count(&bytes), count_plain(&bytes)), (set, set));
             for bit in [false, true] {
                 assert_eq!(find(&bytes, bit), plain(bit).map(|at| at as u64));
             }
@@ -346,6 +326,7 @@ mod tests {
                     })
                     .collect();
                 assert_eq!(combine(op, &sources), bytes_of(&plain), "{op:?}");
+                assert_eq!(combine_plain(op, &sources), bytes_of(&plain), "{op:?}");
             }
             let not: Vec<bool> = bits[0].iter().map(|bit| !bit).collect();
             assert_eq!(combine(BitOp::Not, &sources[..1]), bytes_of(&not));

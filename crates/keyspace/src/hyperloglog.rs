@@ -282,11 +282,7 @@ impl Maxima {
     /// Estimates how many different elements all of them have seen.
     #[must_use]
     pub fn count(&self) -> u64 {
-        let mut histogram = Histogram::default();
-        for value in self.0.iter() {
-            histogram.add(*value, 1);
-        }
-        estimate::count(&histogram)
+        estimate::count(&Histogram::of(&self.0))
     }
 }
 

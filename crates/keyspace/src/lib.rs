@@ -27,6 +27,7 @@ pub mod table;
 mod testing;
 mod thin;
 pub mod value;
+mod vector;
 pub mod zset;
 
 pub use packed::Element;

@@ -82,6 +82,7 @@ static UNSAFE: &[&str] = &[
     "keyspace/src/table/array.rs",
     "keyspace/src/table/pool.rs",
     "keyspace/src/thin.rs",
+    "keyspace/src/vector.rs",
     "keyspace/src/zset/index.rs",
     "server/src/child.rs",
     "server/src/clock.rs",

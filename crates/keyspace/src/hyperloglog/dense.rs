@@ -4,47 +4,54 @@
 //! 11000000 22221111 33333322
 //! ```
 //!
-//! Those who need all of them take eight at a time: six bytes are spread over the eight bytes of a word, and a word is
-//! treated as eight registers at once.
+//! Those who need all of them have the bits of three bytes moved into the four bytes of a word, for as many words at once
+//! as the machine's registers hold.
 
 use super::REGISTERS;
 use super::estimate::Histogram;
+use crate::vector::widest;
 
 /// Length of all registers.
 pub const BYTES: usize = REGISTERS * 6 / 8;
 
-const EACH_HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Eight registers of 6 bits, each into a byte.
-fn spread(packed: [u8; 6]) -> u64 {
-    let [a, b, c, d, e, f] = packed;
-    let x = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
-    // Halves of 24 bits, quarters of 12, eighths of 6.
-    let x = (x & 0x00ff_ffff) | ((x & 0xffff_ff00_0000) << 8);
-    let x = (x & 0x0000_0fff_0000_0fff) | ((x & 0x00ff_f000_00ff_f000) << 4);
-    (x & 0x003f_003f_003f_003f) | ((x & 0x0fc0_0fc0_0fc0_0fc0) << 2)
+/// Four registers of 6 bits, each into a byte.
+#[inline(always)]
+fn spread([a, b, c]: [u8; 3]) -> [u8; 4] {
+    let x = u32::from_le_bytes([a, b, c, 0]);
+    ((x & 0x3f) | ((x << 2) & 0x3f00) | ((x << 4) & 0x003f_0000) | ((x << 6) & 0x3f00_0000))
+        .to_le_bytes()
 }
 
 /// What [`spread`] has spread.
-fn gather(x: u64) -> [u8; 6] {
-    let x = (x & 0x003f_003f_003f_003f) | ((x >> 2) & 0x0fc0_0fc0_0fc0_0fc0);
-    let x = (x & 0x0000_0fff_0000_0fff) | ((x >> 4) & 0x00ff_f000_00ff_f000);
-    let x = (x & 0x00ff_ffff) | ((x >> 8) & 0xffff_ff00_0000);
-    let [a, b, c, d, e, f, _, _] = x.to_le_bytes();
-    [a, b, c, d, e, f]
+#[inline(always)]
+fn gather(registers: [u8; 4]) -> [u8; 3] {
+    let x = u32::from_le_bytes(registers);
+    let [a, b, c, _] =
+        ((x & 0x3f) | ((x >> 2) & 0x0fc0) | ((x >> 4) & 0x0003_f000) | ((x >> 6) & 0x00fc_0000))
+            .to_le_bytes();
+    [a, b, c]
 }
 
-/// The greater one in each byte. Registers leave its top bit free, where the differences borrow from.
-fn maximum(a: u64, b: u64) -> u64 {
-    let not_less = ((a | EACH_HIGH) - b) & EACH_HIGH;
-    let mask = (not_less - (not_less >> 7)) | not_less;
-    (a & mask) | (b & !mask)
+widest! {
+    /// Each register into a byte.
+    fn unpack(body: &[u8], registers: &mut [u8]) = unpack_plain
+}
+
+#[inline(always)]
+fn unpack_plain(body: &[u8], registers: &mut [u8]) {
+    let (threes, _) = body.as_chunks::<3>();
+    let (fours, _) = registers.as_chunks_mut::<4>();
+    for (three, four) in threes.iter().zip(fours) {
+        *four = spread(*three);
+    }
 }
 
 /// The registers in order.
-pub fn registers(body: &[u8]) -> impl Iterator<Item = u8> {
-    let (words, _) = body.as_chunks::<6>();
-    words.iter().flat_map(|word| spread(*word).to_le_bytes())
+#[must_use]
+pub fn registers(body: &[u8]) -> [u8; REGISTERS] {
+    let mut registers = [0; REGISTERS];
+    unpack(body, &mut registers);
+    registers
 }
 
 /// Makes a register at least `value`. Whether it was less.
@@ -65,31 +72,41 @@ pub(super) fn raise(body: &mut [u8], index: usize, value: u8) -> bool {
 }
 
 pub(super) fn histogram(body: &[u8]) -> Histogram {
-    // Neighbours are often the same: counting them in one table would wait for the store before.
-    let mut parts = [[0; 64]; 4];
-    let (words, _) = body.as_chunks::<6>();
-    for word in words {
-        let registers = spread(*word).to_le_bytes();
-        for (lane, value) in registers.into_iter().enumerate() {
-            parts[lane % 4][usize::from(value % 64)] += 1;
+    Histogram::of(&registers(body))
+}
+
+widest! {
+    /// Raises the maxima to what the registers hold.
+    pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain
+}
+
+/// Registers that are unpacked before they are compared: the compiler sees two simple loops.
+const MERGE_REGISTERS: usize = 1024;
+
+#[inline(always)]
+pub(super) fn merge_plain(body: &[u8], maxima: &mut [u8; REGISTERS]) {
+    let mut registers = [0; MERGE_REGISTERS];
+    let (packed, _) = body.as_chunks::<{ MERGE_REGISTERS * 6 / 8 }>();
+    let (maxima, _) = maxima.as_chunks_mut::<MERGE_REGISTERS>();
+    for (packed, maxima) in packed.iter().zip(maxima) {
+        unpack_plain(packed, &mut registers);
+        for (maximum, register) in maxima.iter_mut().zip(&registers) {
+            *maximum = (*maximum).max(*register);
         }
     }
-    Histogram::sum(&parts)
 }
 
-pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) {
-    let (words, _) = body.as_chunks::<6>();
-    let (eights, _) = maxima.as_chunks_mut::<8>();
-    for (word, eight) in words.iter().zip(eights) {
-        *eight = maximum(u64::from_le_bytes(*eight), spread(*word)).to_le_bytes();
-    }
+widest! {
+    /// Packs the registers again.
+    pub(super) fn pack(registers: &[u8; REGISTERS], body: &mut [u8]) = pack_plain
 }
 
-pub(super) fn pack(registers: &[u8; REGISTERS], body: &mut [u8]) {
-    let (words, _) = body.as_chunks_mut::<6>();
-    let (eights, _) = registers.as_chunks::<8>();
-    for (word, eight) in words.iter_mut().zip(eights) {
-        *word = gather(u64::from_le_bytes(*eight));
+#[inline(always)]
+pub(super) fn pack_plain(registers: &[u8; REGISTERS], body: &mut [u8]) {
+    let (threes, _) = body.as_chunks_mut::<3>();
+    let (fours, _) = registers.as_chunks::<4>();
+    for (three, four) in threes.iter_mut().zip(fours) {
+        *three = gather(*four);
     }
 }
 

@@ -20,11 +20,11 @@ fn words_of_registers_are_what_single_registers_are() {
             .map(|index| dense::plain::register(body, index))
             .collect()
     };
-    assert_eq!(dense::registers(&one).collect::<Vec<_>>(), plain(&one));
+    assert_eq!(dense::registers(&one)[..], plain(&one));
     assert_eq!(dense::histogram(&one), dense::plain::histogram(&one));
     let mut maxima = [0; REGISTERS];
     dense::merge(&one, &mut maxima);
-    dense::merge(&other, &mut maxima);
+    dense::merge_plain(&other, &mut maxima);
     let mut greater = plain(&one);
     for (register, other) in greater.iter_mut().zip(plain(&other)) {
         *register = other.max(*register);
@@ -32,6 +32,9 @@ fn words_of_registers_are_what_single_registers_are() {
     assert_eq!(maxima[..], greater);
     let mut packed = vec![0xff; dense::BYTES];
     dense::pack(&maxima, &mut packed);
+    assert_eq!(plain(&packed), greater);
+    packed.fill(0xff);
+    dense::pack_plain(&maxima, &mut packed);
     assert_eq!(plain(&packed), greater);
 }
 
@@ -49,7 +52,7 @@ fn a_register_is_raised_and_its_neighbours_stay() {
         );
         model[index] = value.max(model[index]);
     }
-    assert!(dense::registers(&registers).eq(model));
+    assert_eq!(dense::registers(&registers), model);
 }
 
 #[test]
@@ -73,7 +76,7 @@ fn both_forms_hold_what_a_plain_array_holds() {
         assert_eq!(*maxima.0, model);
         assert_eq!(maxima.count(), count);
         hll.make_dense().unwrap();
-        assert!(dense::registers(hll.view().body()).eq(model));
+        assert_eq!(dense::registers(hll.view().body()), model);
         assert_eq!(hll.view().count(), Ok(count));
     }
 }
