@@ -70,43 +70,52 @@ impl Order<'_> {
     /// The indexes of the elements that stand at `window` of all of them in order. Those that compare as equal stay in the
     /// order they came in, whatever the direction. What lies outside of the window is not put in order.
     pub(super) fn window(&self, window: Range<usize>) -> Vec<usize> {
+        match &self.weights {
+            Weights::Numbers(numbers) => {
+                // Most comparisons need nothing but the number, so it stands beside the index.
+                let mut keyed: Vec<(u64, usize)> = numbers
+                    .iter()
+                    .enumerate()
+                    .map(|(index, number)| (sort_key(*number), index))
+                    .collect();
+                in_order(&mut keyed, window, |(left, a), (right, b)| {
+                    self.directed(left.cmp(right).then_with(|| {
+                        let (left, right) = (self.elements.get(*a), self.elements.get(*b));
+                        left.cmp(right)
+                    }))
+                    .then(a.cmp(b))
+                });
+                keyed.into_iter().map(|(_, index)| index).collect()
+            }
+            Weights::Elements => self.indexes_in_order(window, |a, b| {
+                self.compare_texts(self.elements.get(a), self.elements.get(b))
+            }),
+            Weights::Texts(texts, present) => {
+                self.indexes_in_order(window, |a, b| match (present[a], present[b]) {
+                    (true, true) => self.compare_texts(texts.get(a), texts.get(b)),
+                    (left, right) => left.cmp(&right),
+                })
+            }
+        }
+    }
+
+    fn indexes_in_order(
+        &self,
+        window: Range<usize>,
+        compare: impl Fn(usize, usize) -> Ordering + Copy,
+    ) -> Vec<usize> {
         let mut indexes: Vec<usize> = (0..self.elements.len()).collect();
-        let compare = |a: &usize, b: &usize| self.compare(*a, *b);
-        let end = window.end.min(indexes.len());
-        if window.start >= end {
-            return Vec::new();
-        }
-        if end < indexes.len() {
-            indexes.select_nth_unstable_by(end, compare);
-            indexes.truncate(end);
-        }
-        if window.start > 0 {
-            indexes.select_nth_unstable_by(window.start, compare);
-            indexes.drain(..window.start);
-        }
-        indexes.sort_unstable_by(compare);
+        in_order(&mut indexes, window, |a, b| {
+            self.directed(compare(*a, *b)).then(a.cmp(b))
+        });
         indexes
     }
 
-    /// Never equal for two indexes: what is the same otherwise is told apart by where it stands.
-    fn compare(&self, a: usize, b: usize) -> Ordering {
-        let (left, right) = (self.elements.get(a), self.elements.get(b));
-        let ordering = match &self.weights {
-            Weights::Numbers(numbers) => numbers[a]
-                .partial_cmp(&numbers[b])
-                .unwrap_or(Ordering::Equal)
-                .then_with(|| left.cmp(right)),
-            Weights::Elements => self.compare_texts(left, right),
-            Weights::Texts(texts, present) => match (present[a], present[b]) {
-                (true, true) => self.compare_texts(texts.get(a), texts.get(b)),
-                (left, right) => left.cmp(&right),
-            },
-        };
-        let ordering = match self.direction {
+    fn directed(&self, ordering: Ordering) -> Ordering {
+        match self.direction {
             Direction::Ascending => ordering,
             Direction::Descending => ordering.reverse(),
-        };
-        ordering.then(a.cmp(&b))
+        }
     }
 
     fn compare_texts(&self, a: &[u8], b: &[u8]) -> Ordering {
@@ -115,6 +124,35 @@ impl Order<'_> {
             Extent::Whole => a.cmp(b),
         }
     }
+}
+
+/// Leaves of `items` those that stand at `window` of all of them in order, which `compare` never calls equal.
+fn in_order<T>(
+    items: &mut Vec<T>,
+    window: Range<usize>,
+    compare: impl Fn(&T, &T) -> Ordering + Copy,
+) {
+    let end = window.end.min(items.len());
+    if window.start >= end {
+        items.clear();
+        return;
+    }
+    if end < items.len() {
+        items.select_nth_unstable_by(end, compare);
+        items.truncate(end);
+    }
+    if window.start > 0 {
+        items.select_nth_unstable_by(window.start, compare);
+        items.drain(..window.start);
+    }
+    items.sort_unstable_by(compare);
+}
+
+/// A number that is ordered as `number`, which is not NaN; both zeros have the same.
+fn sort_key(number: f64) -> u64 {
+    const SIGN: u64 = 1 << 63;
+    let bits = (number + 0.0).to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
 /// A text up to its first NUL.

@@ -6,8 +6,8 @@ use commandtable::{Error, Outcome};
 use keyspace::{Entry, StrRef, ValueRef};
 use std::borrow::Cow;
 
-/// Bytes of one field of the table.
-const FIELD_BYTES: u64 = size_of::<u32>() as u64;
+/// Bytes for a pair of bytes by which it is judged whether two strings are too long, as in the reference. A bit is kept.
+const PAIR_BYTES: u64 = size_of::<u32>() as u64;
 
 /// Two pieces that are equal: where they begin in either string, and how long they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +47,13 @@ pub(super) fn lcs(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if a.len() as u64 >= longest - 1 || b.len() as u64 >= longest - 1 {
         return Err(Error::LCS_TOO_LONG);
     }
-    let fields = (a.len() as u64 + 1) * (b.len() as u64 + 1);
-    let bytes = fields.saturating_mul(FIELD_BYTES);
+    let pairs = (a.len() as u64 + 1) * (b.len() as u64 + 1);
+    let bytes = pairs.saturating_mul(PAIR_BYTES);
     if bytes > x.keys.settings.string_bytes_max {
         return Err(Error::LCS_MEMORY);
     }
     let table = Table::new(&a, &b);
-    let length = table.length();
+    let length = table.length;
     if only_len {
         x.out.uint(length);
         return Ok(());
@@ -104,37 +104,59 @@ fn text(string: StrRef<'_>) -> Cow<'_, [u8]> {
     }
 }
 
-/// For each pair of beginnings the length of what they share: row by row, one row for each byte of the first string and one
-/// in front of them.
+/// Which steps along the second string make what two beginnings share longer: a bit for each pair of a byte of the first
+/// string (the row) and a byte of the second one.
+///
+/// The rows follow from one another by arithmetic on whole words (Hyyrö, "Bit-parallel LCS-length computation
+/// revisited", 2004).
 struct Table {
-    lengths: Vec<u32>,
-    columns: usize,
+    grows: Vec<u64>,
+    words_per_row: usize,
+    length: usize,
 }
 
 impl Table {
     fn new(a: &[u8], b: &[u8]) -> Self {
-        let columns = b.len() + 1;
-        let mut lengths = vec![0; (a.len() + 1) * columns];
-        for (row, byte) in a.iter().enumerate() {
-            let (above, here) = lengths.split_at_mut((row + 1) * columns);
-            let above = &above[row * columns..];
-            for (column, other) in b.iter().enumerate() {
-                here[column + 1] = if byte == other {
-                    above[column] + 1
-                } else {
-                    above[column + 1].max(here[column])
-                };
+        let words_per_row = b.len().div_ceil(64);
+        let mut places = vec![0; 256 * words_per_row];
+        for (column, byte) in b.iter().enumerate() {
+            places[usize::from(*byte) * words_per_row + column / 64] |= 1 << (column % 64);
+        }
+        // In a row of the method a zero says that the length grows there.
+        let mut grows = vec![0; a.len() * words_per_row];
+        let mut row = vec![u64::MAX; words_per_row];
+        for (byte, kept) in a.iter().zip(grows.chunks_exact_mut(words_per_row.max(1))) {
+            let start = usize::from(*byte) * words_per_row;
+            let equal = &places[start..start + words_per_row];
+            let mut carry = false;
+            for ((word, equal), kept) in row.iter_mut().zip(equal).zip(kept) {
+                let both = *word & equal;
+                let (sum, over) = word.overflowing_add(both);
+                let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+                carry = over | over_again;
+                *word = sum | (*word & !equal);
+                *kept = !*word;
             }
         }
-        Table { lengths, columns }
+        let length = row
+            .iter()
+            .enumerate()
+            .map(|(at, word)| {
+                let beyond = ((at + 1) * 64).saturating_sub(b.len());
+                (!word & (u64::MAX >> beyond)).count_ones() as usize
+            })
+            .sum();
+        Table {
+            grows,
+            words_per_row,
+            length,
+        }
     }
 
-    fn at(&self, a: usize, b: usize) -> u32 {
-        self.lengths[a * self.columns + b]
-    }
-
-    fn length(&self) -> usize {
-        self.lengths.last().map_or(0, |length| *length as usize)
+    /// Whether the first `i` bytes share more with the first `j` bytes of the second string than with one fewer of them.
+    fn grows_at(&self, i: usize, j: usize) -> bool {
+        let word = self.grows[(i - 1) * self.words_per_row + (j - 1) / 64];
+        word >> ((j - 1) % 64) & 1 == 1
     }
 
     /// The pieces that make up the common text, last first. Of two ways back the one along the first string is left for the
@@ -155,7 +177,7 @@ impl Table {
                     }
                     _ => found.push(Match { a: i, b: j, len: 1 }),
                 }
-            } else if self.at(i - 1, j) > self.at(i, j - 1) {
+            } else if self.grows_at(i, j) {
                 i -= 1;
             } else {
                 j -= 1;
@@ -167,7 +189,58 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::{Match, Table};
     use engine::testing::check;
+    use proptest::prelude::*;
+
+    /// The plain twin: the length for each pair of beginnings, one number each.
+    fn plain(a: &[u8], b: &[u8]) -> (usize, Vec<Match>) {
+        let mut lengths = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 1..=a.len() {
+            for j in 1..=b.len() {
+                lengths[i][j] = if a[i - 1] == b[j - 1] {
+                    lengths[i - 1][j - 1] + 1
+                } else {
+                    usize::max(lengths[i - 1][j], lengths[i][j - 1])
+                };
+            }
+        }
+        let mut pairs = Vec::new();
+        let (mut i, mut j) = (a.len(), b.len());
+        while i > 0 && j > 0 {
+            if a[i - 1] == b[j - 1] {
+                (i, j) = (i - 1, j - 1);
+                pairs.push((i, j));
+            } else if lengths[i - 1][j] > lengths[i][j - 1] {
+                i -= 1;
+            } else {
+                j -= 1;
+            }
+        }
+        let pieces = pairs.chunk_by(|last, next| (next.0 + 1, next.1 + 1) == *last);
+        let matches = pieces.map(|piece| {
+            let (a, b) = piece[piece.len() - 1];
+            Match {
+                a,
+                b,
+                len: piece.len(),
+            }
+        });
+        (lengths[a.len()][b.len()], matches.collect())
+    }
+
+    proptest! {
+        #[test]
+        fn whole_words_find_what_one_pair_at_a_time_finds(
+            a in proptest::collection::vec(0u8..4, 0..200),
+            b in proptest::collection::vec(0u8..4, 0..200),
+        ) {
+            let table = Table::new(&a, &b);
+            let (length, matches) = plain(&a, &b);
+            prop_assert_eq!(table.length, length);
+            prop_assert_eq!(table.matches(&a, &b), matches);
+        }
+    }
 
     #[test]
     fn the_common_text_its_length_and_its_places() {
