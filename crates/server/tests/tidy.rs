@@ -82,6 +82,8 @@ static UNSAFE: &[&str] = &[
     "keyspace/src/table/array.rs",
     "keyspace/src/table/pool.rs",
     "keyspace/src/thin.rs",
+    "keyspace/src/hyperloglog/dense.rs",
+    "keyspace/src/hyperloglog/dense/avx512.rs",
     "keyspace/src/vector.rs",
     "keyspace/src/zset/index.rs",
     "server/src/child.rs",

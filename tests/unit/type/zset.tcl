@@ -56,6 +56,10 @@ start_server {tags {"zset"}} {
             assert_error {ERR INCR option supports a single increment-element pair} {r zadd z incr 1 a 2 b}
             r zadd z inf a
             assert_error {ERR resulting score is not a number (NaN)} {r zincrby z -inf a}
+            # What is called as an option of ZADD is one here too, and leaves no member.
+            foreach option {nx XX gt lt Ch incr} {
+                assert_error {ERR syntax error} {r zincrby z $option a}
+            }
             r zscore z a
         } {inf}
 

@@ -7,9 +7,12 @@
 //! Those who need all of them have the bits of three bytes moved into the four bytes of a word, for as many words at once
 //! as the machine's registers hold.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use super::REGISTERS;
 use super::estimate::Histogram;
-use crate::vector::widest;
+use crate::vector::{self, widest};
 
 /// Length of all registers.
 pub const BYTES: usize = REGISTERS * 6 / 8;
@@ -75,9 +78,19 @@ pub(super) fn histogram(body: &[u8]) -> Histogram {
     Histogram::of(&registers(body))
 }
 
+/// Raises the maxima to what the registers hold.
+pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) {
+    #[cfg(target_arch = "x86_64")]
+    if vector::width() == vector::Width::Avx512 {
+        #[allow(unsafe_code, reason = "the machine has been asked what it has")]
+        // SAFETY: the machine has these instructions.
+        return unsafe { avx512::merge(body, maxima) };
+    }
+    merge_widest(body, maxima);
+}
+
 widest! {
-    /// Raises the maxima to what the registers hold.
-    pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain
+    fn merge_widest(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain
 }
 
 /// Registers that are unpacked before they are compared: the compiler sees two simple loops.

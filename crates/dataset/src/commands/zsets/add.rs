@@ -98,18 +98,19 @@ pub(in crate::commands) fn zadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     add(x, args[1], options, from(args, 2 + words))
 }
 
-/// `ZINCRBY key increment member`.
+/// `ZINCRBY key increment member`. An increment that is called as an option of ZADD is taken for one, which leaves no member.
 ///
 /// Reply: the new score.
-/// Errors: WRONGTYPE, not a float, NaN.
+/// Errors: WRONGTYPE, syntax, not a float, NaN.
 /// Propagates: itself when the score changed.
 /// Source: Valkey command reference, ZINCRBY (since 1.2.0).
 pub(super) fn zincrby(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
+    let (options, words) = Options::parse(&args[2..]);
     let options = Options {
         incr: true,
-        ..Options::default()
+        ..options
     };
-    add(x, args[1], options, &args[2..])
+    add(x, args[1], options, from(args, 2 + words))
 }
 
 fn add(x: &mut Call<'_>, key: &[u8], options: Options, words: Args<'_>) -> Outcome {
