@@ -33,6 +33,8 @@ const ROUND: u64 = 400;
 const SMOKE: Duration = Duration::from_secs(10);
 /// Databases that are used.
 const DATABASES: u32 = 3;
+/// Integers above are times, in milliseconds.
+const SINCE_1970_MS: i64 = 1_000_000_000_000;
 /// Seconds that may lie between the same request on the one side and on the other.
 const TIME_SLACK: i64 = 5;
 /// Differing commands after which there is enough to do.
@@ -88,8 +90,11 @@ enum Look {
     Shape,
     /// Numbers of seconds or milliseconds that may differ by what the clock did.
     Time(i64),
-    /// Byte for byte, but that a group's lag below zero is the reference's alone: see `docs/differences.md`.
+    /// Byte for byte, but for times, and for a group's lag below zero, which is the reference's alone: see
+    /// `docs/differences.md`.
     Lags,
+    /// Byte for byte, but for the third item of each array, which is a time.
+    Pending,
 }
 
 fn look(words: &Words) -> Look {
@@ -102,6 +107,7 @@ fn look(words: &Words) -> Look {
         "TTL" | "EXPIRETIME" => Look::Time(TIME_SLACK),
         "PTTL" | "PEXPIRETIME" => Look::Time(TIME_SLACK * 1000),
         "XINFO" => Look::Lags,
+        "XPENDING" => Look::Pending,
         _ => Look::Same,
     }
 }
@@ -116,15 +122,42 @@ fn agree(look: Look, ours: &Reply, theirs: &Reply) -> bool {
         }
         (Look::Same, ..) => ours == theirs || both_hold_lists(ours, theirs),
         (Look::Lags, Reply::Many(sign, items), Reply::Many(other, others)) => {
+            // A group that has read more entries than were ever added.
+            let ahead = others
+                .windows(2)
+                .any(|two| *two[0].text() == *"lag" && matches!(two[1], Reply::Int(..0)));
             sign == other
                 && items.len() == others.len()
                 && (0..items.len()).all(|at| {
-                    let after_lag = at > 0 && *others[at - 1].text() == *"lag";
-                    after_lag && matches!(others[at], Reply::Int(..0))
-                        || agree(look, &items[at], &others[at])
+                    let name = others[at.max(1) - 1].text();
+                    match (&items[at], &others[at]) {
+                        (_, Reply::Int(..0)) if *name == *"lag" => true,
+                        (Reply::Int(_), Reply::Int(_)) if *name == *"entries-read" && ahead => true,
+                        (Reply::Int(ours), Reply::Int(theirs))
+                            if matches!(&*name, "idle" | "inactive") =>
+                        {
+                            ours.abs_diff(*theirs) <= TIME_SLACK.unsigned_abs() * 1000
+                        }
+                        (ours, theirs) => agree(look, ours, theirs),
+                    }
                 })
         }
+        (Look::Lags, Reply::Int(ours), Reply::Int(theirs)) if *theirs > SINCE_1970_MS => {
+            ours.abs_diff(*theirs) <= TIME_SLACK.unsigned_abs() * 1000
+        }
         (Look::Lags, ..) => ours == theirs,
+        // An id, a consumer, the milliseconds since the delivery, and the number of deliveries.
+        (Look::Pending, Reply::Many(sign, items), Reply::Many(other, others)) => {
+            sign == other
+                && items.len() == others.len()
+                && (0..items.len()).all(|at| match (&items[at], &others[at]) {
+                    (Reply::Int(ours), Reply::Int(theirs)) if at == 2 => {
+                        ours.abs_diff(*theirs) <= TIME_SLACK.unsigned_abs() * 1000
+                    }
+                    (ours, theirs) => agree(look, ours, theirs),
+                })
+        }
+        (Look::Pending, ..) => ours == theirs,
         (Look::Unordered, ..) => sorted(ours) == sorted(theirs),
         (Look::Shape, Reply::Many(sign, items), Reply::Many(other, others)) => {
             sign == other
@@ -188,6 +221,8 @@ fn round(
         side.call(&format!(
             "CONFIG SET set-max-intset-entries {intset} list-max-listpack-size {list}"
         ));
+        let node = if small { "5" } else { "100" };
+        side.call(&format!("CONFIG SET stream-node-max-entries {node}"));
     }
     let mut sent: Vec<(usize, Words)> = Vec::new();
     // What each connection has queued since MULTI.

@@ -256,12 +256,21 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
         4,
         "XADD @x [ NOMKSTREAM ] [ ( MAXLEN @i | MAXLEN = @i | MINID @I ) ] @I { @f @v }",
     ),
+    (
+        2,
+        "XADD @x ( MAXLEN | MINID ) ~ @i [ LIMIT @c ] ( @I | 7-* | 9-* ) { @f @v }",
+    ),
     (2, "XLEN @x"),
     (2, "XRANGE @x ( - | @I ) ( + | @I ) [ COUNT @c ]"),
     (2, "XREVRANGE @x ( + | @I ) ( - | @I ) [ COUNT @c ]"),
     (1, "XDEL @x { @I }"),
     (1, "XTRIM @x ( MAXLEN @i | MINID @I )"),
+    (1, "XTRIM @x ( MAXLEN | MINID ) ( ~ | = ) @i [ LIMIT @c ]"),
     (1, "XREAD [ COUNT @c ] STREAMS @x ( @I | $ | + )"),
+    (
+        1,
+        "XREAD [ COUNT @c ] STREAMS @x @x ( @I | $ | + ) ( @I | $ | + )",
+    ),
     (
         2,
         "XGROUP CREATE @x g ( $ | 0 | @I ) [ MKSTREAM ] [ ENTRIESREAD @i ]",
@@ -273,14 +282,28 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
         4,
         "XREADGROUP GROUP g ( a | b ) [ COUNT @c ] [ NOACK ] STREAMS @x ( > | @I )",
     ),
+    (
+        1,
+        "XREADGROUP GROUP g ( a | b ) [ COUNT @c ] [ NOACK ] STREAMS @x @x ( > | @I ) ( > | @I )",
+    ),
     (1, "XACK @x g { @I }"),
     (1, "XPENDING @x g"),
+    (
+        1,
+        "XPENDING @x g [ IDLE 0 ] ( - | @I ) ( + | @I ) @c [ ( a | b | @m ) ]",
+    ),
     (
         2,
         "XCLAIM @x g ( a | b ) 0 { @I } [ RETRYCOUNT @i ] [ FORCE ] [ JUSTID ] [ LASTID @I ]",
     ),
     (2, "XAUTOCLAIM @x g ( a | b ) 0 @I [ COUNT @c ] [ JUSTID ]"),
+    (
+        1,
+        "XCLAIM @x g ( a | b ) @i { @I } ( IDLE @i | TIME 1000 ) [ RETRYCOUNT @i ] [ FORCE ] [ JUSTID ]",
+    ),
     (1, "XINFO ( STREAM | GROUPS ) @x"),
+    (1, "XINFO STREAM @x FULL [ COUNT @c ]"),
+    (1, "XINFO CONSUMERS @x g"),
     (1, "XSETID @x @I [ ENTRIESADDED @i ] [ MAXDELETEDID @I ]"),
     // Keys.
     (3, "DEL { @k }"),
