@@ -10,7 +10,7 @@ use std::time::Instant;
 use keyspace::{Db, Limits, Resize, Set, StrHow, Ttl, ZSet};
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: allocator::Jemalloc = allocator::Jemalloc;
 
 const N: u64 = 1_000_000;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0   kind (4 bits) and flags (4 bits)
-//!  1   size of the allocation in 16-byte units; 0: the size class of what is used
+//!  1   size of the allocation in units of 8 bytes; 0: the size class of what is used
 //!  2   key length, if short
 //!  3   value length, if the value is embedded bytes
 //!  4   access clock (4 bytes, 24 bits used)
@@ -12,7 +12,7 @@
 //!      payload, not aligned: embedded bytes, an integer (8 bytes), or a pointer to a boxed or counted value (8 bytes)
 //! ```
 //!
-//! A 16-byte key with a 16-byte value and an expiry time takes 48 bytes. The handle is the pointer; a table holds it,
+//! A 16-byte key with a 16-byte value takes 40 bytes, with an expiry time 48. The handle is the pointer; a table holds it,
 //! and an operation that needs more room than the allocation has replaces it.
 #![allow(
     unsafe_code,
@@ -24,8 +24,8 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
+use words::sizes::size_class;
 
-use crate::layout::size_class;
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
 use crate::table::{Item, Prefetch};
 use crate::{Counted, Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
@@ -43,7 +43,7 @@ const CLOCK: usize = 4;
 /// Bytes of an expiry time, of a wide key's length, of an integer, of a pointer.
 const WORD: usize = 8;
 /// Granularity of the size byte.
-const UNIT: usize = 16;
+const UNIT: usize = words::sizes::SMALLEST;
 /// Flag: there is room for an expiry time.
 const HAS_EXPIRE: u8 = 0x10;
 /// Flag: the key's length has a word of its own.
@@ -526,7 +526,7 @@ impl Entry {
             handle_alloc_error(layout)
         };
         let units = u8::try_from(capacity / UNIT).unwrap_or(0);
-        // SAFETY: at least 16 bytes were allocated.
+        // SAFETY: at least the header was allocated.
         unsafe { base.as_ptr().add(UNITS).write(units) };
         Entry(base)
     }

@@ -16,7 +16,6 @@ pub mod entry;
 pub mod hash;
 pub mod hashing;
 pub mod hyperloglog;
-mod layout;
 pub mod limits;
 pub mod list;
 pub mod rng;

@@ -15,8 +15,8 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ptr::{self, NonNull};
+use words::sizes::size_class;
 
-use crate::layout::size_class;
 use crate::table::Item;
 use crate::zset::tree;
 
@@ -73,7 +73,7 @@ unsafe fn read_len(at: *mut u8) -> (usize, *mut u8) {
 /// An allocation of the class for `size` bytes.
 fn allocate(size: usize, align: usize) -> NonNull<u8> {
     let layout = layout(size, align);
-    // SAFETY: the layout is not empty: classes start at 16 bytes.
+    // SAFETY: the layout is not empty: classes start at 8 bytes.
     NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
 

@@ -3,10 +3,11 @@
 
 pub(crate) mod control;
 
+use allocator::Jemalloc;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use tikv_jemallocator::Jemalloc;
+use words::sizes::size_class;
 
 /// Counters, one per thread as long as there are enough of them. Each has a cache line of its own.
 const SLOTS: usize = 64;
@@ -66,19 +67,10 @@ pub(crate) fn used() -> usize {
     usize::try_from(sum).unwrap_or(0)
 }
 
-/// What jemalloc really sets aside for a request: multiples of 16 up to 128, then four classes per doubling.
+/// What jemalloc really sets aside for a request.
 #[inline]
-const fn size_class(size: usize) -> isize {
-    if size <= 128 {
-        if size <= 8 {
-            8
-        } else {
-            ((size + 15) & !15) as isize
-        }
-    } else {
-        let step = 1usize << (usize::BITS - 1 - (size - 1).leading_zeros() - 2);
-        ((size + step - 1) & !(step - 1)) as isize
-    }
+const fn set_aside(layout: Layout) -> isize {
+    size_class(layout.size().next_multiple_of(layout.align())) as isize
 }
 
 /// How long freed pages are kept for re-use. The allocator's own ten seconds would let each old array of a table that
@@ -111,48 +103,27 @@ pub(crate) struct Counting;
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(size_class(layout.size()));
+        count(set_aside(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { Jemalloc.alloc(layout) }
     }
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(size_class(layout.size()));
+        count(set_aside(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { Jemalloc.alloc_zeroed(layout) }
     }
     #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        count(-size_class(layout.size()));
+        count(-set_aside(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { Jemalloc.dealloc(ptr, layout) }
     }
     #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(size_class(new_size) - size_class(layout.size()));
+        let new = size_class(new_size.next_multiple_of(layout.align())) as isize;
+        count(new - set_aside(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { Jemalloc.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size_class;
-
-    #[test]
-    fn size_classes_are_those_of_jemalloc() {
-        for (size, class) in [
-            (1, 8),
-            (9, 16),
-            (42, 48),
-            (128, 128),
-            (129, 160),
-            (160, 160),
-            (161, 192),
-            (257, 320),
-            (4097, 5120),
-        ] {
-            assert_eq!(size_class(size), class, "{size}");
-        }
     }
 }

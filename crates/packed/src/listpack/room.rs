@@ -5,6 +5,7 @@
 
 use super::Listpack;
 use crate::limits::{SHRINK_BYTES_MIN, SHRINK_FACTOR};
+use words::sizes::size_class;
 
 /// A shift of everything must win at least a share of the live bytes of 1 in so many, or pushing would
 /// degrade into a shift each time.
@@ -111,31 +112,9 @@ impl Listpack {
     }
 }
 
-/// The smallest size of the allocator that holds `bytes`: multiples of 16 up to 128, then four sizes to
-/// each doubling.
-fn size_class(bytes: usize) -> usize {
-    if bytes <= 128 {
-        return bytes.next_multiple_of(16).max(16);
-    }
-    let step = 1 << ((bytes - 1).ilog2() - 2);
-    bytes.next_multiple_of(step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn size_classes_are_the_allocators() {
-        let classes = [
-            16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640,
-        ];
-        for bytes in 1..=640 {
-            let expected = classes.iter().find(|&&class| class >= bytes).unwrap();
-            assert_eq!(size_class(bytes), *expected, "{bytes}");
-        }
-        assert_eq!(size_class(8193), 10_240);
-    }
 
     #[test]
     fn both_ends_use_the_room_of_the_other() {

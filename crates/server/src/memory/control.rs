@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_by_their_size_and_set_where_that_is_safe() {
-        assert_eq!(number(b"arenas.quantum", None), Ok(16));
+        assert_eq!(number(b"arenas.quantum", None), Ok(8));
         assert_eq!(number(b"arenas.page", None), Ok(4096));
         assert_eq!(number(b"opt.abort", None), Ok(0));
         let before = number(b"arenas.muzzy_decay_ms", Some(1234)).expect("a decay time");

@@ -271,11 +271,15 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
         1,
         "XREAD [ COUNT @c ] STREAMS @x @x ( @I | $ | + ) ( @I | $ | + )",
     ),
+    // What a client says that a group has read is believed here only as far as it can be true: see `docs/differences.md`.
     (
         2,
-        "XGROUP CREATE @x g ( $ | 0 | @I ) [ MKSTREAM ] [ ENTRIESREAD @i ]",
+        "XGROUP CREATE @x g ( $ | 0 | @I ) [ MKSTREAM ] [ ENTRIESREAD ( -1 | 0 ) ]",
     ),
-    (1, "XGROUP SETID @x g ( $ | 0 | @I ) [ ENTRIESREAD @i ]"),
+    (
+        1,
+        "XGROUP SETID @x g ( $ | 0 | @I ) [ ENTRIESREAD ( -1 | 0 ) ]",
+    ),
     (1, "XGROUP ( CREATECONSUMER | DELCONSUMER ) @x g @m"),
     (1, "XGROUP DESTROY @x g"),
     (
@@ -299,7 +303,7 @@ pub(crate) static TEMPLATES: &[(u32, &str)] = &[
     (2, "XAUTOCLAIM @x g ( a | b ) 0 @I [ COUNT @c ] [ JUSTID ]"),
     (
         1,
-        "XCLAIM @x g ( a | b ) @i { @I } ( IDLE @i | TIME 1000 ) [ RETRYCOUNT @i ] [ FORCE ] [ JUSTID ]",
+        "XCLAIM @x g ( a | b ) ( 0 | 100000000 ) { @I } ( IDLE @i | TIME 1000 ) [ RETRYCOUNT @i ] [ FORCE ] [ JUSTID ]",
     ),
     (1, "XINFO ( STREAM | GROUPS ) @x"),
     (1, "XINFO STREAM @x FULL [ COUNT @c ]"),
