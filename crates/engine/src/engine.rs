@@ -102,6 +102,8 @@ impl Engine {
                     last_load_keys: (0, 0),
                     for_replicas: false,
                 },
+                scripting: Default::default(),
+                lacks_room: false,
                 migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,

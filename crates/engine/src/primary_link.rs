@@ -148,7 +148,7 @@ fn with_link<R>(
     state: &mut ServerState,
     call: impl FnOnce(&mut Link, &Env<'_>) -> R,
 ) -> Option<R> {
-    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && keys.functions.is_empty();
+    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && state.scripting.counts().0 == 0;
     let now_ms = state.repl.now_ms;
     let side = state.repl.link.as_mut()?;
     let env = Env {
@@ -249,6 +249,10 @@ impl Engine {
             }
             return;
         }
+        let result = result.and_then(|loaded| {
+            crate::scripting::libraries::check(&mut self.state, &loaded.functions)?;
+            Ok(loaded)
+        });
         let loaded_well = result.is_ok();
         let outcome = match result {
             Ok(loaded) => {
@@ -632,7 +636,7 @@ fn begin_loading(
             keys.touch_all_watchers(db, None);
         }
         let old = keys.dbs.iter_mut().map(|db| db.clear()).collect();
-        keys.functions = Arc::default();
+        crate::scripting::libraries::forget(state);
         let wait = !state.config.replica_lazy_flush;
         state.host.free_databases(old, wait);
         keys.all_stale();
@@ -647,7 +651,12 @@ fn swap_in(keys: &mut Keys, state: &mut ServerState, mut loaded: Loaded) {
     }
     loaded.dbs.resize_with(keys.dbs.len(), Default::default);
     let old = keys.replace_all(loaded.dbs);
-    keys.functions = loaded.functions.into();
+    // They have been tried before; only memory can be lacking by now.
+    if let Err(error) =
+        crate::scripting::libraries::install(state, &loaded.functions, scripting::Policy::Flush)
+    {
+        state.log(Level::Warning, &error);
+    }
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);
     }

@@ -188,6 +188,10 @@ pub struct ServerState {
     pub load_progress: LoadProgress,
     /// Snapshots.
     pub saving: Saving,
+    /// Scripts and libraries.
+    pub scripting: scripting::Scripting,
+    /// Whether the last command that was judged by memory found too little of it; its script is judged by that, too.
+    pub(crate) lacks_room: bool,
     /// Keys on their way to other servers.
     pub(crate) migrations: crate::migration::Migrations,
     /// DEBUG.

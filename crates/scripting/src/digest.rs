@@ -9,6 +9,9 @@ const BYTES: usize = 20;
 pub struct Digest([u8; BYTES]);
 
 impl Digest {
+    /// Digits of a digest.
+    pub const HEX_BYTES: usize = 2 * BYTES;
+
     /// That of a body.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {

@@ -225,6 +225,20 @@ impl Libraries {
         }
     }
 
+    /// Tries whether libraries can be loaded; nothing stays.
+    pub(crate) fn check<C: AsRef<[u8]>>(
+        &mut self,
+        codes: &[C],
+        host: &mut dyn LoadHost,
+    ) -> Result<(), Error> {
+        let mut set = Set::default();
+        let loaded = self.load_all(codes, &mut set, host);
+        for library in set.libraries.values() {
+            self.release(library);
+        }
+        loaded
+    }
+
     fn load_all<C: AsRef<[u8]>>(
         &mut self,
         codes: &[C],

@@ -174,6 +174,18 @@ impl Scripting {
         self.libraries.restore(codes, policy, host)
     }
 
+    /// Tries whether libraries can be loaded; nothing is changed.
+    ///
+    /// # Errors
+    /// One of them cannot be, or stands in the way of another one.
+    pub fn check_libraries<C: AsRef<[u8]>>(
+        &mut self,
+        codes: &[C],
+        host: &mut dyn LoadHost,
+    ) -> Result<(), Error> {
+        self.libraries.check(codes, host)
+    }
+
     /// Removes a library.
     ///
     /// # Errors
