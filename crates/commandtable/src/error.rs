@@ -791,6 +791,8 @@ fixed! {
     NO_DEBUGGER = "ERR The script debugger is not supported";
     /// SCRIPT DEBUG with another word than these.
     SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO";
+    /// SCRIPT KILL and FUNCTION KILL of a script that has written.
+    UNKILLABLE = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.";
     /// FUNCTION RESTORE with a policy that is none.
     RESTORE_POLICY = "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.";
     /// FUNCTION RESTORE of a payload that is damaged or too new.
@@ -804,6 +806,14 @@ fixed! {
 }
 
 impl Error {
+    /// Anything else while a script runs for long: `kind` is SCRIPT or FUNCTION.
+    #[cold]
+    pub fn busy(server: &str, kind: &str) -> Self {
+        Error::Built(format!(
+            "BUSY {server} is busy running a script. You can only call {kind} KILL or SHUTDOWN NOSAVE."
+        ))
+    }
+
     /// FUNCTION LOAD with another option than REPLACE.
     #[cold]
     pub fn unknown_load_option(option: &[u8]) -> Self {

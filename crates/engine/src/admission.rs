@@ -70,7 +70,11 @@ pub(crate) fn admit(
             return Err(Error::redirect(host, port));
         }
     }
-    if x.state.config.maxmemory > 0 && !from_primary && x.state.loading == Loading::No {
+    if x.state.config.maxmemory > 0
+        && !from_primary
+        && x.state.loading == Loading::No
+        && x.state.busy.is_none()
+    {
         let room = eviction::make_room(x.keys, x.state);
         x.state.lacks_room = room == Room::None;
         if room == Room::None && effective.intersects(Flags::DENYOOM) {
@@ -124,6 +128,7 @@ pub(crate) fn admit(
         Loading::Serving if !effective.intersects(Flags::NO_ASYNC_LOADING) => {}
         Loading::Blocking | Loading::Serving => return Err(Error::LOADING),
     }
+    scripting::busy::refuse(x.state, command, allowed, args)?;
     if x.client
         .flags
         .has(ClientFlags::REPLICA | ClientFlags::MONITOR)

@@ -104,6 +104,7 @@ impl Engine {
                 },
                 scripting: Default::default(),
                 lacks_room: false,
+                busy: None,
                 migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,
@@ -155,6 +156,10 @@ impl Engine {
 
     /// Keys have been brought to another server, or not.
     pub fn delivered(&mut self, id: u64, delivery: crate::migration::Delivery) {
+        let Some(delivery) = crate::scripting::busy::keeps_delivery(&mut self.state, id, delivery)
+        else {
+            return;
+        };
         self.set_time();
         crate::migration::delivered(&mut self.keys, &mut self.state, id, delivery);
         self.settle();
@@ -162,6 +167,9 @@ impl Engine {
 
     /// SIGTERM or SIGINT has come.
     pub fn shutdown(&mut self, options: crate::shutdown::Options) {
+        if crate::scripting::busy::postpones(&mut self.state, options) {
+            return;
+        }
         self.set_time();
         crate::shutdown::begin(&mut self.keys, &mut self.state, options, None);
     }

@@ -90,6 +90,16 @@ pub(crate) fn check(state: &mut ServerState, codes: &[Arc<[u8]>]) -> Result<(), 
     checked.map_err(|error| failed(&error))
 }
 
+/// A command has failed an assertion. If a script had called it, its interpreter is lost with it: there will be another
+/// one.
+#[cold]
+pub(crate) fn recover(state: &mut ServerState) {
+    if state.scripting.is_running() && state.busy.is_none() {
+        let mut host = Loading::new(state, From::Trusted);
+        state.scripting.recover(&mut host);
+    }
+}
+
 /// Forgets all libraries, as a dataset does that is about to be replaced.
 pub(crate) fn forget(state: &mut ServerState) {
     drop(state.scripting.flush_libraries());

@@ -2,6 +2,7 @@
 //!
 //! The crate [`scripting`] has the interpreter, the cache and the libraries; here is what it knows nothing of.
 
+pub(crate) mod busy;
 pub(crate) mod checks;
 mod host;
 pub(crate) mod libraries;

@@ -1,10 +1,11 @@
 //! A script or function from its start to its reply.
 
-use super::checks;
 use super::host::Caller;
+use super::{busy, checks};
 use crate::exec::{Args, Exec};
 use crate::state::ServerState;
 use commandtable::{Error, Outcome};
+use dataset::Source;
 use resp::Reply;
 use scripting::{Progress, Run, ScriptFlags};
 use words::int::parse_i64;
@@ -46,13 +47,14 @@ pub(crate) fn refused(error: scripting::Error) -> Error {
     Error::Raw(error.into_text())
 }
 
-/// Runs what `start` starts, if it may run. `read_only` is set for the commands whose name ends in `_RO`.
+/// Runs what `start` starts, if it may run: to its end, or for as long as others can wait. `read_only` is set for the commands whose name ends in `_RO`.
 ///
 /// # Errors
 /// Why it may not run.
 #[inline]
 pub(crate) fn run(
     x: &mut Exec<'_>,
+    args: Args<'_>,
     flags: ScriptFlags,
     read_only: bool,
     start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
@@ -73,15 +75,40 @@ pub(crate) fn run(
         x,
         active: &mut active,
     };
-    while run.resume(&mut caller, SLICE_UNITS) == Progress::OutOfBudget {}
+    let started_ns = caller.x.state.now_ns;
+    let mut warned = false;
+    while run.resume(&mut caller, SLICE_UNITS) == Progress::OutOfBudget {
+        let Some(elapsed_ms) = takes_long(caller.x.state, started_ns) else {
+            continue;
+        };
+        if !warned {
+            busy::warn(caller.x.state, &run, elapsed_ms);
+            warned = true;
+        }
+        // What comes by the stream, or is a part of something larger, goes on to its end.
+        if outer.source == Source::Client && !outer.nested {
+            busy::set_aside(x, args, run, active, db, started_ns);
+            x.keys.origin = outer;
+            return Ok(());
+        }
+    }
     x.client.db = db;
     x.keys.origin = outer;
-    reply(x, run);
+    write_reply(x, &mut run);
+    x.state.scripting.ended(run);
     Ok(())
 }
 
-/// Replies with what a script has returned or raised, and puts its interpreter back.
-fn reply(x: &mut Exec<'_>, mut run: Run) {
+/// For how many milliseconds a script has run, if others have waited for long enough.
+#[cold]
+fn takes_long(state: &ServerState, started_ns: u64) -> Option<u64> {
+    let threshold_ms = u64::try_from(state.config.busy_reply_threshold).unwrap_or(0);
+    let elapsed_ms = (state.clock.monotonic_ns)().saturating_sub(started_ns) / 1_000_000;
+    (threshold_ms > 0 && elapsed_ms >= threshold_ms).then_some(elapsed_ms)
+}
+
+/// Replies with what a script has returned or raised.
+pub(super) fn write_reply(x: &mut Exec<'_>, run: &mut Run) {
     let before = x.out.len();
     let mut errors = false;
     let Exec { state, out, .. } = &mut *x;
@@ -93,7 +120,6 @@ fn reply(x: &mut Exec<'_>, mut run: Run) {
         // One of its commands' errors, which has been counted as such, is the reply.
         state.stats.charge_again();
     }
-    state.scripting.ended(run);
     // Its commands have recorded themselves.
     x.propagate_nothing();
 }

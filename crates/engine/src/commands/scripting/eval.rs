@@ -55,7 +55,7 @@ fn run_body(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
             .load_script(args[1], digest, Keep::WhileUsed)
             .map_err(refused)?;
     }
-    run_script(x, digest, keys, words, writes)
+    run_script(x, args, digest, (keys, words), writes)
 }
 
 /// `EVALSHA sha1 numkeys [key ...] [arg ...]`: runs a script that is cached.
@@ -85,19 +85,20 @@ fn run_cached(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
         return Err(Error::NO_SUCH_SCRIPT);
     }
     let (keys, words) = split_keys(args, Error::NOT_AN_INTEGER)?;
-    run_script(x, digest.ok_or(Error::NO_SUCH_SCRIPT)?, keys, words, writes)
+    let digest = digest.ok_or(Error::NO_SUCH_SCRIPT)?;
+    run_script(x, args, digest, (keys, words), writes)
 }
 
 fn run_script(
     x: &mut Exec<'_>,
+    args: Args<'_>,
     digest: Digest,
-    keys: Args<'_>,
-    words: Args<'_>,
+    (keys, words): (Args<'_>, Args<'_>),
     writes: Writes,
 ) -> Outcome {
     let flags = x.state.scripting.script_flags(&digest);
     let flags = flags.ok_or(Error::NO_SUCH_SCRIPT)?;
-    run::run(x, flags, writes == Writes::Refused, |state| {
+    run::run(x, args, flags, writes == Writes::Refused, |state| {
         state.scripting.start_script(&digest, keys, words)
     })
 }
@@ -127,9 +128,13 @@ fn call_function(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
     let function = x.state.scripting.function(args[1]);
     let function = function.map(Arc::clone).ok_or(Error::NO_FUNCTION)?;
     let (keys, words) = split_keys(args, Error::BAD_KEY_COUNT)?;
-    run::run(x, function.flags, writes == Writes::Refused, |state| {
-        state.scripting.start_function(&function, keys, words)
-    })
+    run::run(
+        x,
+        args,
+        function.flags,
+        writes == Writes::Refused,
+        |state| state.scripting.start_function(&function, keys, words),
+    )
 }
 
 /// MONITOR shows a script in front of its commands.

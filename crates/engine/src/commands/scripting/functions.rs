@@ -2,6 +2,7 @@
 
 use super::{Family, help, is_flush_mode, not_while_running, payload};
 use crate::exec::{Args, Exec};
+use crate::scripting::busy;
 use crate::scripting::libraries::{From, Loading};
 use crate::scripting::run::refused;
 use commandtable::{Error, Outcome};
@@ -197,15 +198,30 @@ fn describe(out: &mut Reply, library: &Library, with_code: bool) {
 /// `FUNCTION STATS`.
 ///
 /// Reply: a map: the running function, null for none; libraries and functions of each engine.
-/// Errors: none.
+/// Errors: a script runs for long.
 /// Propagates: nothing.
 /// Source: Valkey command reference, FUNCTION STATS (since 7.0.0).
 fn stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    let running = busy::running_function(x)?;
     let (libraries, functions) = x.state.scripting.counts();
     let out = &mut *x.out;
     out.map(2);
     out.bulk(b"running_script");
-    out.null();
+    match running {
+        None => out.null(),
+        Some((name, request, elapsed_ms)) => {
+            out.map(3);
+            out.bulk(b"name");
+            out.bulk(&name);
+            out.bulk(b"command");
+            out.array(request.len());
+            for word in request.iter() {
+                out.bulk(word);
+            }
+            out.bulk(b"duration_ms");
+            out.int(i64::try_from(elapsed_ms).unwrap_or(i64::MAX));
+        }
+    }
     out.bulk(b"engines");
     out.map(1);
     out.bulk(ENGINE.as_bytes());
@@ -220,11 +236,11 @@ fn stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// `FUNCTION KILL`: ends a function that runs too long.
 ///
 /// Reply: OK.
-/// Errors: none runs.
+/// Errors: none runs, or it is a script; it has written.
 /// Propagates: nothing.
 /// Source: Valkey command reference, FUNCTION KILL (since 7.0.0).
-fn kill(_x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    Err(Error::NO_SCRIPT_RUNS)
+fn kill(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    busy::kill(x, true)
 }
 
 /// `FUNCTION HELP`.

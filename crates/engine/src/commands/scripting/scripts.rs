@@ -2,6 +2,7 @@
 
 use super::{Family, help, is_flush_mode, not_while_running};
 use crate::exec::{Args, Exec};
+use crate::scripting::busy;
 use crate::scripting::run::refused;
 use commandtable::{Error, Outcome};
 use scripting::{Digest, Keep};
@@ -82,11 +83,11 @@ fn flush(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// `SCRIPT KILL`: ends a script that runs too long.
 ///
 /// Reply: OK.
-/// Errors: none runs.
+/// Errors: none runs, or it is a function; it has written.
 /// Propagates: nothing.
 /// Source: Valkey command reference, SCRIPT KILL (since 2.6.0).
-fn kill(_x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    Err(Error::NO_SCRIPT_RUNS)
+fn kill(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    busy::kill(x, false)
 }
 
 /// `SCRIPT DEBUG YES|SYNC|NO`.

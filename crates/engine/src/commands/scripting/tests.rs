@@ -15,7 +15,7 @@ fn a_script_changes_keys_and_its_effects_travel_together() {
         > EVAL "return redis.call('get', KEYS[1])" 1 a
         < "6"
         > EVAL "redis.call('set', 'b', 1) error('late')" 0
-        < (error) ERR user_script:1: late script: aeec1264e0577cf59de7ba33cb5dd5b6f0bf1b17, on @user_script:1.
+        < (error) ERR user_script:1: late script: e18b13fd01103742e536a6e32997a472a198b318, on @user_script:1.
         ~ set b 1
         "#,
     );
