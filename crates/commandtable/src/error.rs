@@ -757,6 +757,70 @@ impl Error {
     }
 }
 
+// Scripts.
+fixed! {
+    /// A script calls what is no command.
+    UNKNOWN_IN_SCRIPT = "ERR Unknown command called from script";
+    /// A script calls a command with too few or too many words.
+    ARITY_IN_SCRIPT = "ERR Wrong number of args calling command from script";
+    /// A script calls what only clients may.
+    NOT_FROM_SCRIPT = "ERR This Redis command is not allowed from script";
+    /// A script asks a replica that must not be asked.
+    STALE_IN_SCRIPT = "ERR Can not execute the command on a stale replica";
+    /// A script that may not write does.
+    WRITE_IN_READ_ONLY = "ERR Write commands are not allowed from read-only scripts.";
+    /// A script that may write, called by a command that may not.
+    WRITES_IN_READ_ONLY = "ERR Can not execute a script with write flag using *_ro command.";
+    /// The script itself asks a replica that must not be asked.
+    STALE_SCRIPT = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script.";
+    /// A script that may write, on a replica.
+    READ_ONLY_SCRIPT = "READONLY Can not run script with write flag on readonly replica";
+    /// A script that may write, while nothing can be saved.
+    MISCONF_SCRIPT = "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
+    /// A script that may need memory, while there is none.
+    OOM_SCRIPT = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
+    /// EVAL with more keys than words.
+    TOO_MANY_KEYS = "ERR Number of keys can't be greater than number of args";
+    /// EVAL with fewer keys than none.
+    NEGATIVE_KEYS = "ERR Number of keys can't be negative";
+    /// FCALL of what no library has registered.
+    NO_FUNCTION = "ERR Function not found";
+    /// FCALL with a number of keys that is none.
+    BAD_KEY_COUNT = "ERR Bad number of keys provided";
+    /// SCRIPT DEBUG: there is no debugger here.
+    NO_DEBUGGER = "ERR The script debugger is not supported";
+    /// SCRIPT DEBUG with another word than these.
+    SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO";
+    /// SCRIPT KILL and FUNCTION KILL of a script that has written.
+    UNKILLABLE = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.";
+    /// FUNCTION RESTORE with a policy that is none.
+    RESTORE_POLICY = "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.";
+    /// FUNCTION RESTORE of a payload that is damaged or too new.
+    RESTORE_PAYLOAD = "ERR DUMP payload version or checksum are wrong";
+    /// FUNCTION RESTORE of libraries as they were before their first release.
+    RESTORE_OLD = "ERR Pre-GA function format not supported";
+    /// FUNCTION RESTORE of what is something else.
+    RESTORE_TYPE = "ERR given type is not a function";
+    /// FUNCTION RESTORE of a library that ends too early.
+    RESTORE_LIBRARY = "ERR Failed loading library payload";
+}
+
+impl Error {
+    /// Anything else while a script runs for long: `kind` is SCRIPT or FUNCTION.
+    #[cold]
+    pub fn busy(server: &str, kind: &str) -> Self {
+        Error::Built(format!(
+            "BUSY {server} is busy running a script. You can only call {kind} KILL or SHUTDOWN NOSAVE."
+        ))
+    }
+
+    /// FUNCTION LOAD with another option than REPLACE.
+    #[cold]
+    pub fn unknown_load_option(option: &[u8]) -> Self {
+        quoting("ERR Unknown option given: ", option, "")
+    }
+}
+
 // MIGRATE.
 fixed! {
     /// KEYS beside a key.

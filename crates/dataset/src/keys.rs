@@ -11,7 +11,6 @@ use crate::notify::{Classes, Event};
 use crate::origin::{Expiry, Origin};
 use crate::rng::Random;
 use crate::settings::{LazyFree, Settings};
-use crate::snapshot::FunctionLibraries;
 use commandtable::Error;
 use hashbrown::HashMap;
 use keyspace::{Db, Entry, EntryMut, Limits, Overwritten, StrHow, Ttl, Type, Value, ValueRef};
@@ -50,8 +49,6 @@ const HOOK_TRACKING: u8 = 8;
 pub struct Keys {
     /// All databases.
     pub dbs: Vec<Db>,
-    /// Function libraries of a snapshot, as they came, in order: kept and saved again with the data, and not understood.
-    pub functions: FunctionLibraries,
     /// Where the running command comes from.
     pub origin: Origin,
     /// When compact encodings give way.
@@ -92,7 +89,6 @@ impl Keys {
         Keys {
             dbs: (0..databases).map(|_| Db::new()).collect(),
             origin: Origin::timer(Expiry::Delete, 0),
-            functions: FunctionLibraries::default(),
             limits: Limits::default(),
             dirty: 0,
             stats: KeyStats::default(),

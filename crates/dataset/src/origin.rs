@@ -33,6 +33,9 @@ pub struct Origin {
     pub source: Source,
     /// It is part of a transaction or a script: it must not wait, and settles with the whole.
     pub nested: bool,
+    /// A script runs it: an order that is left open elsewhere is settled, so that what the script does with it is the same
+    /// on every server.
+    pub in_script: bool,
     /// It runs again after waiting.
     pub again: bool,
     /// Its database.
@@ -58,6 +61,7 @@ impl Origin {
         Origin {
             source: Source::Timer,
             nested: false,
+            in_script: false,
             again: false,
             db: 0,
             author: 0,

@@ -4,6 +4,7 @@ use crate::client::{ClientFlags, Queued};
 use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec};
 use crate::host::{Crash, Level};
+use crate::scripting;
 use crate::state::{Loading, PauseKind};
 use crate::users;
 use commandtable::{CommandInfo, Error, Flags};
@@ -35,7 +36,7 @@ pub(crate) fn admit(
     command: &'static CommandInfo,
     args: Args<'_>,
 ) -> Result<Admitted, Error> {
-    let flags = command.flags;
+    let flags = scripting::checks::effective_flags(x.state, command, args);
     let from_primary = x.client.flags.has(ClientFlags::PRIMARY);
     if flags.intersects(Flags::PROTECTED) {
         protected(x, command)?;
@@ -69,8 +70,13 @@ pub(crate) fn admit(
             return Err(Error::redirect(host, port));
         }
     }
-    if x.state.config.maxmemory > 0 && !from_primary && x.state.loading == Loading::No {
+    if x.state.config.maxmemory > 0
+        && !from_primary
+        && x.state.loading == Loading::No
+        && x.state.busy.is_none()
+    {
         let room = eviction::make_room(x.keys, x.state);
+        x.state.lacks_room = room == Room::None;
         if room == Room::None && effective.intersects(Flags::DENYOOM) {
             return Err(Error::OOM);
         }
@@ -122,6 +128,7 @@ pub(crate) fn admit(
         Loading::Serving if !effective.intersects(Flags::NO_ASYNC_LOADING) => {}
         Loading::Blocking | Loading::Serving => return Err(Error::LOADING),
     }
+    scripting::busy::refuse(x.state, command, allowed, args)?;
     if x.client
         .flags
         .has(ClientFlags::REPLICA | ClientFlags::MONITOR)
@@ -146,7 +153,7 @@ pub(crate) fn admit(
         return Err(Error::not_subscribed(command.name));
     }
     if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(command) {
-        queue(x, command, args);
+        queue(x, command, flags, args);
         return Ok(Admitted::Queued);
     }
     Ok(Admitted::Run)
@@ -205,7 +212,7 @@ fn protected(x: &Exec<'_>, command: &CommandInfo) -> Result<(), Error> {
     }
 }
 
-fn queue(x: &mut Exec<'_>, command: &'static CommandInfo, args: Args<'_>) {
+fn queue(x: &mut Exec<'_>, command: &'static CommandInfo, flags: Flags, args: Args<'_>) {
     // A transaction that will be refused anyway keeps nothing.
     if !x
         .client
@@ -215,8 +222,8 @@ fn queue(x: &mut Exec<'_>, command: &'static CommandInfo, args: Args<'_>) {
         let transaction = x.client.transaction.get_or_insert_default();
         let args = Words::new(args);
         transaction.arg_bytes += args.bytes();
-        transaction.flags = transaction.flags.and(command.flags);
-        let lacking = Flags::LOADING.and(Flags::STALE).without(command.flags);
+        transaction.flags = transaction.flags.and(flags);
+        let lacking = Flags::LOADING.and(Flags::STALE).without(flags);
         transaction.lacking = transaction.lacking.and(lacking);
         transaction.queue.push(Queued { command, args });
     }

@@ -38,6 +38,8 @@ pub enum WaitFor {
     },
     /// The delivery of what MIGRATE has sent under this number.
     Migration(u64),
+    /// The end of its script.
+    Script,
     /// The end of the process, or the news that it will not come.
     Shutdown,
 }
@@ -71,7 +73,10 @@ impl Blocked {
     pub fn memory(&self) -> usize {
         let keys = match &self.wait {
             WaitFor::Keys(keys) => keys.bytes(),
-            WaitFor::Replicas { .. } | WaitFor::Migration(_) | WaitFor::Shutdown => 0,
+            WaitFor::Replicas { .. }
+            | WaitFor::Migration(_)
+            | WaitFor::Script
+            | WaitFor::Shutdown => 0,
         };
         size_of::<Self>() + keys + self.args.bytes()
     }
@@ -110,7 +115,7 @@ pub(crate) fn register(keys: &mut Keys, state: &mut ServerState, client: &mut Cl
         WaitFor::Replicas { .. } => {
             state.blocking.waiting_replicas.insert(blocked.place, id);
         }
-        WaitFor::Migration(_) | WaitFor::Shutdown => {}
+        WaitFor::Migration(_) | WaitFor::Script | WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
         state.blocking.deadlines.insert((blocked.deadline_ms, id));
@@ -139,7 +144,7 @@ pub(crate) fn unregister(keys: &mut Keys, state: &mut ServerState, client: &mut 
         WaitFor::Replicas { .. } => {
             state.blocking.waiting_replicas.remove(blocked.place);
         }
-        WaitFor::Migration(_) | WaitFor::Shutdown => {}
+        WaitFor::Migration(_) | WaitFor::Script | WaitFor::Shutdown => {}
     }
     state.blocking.deadlines.remove(&(blocked.deadline_ms, id));
     state.blocking.count -= 1;

@@ -95,6 +95,9 @@ impl Engine {
             self.state.clients.put_back(slot, client);
         } else {
             self.state.clients.release(slot, client.id);
+            if crate::scripting::busy::is_waited_for_by(&self.state, client.id) {
+                crate::scripting::busy::adopt(&mut self.state, client);
+            }
         }
         self.settle();
     }

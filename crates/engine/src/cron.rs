@@ -38,6 +38,9 @@ const REHASH_BUCKETS: usize = 128;
 /// Time for background rehashing per turn of the timer, in nanoseconds.
 const REHASH_NS: u64 = 1_000_000;
 
+/// Units of work that looking for garbage of scripts may take per turn of the timer: less than a millisecond's worth.
+const GARBAGE_UNITS: u64 = 50_000;
+
 impl Engine {
     /// Periodic work; the process calls it `hz` times a second. Returns how many times a second it wants to be called.
     pub fn tick(&mut self) -> u64 {
@@ -49,20 +52,20 @@ impl Engine {
         self.sample_rates();
         self.expire_pause();
         self.time_out_blocked();
-        crate::copying::slice(&mut self.keys, &mut self.state);
-        crate::migration::tick(&mut self.keys, &mut self.state);
+        crate::scripting::busy::slice(&mut self.keys, &mut self.state);
+        if self.state.busy.is_none() {
+            self.change_data();
+        }
         if !self.state.debug.pause_cron {
             self.sweep_clients();
             self.check_soft_limits();
             self.state.evict_clients();
-            self.expire_slice();
-            self.expire_own();
-            self.rehash_slice();
-            self.evict_slice();
-            crate::saving::tick(&mut self.keys, &mut self.state);
             crate::shutdown::tick(&mut self.keys, &mut self.state);
         }
-        self.state.repl.with_hub(|hub, env| hub.tick(env));
+        if self.state.busy.is_none() {
+            self.state.repl.with_hub(|hub, env| hub.tick(env));
+            self.state.scripting.collect_garbage(GARBAGE_UNITS);
+        }
         crate::repl::pump(&mut self.keys, &mut self.state);
         crate::saving::remove_sync_file(&mut self.state);
         crate::primary_link::tick(&mut self.keys, &mut self.state);
@@ -73,9 +76,26 @@ impl Engine {
         self.state.config.hz.unsigned_abs().into()
     }
 
-    /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted.
+    /// What happens to the data by itself: not while a script is busy.
+    fn change_data(&mut self) {
+        crate::copying::slice(&mut self.keys, &mut self.state);
+        crate::migration::tick(&mut self.keys, &mut self.state);
+        if !self.state.debug.pause_cron {
+            self.expire_slice();
+            self.expire_own();
+            self.rehash_slice();
+            self.evict_slice();
+            crate::saving::tick(&mut self.keys, &mut self.state);
+        }
+    }
+
+    /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted or a
+    /// script is busy.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
+        if self.state.busy.is_some() {
+            return Some(self.keys.origin.now_ms);
+        }
         if self.state.evicting || crate::copying::is_due(&self.keys, &self.state) {
             return Some(self.keys.origin.now_ms);
         }
@@ -89,8 +109,11 @@ impl Engine {
     /// What is due at [`Self::next_deadline_ms`].
     pub fn meet_deadline(&mut self) {
         self.time_out_blocked();
-        self.evict_slice();
-        crate::copying::slice(&mut self.keys, &mut self.state);
+        crate::scripting::busy::slice(&mut self.keys, &mut self.state);
+        if self.state.busy.is_none() {
+            self.evict_slice();
+            crate::copying::slice(&mut self.keys, &mut self.state);
+        }
         self.settle();
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn process(
 }
 
 /// The command of a request, or why there is none, with the container that was called without a subcommand.
-fn find(
+pub(crate) fn find(
     state: &ServerState,
     args: Args<'_>,
     known: Option<&'static CommandInfo>,

@@ -102,6 +102,9 @@ impl Engine {
                     last_load_keys: (0, 0),
                     for_replicas: false,
                 },
+                scripting: Default::default(),
+                lacks_room: false,
+                busy: None,
                 migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,
@@ -153,6 +156,10 @@ impl Engine {
 
     /// Keys have been brought to another server, or not.
     pub fn delivered(&mut self, id: u64, delivery: crate::migration::Delivery) {
+        let Some(delivery) = crate::scripting::busy::keeps_delivery(&mut self.state, id, delivery)
+        else {
+            return;
+        };
         self.set_time();
         crate::migration::delivered(&mut self.keys, &mut self.state, id, delivery);
         self.settle();
@@ -160,6 +167,9 @@ impl Engine {
 
     /// SIGTERM or SIGINT has come.
     pub fn shutdown(&mut self, options: crate::shutdown::Options) {
+        if crate::scripting::busy::postpones(&mut self.state, options) {
+            return;
+        }
         self.set_time();
         crate::shutdown::begin(&mut self.keys, &mut self.state, options, None);
     }

@@ -111,13 +111,19 @@ impl Exec<'_> {
 
     /// Runs a handler that sees the dataset alone. If it waits, so does the client.
     pub(crate) fn run_data(&mut self, handler: dataset::Handler, args: Args<'_>) -> Outcome {
+        let bytes_max = if self.keys.origin.in_script {
+            // No client gets to see it.
+            usize::MAX
+        } else {
+            self.state.reply_bytes_max(self.client)
+        };
         let mut call = Call {
             keys: self.keys,
             out: self.out,
             command: self.command,
             names: &self.state.names,
             limit: ReplyLimit {
-                bytes_max: self.state.reply_bytes_max(self.client),
+                bytes_max,
                 exceeded: false,
             },
             wait: None,

@@ -31,6 +31,7 @@ pub mod repl;
 mod replicas;
 mod requests;
 pub mod saving;
+mod scripting;
 mod settle;
 pub mod shutdown;
 pub mod slowlog;

@@ -42,8 +42,16 @@ impl Engine {
     }
 
     /// Puts the loaded dataset in place.
-    pub fn finish_load(&mut self, loaded: dataset::snapshot::Loaded) {
+    ///
+    /// # Errors
+    /// A library cannot be loaded, with a line for the log. Then nothing has been put in place.
+    pub fn finish_load(&mut self, loaded: dataset::snapshot::Loaded) -> Result<(), String> {
         self.set_time();
+        crate::scripting::libraries::install(
+            &mut self.state,
+            &loaded.functions,
+            scripting::Policy::Flush,
+        )?;
         self.state.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
         let restored = loaded.replication.as_ref().and_then(|aux| {
             Some((
@@ -53,7 +61,6 @@ impl Engine {
             ))
         });
         let old = self.keys.replace_all(loaded.dbs);
-        self.keys.functions = loaded.functions.into();
         self.state.host.free_databases(old, false);
         self.state.loading = Loading::No;
         self.state.saving.dirty_at_save = self.keys.dirty;
@@ -64,6 +71,7 @@ impl Engine {
             self.keys.propagate_expired(*db, key);
             crate::settle::feed_each(&mut self.keys, &mut self.state);
         }
+        Ok(())
     }
 
     /// Takes up the configured role, with the identity that the dataset carried.

@@ -10,6 +10,7 @@ pub(crate) fn client(state: &ServerState, client: &Client, now_ms: i64) -> Origi
     Origin {
         source: Source::Client,
         nested: false,
+        in_script: false,
         again: false,
         db: client.db,
         author: client.id,
@@ -41,6 +42,18 @@ pub(crate) fn primary(state: &ServerState, db: usize, now_ms: i64) -> Origin {
         db,
         child_lives: state.has_child(),
         ..Origin::timer(Expiry::Ignore, now_ms)
+    }
+}
+
+/// The commands of a script that `caller` has run, in the database that the script has selected. Whatever the script's own
+/// origin says of rights, time and expiry holds for them as well.
+#[inline]
+pub(crate) fn script(outer: Origin, caller: &Client) -> Origin {
+    Origin {
+        nested: true,
+        in_script: true,
+        db: caller.db,
+        ..outer
     }
 }
 

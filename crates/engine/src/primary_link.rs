@@ -148,7 +148,7 @@ fn with_link<R>(
     state: &mut ServerState,
     call: impl FnOnce(&mut Link, &Env<'_>) -> R,
 ) -> Option<R> {
-    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && keys.functions.is_empty();
+    let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && state.scripting.counts().0 == 0;
     let now_ms = state.repl.now_ms;
     let side = state.repl.link.as_mut()?;
     let env = Env {
@@ -194,6 +194,12 @@ impl Engine {
 
     /// Bytes have come. Takes a first run of them; to be called again with the rest.
     pub fn link_received(&mut self, conn: Conn, data: &[u8]) -> Received {
+        if crate::scripting::busy::holds(&mut self.state, conn) {
+            return Received {
+                hold: true,
+                ..Received::default()
+            };
+        }
         self.set_time();
         let Some(taken) = with_link(&self.keys, &mut self.state, |link, env| {
             link.bytes(env, conn, data)
@@ -249,6 +255,11 @@ impl Engine {
             }
             return;
         }
+        crate::scripting::busy::give_up(&mut self.keys, &mut self.state);
+        let result = result.and_then(|loaded| {
+            crate::scripting::libraries::check(&mut self.state, &loaded.functions)?;
+            Ok(loaded)
+        });
         let loaded_well = result.is_ok();
         let outcome = match result {
             Ok(loaded) => {
@@ -281,7 +292,8 @@ impl Engine {
         let Some(side) = &self.state.repl.link else {
             return false;
         };
-        if !side.draining {
+        // A script that is busy has the rest drained when it ends.
+        if !side.draining || self.state.busy.is_some() {
             return false;
         }
         let piece = with_link(&self.keys, &mut self.state, |link, env| link.drain(env)).flatten();
@@ -371,6 +383,7 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
     if let Some(what) = failed {
         state.stats.panics_caught += 1;
         keys.ahead.forget();
+        crate::scripting::libraries::recover(state);
         let text = format!("A command of the stream failed an assertion: {what}");
         state.log(Level::Warning, &text);
         crate::recovery::forsake_history(keys, state, &text);
@@ -600,6 +613,13 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
     }
 }
 
+/// Goes on with the locally buffered stream where a script has held it up.
+pub(crate) fn go_on_draining(state: &mut ServerState) {
+    if state.repl.link.as_ref().is_some_and(|side| side.draining) {
+        state.host.link(LinkCommand::Drain);
+    }
+}
+
 /// A dataset that was loaded but is not wanted any more.
 fn forget_loaded(state: &mut ServerState) {
     if let Some(unused) = state.repl.link.as_mut().and_then(|side| side.loaded.take()) {
@@ -627,12 +647,13 @@ fn begin_loading(
     };
     state.refresh_gate();
     if mode != LoadMode::SwapDb {
+        crate::scripting::busy::give_up(keys, state);
         state.expire.own.clear();
         for db in 0..keys.dbs.len() {
             keys.touch_all_watchers(db, None);
         }
         let old = keys.dbs.iter_mut().map(|db| db.clear()).collect();
-        keys.functions = Arc::default();
+        crate::scripting::libraries::forget(state);
         let wait = !state.config.replica_lazy_flush;
         state.host.free_databases(old, wait);
         keys.all_stale();
@@ -647,7 +668,12 @@ fn swap_in(keys: &mut Keys, state: &mut ServerState, mut loaded: Loaded) {
     }
     loaded.dbs.resize_with(keys.dbs.len(), Default::default);
     let old = keys.replace_all(loaded.dbs);
-    keys.functions = loaded.functions.into();
+    // They have been tried before; only memory can be lacking by now.
+    if let Err(error) =
+        crate::scripting::libraries::install(state, &loaded.functions, scripting::Policy::Flush)
+    {
+        state.log(Level::Warning, &error);
+    }
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);
     }

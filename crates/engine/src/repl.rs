@@ -175,6 +175,11 @@ impl Repl {
 /// Carries out what the link and the hub ask for.
 pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
     crate::primary_link::pump(keys, state);
+    if state.busy.is_some() {
+        // Replicas get nothing of a script that is half done, least of all a snapshot.
+        state.repl.is_asked = false;
+        return;
+    }
     state.repl.is_asked = false;
     while let Some(action) = state.repl.hub.next_action() {
         carry_out(keys, state, action);

@@ -100,6 +100,7 @@ impl Engine {
                 let what = recovery::text_of(&*panic);
                 recovery::give_up(&mut self.keys, &mut self.state, client, changed, &what);
             }
+            crate::scripting::libraries::recover(&mut self.state);
             settle::settle(&mut self.keys, &mut self.state);
         }
         let Some(mut client) = run.client else {

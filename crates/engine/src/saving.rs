@@ -26,7 +26,11 @@ fn info(
         key_save_delay_us: i64::from(state.config.rdb_key_save_delay),
         replication: replication.or_else(|| identity(state)),
         access: tracks_access(state.config.maxmemory_policy).then_some(keys.access),
-        functions: std::sync::Arc::clone(&keys.functions),
+        functions: state
+            .scripting
+            .libraries()
+            .map(|library| std::sync::Arc::clone(&library.code))
+            .collect(),
         filter,
     }
 }
@@ -207,34 +211,36 @@ pub(crate) fn reload(
         .ok_or("Fatal error: can't open the RDB file for reading: No such file or directory")?;
     let old = keys.replace_all(Vec::new());
     let databases = old.len();
-    let functions = std::mem::take(&mut keys.functions);
     let (onto, kept) = if flush {
         (Vec::new(), old)
     } else {
         (old, Vec::new())
     };
     let mut reader = rdb::Reader::new(source, options.reader());
-    let loaded = match snapshot::load_from(&mut reader, onto, &options, &mut |_| true) {
+    let policy = if flush {
+        scripting::Policy::Flush
+    } else {
+        // Onto what there is: those that are there already have just been saved, or are saved again.
+        scripting::Policy::Replace
+    };
+    let loaded = snapshot::load_from(&mut reader, onto, &options, &mut |_| true);
+    let loaded = loaded
+        .map_err(|error| error.to_string())
+        .and_then(|loaded| {
+            crate::scripting::libraries::install(state, &loaded.functions, policy)?;
+            Ok(loaded)
+        });
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             let mut back = kept;
             back.resize_with(databases, keyspace::Db::new);
             keys.replace_all(back);
-            keys.functions = functions;
-            return Err(error.to_string());
+            return Err(error);
         }
     };
     keys.replace_all(loaded.dbs);
     keys.break_own_watches();
-    keys.functions = if flush {
-        loaded.functions.into()
-    } else {
-        // Onto what there is: those that are there already have just been saved, or are saved again.
-        let mut both = functions.to_vec();
-        both.retain(|source| !loaded.functions.contains(source));
-        both.extend(loaded.functions);
-        both.into()
-    };
     state.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
     if !kept.is_empty() {
         state.host.free_databases(kept, false);

@@ -188,6 +188,12 @@ pub struct ServerState {
     pub load_progress: LoadProgress,
     /// Snapshots.
     pub saving: Saving,
+    /// Scripts and libraries.
+    pub scripting: scripting::Scripting,
+    /// Whether the last command that was judged by memory found too little of it; its script is judged by that, too.
+    pub(crate) lacks_room: bool,
+    /// The script that has run for longer than others can wait, if there is one.
+    pub(crate) busy: Option<Box<crate::scripting::busy::Busy>>,
     /// Keys on their way to other servers.
     pub(crate) migrations: crate::migration::Migrations,
     /// DEBUG.
@@ -255,6 +261,7 @@ impl ServerState {
             || self.repl.is_replica()
             || self.config.maxmemory > 0
             || self.pause.is_some()
+            || self.busy.is_some()
             || (self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0)
             || self.writes_stopped();
     }

@@ -150,6 +150,11 @@ impl Stats {
         charged != self.error_replies
     }
 
+    /// An error that a command inside of the running one has been charged with is one of the running command, too.
+    pub fn charge_again(&mut self) {
+        self.charged_errors = self.error_replies.wrapping_sub(1);
+    }
+
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
         let peak_memory = self.peak_memory;

@@ -214,6 +214,8 @@ pub(crate) fn remember(x: &mut Exec<'_>, command: &CommandInfo, args: Args<'_>) 
     if tracking.broadcast
         || !chosen
         || !command.flags.intersects(Flags::READONLY)
+        // A script that reads has commands do it.
+        || command.flags.intersects(Flags::NOSCRIPT)
         || !command.takes_keys()
     {
         return;

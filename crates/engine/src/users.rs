@@ -74,11 +74,14 @@ pub(crate) fn check(x: &mut Exec<'_>, command: &CommandInfo, args: Args<'_>) -> 
 
 #[cold]
 fn record(x: &mut Exec<'_>, reason: LogReason, object: &[u8], user: &[u8]) {
+    let in_script = x.keys.origin.in_script;
     let in_transaction = x.client.flags.has(ClientFlags::MULTI) || x.must_not_block();
     let client = describe(x.client, false);
     let event = LogEvent {
         reason,
-        context: if in_transaction {
+        context: if in_script {
+            LogContext::Script
+        } else if in_transaction {
             LogContext::Multi
         } else {
             LogContext::TopLevel

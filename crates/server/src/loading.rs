@@ -23,9 +23,14 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
                     true
                 };
                 let loaded = dataset::snapshot::load(source, &options, &mut progress);
-                match loaded {
-                    Ok(loaded) => {
-                        shared.engine.lock().finish_load(loaded);
+                let put = loaded
+                    .map_err(|error| error.last_words())
+                    .and_then(|loaded| {
+                        let put = shared.engine.lock().finish_load(loaded);
+                        put.map_err(|error| vec![error, LOADING_FAILED.into()])
+                    });
+                match put {
+                    Ok(()) => {
                         let seconds = (crate::clock::monotonic_ns() - started) as f64 / 1e9;
                         logging::log(
                             Level::Notice,
@@ -33,7 +38,7 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
                         );
                         ready(&shared);
                     }
-                    Err(error) => fatal(&shared, &error.last_words()),
+                    Err(lines) => fatal(&shared, &lines),
                 }
             };
             if std::thread::Builder::new()

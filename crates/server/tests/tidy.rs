@@ -28,7 +28,7 @@ static EDGES: &[(&str, &[&str])] = &[
     ("keyspace", &["packed", "words"]),
     ("rdb", &["packed"]),
     ("replication", &["backlog", "resp", "words"]),
-    ("scripting", &["resp"]),
+    ("scripting", &["lua", "resp", "words"]),
     (
         "dataset",
         &["commandtable", "keyspace", "packed", "rdb", "resp", "words"],

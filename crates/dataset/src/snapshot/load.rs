@@ -252,7 +252,7 @@ impl Loader<'_> {
                 let room = |hint: u64, have: usize| have + hint.min(most) as usize;
                 db.reserve(room(keys, db.len()), room(expires, db.expires_len()));
             }
-            Event::Function(source) => self.loaded.functions.push(source),
+            Event::Function(source) => self.loaded.functions.push(source.into()),
             Event::Aux { key, value } => self.aux(&key, &value),
             Event::ModuleAux { module_id } => {
                 return Err(LoadError::ModuleAux(rdb::module_name(module_id)));
@@ -319,15 +319,6 @@ impl Loader<'_> {
             log(
                 Level::Warning,
                 &format!("Keys that were saved with wrong figures: {corrected}"),
-            );
-        }
-        if !loaded.functions.is_empty() {
-            let libraries = loaded.functions.len();
-            log(
-                Level::Warning,
-                &format!(
-                    "Function libraries that are kept and saved again but cannot be called: {libraries}"
-                ),
             );
         }
         let mut line = format!(

@@ -43,7 +43,7 @@ pub struct ReplicationAux {
 }
 
 /// Sources of function libraries, in the order of the snapshot. Shared, because every snapshot takes them along.
-pub type FunctionLibraries = Arc<[Vec<u8>]>;
+pub type FunctionLibraries = Arc<[Arc<[u8]>]>;
 
 /// What a snapshot contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ pub struct Loaded {
     /// Bytes of the snapshot.
     pub bytes: u64,
     /// Function libraries: their sources.
-    pub functions: Vec<Vec<u8>>,
+    pub functions: Vec<Arc<[u8]>>,
 }
 
 /// Waits as `rdb-key-save-delay` and `key-load-delay` say: `delay` microseconds after each key, or one microsecond after

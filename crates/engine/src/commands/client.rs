@@ -195,7 +195,7 @@ fn unblock(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .get(id)
         .and_then(|client| client.blocked.as_deref())
         // What MIGRATE has sent cannot be called back.
-        .is_some_and(|blocked| !matches!(blocked.wait, WaitFor::Migration(_)));
+        .is_some_and(|blocked| !matches!(blocked.wait, WaitFor::Migration(_) | WaitFor::Script));
     if waits {
         crate::blocking::unblock_with(x.keys, x.state, id, |state, client, out| {
             if with_error {

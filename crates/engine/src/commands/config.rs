@@ -128,6 +128,7 @@ fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.state.stats.reset();
     x.state.repl.hub.reset_stats();
     x.state.saving.saves = 0;
+    x.state.scripting.reset_evicted_scripts();
     x.keys.stats = KeyStats::default();
     x.out.ok();
     Ok(())

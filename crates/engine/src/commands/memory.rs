@@ -100,6 +100,8 @@ struct Figures {
     clients_number: usize,
     /// Per database with keys: number, key table, expiry index.
     tables: Vec<(usize, usize, usize)>,
+    /// Of scripts, and of libraries.
+    caches: (usize, usize),
     keys: usize,
     memory: crate::host::MemoryFigures,
     /// Tables whose items are on the way to bigger or smaller ones, and the bytes that they will give back.
@@ -132,6 +134,7 @@ impl Figures {
                 .filter(|(_, db)| !db.is_empty())
                 .map(|(index, db)| (index, db.table_bytes(), db.expires_bytes()))
                 .collect(),
+            caches: x.state.scripting.cache_bytes(),
             keys: x.keys.dbs.iter().map(keyspace::Db::len).sum(),
             memory,
             rehashing: x
@@ -151,7 +154,9 @@ impl Figures {
     }
 
     fn overhead(&self) -> usize {
-        self.startup + self.backlog + self.replicas + self.clients + self.tables_bytes()
+        let caches = self.caches.0 + self.caches.1;
+        let data = self.tables_bytes();
+        self.startup + self.backlog + self.replicas + self.clients + caches + data
     }
 }
 
@@ -184,8 +189,8 @@ fn stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         ("clients.normal", figures.clients),
         ("cluster.links", 0),
         ("aof.buffer", 0),
-        ("lua.caches", 0),
-        ("functions.caches", 0),
+        ("lua.caches", figures.caches.0),
+        ("functions.caches", figures.caches.1),
     ];
     let after = [
         ("overhead.db.hashtable.lut", figures.tables_bytes()),

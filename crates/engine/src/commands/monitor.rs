@@ -35,23 +35,30 @@ fn monitor(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Shows a command that has run to all MONITOR clients, unless it is one they must not see.
 #[cold]
 pub(crate) fn feed(x: &mut Exec<'_>, args: Args<'_>) {
-    // Scripts are shown by the script engine, in front of their commands.
+    // Scripts show themselves, in front of their commands.
     let hidden = x
         .command
         .flags
         .intersects(Flags::ADMIN.and(Flags::SKIP_MONITOR));
-    if hidden {
-        return;
+    if !hidden {
+        show(x, args);
     }
+}
+
+/// Shows a command to all MONITOR clients.
+#[cold]
+pub(crate) fn show(x: &mut Exec<'_>, args: Args<'_>) {
     let line = line(x, args);
     x.keys.effects.tell(News::Shown(line));
 }
 
-/// `+<unix time> [<db> <address>] "word" "word"...`
+/// `+<unix time> [<db> <address>] "word" "word"...`; a script has its commands run from `lua`.
 fn line(x: &Exec<'_>, args: Args<'_>) -> Vec<u8> {
     let now_us = (x.state.clock.unix_us)();
     let peer = &x.client.peer;
-    let from = if x.client.flags.has(ClientFlags::UNIX) {
+    let from = if x.keys.origin.in_script {
+        "lua".to_owned()
+    } else if x.client.flags.has(ClientFlags::UNIX) {
         format!("unix:{}", peer.addr.trim_end_matches(":0"))
     } else {
         peer.addr.clone()

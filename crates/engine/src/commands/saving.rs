@@ -23,7 +23,12 @@ pub(super) static COMMANDS: Family = &[
 /// Propagates: nothing.
 /// Source: Valkey command reference, TIME (since 2.6.0).
 fn time(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let now_us = (x.state.clock.unix_us)();
+    let now_us = if x.keys.origin.in_script {
+        // Time stands still while a script runs.
+        x.now_ms().unsigned_abs() * 1000
+    } else {
+        (x.state.clock.unix_us)()
+    };
     x.out.array(2);
     x.out.bulk_int((now_us / 1_000_000) as i64);
     x.out.bulk_int((now_us % 1_000_000) as i64);

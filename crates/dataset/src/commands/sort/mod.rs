@@ -223,6 +223,7 @@ fn load(keys: &mut Keys, key: &[u8], request: &mut Request<'_>) -> Result<Texts,
     let mut push =
         |element: keyspace::Element<'_>| element.with_bytes(|bytes| elements.push(bytes));
     let descending = request.direction == Direction::Descending;
+    let in_script = keys.origin.in_script;
     match keys.read(key).map(Entry::value) {
         None => {}
         Some(ValueRef::List(list)) if request.unsorted => {
@@ -237,8 +238,8 @@ fn load(keys: &mut Keys, key: &[u8], request: &mut Request<'_>) -> Result<Texts,
         }
         Some(ValueRef::List(list)) => list.iter().for_each(push),
         Some(ValueRef::Set(set)) => {
-            if request.unsorted && request.destination.is_some() {
-                // Sets have no order that two servers share: what is stored gets one.
+            if request.unsorted && (request.destination.is_some() || in_script) {
+                // Sets have no order that two servers share: what is stored or goes into a script gets one.
                 request.unsorted = false;
                 request.alpha = true;
                 request.by = Source::Element;

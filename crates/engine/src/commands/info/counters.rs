@@ -41,7 +41,7 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     );
     rows.row("evicted_keys", keys.evicted);
     rows.row("evicted_clients", stats.evicted_clients);
-    rows.row("evicted_scripts", 0);
+    rows.row("evicted_scripts", state.scripting.evicted_scripts());
     let now_ns = (state.clock.monotonic_ns)();
     let since = stats.over_limit_since_ns;
     let current_ns = since.map_or(0, |since| now_ns.saturating_sub(since));

@@ -1,8 +1,9 @@
 //! Sections about the process: server, clients, memory, processor, databases.
 
-use super::{Rows, human};
+use super::Rows;
 use crate::client::{Client, ClientFlags};
 use crate::exec::Exec;
+use crate::state::ServerState;
 use words::version;
 
 /// Expiring keys looked at to tell the average time to live of a database.
@@ -129,7 +130,9 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
         .map(|db| (db.table_bytes() + db.expires_bytes()) as u64)
         .sum();
     let startup = state.startup_memory as u64;
-    let overhead = startup + streams.total + normal + tables;
+    let caches = state.scripting.cache_bytes();
+    let caches = (caches.0 + caches.1) as u64;
+    let overhead = startup + streams.total + normal + tables + caches;
     let dataset = used.saturating_sub(overhead);
     rows.bytes("used_memory", used);
     rows.bytes("used_memory_rss", figures.rss as u64);
@@ -147,7 +150,7 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("allocator_resident", figures.resident);
     rows.row("allocator_muzzy", 0);
     rows.bytes("total_system_memory", figures.system);
-    scripts(rows);
+    scripts(state, rows);
     rows.bytes("maxmemory", state.config.maxmemory);
     rows.row(
         "maxmemory_policy",
@@ -182,21 +185,23 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("lazyfreed_objects", x.keys.stats.lazy_freed);
 }
 
-/// Rows about scripts: there are none yet.
-fn scripts(rows: &mut Rows) {
-    rows.row("used_memory_lua", 0);
-    rows.row("used_memory_vm_eval", 0);
-    rows.human("used_memory_lua", 0);
-    rows.row("used_memory_scripts_eval", 0);
-    rows.row("number_of_cached_scripts", 0);
-    rows.row("number_of_functions", 0);
-    rows.row("number_of_libraries", 0);
-    rows.row("used_memory_vm_functions", 0);
-    rows.row("used_memory_vm_total", 0);
-    rows.human("used_memory_vm_total", 0);
-    rows.row("used_memory_functions", 0);
-    rows.row("used_memory_scripts", 0);
-    rows.row("used_memory_scripts_human", human(0));
+/// Rows about scripts and libraries.
+fn scripts(state: &ServerState, rows: &mut Rows) {
+    let scripting = &state.scripting;
+    let (eval, functions) = scripting.interpreter_bytes();
+    let (scripts, libraries) = scripting.cache_bytes();
+    let (libraries_count, functions_count) = scripting.counts();
+    rows.row("used_memory_lua", eval);
+    rows.row("used_memory_vm_eval", eval);
+    rows.human("used_memory_lua", eval as u64);
+    rows.row("used_memory_scripts_eval", scripts);
+    rows.row("number_of_cached_scripts", scripting.scripts());
+    rows.row("number_of_functions", functions_count);
+    rows.row("number_of_libraries", libraries_count);
+    rows.row("used_memory_vm_functions", functions);
+    rows.bytes("used_memory_vm_total", (eval + functions) as u64);
+    rows.row("used_memory_functions", libraries);
+    rows.bytes("used_memory_scripts", (scripts + libraries) as u64);
 }
 
 pub(super) fn cpu(x: &mut Exec<'_>, rows: &mut Rows) {

@@ -105,6 +105,7 @@ mod tests {
             clients: 1000,
             clients_number: 1,
             tables: Vec::new(),
+            caches: (0, 0),
             keys: 0,
             memory: MemoryFigures {
                 used: 100 * MB,

@@ -1,0 +1,38 @@
+//! Scripts and functions: EVAL and its kin, SCRIPT, FCALL, FUNCTION.
+
+mod eval;
+mod functions;
+mod help;
+mod payload;
+mod scripts;
+
+pub(super) use eval::COMMANDS as EVAL;
+pub(super) use functions::COMMANDS as FUNCTIONS;
+pub(super) use scripts::COMMANDS as SCRIPTS;
+
+use super::Family;
+use crate::exec::{Args, Exec};
+use commandtable::{Error, Outcome};
+
+/// Whether words say where to free what is flushed. Nothing else may stand there.
+fn is_flush_mode(words: Args<'_>) -> bool {
+    match words {
+        [] => true,
+        [mode] => mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async"),
+        _ => false,
+    }
+}
+
+/// Nothing can be loaded or removed while a script runs, of which this is then a command: its interpreter is with it.
+///
+/// # Errors
+/// One does run.
+fn not_while_running(x: &Exec<'_>) -> Outcome {
+    if x.state.scripting.is_running() {
+        return Err(Error::NOT_FROM_SCRIPT);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,411 @@
+//! Scripts that run for longer than `busy-reply-threshold`.
+//!
+//! Such a script is set aside between two slices, with what it has done so far: its client waits, its effects are kept apart
+//! from everybody else's, its time stands still. Others are served meanwhile, most of them with an error: see
+//! [`refuse`]. Nothing that happens by itself changes the data, and nothing is appended to the stream.
+
+use super::host::Caller;
+use super::run::{self, Active};
+use crate::accounting::account;
+use crate::blocking::{self, Blocked, WaitFor};
+use crate::client::{Client, ClientId};
+use crate::dispatch;
+use crate::exec::{Args, Exec};
+use crate::host::{Level, LinkCommand};
+use crate::migration::Delivery;
+use crate::recovery;
+use crate::state::ServerState;
+use commandtable::{CommandInfo, Error, Flags, Outcome};
+use dataset::effects::{Effects, Propagate};
+use dataset::{Keys, OnTimeout, Origin, Wake};
+use replication::replica::Conn;
+use resp::Reply;
+use scripting::{Progress, Run};
+use smallvec::SmallVec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use words::Words;
+
+/// How long a slice may take, in nanoseconds: what others wait for it at most, beside one command of the script.
+const SLICE_NS: u64 = 1_000_000;
+/// Units of work between two looks at the clock.
+const LOOK_UNITS: u64 = 20_000;
+
+/// A script between two slices.
+pub(crate) struct Busy {
+    run: Run,
+    active: Active,
+    /// Where its commands come from, and when.
+    origin: Origin,
+    /// Who waits for it.
+    client: ClientId,
+    /// Who would, had the connection not ended: the script ends all the same.
+    orphan: Option<Box<Client>>,
+    /// The database that its client is in again when it ends.
+    caller_db: usize,
+    command: &'static CommandInfo,
+    args: Words,
+    /// What it has done so far.
+    effects: Effects,
+    started_ns: u64,
+    /// KILL has been said.
+    killed: bool,
+    /// SIGTERM has come.
+    shutdown: Option<crate::shutdown::Options>,
+    /// Connections to the primary that are not read from.
+    held: Vec<Conn>,
+    /// What has become of keys on their way to other servers.
+    deliveries: Vec<(u64, Delivery)>,
+}
+
+/// Sets a script aside that has run since `started_ns`: its client waits from now on.
+#[cold]
+pub(super) fn set_aside(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    run: Run,
+    active: Active,
+    caller_db: usize,
+    started_ns: u64,
+) {
+    // Its commands have recorded themselves, apart from everybody else's.
+    x.propagate_nothing();
+    let effects = take_effects(x.keys);
+    x.state.busy = Some(Box::new(Busy {
+        run,
+        active,
+        origin: x.keys.origin,
+        client: x.client.id,
+        orphan: None,
+        caller_db,
+        command: x.command,
+        args: Words::new(args),
+        effects,
+        started_ns,
+        killed: false,
+        shutdown: None,
+        held: Vec::new(),
+        deliveries: Vec::new(),
+    }));
+    x.state.refresh_gate();
+    x.client.blocked = Some(Box::new(Blocked {
+        wait: WaitFor::Script,
+        wake: Wake::Existing,
+        db: caller_db,
+        deadline_ms: 0,
+        on_timeout: OnTimeout::Null,
+        command: x.command,
+        args: Words::new(args),
+        place: 0,
+        nanos: 0,
+    }));
+    x.waits = true;
+}
+
+/// Takes away everything that is pending, for later.
+fn take_effects(keys: &mut Keys) -> Effects {
+    let recording = keys.effects.recording;
+    std::mem::replace(
+        &mut keys.effects,
+        Effects {
+            recording,
+            mode: Propagate::Instead,
+            ..Effects::default()
+        },
+    )
+}
+
+/// Tells the log of a script that has run for too long.
+#[cold]
+pub(super) fn warn(state: &ServerState, run: &Run, elapsed_ms: u64) {
+    let kind = if run.is_function() {
+        "FUNCTION"
+    } else {
+        "SCRIPT"
+    };
+    let line = format!(
+        "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using the {kind} KILL command. Script name is: {}.",
+        String::from_utf8_lossy(&run.name())
+    );
+    state.log(Level::Warning, &line);
+}
+
+/// What is said to whoever comes while a script is busy.
+fn busy_error(state: &ServerState, busy: &Busy) -> Error {
+    let server = if state.config.extended_redis_compatibility {
+        "Redis"
+    } else {
+        "Valkey"
+    };
+    let kind = if busy.run.is_function() {
+        "FUNCTION"
+    } else {
+        "SCRIPT"
+    };
+    Error::busy(server, kind)
+}
+
+/// Whether a command may run while a script is busy: of those that are allowed SHUTDOWN has to say that it does not save.
+///
+/// # Errors
+/// It may not.
+pub(crate) fn refuse(
+    state: &ServerState,
+    command: &CommandInfo,
+    flags: Flags,
+    args: Args<'_>,
+) -> Outcome {
+    let Some(busy) = state.busy.as_deref() else {
+        return Ok(());
+    };
+    let saves =
+        command.name == "shutdown" && !args.iter().any(|word| word.eq_ignore_ascii_case(b"nosave"));
+    if saves || !flags.intersects(Flags::ALLOW_BUSY) {
+        return Err(busy_error(state, busy));
+    }
+    Ok(())
+}
+
+/// SCRIPT KILL, or FUNCTION KILL: the script ends before its next slice.
+///
+/// # Errors
+/// There is none, it is of the other kind, or it has written.
+pub(crate) fn kill(x: &mut Exec<'_>, function: bool) -> Outcome {
+    let Some(busy) = x.state.busy.as_deref() else {
+        return Err(Error::NO_SCRIPT_RUNS);
+    };
+    if busy.active.wrote {
+        return Err(Error::UNKILLABLE);
+    }
+    if busy.run.is_function() != function {
+        return Err(busy_error(x.state, busy));
+    }
+    x.state
+        .log(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
+    if let Some(busy) = x.state.busy.as_deref_mut() {
+        busy.killed = true;
+    }
+    x.out.ok();
+    Ok(())
+}
+
+/// The function that is busy, for FUNCTION STATS: its name, its request, and for how many milliseconds it has run.
+///
+/// # Errors
+/// It is a script.
+pub(crate) fn running_function(x: &Exec<'_>) -> Result<Option<(Vec<u8>, Words, u64)>, Error> {
+    let Some(busy) = x.state.busy.as_deref() else {
+        return Ok(None);
+    };
+    if !busy.run.is_function() {
+        return Err(busy_error(x.state, busy));
+    }
+    let now_ns = (x.state.clock.monotonic_ns)();
+    let elapsed_ms = now_ns.saturating_sub(busy.started_ns) / 1_000_000;
+    Ok(Some((busy.run.name(), busy.args.clone(), elapsed_ms)))
+}
+
+/// The connection of a client has ended. True if its script is busy, which goes on with the client.
+pub(crate) fn is_waited_for_by(state: &ServerState, id: ClientId) -> bool {
+    state.busy.as_deref().is_some_and(|busy| busy.client == id)
+}
+
+/// See [`is_waited_for_by`].
+pub(crate) fn adopt(state: &mut ServerState, client: Box<Client>) {
+    if let Some(busy) = state.busy.as_deref_mut() {
+        busy.orphan = Some(client);
+    }
+}
+
+/// SIGTERM waits for the script's end. True if there is one.
+pub(crate) fn postpones(state: &mut ServerState, options: crate::shutdown::Options) -> bool {
+    match state.busy.as_deref_mut() {
+        Some(busy) => {
+            busy.shutdown = Some(options);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Nothing is read from a connection to the primary until the script has ended. True if there is one.
+pub(crate) fn holds(state: &mut ServerState, conn: Conn) -> bool {
+    match state.busy.as_deref_mut() {
+        Some(busy) => {
+            busy.held.push(conn);
+            true
+        }
+        None => false,
+    }
+}
+
+/// What has become of keys on their way to another server waits for the script's end. Gives it back if there is none.
+pub(crate) fn keeps_delivery(
+    state: &mut ServerState,
+    id: u64,
+    delivery: Delivery,
+) -> Option<Delivery> {
+    match state.busy.as_deref_mut() {
+        Some(busy) => {
+            busy.deliveries.push((id, delivery));
+            None
+        }
+        None => Some(delivery),
+    }
+}
+
+/// Goes on with the script that is busy, for a while.
+pub(crate) fn slice(keys: &mut Keys, state: &mut ServerState) {
+    if state.busy.is_none() {
+        return;
+    }
+    if keys.effects.pending {
+        crate::settle::settle(keys, state);
+    }
+    go_on(keys, state);
+}
+
+/// The dataset is about to be replaced: the script ends here, whatever it was doing.
+pub(crate) fn give_up(keys: &mut Keys, state: &mut ServerState) {
+    if let Some(busy) = state.busy.as_deref_mut() {
+        busy.killed = true;
+        state.log(
+            Level::Warning,
+            "The dataset is about to be replaced: the script that runs ends.",
+        );
+        go_on(keys, state);
+        crate::settle::feed_stream(keys, state);
+    }
+}
+
+/// Runs one slice, unless the script has been killed.
+fn go_on(keys: &mut Keys, state: &mut ServerState) {
+    let Some(mut busy) = state.busy.take() else {
+        return;
+    };
+    let (slot, mut client) = match busy.orphan.take() {
+        Some(client) => (None, client),
+        None => {
+            let slot = state.clients.slot(busy.client);
+            match slot.and_then(|slot| state.clients.take(slot)) {
+                Some(client) => (slot, client),
+                None => {
+                    // It is about to be adopted.
+                    state.busy = Some(busy);
+                    return;
+                }
+            }
+        }
+    };
+    let outer = std::mem::replace(&mut keys.origin, busy.origin);
+    let others = take_effects(keys);
+    let recording = others.recording;
+    keys.effects = std::mem::take(&mut busy.effects);
+    keys.effects.recording = recording;
+    let dirty = keys.dirty;
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        run_slice(keys, state, &mut client, &mut busy)
+    }));
+    match ran {
+        Ok(Progress::OutOfBudget) => {
+            busy.effects = std::mem::replace(&mut keys.effects, others);
+            keys.origin = outer;
+            match slot {
+                Some(slot) => state.clients.put_back(slot, client),
+                None => busy.orphan = Some(client),
+            }
+            state.busy = Some(busy);
+            return;
+        }
+        Ok(Progress::Ended) => reply(keys, state, &mut client, &mut busy),
+        Err(panic) => {
+            busy.run.kill();
+            client.last_command = Some(busy.command);
+            let (changed, what) = (keys.dirty != dirty, recovery::text_of(&*panic));
+            recovery::give_up(keys, state, &mut client, changed, &what);
+        }
+    }
+    keys.origin = outer;
+    keys.effects.mode = Propagate::default();
+    client.db = busy.caller_db;
+    blocking::unregister(keys, state, &mut client);
+    crate::settle::feed_stream(keys, state);
+    client.write_offset = state.repl.offset();
+    if let Some(slot) = slot {
+        state.clients.put_back(slot, client);
+    }
+    resume_others(keys, state, *busy);
+}
+
+fn run_slice(
+    keys: &mut Keys,
+    state: &mut ServerState,
+    client: &mut Client,
+    busy: &mut Busy,
+) -> Progress {
+    if busy.killed {
+        busy.run.kill();
+        return Progress::Ended;
+    }
+    let clock = state.clock.monotonic_ns;
+    state.now_ns = clock();
+    let until_ns = state.now_ns + SLICE_NS;
+    let mut out = Reply::new(client.out.protocol);
+    let mut x = Exec {
+        keys,
+        state,
+        client,
+        out: &mut out,
+        command: busy.command,
+        waits: false,
+    };
+    let mut caller = Caller {
+        x: &mut x,
+        active: &mut busy.active,
+    };
+    loop {
+        if busy.run.resume(&mut caller, LOOK_UNITS) == Progress::Ended {
+            return Progress::Ended;
+        }
+        if clock() >= until_ns {
+            return Progress::OutOfBudget;
+        }
+    }
+}
+
+/// Replies to the client that has waited, and counts its command.
+fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) {
+    let mut out = std::mem::take(&mut client.out);
+    let mark = out.len();
+    state.stats.charge_errors();
+    let mut x = Exec {
+        keys,
+        state,
+        client,
+        out: &mut out,
+        command: busy.command,
+        waits: false,
+    };
+    run::write_reply(&mut x, &mut busy.run);
+    let failed = state.stats.charge_errors();
+    dispatch::keep_quiet(client, &mut out, mark);
+    client.out = out;
+    let nanos = (state.clock.monotonic_ns)().saturating_sub(busy.started_ns);
+    let args: SmallVec<[&[u8]; 8]> = busy.args.iter().collect();
+    account(state, client, busy.command, nanos, failed, &args);
+}
+
+/// Lets everything go on that has stood still.
+fn resume_others(keys: &mut Keys, state: &mut ServerState, busy: Busy) {
+    state.scripting.ended(busy.run);
+    state.refresh_gate();
+    for conn in busy.held {
+        state.host.link(LinkCommand::Resume(conn));
+    }
+    crate::primary_link::go_on_draining(state);
+    for (id, delivery) in busy.deliveries {
+        crate::migration::delivered(keys, state, id, delivery);
+    }
+    if let Some(options) = busy.shutdown {
+        crate::shutdown::begin(keys, state, options, None);
+    }
+}

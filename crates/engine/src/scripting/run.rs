@@ -1,0 +1,138 @@
+//! A script or function from its start to its reply.
+
+use super::host::Caller;
+use super::{busy, checks};
+use crate::exec::{Args, Exec};
+use crate::state::ServerState;
+use commandtable::{Error, Outcome};
+use dataset::Source;
+use resp::Reply;
+use scripting::{Progress, Run, ScriptFlags};
+use words::int::parse_i64;
+
+/// Units of work between two looks at the clock: less than a millisecond's worth.
+const SLICE_UNITS: u64 = 100_000;
+
+/// What the commands of a script that runs are judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Active {
+    /// What the script says of itself.
+    pub(crate) flags: ScriptFlags,
+    /// It must not write: it says that it does not, or its command does.
+    pub(crate) read_only: bool,
+    /// It has called a command that writes.
+    pub(crate) wrote: bool,
+}
+
+/// The words behind a script's body, digest or name: its keys and its arguments.
+///
+/// # Errors
+/// The number of keys is none: `not_a_number` says so; or it is not that of any of the words.
+pub(crate) fn split_keys<'a>(
+    args: Args<'a>,
+    not_a_number: Error,
+) -> Result<(Args<'a>, Args<'a>), Error> {
+    let count = args.get(2).and_then(|word| parse_i64(word));
+    let count = count.ok_or(not_a_number)?;
+    let words = args.get(3..).unwrap_or_default();
+    if count > words.len() as i64 {
+        return Err(Error::TOO_MANY_KEYS);
+    }
+    let count = usize::try_from(count).map_err(|_| Error::NEGATIVE_KEYS)?;
+    Ok(words.split_at(count))
+}
+
+/// An error of the crate as a reply.
+pub(crate) fn refused(error: scripting::Error) -> Error {
+    Error::Raw(error.into_text())
+}
+
+/// Runs what `start` starts, if it may run: to its end, or for as long as others can wait. `read_only` is set for the commands whose name ends in `_RO`.
+///
+/// # Errors
+/// Why it may not run.
+#[inline]
+pub(crate) fn run(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    flags: ScriptFlags,
+    read_only: bool,
+    start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
+) -> Outcome {
+    checks::before_start(x, flags, read_only)?;
+    // Another one runs: this is one of its commands.
+    let started = start(x.state).ok_or(Error::NOT_FROM_SCRIPT)?;
+    let mut run = started.map_err(refused)?;
+    let mut active = Active {
+        flags,
+        read_only: read_only || flags.contains(ScriptFlags::NO_WRITES),
+        wrote: false,
+    };
+    let outer = x.keys.origin;
+    let db = x.client.db;
+    x.keys.origin = crate::origin::script(outer, x.client);
+    let mut caller = Caller {
+        x,
+        active: &mut active,
+    };
+    let started_ns = caller.x.state.now_ns;
+    let mut warned = false;
+    while run.resume(&mut caller, SLICE_UNITS) == Progress::OutOfBudget {
+        let Some(elapsed_ms) = takes_long(caller.x.state, started_ns) else {
+            continue;
+        };
+        if !warned {
+            busy::warn(caller.x.state, &run, elapsed_ms);
+            warned = true;
+        }
+        // What comes by the stream, or is a part of something larger, goes on to its end.
+        if outer.source == Source::Client && !outer.nested {
+            busy::set_aside(x, args, run, active, db, started_ns);
+            x.keys.origin = outer;
+            return Ok(());
+        }
+    }
+    x.client.db = db;
+    x.keys.origin = outer;
+    write_reply(x, &mut run);
+    x.state.scripting.ended(run);
+    Ok(())
+}
+
+/// For how many milliseconds a script has run, if others have waited for long enough.
+#[cold]
+fn takes_long(state: &ServerState, started_ns: u64) -> Option<u64> {
+    let threshold_ms = u64::try_from(state.config.busy_reply_threshold).unwrap_or(0);
+    let elapsed_ms = (state.clock.monotonic_ns)().saturating_sub(started_ns) / 1_000_000;
+    (threshold_ms > 0 && elapsed_ms >= threshold_ms).then_some(elapsed_ms)
+}
+
+/// Replies with what a script has returned or raised.
+pub(super) fn write_reply(x: &mut Exec<'_>, run: &mut Run) {
+    let before = x.out.len();
+    let mut errors = false;
+    let Exec { state, out, .. } = &mut *x;
+    run.write_reply(out, &mut |text| {
+        state.stats.count_error(code(text));
+        errors = true;
+    });
+    if !errors && begins_with_error(out, before) {
+        // One of its commands' errors, which has been counted as such, is the reply.
+        state.stats.charge_again();
+    }
+    // Its commands have recorded themselves.
+    x.propagate_nothing();
+}
+
+fn begins_with_error(out: &Reply, at: usize) -> bool {
+    out.output().start().get(at) == Some(&b'-')
+}
+
+/// What the statistics call an error that a script has made up: its first word, if it has several.
+fn code(text: &[u8]) -> &str {
+    let word = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    if word.len() == text.len() {
+        return "ERR";
+    }
+    std::str::from_utf8(word).unwrap_or("ERR")
+}

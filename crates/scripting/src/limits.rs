@@ -1,0 +1,30 @@
+//! Every bound of this crate, with its unit and its reason.
+
+/// Bytes that the objects of one interpreter may take, cached scripts and libraries included: enough for any script that
+/// should run inside a server, and a script that wants more gets an error instead of the machine.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+
+/// Scripts that are kept only because EVAL has seen them. Who loads scripts with SCRIPT LOAD wants them to stay, who
+/// builds a new text for each call does not.
+pub const EVAL_SCRIPTS_MAX: usize = 500;
+
+/// Levels of tables in a reply, counted as slots of a stack: each array takes one, each map or set three or four. What
+/// lies deeper is replaced by an error. The number is the reference's.
+pub(crate) const REPLY_SLOTS_MAX: usize = 7_995;
+
+/// Bytes of the reply that a script's tables are turned into. Tables may hold each other, so that a few of them would
+/// make more bytes than there are; and as long as a string may be, so long may a reply.
+pub(crate) const REPLY_BYTES_MAX: usize = 512 << 20;
+
+/// Bytes of the buffer for replies of commands that stays from one call to the next.
+pub(crate) const REPLY_BYTES_KEPT: usize = 64 << 10;
+
+/// Units of work that a call of a command counts as, beside what the interpreter does for it: about as long as a short
+/// command takes.
+pub(crate) const CALL_UNITS: u64 = 500;
+
+/// Units of work between two looks at the clock while a library is loaded.
+pub(crate) const LOAD_SLICE_UNITS: u64 = 50_000;
+
+/// Bytes of an error's text that are shown when an error could not be handled.
+pub(crate) const BROKEN_ERROR_BYTES_MAX: usize = 100;

@@ -1,0 +1,467 @@
+//! A script or function under way.
+//!
+//! A run holds its interpreter and nothing else, so that it can be left between two slices for as long as one likes, while
+//! whoever holds the server does other work.
+
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::host::{Host, LogLevel, Targets};
+use crate::libraries::Function as LibraryFunction;
+use crate::limits::{BROKEN_ERROR_BYTES_MAX, CALL_UNITS, REPLY_BYTES_KEPT};
+use crate::machine::Machine;
+use crate::sandbox::Function;
+use crate::to_lua::{self, Counted};
+use crate::to_reply::{self, OnError, until_nul};
+use lua::{Failure, FailureKind, Outcome, Value};
+use resp::{Protocol, Reply};
+use std::sync::Arc;
+
+/// What runs.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Script(Digest),
+    Function(Arc<LibraryFunction>),
+    /// The body of a library.
+    Library,
+}
+
+/// A script or function under way, with its interpreter.
+pub struct Run {
+    pub(crate) machine: Box<Machine>,
+    what: What,
+    /// `redis.setresp`.
+    protocol: Protocol,
+    /// `redis.set_repl`.
+    targets: Targets,
+    /// The error that has ended it.
+    failure: Option<(Vec<u8>, Counted)>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The budget is used up: it goes on with the next call.
+    OutOfBudget,
+    /// It has come to its end, be it by an error: [`Run::write_reply`] has the reply.
+    Ended,
+}
+
+impl Run {
+    pub(crate) fn new(machine: Box<Machine>, what: What) -> Self {
+        Run {
+            machine,
+            what,
+            protocol: Protocol::V2,
+            targets: Targets::ALL,
+            failure: None,
+        }
+    }
+
+    /// The name of what runs: the digits of a script's digest, or a function's name as it was registered.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        match &self.what {
+            What::Script(digest) => digest.hex().to_vec(),
+            What::Function(function) => function.name.to_vec(),
+            What::Library => Vec::new(),
+        }
+    }
+
+    /// Whether it is a function, as opposed to a script.
+    #[must_use]
+    pub fn is_function(&self) -> bool {
+        !matches!(self.what, What::Script(_))
+    }
+
+    pub(crate) fn what(&self) -> &What {
+        &self.what
+    }
+
+    /// Goes on until the end, or until `budget` units of work are done: about as many instructions.
+    pub fn resume(&mut self, host: &mut impl Host, budget: u64) -> Progress {
+        let start = self.machine.state.work_used();
+        let mut calls = 0;
+        loop {
+            let used = self.machine.state.work_used() - start + calls;
+            let Some(left) = budget.checked_sub(used).filter(|left| *left > 0) else {
+                return Progress::OutOfBudget;
+            };
+            match self.machine.state.resume(left) {
+                Outcome::Done => return Progress::Ended,
+                Outcome::Failed(failure) => {
+                    let failure = self.describe(failure);
+                    self.failure = Some(failure);
+                    return Progress::Ended;
+                }
+                Outcome::OutOfBudget => return Progress::OutOfBudget,
+                Outcome::Call(call) => {
+                    if let Some(function) = Function::from_number(call.function) {
+                        self.serve(function, host);
+                        calls += CALL_UNITS;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends it where it stands.
+    pub fn kill(&mut self) {
+        let place = self.machine.state.caller_place();
+        self.machine.state.abort();
+        let mut text = Error::KILLED.into_text();
+        // "name:line: " is how errors begin; here the place comes last.
+        let place = place.strip_suffix(b": ").map(|place| {
+            let source: &[u8] = if self.is_function() {
+                b"@user_function"
+            } else {
+                b"@user_script"
+            };
+            let line = place
+                .rsplit(|byte| *byte == b':')
+                .next()
+                .unwrap_or_default();
+            (source, line.to_vec())
+        });
+        self.append_place(
+            &mut text,
+            place.as_ref().map(|(source, line)| (*source, &line[..])),
+        );
+        self.failure = Some((text, Counted::No));
+    }
+
+    /// The error that has ended it, if one has.
+    pub(crate) fn failure(&self) -> Option<&[u8]> {
+        self.failure.as_ref().map(|(text, _)| text.as_slice())
+    }
+
+    /// Writes the reply of a run that has ended: one, whatever the script has returned or raised. `on_error` hears of every
+    /// error in it that the statistics do not know yet.
+    pub fn write_reply(&mut self, out: &mut Reply, on_error: OnError<'_>) {
+        if let Some((text, counted)) = &self.failure {
+            out.error(text);
+            if *counted == Counted::No {
+                on_error(text);
+            }
+            return;
+        }
+        let Machine { state, names, .. } = &mut *self.machine;
+        let value = state.results().first().copied().unwrap_or_default();
+        to_reply::write(state, names, value, self.protocol, out, on_error);
+    }
+
+    /// What a client is told of an error that nothing has caught.
+    #[cold]
+    fn describe(&mut self, failure: Failure) -> (Vec<u8>, Counted) {
+        let Machine { state, names, .. } = &mut *self.machine;
+        let mut counted = Counted::No;
+        if failure.kind != FailureKind::Raised {
+            let mut text = state.display(failure.value);
+            text.truncate(BROKEN_ERROR_BYTES_MAX);
+            return (Error::broken(&self.name(), &text).into_text(), counted);
+        }
+        let mut text = match failure.value {
+            Value::Table(table) => {
+                if state.get(table, names.ignore_error_stats_update).is_true() {
+                    counted = Counted::Yes;
+                }
+                match state.get(table, names.err) {
+                    err @ (Value::String(_) | Value::Number(_)) => state.display(err),
+                    _ => Error::UNKNOWN.into_text(),
+                }
+            }
+            other => [b"ERR ", &state.display(other)[..]].concat(),
+        };
+        let end = until_nul(&text).len();
+        text.truncate(end);
+        let place = failure.place.map(|place| {
+            let source = state.bytes(place.source).to_vec();
+            (source, itoa::Buffer::new().format(place.line).to_owned())
+        });
+        let place = place
+            .as_ref()
+            .map(|(source, line)| (&source[..], line.as_bytes()));
+        self.append_place(&mut text, place);
+        (text, counted)
+    }
+
+    /// "script: NAME, on SOURCE:LINE."; a library that is loaded has no name yet.
+    fn append_place(&self, text: &mut Vec<u8>, place: Option<(&[u8], &[u8])>) {
+        if let Some((source, line)) = place
+            && !matches!(self.what, What::Library)
+        {
+            for part in [
+                b" script: ",
+                &self.name()[..],
+                b", on ",
+                source,
+                b":",
+                line,
+                b".",
+            ] {
+                text.extend_from_slice(part);
+            }
+        }
+    }
+
+    /// Carries out the host function that waits.
+    fn serve(&mut self, function: Function, host: &mut impl Host) {
+        match function {
+            Function::Call => self.call(host, Raise::Errors),
+            Function::Pcall => self.call(host, Raise::Nothing),
+            Function::ErrorReply => self.make_error(),
+            Function::StatusReply => self.make_status(),
+            Function::Sha1Hex => self.sha1_hex(),
+            Function::Log => self.log(host),
+            Function::SetResp => self.set_protocol(),
+            Function::SetRepl => self.set_targets(),
+            Function::AclCheckCmd => self.check_rights(host),
+            Function::ReplicateCommands => self.machine.answer(&[Value::Boolean(true)]),
+            Function::Breakpoint => self.machine.answer(&[Value::Boolean(false)]),
+            Function::Debug => self.machine.answer(&[]),
+            Function::Register => self.register(),
+            Function::UnknownGlobal => self.unknown_global(),
+            Function::ErrorHandler => self.handle_error(),
+        }
+    }
+
+    fn call(&mut self, host: &mut impl Host, raise: Raise) {
+        let machine = &mut *self.machine;
+        if let Err(error) = machine.arguments.take(&machine.state) {
+            match raise {
+                Raise::Errors => machine.raise_error(&error),
+                Raise::Nothing => machine.answer_with(|state, names| {
+                    to_lua::error_table(state, names, error.text(), Counted::No)
+                }),
+            }
+            return;
+        }
+        machine.reply.truncate(0);
+        machine.reply.protocol = self.protocol;
+        let args = machine.arguments.slices(&machine.state);
+        host.call(&args, self.targets, &mut machine.reply);
+        drop(args);
+        let output = std::mem::take(machine.reply.output_mut());
+        let copied;
+        let bytes = match output.contiguous() {
+            Some(bytes) => bytes,
+            None => {
+                copied = output.to_vec();
+                &copied
+            }
+        };
+        let protocol = self.protocol;
+        if raise == Raise::Errors && bytes.first() == Some(&b'-') {
+            let value =
+                machine.with_room(|state, names| to_lua::convert(state, names, bytes, protocol));
+            let value = value.unwrap_or(machine.names.not_enough_memory);
+            machine.state.raise(value);
+        } else {
+            machine.answer_with(|state, names| to_lua::convert(state, names, bytes, protocol));
+        }
+        if output.capacity() <= REPLY_BYTES_KEPT {
+            *machine.reply.output_mut() = output;
+        }
+    }
+
+    /// The only argument, if it is a string.
+    fn only_string(&self) -> Option<&[u8]> {
+        match self.machine.state.arguments() {
+            [Value::String(text)] => Some(self.machine.state.bytes(*text)),
+            _ => None,
+        }
+    }
+
+    fn make_error(&mut self) {
+        let text = match self.only_string() {
+            Some(text) => {
+                let text = until_nul(text);
+                let text = text.strip_prefix(b"-").unwrap_or(text);
+                if text.contains(&b' ') {
+                    text.to_vec()
+                } else {
+                    [b"ERR ", text].concat()
+                }
+            }
+            None => Error::REPLY_ARGUMENTS.into_text(),
+        };
+        self.machine
+            .answer_with(|state, names| to_lua::error_table(state, names, &text, Counted::No));
+    }
+
+    fn make_status(&mut self) {
+        match *self.machine.state.arguments() {
+            [text @ Value::String(_)] => self
+                .machine
+                .answer_with(|state, names| to_lua::one_field(state, names.ok, text)),
+            _ => self.machine.answer_with(|state, names| {
+                to_lua::error_table(state, names, Error::REPLY_ARGUMENTS.text(), Counted::No)
+            }),
+        }
+    }
+
+    fn sha1_hex(&mut self) {
+        let state = &self.machine.state;
+        let digest = match *state.arguments() {
+            [Value::String(text)] => Digest::of(state.bytes(text)),
+            [number @ Value::Number(_)] => Digest::of(&state.display(number)),
+            [_] => Digest::of(b""),
+            _ => return self.machine.raise_error(&Error::ARGUMENT_COUNT),
+        };
+        self.machine
+            .answer_with(|state, _| state.string(&digest.hex()));
+    }
+
+    fn log(&mut self, host: &mut impl Host) {
+        let state = &self.machine.state;
+        let [level, words @ ..] = state.arguments() else {
+            return self.machine.raise_error(&Error::LOG_ARGUMENTS);
+        };
+        if words.is_empty() {
+            return self.machine.raise_error(&Error::LOG_ARGUMENTS);
+        }
+        let Some(level) = number(state, *level) else {
+            return self.machine.raise_error(&Error::LOG_LEVEL_TYPE);
+        };
+        let Some(level) = LogLevel::from_number(level) else {
+            return self.machine.raise_error(&Error::LOG_LEVEL);
+        };
+        let mut line = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            if matches!(word, Value::String(_) | Value::Number(_)) {
+                if index > 0 {
+                    line.push(b' ');
+                }
+                line.extend_from_slice(&state.display(*word));
+            }
+        }
+        host.log(level, &line);
+        self.machine.answer(&[]);
+    }
+
+    fn set_protocol(&mut self) {
+        let [version] = self.machine.state.arguments() else {
+            return self.machine.raise_error(&Error::SETRESP_ARGUMENTS);
+        };
+        let version = number(&self.machine.state, *version).unwrap_or(0.0).trunc();
+        if version == 2.0 {
+            self.protocol = Protocol::V2;
+        } else if version == 3.0 {
+            self.protocol = Protocol::V3;
+        } else {
+            return self.machine.raise_error(&Error::SETRESP_VERSION);
+        }
+        self.machine.answer(&[]);
+    }
+
+    fn set_targets(&mut self) {
+        let [mask] = self.machine.state.arguments() else {
+            return self.machine.raise_error(&Error::SET_REPL_ARGUMENTS);
+        };
+        let mask = number(&self.machine.state, *mask).unwrap_or(0.0);
+        match Targets::from_number(mask) {
+            Some(targets) => {
+                self.targets = targets;
+                self.machine.answer(&[]);
+            }
+            None => self.machine.raise_error(&Error::SET_REPL_FLAGS),
+        }
+    }
+
+    fn check_rights(&mut self, host: &mut impl Host) {
+        let machine = &mut *self.machine;
+        if let Err(error) = machine.arguments.take(&machine.state) {
+            return machine.raise_error(&error);
+        }
+        let args = machine.arguments.slices(&machine.state);
+        let allowed = host.may_call(&args);
+        drop(args);
+        match allowed {
+            Some(allowed) => machine.answer(&[Value::Boolean(allowed)]),
+            None => machine.raise_error(&Error::ACL_CHECK_COMMAND),
+        }
+    }
+
+    fn register(&mut self) {
+        let machine = &mut *self.machine;
+        let Some(mut registration) = machine.registration.take() else {
+            return machine.raise_error(&Error::REGISTER_OUTSIDE);
+        };
+        let registered = registration.register(&mut machine.state);
+        machine.registration = Some(registration);
+        match registered {
+            Ok(()) => machine.answer(&[]),
+            Err(error) => machine.raise_error(&error),
+        }
+    }
+
+    #[cold]
+    fn unknown_global(&mut self) {
+        let state = &self.machine.state;
+        match *state.arguments() {
+            [_, name @ (Value::String(_) | Value::Number(_))] => {
+                let name = state.display(name);
+                self.machine.raise_text(&[
+                    b"Script attempted to access nonexistent global variable '",
+                    until_nul(&name),
+                    b"'",
+                ]);
+            }
+            [_, _] => self.machine.raise_text(&[
+                b"Second argument to luaProtectedTableError must be a string or number",
+            ]),
+            _ => self
+                .machine
+                .raise_text(&[b"Wrong number of arguments to luaProtectedTableError"]),
+        }
+    }
+
+    /// `__redis__err__handler`: an error as a table with the place where it is called.
+    fn handle_error(&mut self) {
+        let machine = &mut *self.machine;
+        let value = machine
+            .state
+            .arguments()
+            .first()
+            .copied()
+            .unwrap_or_default();
+        let place = machine.state.caller_place();
+        let line = place
+            .strip_suffix(b": ")
+            .and_then(|place| place.rsplit(|byte| *byte == b':').next())
+            .and_then(words::int::parse_i64);
+        machine.answer_with(|state, names| {
+            let table = if let Value::Table(table) = value {
+                table
+            } else {
+                let text = [b"ERR ", &state.display(value)[..]].concat();
+                let text = state.string(&text)?;
+                let table = state.table(0, 4)?;
+                state.set(table, names.err, text)?;
+                table
+            };
+            if let Some(line) = line {
+                let source = state.string(b"@user_script")?;
+                state.set(table, names.source, source)?;
+                let line = state.string(line.to_string().as_bytes())?;
+                state.set(table, names.line, line)?;
+            }
+            Ok(Value::Table(table))
+        });
+    }
+}
+
+/// What becomes of an error that a command replies with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Raise {
+    Errors,
+    Nothing,
+}
+
+/// A number, or a string that is one.
+fn number(state: &lua::State, value: Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => Some(number),
+        Value::String(text) => words::parse::parse_f64(state.bytes(text)),
+        _ => None,
+    }
+}

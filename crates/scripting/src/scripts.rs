@@ -1,0 +1,199 @@
+//! The scripts of EVAL and SCRIPT LOAD: compiled once, found by their digest.
+
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::flags::ScriptFlags;
+use crate::limits::EVAL_SCRIPTS_MAX;
+use crate::machine::Machine;
+use crate::run::{Run, What};
+use crate::shebang;
+use hashbrown::HashMap;
+use lua::Kept;
+
+/// What a script's errors call it.
+const CHUNK: &[u8] = b"@user_script";
+
+/// A cached script.
+struct Script {
+    body: Box<[u8]>,
+    flags: ScriptFlags,
+    function: Kept,
+    /// Its place among those that only EVAL has seen; `None` for one that stays.
+    place: Option<usize>,
+}
+
+/// One of those that may have to go.
+#[derive(Clone, Copy)]
+struct Evictable {
+    digest: Digest,
+    /// When it last ran, in runs of all scripts.
+    used_at: u64,
+}
+
+/// Who wants a script cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// EVAL: until others are in the way.
+    WhileUsed,
+    /// SCRIPT LOAD: until SCRIPT FLUSH.
+    Always,
+}
+
+/// The cache and its interpreter.
+#[derive(Default)]
+pub(crate) struct Scripts {
+    /// `None` before the first script, and while one runs.
+    pub(crate) machine: Option<Box<Machine>>,
+    cached: HashMap<Digest, Script>,
+    evictable: Vec<Evictable>,
+    runs: u64,
+    evicted: u64,
+    /// Bytes of all bodies.
+    body_bytes: usize,
+}
+
+/// Bytes that a script takes beside its body and what is compiled from it.
+const SCRIPT_BYTES: usize = size_of::<Script>() + size_of::<Digest>();
+
+impl Scripts {
+    pub(crate) fn flags(&self, digest: &Digest) -> Option<ScriptFlags> {
+        self.cached.get(digest).map(|script| script.flags)
+    }
+
+    pub(crate) fn body(&self, digest: &Digest) -> Option<&[u8]> {
+        self.cached.get(digest).map(|script| &*script.body)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.cached.len()
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    pub(crate) fn reset_evicted(&mut self) {
+        self.evicted = 0;
+    }
+
+    /// Bytes of the cache outside of the interpreter.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body_bytes + self.cached.len() * SCRIPT_BYTES
+    }
+
+    /// Compiles a script unless it is there.
+    pub(crate) fn load(&mut self, body: &[u8], digest: Digest, keep: Keep) -> Result<(), Error> {
+        if let Some(script) = self.cached.get_mut(&digest) {
+            if keep == Keep::Always
+                && let Some(place) = script.place.take()
+            {
+                self.take_from_evictable(place);
+            }
+            return Ok(());
+        }
+        let (flags, code) = shebang::script(body)?;
+        let machine = self.machine.get_or_insert_with(Machine::for_scripts);
+        let function = machine.compile(code, CHUNK, Error::script_syntax)?;
+        let function = machine.state.keep(function);
+        let place = match keep {
+            Keep::Always => None,
+            Keep::WhileUsed => Some(self.place_for(digest)),
+        };
+        self.body_bytes += body.len();
+        let script = Script {
+            body: body.into(),
+            flags,
+            function,
+            place,
+        };
+        self.cached.insert(digest, script);
+        Ok(())
+    }
+
+    /// A place among the evictable ones; that of the one that has not run for the longest time if there are too many.
+    fn place_for(&mut self, digest: Digest) -> usize {
+        self.runs += 1;
+        let used_at = self.runs;
+        let entry = Evictable { digest, used_at };
+        if self.evictable.len() < EVAL_SCRIPTS_MAX {
+            self.evictable.push(entry);
+            return self.evictable.len() - 1;
+        }
+        let oldest = self.evictable.iter().enumerate();
+        let (place, _) = oldest
+            .min_by_key(|(_, entry)| entry.used_at)
+            .expect("the list is full");
+        let gone = std::mem::replace(&mut self.evictable[place], entry);
+        if let Some(script) = self.cached.remove(&gone.digest) {
+            self.body_bytes -= script.body.len();
+            if let Some(machine) = &mut self.machine {
+                machine.state.release(script.function);
+            }
+        }
+        self.evicted += 1;
+        place
+    }
+
+    fn take_from_evictable(&mut self, place: usize) {
+        self.evictable.swap_remove(place);
+        if let Some(moved) = self.evictable.get(place)
+            && let Some(script) = self.cached.get_mut(&moved.digest)
+        {
+            script.place = Some(place);
+        }
+    }
+
+    /// Starts a cached script. `None` if it is not there, or if another one runs.
+    #[inline]
+    pub(crate) fn start(
+        &mut self,
+        digest: &Digest,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+    ) -> Option<Result<Run, Error>> {
+        let script = self.cached.get(digest)?;
+        let mut machine = self.machine.take()?;
+        let function = machine.state.kept(script.function);
+        if machine.start_script(function, keys, args).is_err() {
+            self.machine = Some(machine);
+            return Some(Err(Error::MEMORY));
+        }
+        Some(Ok(Run::new(machine, What::Script(*digest))))
+    }
+
+    /// Takes the interpreter back from a run.
+    #[inline]
+    pub(crate) fn ended(&mut self, machine: Box<Machine>, digest: &Digest) {
+        self.machine = Some(machine);
+        self.runs += 1;
+        if let Some(place) = self.cached.get(digest).and_then(|script| script.place) {
+            self.evictable[place].used_at = self.runs;
+        }
+    }
+
+    /// Forgets all scripts. The interpreter is given away, to be freed where that does not matter.
+    pub(crate) fn flush(&mut self) -> Option<Box<Machine>> {
+        let evicted = self.evicted;
+        let machine = std::mem::take(self).machine;
+        self.evicted = evicted;
+        machine
+    }
+
+    /// Whether the interpreter has been lost with a run that never came back.
+    pub(crate) fn recover(&mut self) {
+        if self.machine.is_none() && !self.cached.is_empty() {
+            // What is compiled has gone with it.
+            let old = std::mem::take(self);
+            self.evicted = old.evicted;
+            for (digest, script) in old.cached {
+                let keep = match script.place {
+                    Some(_) => Keep::WhileUsed,
+                    None => Keep::Always,
+                };
+                // It has been compiled before.
+                let loaded = self.load(&script.body, digest, keep);
+                debug_assert!(loaded.is_ok());
+            }
+        }
+    }
+}
