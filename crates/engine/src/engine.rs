@@ -102,6 +102,7 @@ impl Engine {
                     last_load_keys: (0, 0),
                     for_replicas: false,
                 },
+                aof: Default::default(),
                 migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,
@@ -139,6 +140,7 @@ impl Engine {
         self.keys.origin = crate::origin::timer(&self.state, now_ms);
         self.state.now_ns = (self.state.clock.monotonic_ns)();
         self.state.repl.now_ms = self.state.now_ns / 1_000_000;
+        self.state.aof.now_s = now_ms / 1000;
     }
 
     /// There is room for a copy now. It comes back if nobody wants it any more.
