@@ -45,6 +45,17 @@ pub enum WriteError {
     NotCut(io::Error),
 }
 
+impl WriteError {
+    /// Why, in the words of the system. A disk that takes only a part is full.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Failed(error) | Self::NotCut(error) => reason(error),
+            Self::Short { .. } => "No space left on device".to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Display for WriteError {
     /// The lines that the reference logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -187,6 +198,14 @@ impl<F: LogFile> Writer<F> {
             synced: 0,
             unsynced_since_ms: None,
         }
+    }
+
+    /// The same, with positions that begin at `position`: where those of another file have ended, for whoever counts through
+    /// all of them.
+    #[must_use]
+    pub fn at(mut self, position: u64) -> Self {
+        (self.appended, self.written, self.synced) = (position, position, position);
+        self
     }
 
     /// Position behind all that was appended.

@@ -145,6 +145,12 @@ fixed! {
     REPLICA_KEYSPACE = "ERR Replica can't interact with the keyspace";
     /// A snapshot is being written.
     BGSAVE_IN_PROGRESS = "ERR Background save already in progress";
+    /// A rewrite of the append-only file is at work.
+    REWRITE_IN_PROGRESS = "ERR Background append only file rewriting already in progress";
+    /// A rewrite cannot begin: the log tells why.
+    REWRITE_FAILED = "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.";
+    /// CONFIG SET appendonly yes: the log tells why.
+    APPEND_ONLY_FAILED = "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.";
     /// Another child is at work.
     CHILD_IN_PROGRESS = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.";
     /// MODULE without permission.
@@ -565,6 +571,20 @@ impl Error {
     #[cold]
     pub fn unknown_subcommand(args: &[&[u8]]) -> Self {
         about_subcommand("ERR unknown subcommand '", args)
+    }
+
+    /// The append-only file cannot be written, for this reason.
+    #[cold]
+    pub fn append_only(reason: &str) -> Self {
+        Error::built(format!("MISCONF Errors writing to the AOF file: {reason}"))
+    }
+
+    /// As [`Self::append_only`], for a script that may write.
+    #[cold]
+    pub fn append_only_script(reason: &str) -> Self {
+        Error::built(format!(
+            "MISCONF Valkey is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: {reason}"
+        ))
     }
 
     /// As [`Self::unknown_subcommand`], or the number of arguments does not fit one that is known.

@@ -39,8 +39,6 @@ impl Config {
     fn check(&mut self, param: Param) -> Result<(), Problem> {
         match param {
             Param::Activedefrag if self.activedefrag => Err(Problem::ActiveDefrag),
-            // What is written would be written nowhere, and nobody would know before the restart.
-            Param::Appendonly if self.appendonly => Err(Problem::AppendOnly),
             Param::ClusterEnabled if self.cluster_enabled => Err(Problem::Cluster),
             Param::Appenddirname => file_name(
                 &self.appenddirname,
@@ -180,10 +178,9 @@ mod tests {
     #[test]
     fn what_this_build_cannot_do_is_refused() {
         let mut config = Config::default();
-        for param in [Param::Appendonly, Param::ClusterEnabled] {
-            assert_eq!(config.set(param, &[b"no"], Phase::Startup), Ok(()));
-            assert!(config.set(param, &[b"yes"], Phase::Startup).is_err());
-        }
+        let param = Param::ClusterEnabled;
+        assert_eq!(config.set(param, &[b"no"], Phase::Startup), Ok(()));
+        assert!(config.set(param, &[b"yes"], Phase::Startup).is_err());
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Propagate {
     Auto,
     /// As it came, whether or not it changed anything.
     Always,
+    /// As it came, whether or not it changed anything; but not to the AOF, which is about data.
+    Stream,
     /// Only as the handler said with [`crate::Call::propagate_as`]; perhaps not at all.
     Instead,
 }
@@ -55,10 +57,31 @@ pub enum News {
     Shown(Vec<u8>),
 }
 
+/// Where a recorded command goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// To replicas and the AOF.
+    Everybody,
+    /// To replicas alone: it changes no data.
+    Replicas,
+}
+
+/// A recorded command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedCommand<'a> {
+    /// The database it runs in.
+    pub db: u32,
+    /// Its bytes, as a request.
+    pub bytes: &'a [u8],
+    /// Where it goes.
+    pub audience: Audience,
+}
+
 /// One command for the stream: the database it runs in and where its bytes end in [`Recorded::bytes`].
 #[derive(Clone, Copy, Debug)]
 struct Op {
     db: u32,
+    audience: Audience,
     end: usize,
 }
 
@@ -70,13 +93,17 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The commands in order, each with its database.
-    pub fn commands(&self) -> impl Iterator<Item = (u32, &[u8])> {
+    /// The commands in order.
+    pub fn commands(&self) -> impl Iterator<Item = RecordedCommand<'_>> {
         let mut start = 0;
         self.ops.iter().map(move |op| {
-            let command = &self.bytes[start..op.end];
+            let bytes = &self.bytes[start..op.end];
             start = op.end;
-            (op.db, command)
+            RecordedCommand {
+                db: op.db,
+                bytes,
+                audience: op.audience,
+            }
         })
     }
 
@@ -131,8 +158,13 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Adds a command for the stream.
+    /// Adds a command for replicas and the AOF.
     pub fn push_op(&mut self, db: usize, args: &[&[u8]]) {
+        self.push_op_for(Audience::Everybody, db, args);
+    }
+
+    /// Adds a command for the stream.
+    pub fn push_op_for(&mut self, audience: Audience, db: usize, args: &[&[u8]]) {
         if !self.recording {
             return;
         }
@@ -144,6 +176,7 @@ impl Effects {
         request::encode(bytes, args);
         ops.push(Op {
             db: db as u32,
+            audience,
             end: bytes.len(),
         });
         self.pending = true;
@@ -182,10 +215,13 @@ mod tests {
         let pieces = effects.recorded_before.iter().chain([&effects.recorded]);
         let commands: Vec<_> = pieces.flat_map(|piece| piece.commands()).collect();
         assert_eq!(commands.len(), sent.len());
-        for ((db, command), (sent_db, word)) in commands.iter().zip(sent) {
+        for (command, (sent_db, word)) in commands.iter().zip(sent) {
             let mut expected = Vec::new();
             words::request::encode(&mut expected, &[word]);
-            assert_eq!((*db as usize, *command), (sent_db, &expected[..]));
+            assert_eq!(
+                (command.db as usize, command.bytes),
+                (sent_db, &expected[..])
+            );
         }
         effects.recorded.clear();
         assert_eq!(effects.recorded.len(), 0);

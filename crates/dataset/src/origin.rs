@@ -22,8 +22,18 @@ pub enum Source {
     Client,
     /// The stream of our primary: what it did is done here too, word by word.
     Primary,
+    /// The append-only file that is being loaded: likewise.
+    Log,
     /// Nobody: it happens by itself, when its time has come.
     Timer,
+}
+
+impl Source {
+    /// Whether it has been done before, by somebody who was free to refuse it.
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        matches!(self, Source::Primary | Source::Log)
+    }
 }
 
 /// Where the running command comes from: made in one place for each kind of source, and passed as one value.

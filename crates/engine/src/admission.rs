@@ -81,9 +81,11 @@ pub(crate) fn admit(
             return Err(Error::OOM);
         }
     }
-    if (writes || command.name == "ping") && x.state.writes_stopped() {
+    if (writes || command.name == "ping")
+        && let Some(refusal) = x.state.write_refusal()
+    {
         if !from_primary {
-            return Err(Error::MISCONF);
+            return Err(refusal);
         }
         follow_without_disk(x, writes);
     }

@@ -33,8 +33,8 @@ pub enum WaitFor {
         offset: u64,
         /// Replicas wanted.
         replicas: u64,
-        /// For WAITAOF: local syncs wanted.
-        aof_local: Option<u64>,
+        /// For WAITAOF: local syncs wanted, and of which position of the log.
+        aof_local: Option<(u64, u64)>,
     },
     /// The delivery of what MIGRATE has sent under this number.
     Migration(u64),
@@ -91,10 +91,19 @@ pub(crate) struct Blocking {
     pub(crate) waiting_replicas: Crowd<ClientId>,
     /// The acknowledgements that those have last been compared with.
     pub(crate) acks_seen: Vec<(u64, u64)>,
+    /// And how far the log was on the disk by then.
+    pub(crate) synced_seen: u64,
     /// Places given so far.
     pub(crate) places: Place,
     /// Number of blocked clients.
     pub(crate) count: usize,
+}
+
+impl Blocking {
+    /// Whether anybody waits for replicas or for the log.
+    pub(crate) fn waits_for_replicas(&self) -> bool {
+        !self.waiting_replicas.is_empty()
+    }
 }
 
 /// The client waits from now on for what its command has asked for.
@@ -244,7 +253,7 @@ fn retry(keys: &mut Keys, state: &mut ServerState, client: &mut Client) {
     if !waits {
         unregister(keys, state, client);
         crate::settle::feed_stream(keys, state);
-        client.write_offset = state.repl.offset();
+        client.has_written(state);
     }
 }
 

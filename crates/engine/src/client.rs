@@ -2,6 +2,7 @@
 
 use crate::blocking::Blocked;
 use crate::host::Attention;
+use crate::state::ServerState;
 use acl::User;
 use commandtable::CommandInfo;
 use dataset::effects::DbKey;
@@ -213,11 +214,19 @@ pub struct Client {
     pub commands: u64,
     /// Stream offset behind this client's last write; what WAIT waits for.
     pub write_offset: u64,
+    /// Position of the append-only file there; what WAITAOF waits for.
+    pub log_position: u64,
     /// How the connection is told that there is something to do.
     pub attention: Arc<Attention>,
 }
 
 impl Client {
+    /// What it has just written has been handed on: that is what it waits for with WAIT and WAITAOF.
+    pub(crate) fn has_written(&mut self, state: &ServerState) {
+        self.write_offset = state.repl.offset();
+        self.log_position = state.aof.position();
+    }
+
     /// A fresh connection.
     #[must_use]
     pub fn new(
@@ -258,6 +267,7 @@ impl Client {
             net_out: 0,
             commands: 0,
             write_offset: 0,
+            log_position: 0,
             attention,
         };
         client.bind(user);

@@ -85,6 +85,7 @@ impl Engine {
             self.expire_own();
             self.rehash_slice();
             self.evict_slice();
+            crate::aof::tick(&mut self.keys, &mut self.state);
             crate::saving::tick(&mut self.keys, &mut self.state);
         }
     }

@@ -10,7 +10,7 @@ use crate::registry::Handler;
 use crate::settle::feed_each;
 use crate::state::ServerState;
 use commandtable::{CommandInfo, Error, Flags};
-use dataset::effects::Propagate;
+use dataset::effects::{Audience, Propagate};
 use resp::Reply;
 
 /// What became of a request.
@@ -197,10 +197,17 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
         crate::tracking::remember(x, command, args);
     }
     let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
-    if x.keys.effects.recording
-        && (mode == Propagate::Always || (mode == Propagate::Auto && x.keys.dirty != dirty_before))
-    {
-        x.keys.effects.push_op(x.keys.origin.db, args);
+    if x.keys.effects.recording {
+        let audience = match mode {
+            Propagate::Auto if x.keys.dirty == dirty_before => None,
+            Propagate::Auto | Propagate::Always => Some(Audience::Everybody),
+            Propagate::Stream => Some(Audience::Replicas),
+            Propagate::Instead => None,
+        };
+        if let Some(audience) = audience {
+            let db = x.keys.origin.db;
+            x.keys.effects.push_op_for(audience, db, args);
+        }
     }
     let ended_ns = (x.state.clock.monotonic_ns)();
     x.state.now_ns = ended_ns;

@@ -105,6 +105,7 @@ impl Engine {
                 scripting: Default::default(),
                 lacks_room: false,
                 busy: None,
+                aof: Default::default(),
                 migrations: Default::default(),
                 debug: DebugKnobs {
                     active_expire: true,
@@ -142,6 +143,7 @@ impl Engine {
         self.keys.origin = crate::origin::timer(&self.state, now_ms);
         self.state.now_ns = (self.state.clock.monotonic_ns)();
         self.state.repl.now_ms = self.state.now_ns / 1_000_000;
+        self.state.aof.now_s = now_ms / 1000;
     }
 
     /// There is room for a copy now. It comes back if nobody wants it any more.

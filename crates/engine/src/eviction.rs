@@ -98,7 +98,8 @@ fn time_limit_ns(tenacity: i32) -> u64 {
 /// Bytes above the limit. The stream that waits for replicas does not count: evicting keys would only make it longer.
 fn over_limit(state: &ServerState) -> usize {
     let used = state.host.used_memory();
-    let not_counted = state.repl.hub.memory().replicas as usize;
+    let log = state.host.log_memory();
+    let not_counted = state.repl.hub.memory().replicas as usize + log;
     used.saturating_sub(not_counted)
         .saturating_sub(usize::try_from(state.config.maxmemory).unwrap_or(usize::MAX))
 }

@@ -50,9 +50,14 @@ impl Exec<'_> {
         self.keys.effects.mode = Propagate::Instead;
     }
 
-    /// Sends the request as it came even though no key was changed (PUBLISH).
+    /// Sends the request as it came even though no key was changed (FLUSHALL).
     pub fn propagate_always(&mut self) {
         self.keys.effects.mode = Propagate::Always;
+    }
+
+    /// Sends the request as it came to replicas alone: it is not about data (PUBLISH).
+    pub fn propagate_to_replicas(&mut self) {
+        self.keys.effects.mode = Propagate::Stream;
     }
 
     /// True when a command must not block: inside EXEC.

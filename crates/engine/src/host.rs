@@ -134,12 +134,21 @@ pub struct ChildReport {
 
 /// The process around the engine, by what it serves.
 pub trait Host:
-    Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Couriers + Send
+    Log + Process + Memory + Files + Snapshots + AppendLog + Connections + PrimaryLink + Couriers + Send
 {
 }
 
 impl<T> Host for T where
-    T: Log + Process + Memory + Files + Snapshots + Connections + PrimaryLink + Couriers + Send
+    T: Log
+        + Process
+        + Memory
+        + Files
+        + Snapshots
+        + AppendLog
+        + Connections
+        + PrimaryLink
+        + Couriers
+        + Send
 {
 }
 
@@ -281,6 +290,85 @@ pub trait Snapshots {
     fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError>;
     /// Removes the file that the last snapshot child has written.
     fn remove_dump(&mut self);
+}
+
+/// The append-only file: bytes on their way to the disk, and the files that they lie in.
+///
+/// Positions count the bytes that were appended since the process started. A connection's output waits until everything
+/// that had been appended when it was made is written, or synced with `appendfsync always`.
+pub trait AppendLog {
+    /// Takes over what was appended: `bytes`, which are empty afterwards. Behind them the position is `position`, and the
+    /// offset of the replication stream `offset`.
+    fn push_log(&mut self, bytes: &mut Vec<u8>, position: u64, offset: u64);
+    /// Writes and syncs everything it was given.
+    ///
+    /// # Errors
+    /// Why not all of it is on the disk.
+    fn sync_log(&mut self) -> Result<(), HostError>;
+    /// Prepares a rewrite: everything it was given, up to `position`, is written and synced, and what follows goes to
+    /// another file. The child with [`Target::Log`] is forked next.
+    ///
+    /// # Errors
+    /// Why not; it has been logged.
+    fn begin_rewrite(
+        &mut self,
+        config: &config::Config,
+        log: aof::rewrite::Log,
+        form: aof::names::BaseForm,
+        position: u64,
+        offset: u64,
+    ) -> Result<(), HostError>;
+    /// There is no child for the rewrite that was prepared.
+    fn give_up_rewrite(&mut self);
+    /// Writes and syncs everything it was given, and nothing from then on.
+    fn stop_log(&mut self);
+    /// A child process has begun, or ended, which syncs are not to compete with (`no-appendfsync-on-rewrite`).
+    fn child_lives(&mut self, lives: bool);
+    /// Position up to which everything is on the disk, and the offset of the replication stream there. Costs next to
+    /// nothing.
+    fn synced_log(&self) -> (u64, u64);
+    /// Bytes that the log takes in memory, which do not count for `maxmemory`. Costs next to nothing.
+    fn log_memory(&self) -> usize;
+    /// Figures for INFO.
+    fn log_figures(&self) -> LogFigures;
+    /// Opens the files of the log, in order, to load them anew (DEBUG LOADAOF).
+    ///
+    /// # Errors
+    /// Why not, as a log line.
+    fn open_log(&mut self) -> Result<Vec<LogSource>, HostError>;
+    /// Waits so many microseconds before each write (DEBUG AOF-FLUSH-SLEEP).
+    fn sleep_before_writes(&mut self, _microseconds: u64) {}
+}
+
+/// A file of the log, to be read.
+pub struct LogSource {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its content.
+    pub source: Box<dyn std::io::Read + Send>,
+}
+
+/// How the append-only file stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogFigures {
+    /// Bytes of all its files.
+    pub size: u64,
+    /// Bytes of its base.
+    pub base_size: u64,
+    /// Bytes that wait to be written.
+    pub waiting: u64,
+    /// Memory that they and those not yet synced take, in bytes.
+    pub memory: u64,
+    /// Bytes written but not synced.
+    pub unsynced: u64,
+    /// Since when, in monotonic milliseconds, the oldest of them is not.
+    pub unsynced_since_ms: Option<u64>,
+    /// A sync is running.
+    pub syncs: bool,
+    /// Syncs that took so long that somebody wrote behind them.
+    pub delayed_syncs: u64,
 }
 
 /// Clients' connections, where the engine does not wait for their turn.

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod admission;
+pub mod aof;
 pub mod blocking;
 pub mod client;
 mod client_eviction;

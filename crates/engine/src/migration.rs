@@ -334,7 +334,7 @@ fn finish(keys: &mut Keys, state: &mut ServerState, id: u64, delivery: &Delivery
     }
     keys.origin = outer;
     crate::settle::settle(keys, state);
-    let offset = state.repl.offset();
+    let (offset, position) = (state.repl.offset(), state.aof.position());
     // Its client may have left, or been told already that the server has another role.
     if let Some(client) = state.clients.get_mut(author)
         && client
@@ -343,6 +343,7 @@ fn finish(keys: &mut Keys, state: &mut ServerState, id: u64, delivery: &Delivery
             .is_some_and(|blocked| matches!(blocked.wait, WaitFor::Migration(waits) if waits == id))
     {
         client.write_offset = offset;
+        client.log_position = position;
         crate::blocking::unblock_with(keys, state, author, |state, _, out| match &outcome {
             Ok(()) => out.ok(),
             Err(error) => dispatch::write_error(state, out, error),

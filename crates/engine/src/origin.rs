@@ -57,6 +57,17 @@ pub(crate) fn script(outer: Origin, caller: &Client) -> Origin {
     }
 }
 
+/// A command of the append-only file that is being loaded: nobody is there who could wait.
+pub(crate) fn log(state: &ServerState, db: usize, now_ms: i64) -> Origin {
+    Origin {
+        source: Source::Log,
+        db,
+        nested: true,
+        child_lives: state.has_child(),
+        ..Origin::timer(Expiry::Ignore, now_ms)
+    }
+}
+
 /// What happens by itself.
 pub(crate) fn timer(state: &ServerState, now_ms: i64) -> Origin {
     let expiry = if state.repl.is_replica() {

@@ -150,12 +150,13 @@ fn with_link<R>(
 ) -> Option<R> {
     let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && state.scripting.counts().0 == 0;
     let now_ms = state.repl.now_ms;
+    let aof_offset = crate::aof::synced_offset(state);
     let side = state.repl.link.as_mut()?;
     let env = Env {
         config: &side.config,
         now_ms,
         keyspace_empty,
-        aof_offset: None,
+        aof_offset,
     };
     Some(call(&mut side.link, &env))
 }
@@ -536,9 +537,9 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
                 }
                 state.host.link(LinkCommand::BeginPayload(payload));
             }
-            Action::EndPayload { load, mark_bytes } => {
-                state.host.link(LinkCommand::EndPayload { load, mark_bytes })
-            }
+            Action::EndPayload { load, mark_bytes } => state
+                .host
+                .link(LinkCommand::EndPayload { load, mark_bytes }),
             Action::Load(load) => {
                 if state.repl.link.as_ref().is_some_and(|side| !side.parsing) {
                     begin_loading(keys, state, false, LoadMode::Disabled, None);
@@ -561,7 +562,8 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
                 }
                 state.loading = Loading::No;
                 state.refresh_gate();
-                state.repl
+                state
+                    .repl
                     .with_hub(|hub, env| hub.adopt(env, adoption.replid, adoption.offset));
                 if let Some(side) = &mut state.repl.link {
                     side.adopted = true;
@@ -603,9 +605,13 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
                     state.log(Level::Notice, "Process has been continued.");
                 }
             }
-            Action::RestartAof => state.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n"),
+            Action::RestartAof => {
+                state.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n");
+                crate::aof::restart(keys, state);
+            }
             Action::Failover { accepted } => {
-                state.repl
+                state
+                    .repl
                     .with_hub(|hub, env| hub.failover_finished(env, accepted));
             }
             Action::Log(level, text) => state.log(level, &text),
@@ -635,6 +641,7 @@ fn begin_loading(
     mode: LoadMode,
     size: Option<u64>,
 ) {
+    crate::aof::stop_for_sync(keys, state);
     state.loading = if serve_old {
         Loading::Serving
     } else {
@@ -774,8 +781,10 @@ pub(crate) fn stop_link(keys: &mut Keys, state: &mut ServerState) {
     state.repl.link = None;
     state.expire.own.clear();
     state.loading = Loading::No;
-    keys.effects.recording = state.repl.records();
+    keys.effects.recording = state.records();
     state.refresh_gate();
+    // A synchronisation that failed has left it off.
+    crate::aof::restart(keys, state);
 }
 
 /// Clients that wait for keys cannot be served by a replica, nor may they go on waiting when roles change.

@@ -57,6 +57,8 @@ pub(crate) fn forsake_history(keys: &mut Keys, state: &mut ServerState, why: &st
         "The data may be half changed: replicas have to synchronise anew, and what was watched or cached is stale.",
     );
     keys.forget_effects();
+    // The log does not lead to these data either.
+    state.aof.rewrites.scheduled |= state.aof.collects();
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);
     }

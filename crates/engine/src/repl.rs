@@ -2,10 +2,11 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::host::{Level, SnapshotJob};
-use crate::state::{Pause, PauseBy, PauseKind, ServerState};
+use crate::state::{Loading, Pause, PauseBy, PauseKind, ServerState};
 use commandtable::Error;
 use config::Config;
 use dataset::Keys;
+use dataset::effects::Audience;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
 use replication::replica::Purpose;
 use std::sync::Arc;
@@ -118,15 +119,14 @@ impl Repl {
 
     /// Appends one command to the stream, after a SELECT if the stream is in another database; `None` for a command
     /// that has none. On a replica nothing: its stream is its primary's, verbatim.
-    pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
+    fn feed(&mut self, db: Option<u32>, command: &[u8]) {
         if !self.is_replica() {
             self.with_hub(|hub, env| hub.feed(env, db, command));
         }
     }
 
-    /// True when commands have to be recorded for somebody.
-    #[must_use]
-    pub fn records(&self) -> bool {
+    /// True when commands have to be recorded for replicas.
+    fn records(&self) -> bool {
         !self.is_replica() && (self.hub.backlog().is_some() || self.hub_config.append_only)
     }
 
@@ -172,6 +172,23 @@ impl Repl {
     }
 }
 
+impl ServerState {
+    /// Hands on one command that was carried out: to the backlog and the replicas, and to the append-only file. A replica's
+    /// file gets what it has applied, as the file of a primary gets what it has done.
+    pub(crate) fn feed(&mut self, audience: Audience, db: Option<u32>, command: &[u8]) {
+        self.repl.feed(db, command);
+        if audience == Audience::Everybody {
+            self.aof.append(db, command);
+        }
+    }
+
+    /// True when commands have to be recorded for somebody.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.loading != Loading::Blocking && (self.repl.records() || self.aof.collects())
+    }
+}
+
 /// Carries out what the link and the hub ask for.
 pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
     crate::primary_link::pump(keys, state);
@@ -184,7 +201,7 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
     while let Some(action) = state.repl.hub.next_action() {
         carry_out(keys, state, action);
     }
-    keys.effects.recording = state.repl.records();
+    keys.effects.recording = state.records();
     serve_waiting(keys, state);
 }
 
@@ -308,11 +325,14 @@ fn serve_waiting(keys: &mut Keys, state: &mut ServerState) {
         return;
     }
     // This is asked after each write and each disconnection: most of them change nothing for thousands who wait.
-    let acks = state.repl.hub.acks();
-    if state.blocking.acks_seen.iter().copied().eq(acks) {
+    let synced = crate::aof::synced(state);
+    let seen = &state.blocking;
+    let acks = &seen.acks_seen;
+    if seen.synced_seen == synced && acks.iter().copied().eq(state.repl.hub.acks()) {
         return;
     }
     state.blocking.acks_seen = state.repl.hub.acks().collect();
+    state.blocking.synced_seen = synced;
     let mut from = 0;
     while let Some((place, id)) = state.blocking.waiting_replicas.first_from(from) {
         from = place + 1;
@@ -332,7 +352,16 @@ fn serve_waiting(keys: &mut Keys, state: &mut ServerState) {
         };
         let done = match aof_local {
             None => state.repl.hub.acked(offset) as u64 >= replicas,
-            Some(local) => local == 0 && state.repl.hub.acked_aof(offset) as u64 >= replicas,
+            Some((local, _)) if local > 0 && !state.config.appendonly => {
+                crate::blocking::unblock_with(keys, state, id, |state, _, out| {
+                    crate::dispatch::write_error(state, out, &Error::WAITAOF_NO_AOF);
+                });
+                continue;
+            }
+            Some((local, position)) => {
+                u64::from(crate::aof::is_synced(state, position)) >= local
+                    && state.repl.hub.acked_aof(offset) as u64 >= replicas
+            }
         };
         if done {
             crate::blocking::unblock_with(keys, state, id, acknowledged);
@@ -349,9 +378,9 @@ pub(crate) fn acknowledged(state: &mut ServerState, client: &crate::Client, out:
     {
         match aof_local {
             None => out.uint(state.repl.hub.acked(*offset)),
-            Some(_) => {
+            Some((_, position)) => {
                 out.array(2);
-                out.int(0);
+                out.int(i64::from(crate::aof::is_synced(state, *position)));
                 out.uint(state.repl.hub.acked_aof(*offset));
             }
         }

@@ -192,7 +192,7 @@ impl Engine {
                 settle::settle(&mut self.keys, &mut self.state);
                 self.step_forward(run);
                 if has_effects && let Some(client) = &mut run.client {
-                    client.write_offset = self.state.repl.offset();
+                    client.has_written(&self.state);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! When and how snapshots are taken: SAVE, BGSAVE, save points, and the snapshots replication asks for.
 
 use crate::host::{ChildReport, HostError, JobId, Level, SnapshotJob, SnapshotResult, Target};
-use crate::state::{Child, ServerState};
+use crate::state::{Child, ChildOutput, ServerState};
 use commandtable::Error;
 use config::MaxmemoryPolicy;
 use dataset::Keys;
@@ -32,6 +32,7 @@ fn info(
             .map(|library| std::sync::Arc::clone(&library.code))
             .collect(),
         filter,
+        aof_base: false,
     }
 }
 
@@ -105,14 +106,34 @@ pub(crate) fn fork(
         data: !job.filter.exclude_data,
         functions: !job.filter.exclude_functions,
     };
-    let info = info(keys, state, identity, filter);
+    let mut info = info(keys, state, identity, filter);
+    if let Target::Log { .. } = job.target {
+        // A log has no place in a history: it goes on where the base ends.
+        info.replication = None;
+        info.aof_base = true;
+    }
     let started = (state.clock.monotonic_ns)();
     let dbs = &keys.dbs;
-    let result = state.host.start_snapshot(job, &|sink, progress| {
-        snapshot::write(dbs, &info, sink, progress)
-    });
+    let stamp = if state.config.aof_timestamp_enabled {
+        ::aof::encoder::stamp(info.unix_seconds)
+    } else {
+        Vec::new()
+    };
+    let result = state
+        .host
+        .start_snapshot(job, &|sink, progress| match job.target {
+            Target::Log { commands: true } => {
+                snapshot::write_commands(dbs, &info, &stamp, sink, progress)
+            }
+            _ => snapshot::write(dbs, &info, sink, progress),
+        });
     let now = keys.origin.now_ms / 1000;
-    let to_file = matches!(job.target, Target::Disk);
+    let output = match &job.target {
+        Target::Disk => ChildOutput::Dump,
+        Target::Sockets { .. } => ChildOutput::Sockets,
+        Target::Log { .. } => ChildOutput::Log,
+    };
+    let to_file = output == ChildOutput::Dump;
     if to_file {
         state.saving.last_try_at = now;
         state.saving.saves += 1;
@@ -135,7 +156,7 @@ pub(crate) fn fork(
         pid,
         job: job.id,
         for_replicas: job.for_replicas,
-        to_file,
+        output,
         started_at: now,
         keys_total: keys.dbs.iter().map(|db| db.len() as u64).sum(),
         keys_done: 0,
@@ -145,10 +166,31 @@ pub(crate) fn fork(
         killed: false,
     });
     if !job.for_replicas {
-        state.repl.other_child = OtherChild::DiskSnapshot;
+        state.repl.other_child = match output {
+            ChildOutput::Log => OtherChild::Other,
+            _ => OtherChild::DiskSnapshot,
+        };
     }
+    state.host.child_lives(true);
     set_resize_policy(keys, state);
     Ok(pid)
+}
+
+/// What a child with [`Target::Log`] would write of no data at all.
+pub(crate) fn empty_base(keys: &Keys, state: &ServerState, commands: bool) -> Vec<u8> {
+    let mut info = info(keys, state, None, Filter::ALL);
+    info.replication = None;
+    info.aof_base = true;
+    let mut bytes = Vec::new();
+    if commands {
+        if state.config.aof_timestamp_enabled {
+            bytes = ::aof::encoder::stamp(info.unix_seconds);
+        }
+    } else {
+        let written = snapshot::write(&[], &info, &mut bytes, &mut |_| ());
+        debug_assert!(written.is_ok(), "memory takes everything");
+    }
+    bytes
 }
 
 /// `rdb-del-sync-files`: a server that keeps nothing on disk does not keep what it has sent to its replicas either.
@@ -257,8 +299,11 @@ pub(crate) fn reload(
 /// # Errors
 /// A child is at work already, or the fork failed.
 pub fn background_save(keys: &mut Keys, state: &mut ServerState) -> Result<(), Error> {
-    if state.has_child() {
+    if state.saves() {
         return Err(Error::BGSAVE_IN_PROGRESS);
+    }
+    if state.has_child() {
+        return Err(Error::CHILD_IN_PROGRESS);
     }
     let job = SnapshotJob {
         id: state.repl.hub.next_job(),
@@ -335,8 +380,13 @@ pub fn finished(keys: &mut Keys, state: &mut ServerState, job: JobId, result: &S
     state.count_sent();
     set_resize_policy(keys, state);
     state.repl.other_child = OtherChild::None;
-    state.saving.last_cow_bytes = child.cow_peak;
-    if child.to_file {
+    state.host.child_lives(false);
+    if child.output == ChildOutput::Log {
+        crate::aof::ended(keys, state, &child, result);
+    } else {
+        state.saving.last_cow_bytes = child.cow_peak;
+    }
+    if child.output == ChildOutput::Dump {
         let now = keys.origin.now_ms / 1000;
         state.saving.last_seconds = now - child.started_at;
         match result {

@@ -8,7 +8,7 @@ use crate::commands::transactions;
 use crate::engine::Engine;
 use crate::state::ServerState;
 use dataset::Keys;
-use dataset::effects::News;
+use dataset::effects::{Audience, Effects, News, Recorded};
 
 /// Rounds after one command; each is caused by the one before it.
 const ROUNDS_MAX: usize = 10_000;
@@ -99,13 +99,24 @@ fn deliver_news(keys: &mut Keys, state: &mut ServerState) {
 pub(crate) fn feed_stream(keys: &mut Keys, state: &mut ServerState) {
     let recorded = &keys.effects.recorded;
     let transaction = recorded.len() > 1 || !keys.effects.recorded_before.is_empty();
-    if transaction {
-        // MULTI comes before the SELECT, which belongs to the first command.
-        state.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
+    if !transaction {
+        return feed_each(keys, state);
     }
+    let audience = audience_of(&keys.effects);
+    // MULTI comes before the SELECT, which belongs to the first command.
+    state.feed(audience, None, b"*1\r\n$5\r\nMULTI\r\n");
     feed_each(keys, state);
-    if transaction {
-        state.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
+    state.feed(audience, None, b"*1\r\n$4\r\nEXEC\r\n");
+}
+
+/// Who is to see that the recorded commands are a transaction: everybody who sees one of them.
+fn audience_of(effects: &Effects) -> Audience {
+    let pieces = effects.recorded_before.iter().chain([&effects.recorded]);
+    let mut commands = pieces.flat_map(Recorded::commands);
+    if commands.any(|command| command.audience == Audience::Everybody) {
+        Audience::Everybody
+    } else {
+        Audience::Replicas
     }
 }
 
@@ -116,12 +127,12 @@ pub(crate) fn feed_each(keys: &mut Keys, state: &mut ServerState) {
         return;
     }
     for piece in std::mem::take(&mut effects.recorded_before) {
-        for (db, command) in piece.commands() {
-            state.repl.feed(Some(db), command);
+        for command in piece.commands() {
+            state.feed(command.audience, Some(command.db), command.bytes);
         }
     }
-    for (db, command) in effects.recorded.commands() {
-        state.repl.feed(Some(db), command);
+    for command in effects.recorded.commands() {
+        state.feed(command.audience, Some(command.db), command.bytes);
     }
     effects.recorded.clear();
 }

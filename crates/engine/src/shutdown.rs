@@ -3,7 +3,7 @@
 use crate::blocking::WaitFor;
 use crate::dispatch;
 use crate::host::Level;
-use crate::state::{Pause, PauseBy, PauseKind, ServerState};
+use crate::state::{Loading, Pause, PauseBy, PauseKind, ServerState};
 use commandtable::Error;
 use dataset::Keys;
 
@@ -49,6 +49,16 @@ pub fn begin(
 ) -> Started {
     if state.shutdown.is_some() {
         return Started::Waits;
+    }
+    if state.loading == Loading::Blocking {
+        // What is there so far must not take the place of what is being loaded.
+        state.log(
+            Level::Warning,
+            "Received shutdown signal during loading, exiting now.",
+        );
+        state.host.remove_files();
+        state.host.exit(0);
+        return Started::Ends;
     }
     let mut line = "User requested shutdown...".to_owned();
     if let Some(client) = by {
@@ -138,11 +148,25 @@ fn save_and_exit(
     save: Option<bool>,
     force: bool,
 ) -> bool {
+    if state.aof.state == crate::aof::State::Starting && state.rewrites() {
+        // Without the base nothing of what was collected would be found again.
+        if !force {
+            state.log(Level::Warning, "Writing initial AOF, can't exit.");
+            state.log(
+                Level::Warning,
+                "Errors trying to shut down the server. Check the logs for more information.",
+            );
+            return false;
+        }
+        state.log(Level::Warning, "Writing initial AOF. Exit anyway.");
+    }
     if state.has_child() {
-        state.log(
-            Level::Warning,
-            "There is a child saving an .rdb. Killing it!",
-        );
+        let what = if state.rewrites() {
+            "There is a child rewriting the AOF. Killing it!"
+        } else {
+            "There is a child saving an .rdb. Killing it!"
+        };
+        state.log(Level::Warning, what);
         if let Some(child) = &mut state.saving.child {
             child.killed = true;
         }
@@ -167,6 +191,14 @@ fn save_and_exit(
             replicas - lagging.len().min(replicas)
         );
         state.log(Level::Notice, &line);
+    }
+    if state.aof.is_enabled() {
+        state.log(Level::Notice, "Calling fsync() on the AOF file.");
+        crate::aof::push(state);
+        if let Err(error) = state.host.sync_log() {
+            let line = format!("Fail to fsync the AOF file: {error}.");
+            state.log(Level::Warning, &line);
+        }
     }
     let wanted = save.unwrap_or_else(|| !state.config.save.rules().is_empty());
     if wanted {

@@ -1,5 +1,6 @@
 //! Everything the engine holds besides the keys.
 
+use crate::aof::AppendOnly;
 use crate::blocking::Blocking;
 use crate::client::{Client, ClientFlags, ClientId, Clients};
 use crate::client_eviction::Weights;
@@ -95,6 +96,17 @@ pub struct Saving {
     pub for_replicas: bool,
 }
 
+/// What a snapshot child writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildOutput {
+    /// The dump file.
+    Dump,
+    /// To replicas' connections.
+    Sockets,
+    /// The base of the append-only file.
+    Log,
+}
+
 /// A running snapshot child.
 #[derive(Clone, Debug)]
 pub struct Child {
@@ -104,8 +116,8 @@ pub struct Child {
     pub job: JobId,
     /// Replication has asked for it.
     pub for_replicas: bool,
-    /// It writes the dump file, as opposed to sockets.
-    pub to_file: bool,
+    /// What it writes.
+    pub output: ChildOutput,
     /// Unix seconds of its start.
     pub started_at: i64,
     /// Keys when it started.
@@ -194,6 +206,8 @@ pub struct ServerState {
     pub(crate) lacks_room: bool,
     /// The script that has run for longer than others can wait, if there is one.
     pub(crate) busy: Option<Box<crate::scripting::busy::Busy>>,
+    /// The append-only file.
+    pub aof: AppendOnly,
     /// Keys on their way to other servers.
     pub(crate) migrations: crate::migration::Migrations,
     /// DEBUG.
@@ -263,7 +277,7 @@ impl ServerState {
             || self.pause.is_some()
             || self.busy.is_some()
             || (self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0)
-            || self.writes_stopped();
+            || self.write_refusal().is_some();
     }
 
     /// Holds commands back until [`Self::unpause`] or the pause's end.
@@ -292,9 +306,27 @@ impl ServerState {
         self.refresh_gate();
     }
 
-    /// True when the last save failed and writes are refused for it.
+    /// Why writes are refused: the last save failed, or the disk does not take the append-only file.
     #[must_use]
-    pub fn writes_stopped(&self) -> bool {
+    pub fn write_refusal(&self) -> Option<commandtable::Error> {
+        if self.cannot_save() {
+            return Some(commandtable::Error::MISCONF);
+        }
+        let reason = self.aof.error.as_ref()?;
+        Some(commandtable::Error::append_only(reason))
+    }
+
+    /// As [`Self::write_refusal`], for a script that may write.
+    #[must_use]
+    pub fn script_refusal(&self) -> Option<commandtable::Error> {
+        if self.cannot_save() {
+            return Some(commandtable::Error::MISCONF_SCRIPT);
+        }
+        let reason = self.aof.error.as_ref()?;
+        Some(commandtable::Error::append_only_script(reason))
+    }
+
+    fn cannot_save(&self) -> bool {
         !self.saving.last_ok
             && self.config.stop_writes_on_bgsave_error
             && !self.config.save.rules().is_empty()
@@ -311,9 +343,22 @@ impl ServerState {
         stats.loop_commands_max = stats.loop_commands_max.max(commands);
     }
 
-    /// True while a snapshot child lives.
+    /// True while a child process writes the dataset, to wherever.
     #[must_use]
     pub fn has_child(&self) -> bool {
         self.saving.child.is_some()
+    }
+
+    /// True while a child writes the base of the append-only file.
+    #[must_use]
+    pub fn rewrites(&self) -> bool {
+        let child = self.saving.child.as_ref();
+        child.is_some_and(|child| child.output == ChildOutput::Log)
+    }
+
+    /// True while a child writes a snapshot.
+    #[must_use]
+    pub fn saves(&self) -> bool {
+        self.has_child() && !self.rewrites()
     }
 }

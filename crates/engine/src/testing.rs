@@ -5,9 +5,9 @@
 use crate::client::Peer;
 use crate::engine::{Engine, NextStep, Traffic};
 use crate::host::{
-    Attention, Clock, Connections, Couriers, CpuFigures, Crash, Files, HostError, Level,
-    LinkCommand, Log, Memory, MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob,
-    SnapshotResult, Snapshots, Target, WriteSnapshot,
+    AppendLog, Attention, Clock, Connections, Couriers, CpuFigures, Crash, Files, HostError, Level,
+    LinkCommand, Log, LogFigures, LogSource, Memory, MemoryFigures, PrimaryLink, Process,
+    ProcessFacts, SnapshotJob, SnapshotResult, Snapshots, Target, WriteSnapshot,
 };
 use crate::migration::{Delivery, Shipment};
 use config::{Config, Param};
@@ -46,6 +46,20 @@ pub struct Asked {
     pub dump: Option<Vec<u8>>,
     /// Headers of dump files that were sent to replicas, by client.
     pub dumps_sent: Vec<(u64, Vec<u8>)>,
+    /// What was appended to the log since it was opened or rewritten.
+    pub log_bytes: Vec<u8>,
+    /// The base of the log.
+    pub log_base: Vec<u8>,
+    /// Position and stream offset behind that, and behind what is on the disk.
+    pub log_pushed: (u64, u64),
+    /// See `log_pushed`.
+    pub log_synced: (u64, u64),
+    /// What INFO is told.
+    pub log_figures: LogFigures,
+    /// Rewrites that were begun.
+    pub rewrites: Vec<::aof::rewrite::Log>,
+    /// A rewrite cannot begin, because of this.
+    pub rewrite_fails: Option<HostError>,
     /// What MIGRATE has sent and a test has not looked at yet.
     pub shipped: Vec<Shipment>,
     /// The log.
@@ -157,6 +171,73 @@ impl Files for FakeHost {
 
     fn write_user_file(&mut self, _: &[u8], _: &[u8]) -> Result<(), HostError> {
         Ok(())
+    }
+}
+
+impl AppendLog for FakeHost {
+    fn push_log(&mut self, bytes: &mut Vec<u8>, position: u64, offset: u64) {
+        let mut asked = self.asked();
+        asked.log_bytes.append(bytes);
+        asked.log_pushed = (position, offset);
+    }
+
+    fn sync_log(&mut self) -> Result<(), HostError> {
+        let mut asked = self.asked();
+        asked.log_synced = asked.log_pushed;
+        Ok(())
+    }
+
+    fn begin_rewrite(
+        &mut self,
+        _: &Config,
+        log: ::aof::rewrite::Log,
+        _: ::aof::names::BaseForm,
+        position: u64,
+        offset: u64,
+    ) -> Result<(), HostError> {
+        let mut asked = self.asked();
+        if let Some(error) = asked.rewrite_fails.clone() {
+            return Err(error);
+        }
+        asked.log_bytes.clear();
+        asked.log_pushed = (position, offset);
+        asked.rewrites.push(log);
+        Ok(())
+    }
+
+    fn give_up_rewrite(&mut self) {}
+
+    fn stop_log(&mut self) {
+        let mut asked = self.asked();
+        asked.log_synced = asked.log_pushed;
+    }
+
+    fn child_lives(&mut self, _: bool) {}
+
+    fn synced_log(&self) -> (u64, u64) {
+        self.asked().log_synced
+    }
+
+    fn log_memory(&self) -> usize {
+        0
+    }
+
+    fn log_figures(&self) -> LogFigures {
+        self.asked().log_figures
+    }
+
+    fn open_log(&mut self) -> Result<Vec<LogSource>, HostError> {
+        let asked = self.asked();
+        let files = [
+            ("base", asked.log_base.clone()),
+            ("incr", asked.log_bytes.clone()),
+        ];
+        let sources = files.into_iter().map(|(name, bytes)| LogSource {
+            name: name.into(),
+            size: bytes.len() as u64,
+            source: Box::new(std::io::Cursor::new(bytes)),
+        });
+        Ok(sources.collect())
     }
 }
 
@@ -305,6 +386,12 @@ impl Driver {
     pub fn child_succeeds(&mut self) -> FakeChild {
         let child = self.asked().child.take().expect("a child is at work");
         let result = match &child.job.target {
+            Target::Log { .. } => {
+                self.asked().log_base = child.snapshot.clone();
+                SnapshotResult::Disk {
+                    bytes: child.snapshot.len() as u64,
+                }
+            }
             Target::Disk => {
                 self.asked().dump = Some(child.snapshot.clone());
                 SnapshotResult::Disk {

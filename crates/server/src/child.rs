@@ -12,6 +12,7 @@ use crate::logging;
 use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
+use aof::names::Names;
 use engine::host::{ChildReport, JobId, Level, SnapshotJob, SnapshotResult, WriteSnapshot};
 use parking_lot::Mutex;
 use rustix::io::Errno;
@@ -97,6 +98,13 @@ impl Child {
 pub(crate) enum Output {
     /// The dump file.
     File,
+    /// The base of the append-only file, in this folder.
+    Log {
+        /// The names of its files.
+        names: Names,
+        /// `aof-rewrite-incremental-fsync`.
+        sync_often: bool,
+    },
     /// Straight to connections.
     Connections {
         /// Those there are still.
@@ -109,11 +117,19 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Where the snapshot of `job` goes.
-    pub(crate) fn of(job: &SnapshotJob, descriptors: &Descriptors) -> Self {
-        match &job.target {
-            engine::host::Target::Disk => Output::File,
-            engine::host::Target::Sockets { targets, eof_mark } => {
+    /// Where the snapshot of `job` goes. `log` has the names of the append-only file, and whether its base is synced while
+    /// it is being written.
+    pub(crate) fn of(
+        job: &SnapshotJob,
+        descriptors: &Descriptors,
+        log: Option<(Names, bool)>,
+    ) -> Self {
+        match (&job.target, log) {
+            (engine::host::Target::Log { .. }, Some((names, sync_often))) => {
+                Output::Log { names, sync_often }
+            }
+            (engine::host::Target::Disk | engine::host::Target::Log { .. }, _) => Output::File,
+            (engine::host::Target::Sockets { targets, eof_mark }, _) => {
                 let with_socket = targets.iter().filter_map(|target| {
                     Some(fanout::Target {
                         client: target.client.0,
@@ -153,7 +169,10 @@ pub(crate) fn start(
         0 => {
             drop(reader);
             oom.enter_child();
-            crate::title::show_child("valkey-rdb-bgsave");
+            crate::title::show_child(match output {
+                Output::Log { .. } => "valkey-aof-rewrite",
+                _ => "valkey-rdb-bgsave",
+            });
             let code = run_child(output, files, sent, write, &writer.into());
             // SAFETY: ends the process without running destructors or handlers of the parent's.
             unsafe { libc::_exit(code) }
@@ -161,8 +180,12 @@ pub(crate) fn start(
         pid => {
             drop(writer);
             let child = Child::new(pid as u32);
-            let to_file = matches!(output, Output::File);
-            watch(shared, job, to_file, child.clone(), reader);
+            let kind = match output {
+                Output::File => Kind::Dump,
+                Output::Log { .. } => Kind::Log,
+                Output::Connections { .. } => Kind::Connections,
+            };
+            watch(shared, job, kind, child.clone(), reader);
             Ok(child)
         }
     }
@@ -178,14 +201,16 @@ pub(crate) fn absolute(relative: &Path) -> PathBuf {
     std::path::absolute(relative).unwrap_or_else(|_| relative.to_owned())
 }
 
+/// What a child writes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Dump,
+    Log,
+    Connections,
+}
+
 /// Follows a child's reports in a thread of its own, then reaps it.
-fn watch(
-    shared: Weak<Shared>,
-    job: JobId,
-    to_file: bool,
-    child: Child,
-    mut reader: io::PipeReader,
-) {
+fn watch(shared: Weak<Shared>, job: JobId, kind: Kind, child: Child, mut reader: io::PipeReader) {
     let temporary = temporary_of(child.pid);
     let follow = move || {
         let mut complete = Vec::new();
@@ -228,7 +253,10 @@ fn watch(
         }
         let status = child.wait();
         let result = match done {
-            Some(bytes) if status == 0 && to_file => SnapshotResult::Disk { bytes },
+            Some(bytes) if status == 0 && kind == Kind::Dump => SnapshotResult::Disk { bytes },
+            Some(bytes) if status == 0 && kind == Kind::Log => {
+                commit_rewrite(&shared, child.pid, bytes)
+            }
             Some(_) if status == 0 => SnapshotResult::Sockets { complete },
             _ => SnapshotResult::Failed {
                 signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
@@ -238,8 +266,15 @@ fn watch(
             // What a killed child leaves behind; there is nothing when it wrote to sockets or cleaned up itself.
             let _ = std::fs::remove_file(&temporary);
         }
-        if let Some(shared) = shared.upgrade() {
-            shared.engine.lock().snapshot_finished(job, &result);
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        if kind == Kind::Log && matches!(result, SnapshotResult::Failed { .. }) {
+            shared.append.give_up_rewrite(Some(child.pid));
+        }
+        shared.engine.lock().snapshot_finished(job, &result);
+        if kind == Kind::Log {
+            shared.append.remove_history();
         }
     };
     if std::thread::Builder::new()
@@ -251,6 +286,20 @@ fn watch(
             Level::Warning,
             "Can't create a thread to follow the snapshot process",
         );
+    }
+}
+
+/// The base is written: it takes its place.
+fn commit_rewrite(shared: &Weak<Shared>, pid: u32, bytes: u64) -> SnapshotResult {
+    let line = "Background AOF rewrite terminated with success";
+    logging::log(Level::Notice, line);
+    let committed = shared
+        .upgrade()
+        .is_some_and(|shared| shared.append.commit_rewrite(pid).is_ok());
+    if committed {
+        SnapshotResult::Disk { bytes }
+    } else {
+        SnapshotResult::Failed { signal: None }
     }
 }
 
@@ -352,6 +401,9 @@ fn run_child(
     let mut progress = |keys| reporter.progress(keys);
     let result = match output {
         Output::File => files.replace(|sink| write(sink, &mut progress)),
+        Output::Log { names, sync_often } => {
+            crate::append::write_base(names, *sync_often, |sink| write(sink, &mut progress))
+        }
         Output::Connections {
             targets,
             eof_mark,
@@ -384,11 +436,15 @@ fn run_child(
             if matches!(output, Output::File) {
                 logging::log(Level::Notice, "DB saved on disk");
             }
+            let what = match output {
+                Output::Log { .. } => "AOF rewrite",
+                _ => "RDB",
+            };
             let megabytes = cow >> 20;
             logging::log(
                 Level::Notice,
                 &format!(
-                    "Fork CoW for RDB: current {megabytes} MB, peak {megabytes} MB, average {megabytes} MB"
+                    "Fork CoW for {what}: current {megabytes} MB, peak {megabytes} MB, average {megabytes} MB"
                 ),
             );
             send(pipe.as_raw_fd(), &message(KIND_DONE, bytes, cow));
@@ -411,7 +467,7 @@ fn close_others(output: &Output, pipe: RawFd) {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     let needed = |fd: RawFd| match output {
-        Output::File => false,
+        Output::File | Output::Log { .. } => false,
         Output::Connections { targets, .. } => targets.iter().any(|target| target.fd == fd),
     };
     for fd in open {

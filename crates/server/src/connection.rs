@@ -3,6 +3,7 @@
 //! The lock is taken once per batch. Idle connections own no buffers: input and output go through buffers of the event loop,
 //! and only what is incomplete or refused by the kernel is kept.
 
+use crate::append::gate::Passage;
 use crate::feed::{self, Feeder};
 use crate::shared::Shared;
 use crate::socket::Socket;
@@ -86,6 +87,10 @@ struct Kept {
     written: usize,
     /// Bytes of `output` that are not written.
     unsent: usize,
+    /// The output may leave when the log has come so far; 0 for at once.
+    until: u64,
+    /// Some of it answers requests that have appended to the log.
+    has_appended: bool,
 }
 
 impl Kept {
@@ -141,6 +146,8 @@ pub(crate) struct Connection {
     feeder: Feeder,
     /// Its loop has it in line for another turn.
     pub(crate) in_line: bool,
+    /// Its loop has it among those that wait for the log.
+    pub(crate) waits_for_log: bool,
 }
 
 impl Connection {
@@ -182,6 +189,7 @@ impl Connection {
             is_replica: false,
             feeder: Feeder::default(),
             in_line: false,
+            waits_for_log: false,
         })
     }
 
@@ -235,6 +243,12 @@ impl Connection {
         if attended {
             self.attend()?;
         }
+        if self.kept.until > 0 {
+            match self.shared.append.gate.passage(self.kept.until) {
+                None => return Ok(Poll::Pending),
+                Some(passage) => self.pass(passage),
+            }
+        }
         if !self.kept.output.is_empty() {
             self.write_kept()?;
         }
@@ -261,16 +275,16 @@ impl Connection {
     fn attend(&mut self) -> Result<(), End> {
         let traffic = self.traffic(0);
         let mut output = Output::default();
-        let next = {
+        let (next, position) = {
             let mut engine = self.shared.engine.lock();
             let next = engine.take_output(self.slot, traffic, &mut output);
             self.is_replica = engine.is_replica(self.id);
-            next
+            (next, engine.state.aof.position())
         };
         if self.is_replica && self.feeder.transfer.is_none() {
             self.feeder.transfer = self.shared.transfers.take(self.id);
         }
-        self.write(&mut output)?;
+        self.write(&mut output, position)?;
         self.follow(next)
     }
 
@@ -305,14 +319,15 @@ impl Connection {
         if let Some(mut held) = self.kept.held.take() {
             let mut output = Output::default();
             let traffic = self.traffic(0);
-            let (done, next) = self.run(&held.batch, held.next, &held.buffer, traffic, &mut output);
+            let (done, next, position) =
+                self.run(&held.batch, held.next, &held.buffer, traffic, &mut output);
             if done < held.batch.len() {
                 held.next = done;
                 self.kept.held = Some(held);
             } else {
                 self.kept.input = held.buffer.split_off(held.covers.end);
             }
-            self.write(&mut output)?;
+            self.write(&mut output, position)?;
             self.follow(next)?;
             if self.waits || self.kept.held.is_some() {
                 return Ok(());
@@ -475,12 +490,12 @@ impl Connection {
             }
             let traffic = self.traffic(received);
             received = 0;
-            let (done, next) = self.run(batch, 0, input, traffic, output);
+            let (done, next, position) = self.run(batch, 0, input, traffic, output);
             if done == batch.len() {
                 // What was stored belongs to its key alone from here on.
                 batch.release_owned();
             }
-            self.write(output)?;
+            self.write(output, position)?;
             self.follow(next)?;
             if self.closing {
                 return Ok(Some(used));
@@ -514,7 +529,7 @@ impl Connection {
         }
     }
 
-    /// Runs requests under the lock.
+    /// Runs requests under the lock. The last result is the position of the log that their replies depend on.
     fn run(
         &mut self,
         batch: &Batch,
@@ -522,11 +537,15 @@ impl Connection {
         buffer: &[u8],
         traffic: Traffic,
         output: &mut Output,
-    ) -> (usize, NextStep) {
+    ) -> (usize, NextStep, u64) {
         let mut engine = self.shared.engine.lock();
+        let before = engine.state.aof.position();
         let ran = engine.run(self.slot, batch, from, buffer, traffic, output);
+        let position = engine.state.aof.position();
+        drop(engine);
         self.decoder.authenticated = ran.authenticated;
-        (ran.done, ran.next)
+        self.kept.has_appended |= position > before;
+        (ran.done, ran.next, position)
     }
 
     fn check_held(&mut self) -> Result<(), End> {
@@ -549,11 +568,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes new output; keeps what the kernel does not take.
-    fn write(&mut self, output: &mut Output) -> Result<(), End> {
+    /// Writes new output, once the log has come to `position`; keeps what the kernel does not take.
+    fn write(&mut self, output: &mut Output, position: u64) -> Result<(), End> {
         if output.is_empty() {
             return Ok(());
         }
+        let passage = self.shared.append.gate.passage(position);
+        let may_leave = match passage {
+            Some(Passage::Safe) => true,
+            Some(Passage::Refused) => !self.kept.has_appended,
+            None => false,
+        };
+        if self.kept.until > 0 || !may_leave {
+            self.hold_back(output, position);
+            return Ok(());
+        }
+        self.kept.has_appended = false;
         let mut written = 0;
         if self.kept.output.is_empty()
             && let Some(bytes) = output.contiguous()
@@ -571,6 +601,37 @@ impl Connection {
         }
         output.clear();
         Ok(())
+    }
+
+    /// Keeps output until the log has come to `position`.
+    fn hold_back(&mut self, output: &mut Output, position: u64) {
+        self.kept.until = self.kept.until.max(position);
+        self.kept.unsent += output.len();
+        match output.contiguous() {
+            Some(bytes) => self.kept.output.push_back(Piece::Bytes(bytes.to_vec())),
+            None => output.drain_into(&mut self.kept.output),
+        }
+        output.clear();
+    }
+
+    /// The log position that output waits for, if some does.
+    pub(crate) fn waits_until(&self) -> Option<u64> {
+        (self.kept.until > 0).then_some(self.kept.until)
+    }
+
+    /// Output that was held back may leave. When the disk has refused what the client has written, it must not believe the
+    /// contrary: one error takes the place of all replies, and the connection ends.
+    fn pass(&mut self, passage: Passage) {
+        self.kept.until = 0;
+        let has_appended = std::mem::take(&mut self.kept.has_appended);
+        if passage == Passage::Refused && has_appended && !self.is_replica {
+            let error = self.shared.engine.lock().log_refusal();
+            self.kept.output.clear();
+            self.kept.written = 0;
+            self.kept.unsent = error.len();
+            self.kept.output.push_back(Piece::Bytes(error));
+            self.closing = true;
+        }
     }
 
     /// Keeps output of which `written` bytes are gone, and writes what can be written of all that is kept.

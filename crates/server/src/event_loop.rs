@@ -160,6 +160,8 @@ impl EventLoop {
             all: Slab::new(),
             scratch: Scratch::default(),
             again: Vec::new(),
+            held_back: Vec::new(),
+            unwritten: 0,
         })
     }
 
@@ -173,7 +175,7 @@ impl EventLoop {
         may_wait: bool,
         mut other: impl FnMut(Token),
     ) -> io::Result<()> {
-        let wait = may_wait && connections.again.is_empty() && self.inbox.fall_asleep();
+        let wait = may_wait && connections.may_wait() && self.inbox.fall_asleep();
         let polled = self
             .poll
             .poll(&mut self.events, (!wait).then_some(Duration::ZERO));
@@ -220,6 +222,7 @@ impl EventLoop {
         for key in self.in_line.drain(..) {
             connections.serve(key);
         }
+        connections.write_log();
         Ok(())
     }
 }
@@ -233,6 +236,10 @@ pub(crate) struct Connections {
     scratch: Scratch,
     /// Those that had more to do than fits in a turn.
     again: Vec<usize>,
+    /// Those whose output waits for the log.
+    held_back: Vec<usize>,
+    /// The furthest position of the log that one of them waits for and that has not been written yet; 0 for none.
+    unwritten: u64,
 }
 
 impl Connections {
@@ -264,6 +271,13 @@ impl Connections {
         if self.scratch.turn_done() {
             self.inbox.grown.store(true, Ordering::Relaxed);
         }
+        if let Some(position) = connection.waits_until() {
+            self.unwritten = self.unwritten.max(position);
+            if !connection.waits_for_log {
+                connection.waits_for_log = true;
+                self.held_back.push(key);
+            }
+        }
         match turn {
             Ok(Progress::Idle) => {}
             Ok(Progress::Again) => {
@@ -275,6 +289,40 @@ impl Connections {
                 connection.recover(&what);
                 self.scratch = Scratch::default();
                 self.close(key, None);
+            }
+        }
+    }
+
+    /// Whether there is nothing to do until somebody reports something.
+    fn may_wait(&self) -> bool {
+        self.again.is_empty() && self.unwritten == 0
+    }
+
+    /// Writes the log up to where output waits for it, and lets the output go that need wait no longer.
+    fn write_log(&mut self) {
+        if self.held_back.is_empty() {
+            return;
+        }
+        let append = Arc::clone(&self.shared.append);
+        let unwritten = std::mem::take(&mut self.unwritten);
+        append.flush(&self.shared, unwritten);
+        for key in std::mem::take(&mut self.held_back) {
+            let Some(connection) = self.all.get_mut(key) else {
+                continue;
+            };
+            if !std::mem::take(&mut connection.waits_for_log) {
+                // Another one by now.
+                continue;
+            }
+            let waits_until = connection.waits_until();
+            if let Some(position) = waits_until
+                && append.gate.passage(position).is_none()
+                && append.gate.wake_at(position, &self.inbox)
+            {
+                connection.waits_for_log = true;
+                self.held_back.push(key);
+            } else if !connection.in_line {
+                self.serve(key);
             }
         }
     }

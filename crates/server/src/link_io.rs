@@ -242,7 +242,7 @@ impl LinkIo {
             LinkCommand::Drain => {
                 let shared = Arc::clone(shared);
                 tokio::spawn(async move {
-                    while shared.engine.lock().link_drain() {
+                    while drain(&shared) {
                         tokio::task::yield_now().await;
                     }
                 });
@@ -316,7 +316,12 @@ impl LinkIo {
         let mut rest: &[u8] = &bytes;
         let mut fed = false;
         while !rest.is_empty() {
-            let received = shared.engine.lock().link_received(conn, rest);
+            let (received, position) = {
+                let mut engine = shared.engine.lock();
+                let received = engine.link_received(conn, rest);
+                (received, engine.state.aof.position())
+            };
+            shared.append.flush(shared, position);
             if received.hold {
                 // Kept before the commands are looked at: the one to go on may be among them, from a load that took no time.
                 if let Some(line) = self.line(conn) {
@@ -453,6 +458,16 @@ fn parse(
     {
         logging::log(Level::Warning, "Can't create a thread to load the snapshot");
     }
+}
+
+/// Has a piece of the buffered stream applied, and writes what that has appended to the log; true while there may be more.
+fn drain(shared: &Shared) -> bool {
+    let mut engine = shared.engine.lock();
+    let more = engine.link_drain();
+    let position = engine.state.aof.position();
+    drop(engine);
+    shared.append.flush(shared, position);
+    more
 }
 
 fn load_options(shared: &Arc<Shared>) -> LoadOptions {

@@ -6,8 +6,15 @@ use dataset::snapshot::LOADING_FAILED;
 use engine::host::Level;
 use std::sync::Arc;
 
-/// Loads the dump file, if there is one, and opens the server for everybody.
+/// Loads the log or the dump file, if there is one, and opens the server for everybody.
 pub(crate) fn at_start(shared: &Arc<Shared>) {
+    let mut engine = shared.engine.lock();
+    if engine.state.config.appendonly {
+        engine.begin_log_load(0);
+        drop(engine);
+        return load_log(shared);
+    }
+    drop(engine);
     let source = shared.engine.lock().begin_load();
     match source {
         Ok(None) => {
@@ -50,6 +57,21 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
             }
         }
         Err(error) => fatal(shared, &[error, LOADING_FAILED.into()]),
+    }
+}
+
+/// Loads the append-only file, or begins one, and opens the server for everybody.
+fn load_log(shared: &Arc<Shared>) {
+    let load = {
+        let shared = Arc::clone(shared);
+        move || match crate::append::load_at_start(&shared) {
+            Ok(()) => ready(&shared),
+            Err(lines) => fatal(&shared, &lines),
+        }
+    };
+    let thread = std::thread::Builder::new().name("load".into());
+    if thread.spawn(load).is_err() {
+        logging::log(Level::Warning, "Can't create a thread to load the dataset");
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read the configuration, bind, load the dataset, serve until told to stop. The main thread runs the event loop that also
 //! accepts connections and keeps time; with more I/O threads the others run loops of their own.
 
+mod append;
 mod child;
 mod clock;
 mod connection;
@@ -35,6 +36,7 @@ mod timer;
 mod title;
 mod user_file;
 
+use append::AppendFile;
 use control::Control;
 use descriptors::Descriptors;
 use dump_transfer::Transfers;
@@ -97,6 +99,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
         seed
     });
     let (config, users, names) = (start.config, start.users, start.names);
+    let append = Arc::new(AppendFile::new(&config));
     let io_threads = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let shared = Arc::new_cyclic(|weak| {
         let process = ServerProcess::new(
@@ -105,6 +108,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
             Arc::clone(&control),
             Arc::clone(&transfers),
             Arc::clone(&descriptors),
+            Arc::clone(&append),
             weak.clone(),
         );
         let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
@@ -114,9 +118,11 @@ fn run(start: startup::Start) -> io::Result<u8> {
             engine: Mutex::new(engine),
             transfers,
             descriptors,
+            append,
             control,
         }
     });
+    shared.append.start_syncer(Arc::downgrade(&shared));
     listener::warn_of_backlog(tcp_backlog);
     logging::log(Level::Notice, "Server initialized");
     // Before the first client is served: a signal without a handler would end the process.
@@ -257,11 +263,12 @@ impl Main {
         self.timer.ran_out();
         let now_ns = clock::monotonic_ns();
         if now_ns < self.next_tick_ns {
-            self.shared.engine.lock().meet_deadline();
+            self.run_timer(Engine::meet_deadline);
             return self.set_timer();
         }
         self.clock_measured = self.clock_measured || clock::measure_rate();
-        let hz = self.shared.engine.lock().tick().max(1);
+        let hz = self.run_timer(Engine::tick).max(1);
+        self.shared.append.try_again(&self.shared);
         self.next_tick_ns = now_ns.max(self.next_tick_ns + 1_000_000_000 / hz);
         self.acceptors.iter_mut().for_each(Acceptor::try_again);
         if now_ns >= self.next_trim_ns {
@@ -270,6 +277,16 @@ impl Main {
             inboxes.for_each(|inbox| inbox.trim());
         }
         self.set_timer()
+    }
+
+    /// Has the engine do what is due, and writes what that has appended to the log.
+    fn run_timer<R>(&self, work: impl FnOnce(&mut Engine) -> R) -> R {
+        let mut engine = self.shared.engine.lock();
+        let result = work(&mut engine);
+        let position = engine.state.aof.position();
+        drop(engine);
+        self.shared.append.flush(&self.shared, position);
+        result
     }
 
     fn set_timer(&mut self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The process as the engine sees it: files, memory figures, the snapshot child, the end.
 #![allow(unsafe_code, reason = "system calls that std does not offer")]
 
+use crate::append::AppendFile;
 use crate::child::{self, DumpFile};
 use crate::control::Control;
 use crate::courier::{Courier, Couriers as CourierThreads};
@@ -13,8 +14,9 @@ use crate::{crash, logging, memory, user_file};
 use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
 use engine::host::{
-    Connections, Couriers, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log, Memory,
-    MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob, Snapshots, WriteSnapshot,
+    AppendLog, Connections, Couriers, CpuFigures, Crash, Files, HostError, Level, LinkCommand, Log,
+    LogFigures, LogSource, Memory, MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob,
+    Snapshots, WriteSnapshot,
 };
 use engine::migration::{Delivery, Shipment};
 use keyspace::copying::{Copying, Plan};
@@ -39,6 +41,7 @@ pub(crate) struct ServerProcess {
     control: Arc<Control>,
     transfers: Arc<Transfers>,
     descriptors: Arc<Descriptors>,
+    append: Arc<AppendFile>,
     facts: ProcessFacts,
     dump: DumpFile,
     oom: crate::oom::Oom,
@@ -65,6 +68,7 @@ impl ServerProcess {
         control: Arc<Control>,
         transfers: Arc<Transfers>,
         descriptors: Arc<Descriptors>,
+        append: Arc<AppendFile>,
         shared: Weak<Shared>,
     ) -> Self {
         control.limit_bulk(config);
@@ -97,6 +101,7 @@ impl ServerProcess {
             control,
             transfers,
             descriptors,
+            append,
             facts,
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
@@ -188,6 +193,11 @@ impl Process for ServerProcess {
                 *self.control.listeners.lock() = Some(listeners);
                 self.control.raise_changed();
             }
+            Param::Appendfsync
+            | Param::NoAppendfsyncOnRewrite
+            | Param::LatencyMonitorThreshold
+            | Param::AofDisableAutoGc
+            | Param::AofRewriteIncrementalFsync => self.append.reconfigure(config, parameter)?,
             Param::ProtoMaxBulkLen => self.control.limit_bulk(config),
             Param::ProcTitleTemplate => crate::title::show(config),
             Param::OomScoreAdj | Param::OomScoreAdjValues => self.oom.configure(config)?,
@@ -393,7 +403,7 @@ impl Snapshots for ServerProcess {
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
         let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
-        let output = child::Output::of(job, &self.descriptors);
+        let output = child::Output::of(job, &self.descriptors, self.append.for_child());
         let shared = self.shared.clone();
         let child = child::start(shared, job.id, &output, &self.dump, self.oom, &sent, write)
             .map_err(|error| error.to_string())?;
@@ -434,6 +444,60 @@ impl Snapshots for ServerProcess {
                 &format!("Can't remove the RDB file: {error}"),
             );
         }
+    }
+}
+
+impl AppendLog for ServerProcess {
+    fn push_log(&mut self, bytes: &mut Vec<u8>, position: u64, offset: u64) {
+        self.append.push(bytes, position, offset);
+    }
+
+    fn sync_log(&mut self) -> Result<(), HostError> {
+        self.append.sync_now()
+    }
+
+    fn begin_rewrite(
+        &mut self,
+        config: &Config,
+        log: aof::rewrite::Log,
+        form: aof::names::BaseForm,
+        position: u64,
+        offset: u64,
+    ) -> Result<(), HostError> {
+        self.append
+            .begin_rewrite(config, log, form, position, offset)
+    }
+
+    fn give_up_rewrite(&mut self) {
+        self.append.give_up_rewrite(None);
+    }
+
+    fn stop_log(&mut self) {
+        self.append.stop();
+    }
+
+    fn child_lives(&mut self, lives: bool) {
+        self.append.child_lives(lives);
+    }
+
+    fn synced_log(&self) -> (u64, u64) {
+        self.append.gate.synced_with_offset()
+    }
+
+    fn log_memory(&self) -> usize {
+        self.append.memory()
+    }
+
+    fn log_figures(&self) -> LogFigures {
+        self.append.figures()
+    }
+
+    fn open_log(&mut self) -> Result<Vec<LogSource>, HostError> {
+        self.append.open_files()
+    }
+
+    fn sleep_before_writes(&mut self, microseconds: u64) {
+        self.append.sleep_before_writes(microseconds);
     }
 }
 

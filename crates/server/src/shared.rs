@@ -1,5 +1,6 @@
 //! What all threads of the process share.
 
+use crate::append::AppendFile;
 use crate::descriptors::Descriptors;
 use crate::dump_transfer::Transfers;
 use engine::Engine;
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) transfers: Arc<Transfers>,
     /// The sockets of clients.
     pub(crate) descriptors: Arc<Descriptors>,
+    /// The append-only file.
+    pub(crate) append: Arc<AppendFile>,
     /// Tells the main loop what has changed for it.
     pub(crate) control: Arc<crate::control::Control>,
 }

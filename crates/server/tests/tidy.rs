@@ -49,6 +49,7 @@ static EDGES: &[(&str, &[&str])] = &[
             "backlog",
             "replication",
             "scripting",
+            "aof",
         ],
     ),
     (
@@ -56,6 +57,7 @@ static EDGES: &[(&str, &[&str])] = &[
         &[
             "acl",
             "allocator",
+            "aof",
             "words",
             "commandtable",
             "config",
@@ -127,8 +129,8 @@ static PLACES: &[(&[&str], &[&str])] = &[
         &[concat!("sync", "_all(")],
         &["server/src/replace.rs", "aof/src/files.rs"],
     ),
-    // Who sleeps under the engine's lock: eviction for the thread that frees, DEBUG SLEEP, and the delays of tests between
-    // two keys of a snapshot.
+    // Who sleeps: under the engine's lock eviction for the thread that frees, DEBUG SLEEP, and the delays of tests between
+    // two keys of a snapshot; elsewhere those before a write to the log.
     (
         &[concat!("sleep", "_us("), concat!("thread::sl", "eep(")],
         &[
@@ -137,6 +139,7 @@ static PLACES: &[(&[&str], &[&str])] = &[
             "engine/src/host.rs",
             "dataset/src/snapshot/mod.rs",
             "engine/src/testing.rs",
+            "server/src/append/mouth.rs",
             "server/src/process.rs",
         ],
     ),

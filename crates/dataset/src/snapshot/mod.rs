@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use words::Level;
 
+mod commands;
 mod error;
 mod load;
 mod older;
@@ -22,6 +23,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use commands::write_commands;
 pub use error::{LOADING_FAILED, LoadError};
 pub use load::{load, load_from, read_value};
 pub use older::older_payload;
@@ -83,6 +85,8 @@ pub struct SaveInfo {
     pub functions: FunctionLibraries,
     /// What to write.
     pub filter: Filter,
+    /// It becomes the base of an append-only file.
+    pub aof_base: bool,
 }
 
 /// How to load.

@@ -59,7 +59,7 @@ fn header<W: Write>(writer: &mut Writer<W>, info: &SaveInfo) -> io::Result<()> {
         writer.aux(b"repl-id", replication.replid.as_bytes())?;
         writer.aux(b"repl-offset", digits.format(replication.offset).as_bytes())?;
     }
-    writer.aux(b"aof-base", b"0")
+    writer.aux(b"aof-base", if info.aof_base { b"1" } else { b"0" })
 }
 
 fn keys<W: Write>(

@@ -25,6 +25,7 @@ fn info() -> SaveInfo {
         access: None,
         functions: super::FunctionLibraries::default(),
         filter: Filter::ALL,
+        aof_base: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! CONFIG: reading and changing parameters, and what it takes to make them take effect.
 
 use super::Family;
+use crate::aof;
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
 use crate::state::{Loading, ServerState};
@@ -83,6 +84,7 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     take_over(x.keys, x.state);
     for param in changed {
         match param {
+            Param::Appendonly => switch_log(x)?,
             Param::Requirepass => password_changed(x),
             Param::MaxmemoryClients => x.state.weigh_all(),
             Param::Maxmemory => {
@@ -92,9 +94,23 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             _ => {}
         }
     }
-    x.keys.effects.recording = x.state.repl.records();
+    x.keys.effects.recording = x.state.records();
     x.out.ok();
     Ok(())
+}
+
+/// The log is switched on or off, as the parameter says. When it cannot be, the parameter says so again.
+fn switch_log(x: &mut Exec<'_>) -> Outcome {
+    if !x.state.config.appendonly {
+        aof::switch_off(x.keys, x.state);
+        return Ok(());
+    }
+    let at_once = !x.must_not_block();
+    aof::switch_on(x.keys, x.state, at_once).map_err(|()| {
+        x.state.config.appendonly = false;
+        take_over(x.keys, x.state);
+        Error::APPEND_ONLY_FAILED
+    })
 }
 
 /// The default user has another password, or needs none: that counts for the next login.
@@ -129,6 +145,8 @@ fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.state.repl.hub.reset_stats();
     x.state.saving.saves = 0;
     x.state.scripting.reset_evicted_scripts();
+    x.state.aof.rewrites.count = 0;
+    x.state.aof.rewrites.failures.clear();
     x.keys.stats = KeyStats::default();
     x.out.ok();
     Ok(())
@@ -240,6 +258,7 @@ pub(crate) fn take_over(keys: &mut Keys, state: &mut ServerState) {
     };
     keys.set_events(config.notify_keyspace_events);
     state.repl.configure(&state.config);
+    state.aof.set_stamps(state.config.aof_timestamp_enabled);
     state.slowlog.trim(size(state.config.slowlog_max_len));
     crate::cron::refresh_access_clock(keys, state);
     state.refresh_gate();

@@ -3,6 +3,7 @@
 use crate::commands::Family;
 use crate::exec::{Args, Exec};
 use commandtable::{Error, Outcome};
+use dataset::Source;
 use keyspace::{Db, Resize};
 
 pub(super) static COMMANDS: Family = &[
@@ -65,8 +66,11 @@ fn flushall(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let free = parse_free(x, args)?;
     empty(x, 0..x.keys.dbs.len(), free);
     x.state.expire.own.clear();
-    crate::repl::kill_snapshot(x.state);
-    if !x.state.config.save.rules().is_empty() {
+    if x.state.saves() {
+        crate::repl::kill_snapshot(x.state);
+    }
+    let is_loaded = x.keys.origin.source == Source::Log;
+    if !is_loaded && !x.state.config.save.rules().is_empty() {
         // A failure is logged and remembered; the keys are gone all the same.
         let _ = crate::saving::save_now(x.keys, x.state);
     }

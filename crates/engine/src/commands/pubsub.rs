@@ -146,7 +146,7 @@ pub(crate) fn forget(state: &mut ServerState, client: &mut Client) {
 fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let receivers = x.state.pubsub.receivers(args[1]);
     x.publish(false, args[1], args[2], receivers);
-    x.propagate_always();
+    x.propagate_to_replicas();
     x.out.uint(receivers);
     Ok(())
 }
@@ -160,7 +160,7 @@ fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn spublish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let receivers = x.state.pubsub.listeners(Kind::Shard, args[1]);
     x.publish(true, args[1], args[2], receivers);
-    x.propagate_always();
+    x.propagate_to_replicas();
     x.out.uint(receivers);
     Ok(())
 }

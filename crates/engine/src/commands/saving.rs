@@ -1,5 +1,6 @@
 //! The process that keeps the keys: its clock, its dump file, its end.
 
+use crate::aof;
 use crate::blocking::WaitFor;
 use crate::commands::Family;
 use crate::exec::{Args, Exec};
@@ -9,6 +10,7 @@ use commandtable::{Error, Outcome};
 use dataset::OnTimeout;
 
 pub(super) static COMMANDS: Family = &[
+    ("bgrewriteaof", bgrewriteaof),
     ("bgsave", bgsave),
     ("lastsave", lastsave),
     ("save", save),
@@ -53,7 +55,7 @@ fn lastsave(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, SAVE (since 1.0.0).
 fn save(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    if x.state.has_child() {
+    if x.state.saves() {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
     saving::save_now(x.keys, x.state).map_err(|_| Error::SAVE_FAILED)?;
@@ -68,21 +70,37 @@ fn save(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, BGSAVE (since 1.0.0).
 fn bgsave(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    match args {
-        [_] => {}
-        [_, word] if word.eq_ignore_ascii_case(b"schedule") => {}
+    let may_wait = match args {
+        [_] => false,
+        [_, word] if word.eq_ignore_ascii_case(b"schedule") => true,
         _ => return Err(Error::SYNTAX),
-    }
-    if x.state.has_child() {
+    };
+    if x.state.saves() {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
-    if x.must_not_block() {
+    if x.must_not_block() || (may_wait && x.state.has_child()) {
         x.state.saving.scheduled = true;
         x.out.simple(b"Background saving scheduled");
         return Ok(());
     }
     saving::background_save(x.keys, x.state)?;
     x.out.simple(b"Background saving started");
+    Ok(())
+}
+
+/// `BGREWRITEAOF`: has a child write a base for the append-only file that takes the place of everything older. Beside
+/// another child, or inside a transaction, it starts behind that.
+///
+/// Reply: a status line.
+/// Errors: a rewrite is at work; it cannot begin.
+/// Propagates: nothing.
+/// Source: Valkey command reference, BGREWRITEAOF (since 1.0.0).
+fn bgrewriteaof(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
+    let at_once = !x.must_not_block();
+    x.out.simple(match aof::request(x.keys, x.state, at_once)? {
+        aof::Answer::Started => b"Background append only file rewriting started".as_slice(),
+        aof::Answer::Scheduled => b"Background append only file rewriting scheduled",
+    });
     Ok(())
 }
 

@@ -85,8 +85,8 @@ pub(crate) fn before_start(
             if x.state.repl.is_replica() && x.state.config.replica_read_only {
                 return Err(Error::READ_ONLY_SCRIPT);
             }
-            if x.state.writes_stopped() {
-                return Err(Error::MISCONF_SCRIPT);
+            if let Some(refusal) = x.state.script_refusal() {
+                return Err(refusal);
             }
         }
     }
@@ -148,8 +148,8 @@ fn before_first_write(x: &Exec<'_>, active: &Active, flags: Flags) -> Result<(),
             if x.state.repl.is_replica() && x.state.config.replica_read_only {
                 return Err(Error::READ_ONLY);
             }
-            if x.state.writes_stopped() {
-                return Err(Error::MISCONF);
+            if let Some(refusal) = x.state.write_refusal() {
+                return Err(refusal);
             }
         }
         if lacks_replicas(x) {

@@ -173,6 +173,11 @@ pub enum Target {
         /// What to write after the RDB to each.
         eof_mark: [u8; 40],
     },
+    /// To the base of the append-only file.
+    Log {
+        /// As commands, not as RDB.
+        commands: bool,
+    },
 }
 
 /// Which history a snapshot belongs to, and where in it.

@@ -5,7 +5,6 @@ use crate::call::{Args, Call};
 use crate::keys::Keys;
 use crate::notify::Event;
 use crate::number;
-use crate::origin::Source;
 use commandtable::{Error, Outcome};
 use keyspace::bits::{self, BitOp};
 use keyspace::{Counted, Entry, Str, StrRef, Value, ValueRef};
@@ -168,7 +167,7 @@ fn offset(keys: &Keys, text: &[u8]) -> Result<u64, Error> {
 fn check_offset(keys: &Keys, at: i64) -> Result<u64, Error> {
     let at = u64::try_from(at).map_err(|_| Error::BIT_OFFSET)?;
     // What a primary has written is written here, too, whatever our limit is.
-    if keys.origin.source != Source::Primary && at / 8 >= keys.settings.string_bytes_max {
+    if !keys.origin.source.repeats() && at / 8 >= keys.settings.string_bytes_max {
         return Err(Error::BIT_OFFSET);
     }
     Ok(at)

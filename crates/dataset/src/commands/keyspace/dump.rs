@@ -160,7 +160,7 @@ fn value(keys: &Keys, payload: &[u8]) -> Result<Value, Error> {
     };
     let body = body.map_err(|_| Error::PAYLOAD_FRAME)?;
     let options = ReaderOptions {
-        string_bytes_max: if keys.origin.source == Source::Primary {
+        string_bytes_max: if keys.origin.source.repeats() {
             u64::MAX
         } else {
             settings.string_bytes_max.max(STRING_BYTES_MAX)

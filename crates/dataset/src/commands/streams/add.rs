@@ -5,7 +5,6 @@ use super::reply_id;
 use crate::call::{Args, Call};
 use crate::notify::Event;
 use crate::number;
-use crate::origin::Source;
 use commandtable::{Error, Outcome};
 use keyspace::StreamId;
 use keyspace::limits::PACKED_BYTES_MAX;
@@ -86,7 +85,7 @@ fn parse(x: &Call<'_>, args: Args<'_>, adds: bool) -> Result<Options, Error> {
         None if limit.is_some_and(|limit| limit > 0) => return Err(Error::TRIM_LIMIT_ALONE),
         None if !adds => return Err(Error::TRIM_MISSING),
         // What the primary sends is to be done as it did it.
-        _ if x.keys.origin.source == Source::Primary => {}
+        _ if x.keys.origin.source.repeats() => {}
         None if limit.is_some() => return Err(Error::TRIM_LIMIT_EXACT),
         None => {}
         Some(trimming) if limit.is_some() && !trimming.approximate => {

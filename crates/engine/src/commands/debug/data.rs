@@ -93,3 +93,15 @@ pub(super) fn reload(x: &mut Exec<'_>, options: &[&[u8]]) -> Outcome {
     x.out.ok();
     Ok(())
 }
+
+/// LOADAOF: writes what is pending, empties the databases, and loads the append-only file.
+pub(super) fn load_log(x: &mut Exec<'_>) -> Outcome {
+    if let Err(why) = crate::aof::load::reload(x.keys, x.state) {
+        x.state.log(Level::Warning, &why);
+        return Err(Error::DEBUG_LOADAOF);
+    }
+    x.state
+        .log(Level::Warning, "Append Only File loaded by DEBUG LOADAOF");
+    x.out.ok();
+    Ok(())
+}

@@ -38,7 +38,7 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             return data::populate(x, count, rest);
         }
         (b"reload", options) => return data::reload(x, options),
-        (b"loadaof", []) => return Err(Error::DEBUG_LOADAOF),
+        (b"loadaof", []) => return data::load_log(x),
 
         (b"object", [key]) => return inspect::object(x, key, inspect::Detail::Full),
         (b"object", [key, option]) => {
@@ -164,8 +164,12 @@ fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> 
             // Zero is the default in either world.
             x.keys.limits.list.packed_threshold = bytes as usize;
         }
-        // They concern what we do not have: an AOF buffer, a cluster bus.
-        b"aof-flush-sleep" | b"close-cluster-link-on-packet-drop" => {}
+        b"aof-flush-sleep" => {
+            let microseconds = u64::try_from(lenient_int(value)).unwrap_or(0);
+            x.state.host.sleep_before_writes(microseconds);
+        }
+        // It concerns what we do not have: a cluster bus.
+        b"close-cluster-link-on-packet-drop" => {}
         b"drop-cluster-packet-filter" => {
             number::int(value)?;
         }

@@ -36,13 +36,16 @@ pub(super) fn persistence(x: &mut Exec<'_>, rows: &mut Rows) {
         "rdb_changes_since_last_save",
         x.keys.dirty.saturating_sub(saving.dirty_at_save),
     );
-    rows.row("rdb_bgsave_in_progress", u8::from(child.is_some()));
+    let saves = state.saves();
+    rows.row("rdb_bgsave_in_progress", u8::from(saves));
     rows.row("rdb_last_save_time", saving.last_save_at);
     rows.row("rdb_last_bgsave_status", status(saving.last_ok));
     rows.row("rdb_last_bgsave_time_sec", saving.last_seconds);
     rows.row(
         "rdb_current_bgsave_time_sec",
-        child.map_or(-1, |child| (now_ms / 1000 - child.started_at).max(0)),
+        child
+            .filter(|_| saves)
+            .map_or(-1, |child| (now_ms / 1000 - child.started_at).max(0)),
     );
     rows.row("rdb_saves", saving.saves);
     rows.row("rdb_last_cow_size", saving.last_cow_bytes);
@@ -51,6 +54,7 @@ pub(super) fn persistence(x: &mut Exec<'_>, rows: &mut Rows) {
     append_only(x, rows);
     rows.row("module_fork_in_progress", 0);
     rows.row("module_fork_last_cow_size", 0);
+    append_only_file(x, rows);
     if x.state.loading != Loading::No {
         loading(x, rows);
     }
@@ -58,16 +62,48 @@ pub(super) fn persistence(x: &mut Exec<'_>, rows: &mut Rows) {
 
 /// Rows about the append-only file.
 fn append_only(x: &Exec<'_>, rows: &mut Rows) {
-    rows.row("aof_enabled", u8::from(x.state.config.appendonly));
-    rows.row("aof_rewrite_in_progress", 0);
-    rows.row("aof_rewrite_scheduled", 0);
-    rows.row("aof_last_rewrite_time_sec", -1);
-    rows.row("aof_current_rewrite_time_sec", -1);
-    rows.row("aof_last_bgrewrite_status", "ok");
-    rows.row("aof_rewrites", 0);
-    rows.row("aof_rewrites_consecutive_failures", 0);
-    rows.row("aof_last_write_status", "ok");
-    rows.row("aof_last_cow_size", 0);
+    let state = &*x.state;
+    let (log, rewrites) = (&state.aof, &state.aof.rewrites);
+    let child = state.saving.child.as_ref().filter(|_| state.rewrites());
+    let now_s = x.keys.origin.now_ms / 1000;
+    let status = |ok: bool| if ok { "ok" } else { "err" };
+    let is_enabled = log.is_enabled() && state.loading != Loading::Blocking;
+    rows.row("aof_enabled", u8::from(is_enabled));
+    rows.row("aof_rewrite_in_progress", u8::from(child.is_some()));
+    rows.row("aof_rewrite_scheduled", u8::from(rewrites.scheduled));
+    rows.row("aof_last_rewrite_time_sec", rewrites.last_seconds);
+    rows.row(
+        "aof_current_rewrite_time_sec",
+        child.map_or(-1, |child| (now_s - child.started_at).max(0)),
+    );
+    rows.row("aof_last_bgrewrite_status", status(rewrites.last_ok));
+    rows.row("aof_rewrites", rewrites.count);
+    rows.row(
+        "aof_rewrites_consecutive_failures",
+        rewrites.failures.consecutive(),
+    );
+    rows.row("aof_last_write_status", status(log.error.is_none()));
+    rows.row("aof_last_cow_size", rewrites.last_cow_bytes);
+}
+
+/// Rows that are there only while a log is wanted.
+fn append_only_file(x: &Exec<'_>, rows: &mut Rows) {
+    if !x.state.config.appendonly {
+        return;
+    }
+    let figures = x.state.host.log_figures();
+    let waiting = figures.waiting + x.state.aof.buffered();
+    let age_ms = figures
+        .unsynced_since_ms
+        .map_or(0, |since| x.state.monotonic_ms().saturating_sub(since));
+    rows.row("aof_current_size", figures.size);
+    rows.row("aof_base_size", figures.base_size);
+    rows.row("aof_pending_rewrite", 0);
+    rows.row("aof_buffer_length", waiting);
+    rows.row("aof_pending_bio_fsync", u8::from(figures.syncs));
+    rows.row("aof_delayed_fsync", figures.delayed_syncs);
+    rows.row("aof_unsynced_bytes", figures.unsynced);
+    rows.row("aof_unsynced_age_ms", age_ms);
 }
 
 /// Rows that are there only while a dataset is being loaded.

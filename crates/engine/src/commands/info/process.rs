@@ -164,14 +164,15 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     excess(rows, "mem_fragmentation", rss, used);
     rows.row(
         "mem_not_counted_for_evict",
-        streams.replicas.min(streams.total),
+        streams.replicas.min(streams.total) + x.state.host.log_memory() as u64,
     );
     rows.row("mem_replication_backlog", streams.backlog);
     rows.row("mem_total_replication_buffers", streams.total);
     rows.row("mem_clients_slaves", streams.replicas);
     rows.row("mem_clients_normal", normal);
     rows.row("mem_cluster_links", 0);
-    rows.row("mem_aof_buffer", 0);
+    let log = x.state.host.log_figures();
+    rows.row("mem_aof_buffer", log.memory + x.state.aof.buffered());
     rows.row("mem_allocator", x.state.host.facts().allocator);
     let rehashing: usize = x
         .keys

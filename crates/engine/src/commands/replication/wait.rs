@@ -1,5 +1,6 @@
 //! Waiting for replicas: WAIT, WAITAOF.
 
+use crate::aof;
 use crate::blocking::WaitFor;
 use crate::exec::{Args, Exec};
 use commandtable::{Error, Outcome};
@@ -49,14 +50,17 @@ pub(super) fn waitaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if local > 0 && !x.state.config.appendonly {
         return Err(Error::WAITAOF_NO_AOF);
     }
+    let local = local.unsigned_abs();
     let acked = x.state.repl.hub.acked_aof(x.client.write_offset);
-    if (local == 0 && acked as u64 >= wanted) || x.must_not_block() {
+    let position = x.client.log_position;
+    let synced = u64::from(aof::is_synced(x.state, position));
+    if (synced >= local && acked as u64 >= wanted) || x.must_not_block() {
         x.out.array(2);
-        x.out.int(0);
+        x.out.uint(synced as usize);
         x.out.uint(acked);
         return Ok(());
     }
-    wait_for(x, args, deadline_ms, wanted, Some(local.unsigned_abs()));
+    wait_for(x, args, deadline_ms, wanted, Some((local, position)));
     Ok(())
 }
 
@@ -66,7 +70,7 @@ fn wait_for(
     args: Args<'_>,
     deadline_ms: i64,
     replicas: u64,
-    aof_local: Option<u64>,
+    aof_local: Option<(u64, u64)>,
 ) {
     let wait = WaitFor::Replicas {
         offset: x.client.write_offset,
