@@ -55,7 +55,7 @@ fn generate(data: &Value) -> String {
             let array = format!("IN_{}", name.to_uppercase().replace('-', "_"));
             put(
                 &mut containers,
-                format_args!("static {array}: [Meta; {}] = [\n", subs.len()),
+                format_args!("static {array}: [CommandInfo; {}] = [\n", subs.len()),
             );
             for (index, (sub, fields)) in subs.iter().enumerate() {
                 let full_name = format!("{name}|{sub}");
@@ -75,8 +75,8 @@ fn generate(data: &Value) -> String {
     let (factors, slots) = perfect_hash(&names);
     format!(
         "{containers}\
-         static TOP: [Meta; {count}] = [\n{top}];\n\
-         static BY_ID: [&Meta; {next_id}] = [{tops}{by_id}];\n\
+         static TOP: [CommandInfo; {count}] = [\n{top}];\n\
+         static BY_ID: [&CommandInfo; {next_id}] = [{tops}{by_id}];\n\
          const SLOT_BITS: u32 = {SLOT_BITS};\n\
          const SLOT_FACTORS: [u64; 2] = [{:#x}, {:#x}];\n\
          static SLOTS: [u8; {}] = {slots:?};\n",
@@ -137,7 +137,7 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
         Some(other) => panic!("unknown key grammar {other}"),
     };
     format!(
-        "Meta {{ id: {id}, name: {name:?}, full_name: {full_name:?}, folded: Folded::new({name:?}.as_bytes()), \
+        "CommandInfo {{ id: {id}, name: {name:?}, full_name: {full_name:?}, folded: Folded::new({name:?}.as_bytes()), \
          arity: {}, flags: {}, acl: {}, first_key: {}, last_key: {}, step: {}, key_specs: {key_specs}, \
          key_grammar: {key_grammar}, subcommands: {subcommands}, docs: &{} }},\n",
         int(&fields["arity"]),

@@ -56,10 +56,10 @@ fn judge(users: &Users, args: &[&[u8]]) {
     let first = args.first().and_then(|arg| arg.first()).copied();
     let start = usize::from(first.unwrap_or(0)) % COMMANDS.len();
     for command in COMMANDS.iter().cycle().skip(start).take(8) {
-        for meta in std::iter::once(command).chain(command.subcommands) {
+        for command in std::iter::once(command).chain(command.subcommands) {
             for user in users.iter() {
-                let verdict = user.check(meta, &line);
-                assert_eq!(user.why(meta, &line).verdict.err(), verdict.err());
+                let verdict = user.check(command, &line);
+                assert_eq!(user.why(command, &line).verdict.err(), verdict.err());
                 assert!(verdict.is_ok() || !user.may_everything());
                 if let Err(denied) = verdict {
                     assert!(denied.argument < line.len());

@@ -15,11 +15,11 @@ const ROUNDS: u32 = 5_000_000;
 
 /// Nanoseconds for one judgement, the best of a few series.
 fn measure(user: &User, args: &[&[u8]]) -> f64 {
-    let meta = find(args[0]).expect("a command of the table");
+    let command = find(args[0]).expect("a command of the table");
     let series = (0..5).map(|_| {
         let start = Instant::now();
         for _ in 0..ROUNDS {
-            let _ = black_box(black_box(user).check(black_box(meta), black_box(args)));
+            let _ = black_box(black_box(user).check(black_box(command), black_box(args)));
         }
         start.elapsed().as_secs_f64() * 1e9 / f64::from(ROUNDS)
     });
@@ -54,7 +54,7 @@ fn main() {
     for (name, user) in &cases {
         for args in lines {
             let command = String::from_utf8_lossy(args[0]).into_owned();
-            let may = find(args[0]).is_some_and(|meta| user.check(meta, args).is_ok());
+            let may = find(args[0]).is_some_and(|command| user.check(command, args).is_ok());
             let verdict = if may { "allowed" } else { "refused" };
             println!(
                 "{name}: {command} {verdict} in {:.2} ns",

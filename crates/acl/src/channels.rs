@@ -2,7 +2,7 @@
 
 use crate::selector::Selector;
 use crate::user::User;
-use commandtable::{AclCategories, Meta};
+use commandtable::{AclCategories, CommandInfo};
 use std::ops::Range;
 
 /// How a channel is named.
@@ -17,11 +17,14 @@ pub enum ChannelKind {
 
 /// The arguments of a command, of which there are `count`, that name channels.
 #[inline]
-pub(crate) fn channels_of(meta: &Meta, count: usize) -> Option<(Range<usize>, ChannelKind)> {
-    if !meta.acl.contains(AclCategories::PUBSUB) {
+pub(crate) fn channels_of(
+    command: &CommandInfo,
+    count: usize,
+) -> Option<(Range<usize>, ChannelKind)> {
+    if !command.acl.contains(AclCategories::PUBSUB) {
         return None;
     }
-    match meta.full_name {
+    match command.full_name {
         "publish" | "spublish" => Some((1..count.min(2), ChannelKind::Name)),
         "subscribe" | "ssubscribe" => Some((1..count, ChannelKind::Name)),
         "psubscribe" => Some((1..count, ChannelKind::Pattern)),
@@ -81,9 +84,9 @@ mod tests {
     fn five_commands_name_channels() {
         let found: Vec<&str> = COMMANDS
             .iter()
-            .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
-            .filter(|meta| channels_of(meta, 3).is_some())
-            .map(|meta| meta.full_name)
+            .flat_map(|command| std::iter::once(command).chain(command.subcommands))
+            .filter(|command| channels_of(command, 3).is_some())
+            .map(|command| command.full_name)
             .collect();
         assert_eq!(
             found,

@@ -1,6 +1,6 @@
 //! Sets of commands, and what a rule about commands names.
 
-use commandtable::{AclCategories, COMMANDS, COUNT, Meta, by_id};
+use commandtable::{AclCategories, COMMANDS, COUNT, CommandInfo, by_id};
 
 const WORDS: usize = COUNT.div_ceil(u64::BITS as usize);
 
@@ -89,14 +89,14 @@ pub enum Target {
 
 impl Target {
     /// Whether the rule is about the command or subcommand, called with this first argument.
-    pub(crate) fn covers(&self, meta: &Meta, argument: Option<&[u8]>) -> bool {
+    pub(crate) fn covers(&self, command: &CommandInfo, argument: Option<&[u8]>) -> bool {
         match self {
-            Self::Category(category) => meta.acl.contains(*category),
+            Self::Category(category) => command.acl.contains(*category),
             Self::Command(id) => {
-                *id == meta.id || container(meta).is_some_and(|container| container.id == *id)
+                *id == command.id || container(command).is_some_and(|container| container.id == *id)
             }
             Self::FirstArgument(id, word) => {
-                *id == meta.id && argument.is_some_and(|found| found.eq_ignore_ascii_case(word))
+                *id == command.id && argument.is_some_and(|found| found.eq_ignore_ascii_case(word))
             }
         }
     }
@@ -139,27 +139,29 @@ impl CommandRule {
 }
 
 fn full_name(id: u16) -> &'static [u8] {
-    by_id(id).map_or(b"", |meta| meta.full_name.as_bytes())
+    by_id(id).map_or(b"", |command| command.full_name.as_bytes())
 }
 
 /// The command that a subcommand belongs to.
-fn container(meta: &Meta) -> Option<&'static Meta> {
-    let (name, _) = meta.full_name.split_once('|')?;
+fn container(command: &CommandInfo) -> Option<&'static CommandInfo> {
+    let (name, _) = command.full_name.split_once('|')?;
     commandtable::find(name.as_bytes())
 }
 
 /// A command and its subcommands.
-pub(crate) fn with_subcommands(meta: &'static Meta) -> impl Iterator<Item = &'static Meta> {
-    std::iter::once(meta).chain(meta.subcommands)
+pub(crate) fn with_subcommands(
+    command: &'static CommandInfo,
+) -> impl Iterator<Item = &'static CommandInfo> {
+    std::iter::once(command).chain(command.subcommands)
 }
 
 /// Every command and subcommand of a category, in the order of the table: what `ACL CAT category` lists, and what a rule
 /// about the category changes. Where a container is a member, so are its subcommands.
-pub fn members(category: AclCategories) -> impl Iterator<Item = &'static Meta> {
+pub fn members(category: AclCategories) -> impl Iterator<Item = &'static CommandInfo> {
     COMMANDS
         .iter()
         .flat_map(with_subcommands)
-        .filter(move |meta| meta.acl.contains(category))
+        .filter(move |command| command.acl.contains(category))
 }
 
 #[cfg(test)]
@@ -207,9 +209,9 @@ mod tests {
     fn a_category_has_containers_whole() {
         for (category, name) in AclCategories::ALL {
             assert!(members(*category).count() > 0, "{name}");
-            for meta in members(*category) {
-                assert!(Target::Category(*category).covers(meta, None));
-                for sub in meta.subcommands {
+            for command in members(*category) {
+                assert!(Target::Category(*category).covers(command, None));
+                for sub in command.subcommands {
                     assert!(sub.acl.contains(*category), "{name} {}", sub.full_name);
                 }
             }

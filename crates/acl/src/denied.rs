@@ -1,6 +1,6 @@
 //! A refusal, and how it is told.
 
-use commandtable::{Error, Meta};
+use commandtable::{CommandInfo, Error};
 
 /// What a user lacks. The order is that of strength: who got as far as a channel had the command and its keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -41,9 +41,9 @@ impl Denied {
     };
 
     /// What is missing: the full name of the command, the key, or the channel.
-    pub fn object<'a, A: AsRef<[u8]>>(&self, meta: &'a Meta, args: &'a [A]) -> &'a [u8] {
+    pub fn object<'a, A: AsRef<[u8]>>(&self, command: &'a CommandInfo, args: &'a [A]) -> &'a [u8] {
         match self.reason {
-            Reason::Command => meta.full_name.as_bytes(),
+            Reason::Command => command.full_name.as_bytes(),
             Reason::Key | Reason::Channel => {
                 args.get(self.argument).map_or(b"", |arg| arg.as_ref())
             }
@@ -51,9 +51,9 @@ impl Denied {
     }
 
     /// What a client is told, without the code.
-    fn text(&self, user: &[u8], meta: &Meta) -> Vec<u8> {
+    fn text(&self, user: &[u8], command: &CommandInfo) -> Vec<u8> {
         match self.reason {
-            Reason::Command => no_command(user, meta),
+            Reason::Command => no_command(user, command),
             Reason::Key => b"No permissions to access a key".to_vec(),
             Reason::Channel => b"No permissions to access a channel".to_vec(),
         }
@@ -61,8 +61,8 @@ impl Denied {
 
     /// The reply to a client.
     #[cold]
-    pub fn reply(&self, user: &[u8], meta: &Meta) -> Error {
-        Error::Raw([b"NOPERM ", &*self.text(user, meta)].concat())
+    pub fn reply(&self, user: &[u8], command: &CommandInfo) -> Error {
+        Error::Raw([b"NOPERM ", &*self.text(user, command)].concat())
     }
 
     /// The reply in a transaction to a command that was allowed when it was queued.
@@ -77,29 +77,34 @@ impl Denied {
 
     /// The error that a script gets.
     #[cold]
-    pub fn reply_to_script(&self, user: &[u8], meta: &Meta) -> Error {
-        Error::Raw([b"ERR ACL failure in script: ", &*self.text(user, meta)].concat())
+    pub fn reply_to_script(&self, user: &[u8], command: &CommandInfo) -> Error {
+        Error::Raw([b"ERR ACL failure in script: ", &*self.text(user, command)].concat())
     }
 
     /// What ACL DRYRUN answers, which is no error.
-    pub fn dry_run<A: AsRef<[u8]>>(&self, user: &[u8], meta: &Meta, args: &[A]) -> Vec<u8> {
+    pub fn dry_run<A: AsRef<[u8]>>(
+        &self,
+        user: &[u8],
+        command: &CommandInfo,
+        args: &[A],
+    ) -> Vec<u8> {
         let kind: &[u8] = match self.reason {
-            Reason::Command => return no_command(user, meta),
+            Reason::Command => return no_command(user, command),
             Reason::Key => b"' key",
             Reason::Channel => b"' channel",
         };
-        let object = self.object(meta, args);
+        let object = self.object(command, args);
         let middle = b" has no permissions to access the '";
         [b"User ", user, middle, object, kind].concat()
     }
 }
 
-fn no_command(user: &[u8], meta: &Meta) -> Vec<u8> {
+fn no_command(user: &[u8], command: &CommandInfo) -> Vec<u8> {
     [
         b"User ",
         user,
         b" has no permissions to run the '",
-        meta.full_name.as_bytes(),
+        command.full_name.as_bytes(),
         b"' command",
     ]
     .concat()
@@ -112,14 +117,14 @@ mod tests {
 
     #[test]
     fn refusals_are_worded_as_by_the_reference() {
-        let meta = find_full(b"config|get").unwrap();
+        let command = find_full(b"config|get").unwrap();
         let args = ["config", "GET", "x"];
         let told = |denied: Denied| {
             [
-                denied.reply(b"u", meta).text().into_owned(),
+                denied.reply(b"u", command).text().into_owned(),
                 denied.reply_at_exec().text().into_owned(),
-                denied.reply_to_script(b"u", meta).text().into_owned(),
-                String::from_utf8(denied.dry_run(b"u", meta, &args)).unwrap(),
+                denied.reply_to_script(b"u", command).text().into_owned(),
+                String::from_utf8(denied.dry_run(b"u", command, &args)).unwrap(),
             ]
         };
         let exec = "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \

@@ -2,7 +2,7 @@
 //!
 //! Selectors are asked in turn, and one that allows the command, all its keys and all its channels is enough; they do not
 //! add up. Nothing is allocated for a user that may, unless the command counts its keys (as EVAL does) and has more of
-//! them than [`commandtable::Keys`] holds in place.
+//! them than [`commandtable::KeyRefs`] holds in place.
 
 use crate::channels::channels_of;
 use crate::denied::{Denied, Reason};
@@ -10,7 +10,7 @@ use crate::line::Line;
 use crate::patterns::Access;
 use crate::selector::Selector;
 use crate::user::User;
-use commandtable::Meta;
+use commandtable::CommandInfo;
 
 impl User {
     /// Whether the user may call the command. `args` start with the command's name, a subcommand's being the second; they
@@ -20,15 +20,15 @@ impl User {
     /// No selector allows it. Told is what came nearest: the reason is the strongest that any of them had, the argument
     /// the furthest right.
     #[inline]
-    pub fn check<A: AsRef<[u8]>>(&self, meta: &Meta, args: &[A]) -> Result<(), Denied> {
+    pub fn check<A: AsRef<[u8]>>(&self, command: &CommandInfo, args: &[A]) -> Result<(), Denied> {
         if self.may_everything() {
             return Ok(());
         }
-        self.judge(meta, args)
+        self.judge(command, args)
     }
 
-    fn judge<A: AsRef<[u8]>>(&self, meta: &Meta, args: &[A]) -> Result<(), Denied> {
-        let line = Line::new(meta, args);
+    fn judge<A: AsRef<[u8]>>(&self, command: &CommandInfo, args: &[A]) -> Result<(), Denied> {
+        let line = Line::new(command, args);
         let mut nearest = Denied::COMMAND;
         for selector in self.selectors() {
             match selector.judge(&line) {
@@ -43,7 +43,7 @@ impl User {
 impl Selector {
     /// Whether the selector allows the command line.
     pub(crate) fn judge<A: AsRef<[u8]>>(&self, line: &Line<'_, A>) -> Result<(), Denied> {
-        if !self.allows_command(line.meta, line.first_argument()) {
+        if !self.allows_command(line.command, line.first_argument()) {
             return Err(Denied::COMMAND);
         }
         if !self.keys.are_all()
@@ -55,7 +55,7 @@ impl Selector {
             });
         }
         if !self.channels.are_all()
-            && let Some((mut arguments, kind)) = channels_of(line.meta, line.args.len())
+            && let Some((mut arguments, kind)) = channels_of(line.command, line.args.len())
             && let Some(argument) =
                 arguments.find(|index| !self.allows_channel(line.args[*index].as_ref(), kind))
         {
@@ -104,21 +104,21 @@ mod tests {
         user
     }
 
-    fn find_command(args: &[&[u8]]) -> &'static Meta {
-        let meta = find(args[0]).unwrap();
+    fn find_command(args: &[&[u8]]) -> &'static CommandInfo {
+        let command = find(args[0]).unwrap();
         args.get(1)
-            .and_then(|sub| meta.subcommand(sub))
-            .unwrap_or(meta)
+            .and_then(|sub| command.subcommand(sub))
+            .unwrap_or(command)
     }
 
     /// `ok`, or the reason and the argument.
     fn judged(user: &User, line: &str) -> String {
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-        let meta = find_command(&args);
-        match user.check(meta, &args) {
+        let command = find_command(&args);
+        match user.check(command, &args) {
             Ok(()) => "ok".to_owned(),
             Err(denied) => {
-                let object = String::from_utf8_lossy(denied.object(meta, &args)).into_owned();
+                let object = String::from_utf8_lossy(denied.object(command, &args)).into_owned();
                 format!("{:?} {object}", denied.reason)
             }
         }

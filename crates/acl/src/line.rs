@@ -1,20 +1,20 @@
 //! A command line to judge, and the keys in it.
 
 use crate::patterns::Access;
-use commandtable::{BeginSearch, FindKeys, KeyFlags, KeySpec, Keys, Meta};
+use commandtable::{BeginSearch, CommandInfo, FindKeys, KeyFlags, KeyRefs, KeySpec};
 use std::cell::OnceCell;
 
 /// A command line. Its keys are looked for when first needed, and once.
 pub(crate) struct Line<'a, A> {
-    pub(crate) meta: &'a Meta,
+    pub(crate) command: &'a CommandInfo,
     pub(crate) args: &'a [A],
-    found: OnceCell<Keys>,
+    found: OnceCell<KeyRefs>,
 }
 
 impl<'a, A: AsRef<[u8]>> Line<'a, A> {
-    pub(crate) fn new(meta: &'a Meta, args: &'a [A]) -> Self {
+    pub(crate) fn new(command: &'a CommandInfo, args: &'a [A]) -> Self {
         Self {
-            meta,
+            command,
             args,
             found: OnceCell::new(),
         }
@@ -37,8 +37,8 @@ impl<'a, A: AsRef<[u8]>> Line<'a, A> {
                 .get(index)
                 .is_some_and(|key| wanted(index, key.as_ref(), Access::needed(flags)))
         };
-        if self.meta.key_specs.iter().all(is_fixed) {
-            return self.meta.key_specs.iter().find_map(|spec| {
+        if self.command.key_specs.iter().all(is_fixed) {
+            return self.command.key_specs.iter().find_map(|spec| {
                 fixed_keys(spec, self.args.len()).find(|index| is_wanted(*index, spec.flags))
             });
         }
@@ -49,9 +49,9 @@ impl<'a, A: AsRef<[u8]>> Line<'a, A> {
 
     /// Keys that depend on more than how many arguments there are; none when the arguments contradict themselves, for
     /// then the command fails before it touches any.
-    fn keys(&self) -> &Keys {
+    fn keys(&self) -> &KeyRefs {
         self.found
-            .get_or_init(|| commandtable::keys(self.meta, self.args).unwrap_or_default())
+            .get_or_init(|| commandtable::keys(self.command, self.args).unwrap_or_default())
     }
 }
 
@@ -99,9 +99,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// Index of each key and what is needed on it.
-    fn seen<A: AsRef<[u8]>>(meta: &Meta, line: &[A]) -> Vec<(usize, Access)> {
+    fn seen<A: AsRef<[u8]>>(command: &CommandInfo, line: &[A]) -> Vec<(usize, Access)> {
         let mut seen = Vec::new();
-        Line::new(meta, line).first_key(|index, key, needed| {
+        Line::new(command, line).first_key(|index, key, needed| {
             assert_eq!(key, line[index].as_ref());
             seen.push((index, needed));
             false
@@ -111,8 +111,8 @@ mod tests {
 
     fn keys(line: &str) -> Vec<&str> {
         let args: Vec<&str> = line.split(' ').collect();
-        let meta = find(args[0].as_bytes()).unwrap();
-        seen(meta, &args)
+        let command = find(args[0].as_bytes()).unwrap();
+        seen(command, &args)
             .into_iter()
             .map(|(index, _)| args[index])
             .collect()
@@ -175,20 +175,20 @@ mod tests {
             command in 0..COMMANDS.len(),
             args in prop::collection::vec("keys|store|get|by|limit|auth2|[0-9]{1,2}|[ab]?", 0..12),
         ) {
-            let meta = &COMMANDS[command];
-            let line: Vec<&[u8]> = std::iter::once(meta.name.as_bytes())
+            let command = &COMMANDS[command];
+            let line: Vec<&[u8]> = std::iter::once(command.name.as_bytes())
                 .chain(args.iter().map(|arg| arg.as_bytes()))
                 .collect();
-            for meta in std::iter::once(meta).chain(meta.subcommands) {
-                if !meta.accepts(line.len()) || meta.name.starts_with("georadius") {
+            for command in std::iter::once(command).chain(command.subcommands) {
+                if !command.accepts(line.len()) || command.name.starts_with("georadius") {
                     continue;
                 }
-                let wanted: Vec<_> = commandtable::keys(meta, &line)
+                let wanted: Vec<_> = commandtable::keys(command, &line)
                     .unwrap_or_default()
                     .iter()
                     .map(|key| (key.index, Access::needed(key.flags)))
                     .collect();
-                prop_assert_eq!(seen(meta, &line), wanted, "{}", meta.full_name);
+                prop_assert_eq!(seen(command, &line), wanted, "{}", command.full_name);
             }
         }
     }

@@ -160,21 +160,21 @@ fn command(sign: Sign, target: &[u8]) -> Result<SelectorRule<'static>, RuleError
     }
     let mut parts = target.splitn(3, |byte| *byte == b'|');
     let name = parts.next().unwrap_or_default();
-    let meta = find(name).ok_or(RuleError::Unknown)?;
+    let command = find(name).ok_or(RuleError::Unknown)?;
     let target = match (parts.next(), parts.next()) {
-        (None, _) => Target::Command(meta.id),
-        (Some(word), more) => match meta.subcommand(word) {
+        (None, _) => Target::Command(command.id),
+        (Some(word), more) => match command.subcommand(word) {
             Some(sub) if more.is_none() => Target::Command(sub.id),
             Some(_) if sign == Sign::Allow => return Err(RuleError::FirstArgumentOfSubcommand),
             None if word.is_empty() && more.is_none() && sign == Sign::Allow => {
                 return Err(RuleError::Syntax);
             }
-            None if sign == Sign::Allow && more.is_none() && !meta.is_container() => {
+            None if sign == Sign::Allow && more.is_none() && !command.is_container() => {
                 // The reference takes any bytes, and cannot show or save some of them.
                 if has_space_or_nul(word) {
                     return Err(RuleError::Syntax);
                 }
-                Target::FirstArgument(meta.id, word.to_ascii_lowercase().into())
+                Target::FirstArgument(command.id, word.to_ascii_lowercase().into())
             }
             _ => return Err(RuleError::Unknown),
         },

@@ -6,7 +6,7 @@ use crate::limits::{COMMAND_RULES_MAX, SELECTOR_BYTES_MAX};
 use crate::patterns::{Form, KeyPattern, Pattern, Patterns};
 use crate::quoting;
 use crate::rule::{SelectorRule, key_pattern, pattern_of};
-use commandtable::{Flags, Meta, by_id};
+use commandtable::{CommandInfo, Flags, by_id};
 
 /// Which channels a new user or selector may use, and one after `reset`: the parameter `acl-pubsub-default`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -111,17 +111,17 @@ impl Selector {
         }
         // An exception ends when its command is ruled on, or when it is made again.
         self.first_arguments.retain(|(id, word)| {
-            by_id(*id).is_none_or(|meta| !rule.target.covers(meta, Some(word)))
+            by_id(*id).is_none_or(|command| !rule.target.covers(command, Some(word)))
         });
         match &rule.target {
             Target::Category(category) => {
-                for meta in members(*category) {
-                    self.commands.put(meta.id, rule.sign);
+                for command in members(*category) {
+                    self.commands.put(command.id, rule.sign);
                 }
             }
             Target::Command(id) => {
-                for meta in by_id(*id).into_iter().flat_map(with_subcommands) {
-                    self.commands.put(meta.id, rule.sign);
+                for command in by_id(*id).into_iter().flat_map(with_subcommands) {
+                    self.commands.put(command.id, rule.sign);
                 }
             }
             Target::FirstArgument(id, word) => self.first_arguments.push((*id, word.clone())),
@@ -132,19 +132,23 @@ impl Selector {
 
     /// Whether the command may be called, the first argument being this.
     #[inline]
-    pub(crate) fn allows_command(&self, meta: &Meta, first_argument: Option<&[u8]>) -> bool {
-        self.commands.has(meta.id)
-            || meta.flags.contains(Flags::NO_AUTH)
+    pub(crate) fn allows_command(
+        &self,
+        command: &CommandInfo,
+        first_argument: Option<&[u8]>,
+    ) -> bool {
+        self.commands.has(command.id)
+            || command.flags.contains(Flags::NO_AUTH)
             || (!self.first_arguments.is_empty()
-                && self.allows_first_argument(meta, first_argument))
+                && self.allows_first_argument(command, first_argument))
     }
 
     #[cold]
-    fn allows_first_argument(&self, meta: &Meta, argument: Option<&[u8]>) -> bool {
+    fn allows_first_argument(&self, command: &CommandInfo, argument: Option<&[u8]>) -> bool {
         argument.is_some_and(|argument| {
             self.first_arguments
                 .iter()
-                .any(|(id, word)| *id == meta.id && argument.eq_ignore_ascii_case(word))
+                .any(|(id, word)| *id == command.id && argument.eq_ignore_ascii_case(word))
         })
     }
 
@@ -220,7 +224,7 @@ fn is_idle(earlier: &CommandRule, later: &CommandRule) -> bool {
     match &earlier.target {
         Target::Category(_) => false,
         Target::Command(id) => {
-            by_id(whole).is_some_and(|meta| meta.subcommands.iter().any(|sub| sub.id == *id))
+            by_id(whole).is_some_and(|command| command.subcommands.iter().any(|sub| sub.id == *id))
         }
         Target::FirstArgument(id, _) => *id == whole,
     }

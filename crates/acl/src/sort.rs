@@ -2,7 +2,7 @@
 
 use crate::line::Line;
 use crate::user::User;
-use commandtable::{Error, Meta};
+use commandtable::{CommandInfo, Error};
 
 /// `BY` with a star, and no right to read whatever key there is.
 pub const SORT_BY_DENIED: Error =
@@ -20,14 +20,18 @@ impl User {
     ///
     /// # Errors
     /// [`SORT_BY_DENIED`] or [`SORT_GET_DENIED`], whichever option comes first.
-    pub fn check_sort<A: AsRef<[u8]>>(&self, meta: &Meta, args: &[A]) -> Result<(), Error> {
-        if self.may_everything() || !matches!(meta.name, "sort" | "sort_ro") {
+    pub fn check_sort<A: AsRef<[u8]>>(
+        &self,
+        command: &CommandInfo,
+        args: &[A],
+    ) -> Result<(), Error> {
+        if self.may_everything() || !matches!(command.name, "sort" | "sort_ro") {
             return Ok(());
         }
-        let Some(denied) = first_pattern(meta, args) else {
+        let Some(denied) = first_pattern(command, args) else {
             return Ok(());
         };
-        if self.may_read_all_keys(meta, args) {
+        if self.may_read_all_keys(command, args) {
             Ok(())
         } else {
             Err(denied)
@@ -35,8 +39,8 @@ impl User {
     }
 
     /// Whether one selector allows the command line and reading whatever key there is.
-    fn may_read_all_keys<A: AsRef<[u8]>>(&self, meta: &Meta, args: &[A]) -> bool {
-        let line = Line::new(meta, args);
+    fn may_read_all_keys<A: AsRef<[u8]>>(&self, command: &CommandInfo, args: &[A]) -> bool {
+        let line = Line::new(command, args);
         self.selectors()
             .iter()
             .any(|selector| selector.reads_all_keys() && selector.judge(&line).is_ok())
@@ -44,7 +48,7 @@ impl User {
 }
 
 /// What is said when the first pattern that names keys is denied; `None` when there is none.
-fn first_pattern<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Option<Error> {
+fn first_pattern<A: AsRef<[u8]>>(command: &CommandInfo, args: &[A]) -> Option<Error> {
     let mut rest = args.get(2..)?;
     loop {
         let (option, after) = rest.split_first()?;
@@ -58,7 +62,7 @@ fn first_pattern<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Option<Error> {
                 return None;
             }
             2
-        } else if is("store") && meta.name == "sort" {
+        } else if is("store") && command.name == "sort" {
             1
         } else if is("by") {
             if after.first()?.as_ref().contains(&b'*') {

@@ -7,7 +7,7 @@ use crate::line::Line;
 use crate::patterns::{Access, Pattern};
 use crate::selector::Selector;
 use crate::user::User;
-use commandtable::{Flags, Meta};
+use commandtable::{CommandInfo, Flags};
 
 /// A judgement with its reasons.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,8 +54,8 @@ pub enum Subject {
 
 impl User {
     /// As [`Self::check`], with reasons.
-    pub fn why<A: AsRef<[u8]>>(&self, meta: &Meta, args: &[A]) -> Why {
-        let line = Line::new(meta, args);
+    pub fn why<A: AsRef<[u8]>>(&self, command: &CommandInfo, args: &[A]) -> Why {
+        let line = Line::new(command, args);
         let mut selectors = Vec::new();
         let mut nearest = Denied::COMMAND;
         for (index, selector) in self.selectors().iter().enumerate() {
@@ -89,7 +89,7 @@ impl Selector {
             });
         }
         if grounds.iter().all(|ground| ground.allowed)
-            && let Some((arguments, kind)) = channels_of(line.meta, line.args.len())
+            && let Some((arguments, kind)) = channels_of(line.command, line.args.len())
         {
             for index in arguments {
                 let channel = line.args[index].as_ref();
@@ -127,23 +127,23 @@ impl Selector {
     }
 
     fn command_ground<A: AsRef<[u8]>>(&self, line: &Line<'_, A>) -> Ground {
-        let (meta, argument) = (line.meta, line.first_argument());
-        let allowed = self.allows_command(meta, argument);
+        let (command, argument) = (line.command, line.first_argument());
+        let allowed = self.allows_command(command, argument);
         // What was said last about the command holds, but a first argument that is not allowed says nothing.
         let rule = self
             .rules()
             .iter()
             .rev()
-            .find(|rule| rule.target.covers(meta, argument));
+            .find(|rule| rule.target.covers(command, argument));
         let rules = match rule {
-            _ if meta.flags.contains(Flags::NO_AUTH) => Vec::new(),
+            _ if command.flags.contains(Flags::NO_AUTH) => Vec::new(),
             Some(rule) if allowed == (rule.sign == Sign::Allow) => vec![rule.text()],
             _ if self.starts_from_all() => vec![b"+@all".to_vec()],
             _ => vec![b"-@all".to_vec()],
         };
         Ground {
             subject: Subject::Command,
-            object: meta.full_name.as_bytes().to_vec(),
+            object: command.full_name.as_bytes().to_vec(),
             allowed,
             rules,
         }
@@ -245,23 +245,23 @@ mod tests {
     use crate::selector::NewChannels;
     use commandtable::find;
 
-    fn why(rules: &[&str], command: &str) -> String {
+    fn why(rules: &[&str], line: &str) -> String {
         let mut user = User::new(b"u", NewChannels::None);
         for rule in rules {
             user.apply(rule.as_bytes(), NewChannels::None, &mut Vec::new())
                 .unwrap();
         }
-        let args: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
-        let meta = find(args[0]).unwrap();
-        let meta = args
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let command = find(args[0]).unwrap();
+        let command = args
             .get(1)
-            .and_then(|sub| meta.subcommand(sub))
-            .unwrap_or(meta);
-        let why = user.why(meta, &args);
+            .and_then(|sub| command.subcommand(sub))
+            .unwrap_or(command);
+        let why = user.why(command, &args);
         assert_eq!(
             why.verdict.err(),
-            user.check(meta, &args).err(),
-            "{rules:?} {command}"
+            user.check(command, &args).err(),
+            "{rules:?} {line}"
         );
         String::from_utf8(why.lines().join(b"\n".as_slice())).unwrap()
     }

@@ -87,11 +87,11 @@ fn an_allowed_command_costs_no_allocation() {
         ("auth", vec![b"auth", b"x"]),
     ];
     for (name, line) in &lines {
-        let meta = find_full(name.as_bytes()).unwrap();
+        let command = find_full(name.as_bytes()).unwrap();
         // MIGRATE is dangerous, and refused: even that costs nothing.
         let wanted = *name != "migrate";
         let before = ALLOCATIONS.get();
-        let allowed = user.check(meta, line).is_ok();
+        let allowed = user.check(command, line).is_ok();
         let after = ALLOCATIONS.get();
         assert_eq!(allowed, wanted, "{name}");
         assert_eq!(after - before, 0, "{name}");

@@ -1,7 +1,7 @@
 //! What someone might try to get past the rules, or to keep the server busy with them.
 
 use acl::{NewChannels, Reason, RuleError, SELECTORS_MAX, SetUserError, User, Users};
-use commandtable::{COMMANDS, Meta, find};
+use commandtable::{COMMANDS, CommandInfo, find};
 
 fn user(rules: &[&str]) -> User {
     let mut user = User::new(b"u", NewChannels::None);
@@ -12,11 +12,11 @@ fn user(rules: &[&str]) -> User {
     user
 }
 
-fn meta_of(args: &[&[u8]]) -> &'static Meta {
-    let meta = find(args[0]).unwrap();
+fn meta_of(args: &[&[u8]]) -> &'static CommandInfo {
+    let command = find(args[0]).unwrap();
     args.get(1)
-        .and_then(|sub| meta.subcommand(sub))
-        .unwrap_or(meta)
+        .and_then(|sub| command.subcommand(sub))
+        .unwrap_or(command)
 }
 
 fn denied_key<'a>(user: &User, line: &'a str) -> Option<&'a str> {
@@ -252,16 +252,16 @@ fn numbers_of_keys_that_cannot_be_lead_nowhere() {
 fn no_number_of_arguments_is_too_small() {
     let judge = user(&["+@all", "~mine", "&mine", "+select|0"]);
     let nobody = user(&[]);
-    for meta in COMMANDS
+    for command in COMMANDS
         .iter()
-        .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
+        .flat_map(|command| std::iter::once(command).chain(command.subcommands))
     {
         for count in 0..4 {
             let args = vec![b"x"; count];
             for user in [&judge, &nobody] {
                 // Fewer than the command takes: no verdict that counts, and no panic.
-                let _ = user.check(meta, &args);
-                let _ = user.why(meta, &args).lines();
+                let _ = user.check(command, &args);
+                let _ = user.why(command, &args).lines();
             }
         }
     }

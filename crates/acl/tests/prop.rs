@@ -1,7 +1,7 @@
 //! Properties of rules and judgements, whatever the rules.
 
 use acl::{NewChannels, User, Users};
-use commandtable::{COMMANDS, Flags, Meta};
+use commandtable::{COMMANDS, CommandInfo, Flags};
 use proptest::prelude::*;
 
 type Rules = Vec<String>;
@@ -87,30 +87,30 @@ fn user(rules: &[String]) -> User {
     user
 }
 
-fn commands() -> impl Iterator<Item = &'static Meta> {
+fn commands() -> impl Iterator<Item = &'static CommandInfo> {
     COMMANDS
         .iter()
-        .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
+        .flat_map(|command| std::iter::once(command).chain(command.subcommands))
 }
 
 /// What the user may do: every command, with a few arguments each.
 fn verdicts(user: &User) -> Vec<bool> {
     commands()
-        .flat_map(|meta| {
+        .flat_map(|command| {
             let lines: [&[&[u8]]; 3] = [
                 &[b"x", b"a", b"b", b"a", b"b"],
                 &[b"x", b"0", b"1", b"1", b"ab"],
                 &[b"x", b"", b"2", b"b", b"a", b"get", b"store"],
             ];
-            lines.map(|args| user.check(meta, args).is_ok())
+            lines.map(|args| user.check(command, args).is_ok())
         })
         .collect()
 }
 
 /// As [`verdicts`], of commands alone.
-fn may_call(user: &User, meta: &Meta) -> bool {
+fn may_call(user: &User, command: &CommandInfo) -> bool {
     let args: [&[u8]; 2] = [b"x", b"-"];
-    match user.check(meta, &args) {
+    match user.check(command, &args) {
         Ok(()) => true,
         Err(denied) => denied.reason != acl::Reason::Command,
     }
@@ -147,15 +147,15 @@ proptest! {
         prop_assume!(plain && !command.flags.contains(Flags::NO_AUTH));
         let before = verdicts(&user);
         // Another selector may allow what the root does not.
-        let root = |user: &User, meta| {
+        let root = |user: &User, command| {
             let mut root = user.clone();
             apply(&mut root, &["clearselectors".to_owned()]);
-            may_call(&root, meta)
+            may_call(&root, command)
         };
-        if with_subs().all(|meta| !root(&user, meta)) {
+        if with_subs().all(|command| !root(&user, command)) {
             apply(&mut user, &[format!("+{}", command.name), format!("-{}", command.name)]);
             prop_assert_eq!(verdicts(&user), before);
-        } else if with_subs().all(|meta| root(&user, meta)) {
+        } else if with_subs().all(|command| root(&user, command)) {
             apply(&mut user, &[format!("-{}", command.name), format!("+{}", command.name)]);
             prop_assert_eq!(verdicts(&user), before);
         }
@@ -246,9 +246,9 @@ proptest! {
         let user = user(&rules);
         let line: Vec<&[u8]> = std::iter::once(&b"x"[..]).chain(args.iter().map(|arg| arg.as_bytes())).collect();
         let command = &COMMANDS[index];
-        for meta in std::iter::once(command).chain(command.subcommands) {
-            let why = user.why(meta, &line);
-            let verdict = user.check(meta, &line);
+        for command in std::iter::once(command).chain(command.subcommands) {
+            let why = user.why(command, &line);
+            let verdict = user.check(command, &line);
             prop_assert_eq!(why.verdict.err(), verdict.err());
             prop_assert_eq!(why.lines().len(), why.selectors.len() + 1);
             let last = why.selectors.last().expect("the root at least");

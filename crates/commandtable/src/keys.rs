@@ -10,7 +10,7 @@
 
 use smallvec::SmallVec;
 
-use super::{BeginSearch, FindKeys, Flags, KeyFlags, KeyGrammar, KeySpec, Meta};
+use super::{BeginSearch, CommandInfo, FindKeys, Flags, KeyFlags, KeyGrammar, KeySpec};
 
 /// A key among the arguments of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub struct KeyRef {
 }
 
 /// The keys of a command line. Most have no more than fit without allocating.
-pub type Keys = SmallVec<[KeyRef; 4]>;
+pub type KeyRefs = SmallVec<[KeyRef; 4]>;
 
 /// Why the keys cannot be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,19 +40,19 @@ pub enum KeysError {
 /// # Errors
 ///
 /// When the arguments contradict themselves, in which case the command itself fails as well.
-pub fn keys<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
-    match meta.key_grammar {
-        None => by_specs(meta, args),
+pub fn keys<A: AsRef<[u8]>>(command: &CommandInfo, args: &[A]) -> Result<KeyRefs, KeysError> {
+    match command.key_grammar {
+        None => by_specs(command, args),
         Some(KeyGrammar::Set) => Ok(set(args)),
         Some(KeyGrammar::Bitfield) => Ok(bitfield(args)),
         Some(KeyGrammar::Sort) => Ok(sort(args)),
         Some(KeyGrammar::Migrate) => migrate(args),
-        Some(KeyGrammar::XReadGroup) => streams(meta, args),
-        Some(KeyGrammar::GeoRadius) => destinations(meta, args),
+        Some(KeyGrammar::XReadGroup) => streams(command, args),
+        Some(KeyGrammar::GeoRadius) => destinations(command, args),
     }
 }
 
-impl Meta {
+impl CommandInfo {
     /// True when the command may name keys, so that [`keys`] is worth asking.
     pub fn takes_keys(&self) -> bool {
         self.key_specs
@@ -61,9 +61,9 @@ impl Meta {
     }
 }
 
-fn by_specs<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
-    let mut found = Keys::new();
-    for spec in meta.key_specs {
+fn by_specs<A: AsRef<[u8]>>(command: &CommandInfo, args: &[A]) -> Result<KeyRefs, KeysError> {
+    let mut found = KeyRefs::new();
+    for spec in command.key_specs {
         if spec.flags.contains(KeyFlags::NOT_KEY) {
             continue;
         }
@@ -104,7 +104,7 @@ fn by_specs<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> 
                     .and_then(|arg| number(arg.as_ref()))
                     .ok_or(KeysError::BadNumber)?;
                 let Some(distance) = count.checked_sub(1) else {
-                    if meta.flags.contains(Flags::NO_MANDATORY_KEYS) {
+                    if command.flags.contains(Flags::NO_MANDATORY_KEYS) {
                         continue;
                     }
                     return Err(KeysError::BadNumber);
@@ -143,7 +143,7 @@ fn begin<A: AsRef<[u8]>>(spec: &KeySpec, args: &[A]) -> Option<usize> {
 }
 
 fn push_range(
-    found: &mut Keys,
+    found: &mut KeyRefs,
     first: usize,
     last: usize,
     step: i32,
@@ -160,14 +160,14 @@ fn push_range(
 }
 
 /// `SET key value [option ...]`: reads the old value only with GET.
-fn set<A: AsRef<[u8]>>(args: &[A]) -> Keys {
+fn set<A: AsRef<[u8]>>(args: &[A]) -> KeyRefs {
     let reads = args.iter().skip(3).any(|arg| is(arg, "get"));
     let flags = if reads { UPDATE_AND_RETURN } else { OVERWRITE };
     SmallVec::from_slice(&[KeyRef { index: 1, flags }])
 }
 
 /// `BITFIELD key [GET type offset | OVERFLOW mode | ...] ...`: reads only, if all it does is GET.
-fn bitfield<A: AsRef<[u8]>>(args: &[A]) -> Keys {
+fn bitfield<A: AsRef<[u8]>>(args: &[A]) -> KeyRefs {
     let mut index = 2;
     let mut flags = READ;
     while let Some(arg) = args.get(index) {
@@ -190,8 +190,8 @@ fn bitfield<A: AsRef<[u8]>>(args: &[A]) -> Keys {
 
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [STORE destination] ...`. The keys
 /// that the patterns name depend on what is stored.
-fn sort<A: AsRef<[u8]>>(args: &[A]) -> Keys {
-    let mut found: Keys = SmallVec::from_slice(&[KeyRef {
+fn sort<A: AsRef<[u8]>>(args: &[A]) -> KeyRefs {
+    let mut found: KeyRefs = SmallVec::from_slice(&[KeyRef {
         index: 1,
         flags: READ,
     }]);
@@ -216,7 +216,7 @@ fn sort<A: AsRef<[u8]>>(args: &[A]) -> Keys {
 }
 
 /// `MIGRATE host port key|"" db timeout [option ...] [KEYS key ...]`.
-fn migrate<A: AsRef<[u8]>>(args: &[A]) -> Result<Keys, KeysError> {
+fn migrate<A: AsRef<[u8]>>(args: &[A]) -> Result<KeyRefs, KeysError> {
     const KEY: usize = 3;
     const OPTIONS: usize = 6;
     let mut index = OPTIONS;
@@ -250,7 +250,7 @@ fn migrate<A: AsRef<[u8]>>(args: &[A]) -> Result<Keys, KeysError> {
 /// The spec takes the first `STREAMS` behind the place of the consumer, which an option before `GROUP` moves: in
 /// `NOACK GROUP g streams STREAMS key >` that is the consumer's name. The reference goes by the spec and so lets who may
 /// read a key called `streams` read any.
-fn streams<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
+fn streams<A: AsRef<[u8]>>(command: &CommandInfo, args: &[A]) -> Result<KeyRefs, KeysError> {
     let (mut index, mut in_group) = (1, false);
     while let Some(arg) = args.get(index) {
         index += match () {
@@ -269,16 +269,16 @@ fn streams<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
             () => break,
         };
     }
-    by_specs(meta, args)
+    by_specs(command, args)
 }
 
 /// The keys of GEORADIUS and GEORADIUSBYMEMBER, with every destination.
 ///
 /// The specs find the first word behind `STORE` and behind `STOREDIST`, but the last one counts: the reference, which goes
 /// by the specs, lets `STORE mine STORE other` write to a key that the user may not.
-fn destinations<A: AsRef<[u8]>>(meta: &Meta, args: &[A]) -> Result<Keys, KeysError> {
-    let mut found = by_specs(meta, args)?;
-    for spec in meta.key_specs {
+fn destinations<A: AsRef<[u8]>>(command: &CommandInfo, args: &[A]) -> Result<KeyRefs, KeysError> {
+    let mut found = by_specs(command, args)?;
+    for spec in command.key_specs {
         let BeginSearch::Keyword { word, start_from } = spec.begin else {
             continue;
         };
@@ -325,11 +325,11 @@ mod tests {
     /// One case a line, fields between tabs: the arguments, `=>`, then key and flags in turn.
     const CASES: &str = include_str!("../data/getkeys.txt");
 
-    fn find_command(args: &[&[u8]]) -> &'static Meta {
-        let meta = find(args[0]).expect("a command of the table");
+    fn find_command(args: &[&[u8]]) -> &'static CommandInfo {
+        let command = find(args[0]).expect("a command of the table");
         args.get(1)
-            .and_then(|sub| meta.subcommand(sub))
-            .unwrap_or(meta)
+            .and_then(|sub| command.subcommand(sub))
+            .unwrap_or(command)
     }
 
     #[test]
@@ -342,8 +342,8 @@ mod tests {
                 .position(|field| *field == "=>")
                 .expect("an arrow");
             let args: Vec<&[u8]> = fields[..at].iter().map(|arg| arg.as_bytes()).collect();
-            let meta = find_command(&args);
-            let found = keys(meta, &args).unwrap_or_default();
+            let command = find_command(&args);
+            let found = keys(command, &args).unwrap_or_default();
             let told: Vec<String> = found
                 .iter()
                 .flat_map(|key| {
@@ -352,7 +352,7 @@ mod tests {
                 })
                 .collect();
             let wanted = &fields[at + 1..];
-            let told_there = match meta.key_grammar {
+            let told_there = match command.key_grammar {
                 // Further destinations come behind what the reference finds.
                 Some(KeyGrammar::GeoRadius) => &told[..wanted.len().min(told.len())],
                 _ => &told,
@@ -394,15 +394,15 @@ mod tests {
             command in 0..COMMANDS.len(),
             args in prop::collection::vec("keys|store|streams|get|by|limit|auth2|[0-9]{1,2}|[ab]?", 0..12),
         ) {
-            let meta = &COMMANDS[command];
-            let line: Vec<&[u8]> = std::iter::once(meta.name.as_bytes())
+            let command = &COMMANDS[command];
+            let line: Vec<&[u8]> = std::iter::once(command.name.as_bytes())
                 .chain(args.iter().map(|arg| arg.as_bytes()))
                 .collect();
-            for meta in std::iter::once(meta).chain(meta.subcommands) {
-                if !meta.accepts(line.len()) {
+            for command in std::iter::once(command).chain(command.subcommands) {
+                if !command.accepts(line.len()) {
                     continue;
                 }
-                for key in keys(meta, &line).unwrap_or_default() {
+                for key in keys(command, &line).unwrap_or_default() {
                     prop_assert!(key.index > 0 && key.index < line.len());
                     prop_assert!(!key.flags.is_empty());
                 }

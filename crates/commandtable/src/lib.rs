@@ -1,7 +1,7 @@
 //! The command table: everything the server knows of a command, before and without running it.
 //!
 //! The facts come from `data/commands.json`, which `build.rs` turns into plain statics. Nothing
-//! here knows how a command works; handlers and statistics are arrays indexed by [`Meta::id`].
+//! here knows how a command works; handlers and statistics are arrays indexed by [`CommandInfo::id`].
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,7 @@ mod table;
 
 pub use error::{Error, Outcome};
 pub use flags::{AclCategories, ArgFlags, DocFlags, Flags, KeyFlags};
-pub use keys::{KeyRef, Keys, KeysError, keys};
+pub use keys::{KeyRef, KeyRefs, KeysError, keys};
 pub use names::{Names, RenameError};
 pub use table::{COMMANDS, COUNT, by_id, find, find_full};
 
@@ -25,7 +25,7 @@ const FOLDED_WHOLE_MAX: usize = 16;
 
 /// What is known of a command or of a subcommand.
 #[derive(Debug)]
-pub struct Meta {
+pub struct CommandInfo {
     /// Dense index over all commands and subcommands, `0 <= id < COUNT`. Top-level commands come
     /// first, in the order of [`COMMANDS`].
     pub id: u16,
@@ -52,7 +52,7 @@ pub struct Meta {
     /// Finds the keys where the specs alone cannot.
     key_grammar: Option<KeyGrammar>,
     /// The commands inside a container, by name; empty for others.
-    pub subcommands: &'static [Meta],
+    pub subcommands: &'static [CommandInfo],
     /// What COMMAND DOCS says.
     pub docs: &'static Docs,
 }
@@ -213,9 +213,9 @@ enum KeyGrammar {
     GeoRadius,
 }
 
-impl Meta {
+impl CommandInfo {
     /// The subcommand of this name, in any case.
-    pub fn subcommand(&self, name: &[u8]) -> Option<&'static Meta> {
+    pub fn subcommand(&self, name: &[u8]) -> Option<&'static CommandInfo> {
         let folded = Folded::new(name);
         self.subcommands.iter().find(|m| m.is_named(folded, name))
     }

@@ -1,6 +1,6 @@
 //! The names that commands answer to: those of the table, except where `rename-command` says otherwise.
 
-use crate::{Meta, by_id, find};
+use crate::{CommandInfo, by_id, find};
 use std::collections::HashMap;
 
 /// Why `rename-command` is refused.
@@ -26,7 +26,7 @@ impl Names {
     /// The command of this name, in any case.
     #[inline]
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<&'static Meta> {
+    pub fn find(&self, name: &[u8]) -> Option<&'static CommandInfo> {
         if self.changed.is_empty() {
             return find(name);
         }
@@ -38,7 +38,7 @@ impl Names {
 
     /// The command or subcommand of a full name, `get` or `config|get`, in any case.
     #[must_use]
-    pub fn find_full(&self, name: &[u8]) -> Option<&'static Meta> {
+    pub fn find_full(&self, name: &[u8]) -> Option<&'static CommandInfo> {
         match name.iter().position(|byte| *byte == b'|') {
             None => self.find(name),
             Some(at) => self.find(&name[..at])?.subcommand(&name[at + 1..]),
@@ -47,15 +47,18 @@ impl Names {
 
     /// False for a command that no name leads to.
     #[must_use]
-    pub fn reach(&self, meta: &Meta) -> bool {
-        !self.nameless.contains(&meta.id)
+    pub fn reach(&self, command: &CommandInfo) -> bool {
+        !self.nameless.contains(&command.id)
     }
 
     /// The name, in lower case, that leads to the command called `name` in the table.
     #[must_use]
     pub fn current<'a>(&'a self, name: &'a str) -> &'a [u8] {
-        let renamed = find(name.as_bytes())
-            .and_then(|meta| self.changed.iter().find(|(_, now)| **now == Some(meta.id)));
+        let renamed = find(name.as_bytes()).and_then(|command| {
+            self.changed
+                .iter()
+                .find(|(_, now)| **now == Some(command.id))
+        });
         renamed.map_or(name.as_bytes(), |(new, _)| new)
     }
 
@@ -64,16 +67,17 @@ impl Names {
     /// # Errors
     /// `old` means nothing, or `new` means something.
     pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
-        let meta = self.find(old).ok_or(RenameError::NoSuchCommand)?;
+        let command = self.find(old).ok_or(RenameError::NoSuchCommand)?;
         self.changed.insert(old.to_ascii_lowercase(), None);
         if new.is_empty() {
-            self.nameless.push(meta.id);
+            self.nameless.push(command.id);
             return Ok(());
         }
         if self.find(new).is_some() {
             return Err(RenameError::Exists);
         }
-        self.changed.insert(new.to_ascii_lowercase(), Some(meta.id));
+        self.changed
+            .insert(new.to_ascii_lowercase(), Some(command.id));
         Ok(())
     }
 }
@@ -83,7 +87,9 @@ mod tests {
     use super::*;
 
     fn found(names: &Names, name: &str) -> Option<&'static str> {
-        names.find_full(name.as_bytes()).map(|meta| meta.full_name)
+        names
+            .find_full(name.as_bytes())
+            .map(|command| command.full_name)
     }
 
     #[test]

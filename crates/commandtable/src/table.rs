@@ -6,33 +6,33 @@
 
 use super::fold::Folded;
 use super::{
-    AclCategories, Arg, ArgFlags, ArgKind, BeginSearch, DocFlags, Docs, FindKeys, Flags, KeyFlags,
-    KeyGrammar, KeySpec, Meta,
+    AclCategories, Arg, ArgFlags, ArgKind, BeginSearch, CommandInfo, DocFlags, Docs, FindKeys,
+    Flags, KeyFlags, KeyGrammar, KeySpec,
 };
 
 include!(concat!(env!("OUT_DIR"), "/commands.rs"));
 
 /// All commands without their subcommands, sorted by name.
-pub static COMMANDS: &[Meta] = &TOP;
+pub static COMMANDS: &[CommandInfo] = &TOP;
 
 /// Number of commands and subcommands: ids are below it.
 pub const COUNT: usize = BY_ID.len();
 
 /// The command or subcommand of an id.
-pub fn by_id(id: u16) -> Option<&'static Meta> {
+pub fn by_id(id: u16) -> Option<&'static CommandInfo> {
     BY_ID.get(usize::from(id)).copied()
 }
 
-/// The command of this name, in any case. Subcommands are found by [`Meta::subcommand`].
-pub fn find(name: &[u8]) -> Option<&'static Meta> {
+/// The command of this name, in any case. Subcommands are found by [`CommandInfo::subcommand`].
+pub fn find(name: &[u8]) -> Option<&'static CommandInfo> {
     let folded = Folded::new(name);
     let slot = SLOTS.get(folded.slot(SLOT_FACTORS, SLOT_BITS))?;
-    let meta = TOP.get(usize::from(*slot))?;
-    meta.is_named(folded, name).then_some(meta)
+    let command = TOP.get(usize::from(*slot))?;
+    command.is_named(folded, name).then_some(command)
 }
 
 /// The command or subcommand of a full name, `get` or `config|get`, in any case.
-pub fn find_full(name: &[u8]) -> Option<&'static Meta> {
+pub fn find_full(name: &[u8]) -> Option<&'static CommandInfo> {
     match name.iter().position(|byte| *byte == b'|') {
         None => find(name),
         Some(at) => find(&name[..at])?.subcommand(&name[at + 1..]),
@@ -45,12 +45,12 @@ mod tests {
 
     #[test]
     fn every_name_finds_its_command_in_any_case() {
-        for meta in COMMANDS {
-            for name in [meta.name.to_string(), meta.name.to_uppercase()] {
+        for command in COMMANDS {
+            for name in [command.name.to_string(), command.name.to_uppercase()] {
                 let found = find(name.as_bytes()).expect("a command of the table");
-                assert_eq!(found.id, meta.id, "{name}");
+                assert_eq!(found.id, command.id, "{name}");
             }
-            for sub in meta.subcommands {
+            for sub in command.subcommands {
                 let name = sub.full_name.to_uppercase();
                 let found = find_full(name.as_bytes()).expect("a subcommand of the table");
                 assert_eq!(found.id, sub.id, "{name}");
@@ -94,38 +94,38 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_consistent() {
         assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
-        for meta in COMMANDS
+        for command in COMMANDS
             .iter()
             .flat_map(|m| std::iter::once(m).chain(m.subcommands))
         {
-            let name = meta.full_name;
+            let name = command.full_name;
             assert_eq!(name, name.to_lowercase());
             assert!(
-                !meta.flags.contains(Flags::WRITE.and(Flags::READONLY)),
+                !command.flags.contains(Flags::WRITE.and(Flags::READONLY)),
                 "{name}"
             );
-            assert_ne!(meta.arity, 0, "{name}");
+            assert_ne!(command.arity, 0, "{name}");
             assert_eq!(
-                meta.acl.contains(AclCategories::FAST),
-                meta.flags.contains(Flags::FAST),
+                command.acl.contains(AclCategories::FAST),
+                command.flags.contains(Flags::FAST),
                 "{name}"
             );
             assert_ne!(
-                meta.acl.contains(AclCategories::FAST),
-                meta.acl.contains(AclCategories::SLOW),
+                command.acl.contains(AclCategories::FAST),
+                command.acl.contains(AclCategories::SLOW),
                 "{name}"
             );
-            if meta.last_key > 0 {
-                assert!(meta.arity.abs() > meta.last_key, "{name}");
+            if command.last_key > 0 {
+                assert!(command.arity.abs() > command.last_key, "{name}");
             }
             assert!(
-                meta.docs.args.is_empty() || meta.subcommands.is_empty(),
+                command.docs.args.is_empty() || command.subcommands.is_empty(),
                 "{name}"
             );
-            for arg in meta.docs.args {
+            for arg in command.docs.args {
                 if let Some(index) = arg.key_spec_index {
                     assert!(
-                        usize::from(index) < meta.key_specs.len(),
+                        usize::from(index) < command.key_specs.len(),
                         "{name} {}",
                         arg.name
                     );
@@ -136,20 +136,20 @@ mod tests {
 
     #[test]
     fn every_command_is_described() {
-        for meta in COMMANDS
+        for command in COMMANDS
             .iter()
             .flat_map(|m| std::iter::once(m).chain(m.subcommands))
         {
             assert!(
-                !meta.docs.summary.is_empty(),
+                !command.docs.summary.is_empty(),
                 "{} has no summary",
-                meta.full_name
+                command.full_name
             );
-            for (version, change) in meta.docs.history {
+            for (version, change) in command.docs.history {
                 assert!(
                     !change.is_empty(),
                     "{} {version}: no change named",
-                    meta.full_name
+                    command.full_name
                 );
             }
         }

@@ -4,7 +4,7 @@
 //! So the keys of several requests are hashed first and all their buckets asked for, then all their entries; when the
 //! requests run, their keys are near and their hashes known.
 
-use commandtable::Meta;
+use commandtable::CommandInfo;
 use commandtable::Names;
 use keyspace::table::Prefetch;
 use keyspace::{Counted, Db, Entry};
@@ -37,7 +37,7 @@ impl Known {
 pub struct Ahead {
     keys: Vec<Known>,
     /// Per request: its command, and its first key in `keys`.
-    requests: Vec<(Option<&'static Meta>, u32)>,
+    requests: Vec<(Option<&'static CommandInfo>, u32)>,
     /// The key expected next.
     next: Cell<usize>,
     /// Big arguments of the batch, which can be stored as they are.
@@ -117,7 +117,7 @@ impl Ahead {
 
     /// The next request begins, the `nth` since the last look. Returns its command, if there is one of that name.
     #[inline]
-    pub fn begin(&self, nth: usize) -> Option<&'static Meta> {
+    pub fn begin(&self, nth: usize) -> Option<&'static CommandInfo> {
         let (command, first) = *self.requests.get(nth)?;
         self.next.set(first as usize);
         command
@@ -217,7 +217,7 @@ mod tests {
             2
         );
         assert_eq!(ahead.keys.len(), 3);
-        assert_eq!(ahead.begin(1).map(|meta| meta.name), Some("get"));
+        assert_eq!(ahead.begin(1).map(|command| command.name), Some("get"));
         assert_eq!(ahead.next.get(), 2);
         ahead.forget();
         assert!(ahead.begin(0).is_none());

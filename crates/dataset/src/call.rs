@@ -4,7 +4,7 @@
 
 use crate::effects::Propagate;
 use crate::keys::Keys;
-use commandtable::{Meta, Names, Outcome};
+use commandtable::{CommandInfo, Names, Outcome};
 use hashbrown::HashSet;
 use keyspace::Type;
 use resp::Reply;
@@ -25,7 +25,7 @@ pub struct Call<'c> {
     /// The reply.
     pub out: &'c mut Reply,
     /// What the table says of the command.
-    pub meta: &'static Meta,
+    pub command: &'static CommandInfo,
     /// The names of commands.
     pub names: &'c Names,
     /// How long the reply may get.

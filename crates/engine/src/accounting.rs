@@ -1,69 +1,76 @@
 //! What is counted and logged of a command that has been answered.
 
 use crate::client::Client;
-use crate::core::Core;
 use crate::exec::Args;
-use commandtable::{Flags, Meta};
+use crate::state::ServerState;
+use commandtable::{CommandInfo, Flags};
 use smallvec::SmallVec;
 
 /// Counts a command that has been answered.
 #[inline]
 pub(crate) fn account(
-    core: &mut Core,
+    state: &mut ServerState,
     client: &mut Client,
-    meta: &'static Meta,
+    command: &'static CommandInfo,
     nanos: u64,
     failed: bool,
     args: Args<'_>,
 ) {
-    let stats = &mut core.stats;
-    let counters = &mut stats.commands[meta.id as usize];
+    let stats = &mut state.stats;
+    let counters = &mut stats.commands[command.id as usize];
     counters.calls += 1;
     counters.nanos += nanos;
     counters.failed += u64::from(failed);
     stats.processed += 1;
-    if core.config.latency_tracking {
-        stats.latency[meta.id as usize]
+    if state.config.latency_tracking {
+        stats.latency[command.id as usize]
             .get_or_insert_default()
             .record(nanos);
     }
     client.commands += 1;
     let usec = (nanos / 1000) as i64;
-    let threshold = core.config.slowlog_log_slower_than;
+    let threshold = state.config.slowlog_log_slower_than;
     if threshold >= 0 && usec >= threshold {
-        slow(core, client, meta, usec, args);
+        slow(state, client, command, usec, args);
     }
-    let threshold_ms = core.config.latency_monitor_threshold;
+    let threshold_ms = state.config.latency_monitor_threshold;
     if threshold_ms > 0 && usec / 1000 >= threshold_ms {
-        let event = if meta.flags.intersects(Flags::FAST) {
+        let event = if command.flags.intersects(Flags::FAST) {
             "fast-command"
         } else {
             "command"
         };
-        let now = unix_seconds(core);
-        core.latency.add(event, now, usec / 1000);
+        let now = unix_seconds(state);
+        state.latency.add(event, now, usec / 1000);
     }
 }
 
 /// Unix seconds by the clock of now.
-pub(crate) fn unix_seconds(core: &Core) -> i64 {
-    ((core.clock.unix_us)() / 1_000_000) as i64
+pub(crate) fn unix_seconds(state: &ServerState) -> i64 {
+    ((state.clock.unix_us)() / 1_000_000) as i64
 }
 
 #[cold]
-fn slow(core: &mut Core, client: &Client, meta: &Meta, usec: i64, args: Args<'_>) {
-    if meta.flags.intersects(Flags::SKIP_SLOWLOG) || core.config.slowlog_max_len == 0 {
+fn slow(
+    state: &mut ServerState,
+    client: &Client,
+    command: &CommandInfo,
+    usec: i64,
+    args: Args<'_>,
+) {
+    if command.flags.intersects(Flags::SKIP_SLOWLOG) || state.config.slowlog_max_len == 0 {
         return;
     }
-    let redacted = redact(meta, args);
-    let max = usize::try_from(core.config.slowlog_max_len).unwrap_or(usize::MAX);
-    let now = unix_seconds(core);
-    core.slowlog
+    let redacted = redact(command, args);
+    let max = usize::try_from(state.config.slowlog_max_len).unwrap_or(usize::MAX);
+    let now = unix_seconds(state);
+    state
+        .slowlog
         .push(now, usec, &redacted, &client.peer.addr, &client.name, max);
 }
 
 /// The arguments as logs may show them: secrets replaced.
-pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]> {
+pub(crate) fn redact<'a>(command: &CommandInfo, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]> {
     const HIDDEN: &[u8] = b"(redacted)";
     let mut shown: SmallVec<[&[u8]; 8]> = args.into();
     let mut hide = |range: std::ops::Range<usize>| {
@@ -71,7 +78,7 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
             *arg = HIDDEN;
         }
     };
-    match meta.full_name {
+    match command.full_name {
         "auth" => hide(1..args.len()),
         "acl|setuser" | "acl|deluser" | "acl|getuser" => hide(2..args.len()),
         "hello" => {
@@ -89,12 +96,12 @@ pub(crate) fn redact<'a>(meta: &Meta, args: Args<'a>) -> SmallVec<[&'a [u8]; 8]>
         }
         _ => {}
     }
-    if meta.full_name == "migrate" {
+    if command.full_name == "migrate" {
         for at in crate::commands::migrate::secrets(args) {
             shown[at] = HIDDEN;
         }
     }
-    if meta.full_name == "config|set" {
+    if command.full_name == "config|set" {
         for at in (2..shown.len().saturating_sub(1)).step_by(2) {
             let sensitive = config::Param::find(shown[at])
                 .is_some_and(|param| param.row().flags.contains(config::Flags::SENSITIVE));

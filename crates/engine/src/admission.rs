@@ -1,12 +1,12 @@
 //! Whether a command may run now, whoever sends it: the checks that most requests do not need, in the reference's order.
 
 use crate::client::{ClientFlags, Queued};
-use crate::core::{Loading, PauseKind};
 use crate::eviction::{self, Room};
 use crate::exec::{Args, Exec};
 use crate::host::{Crash, Level};
+use crate::state::{Loading, PauseKind};
 use crate::users;
-use commandtable::{Error, Flags, Meta};
+use commandtable::{CommandInfo, Error, Flags};
 use replication::primary::FailoverState;
 use resp::Protocol;
 use words::Words;
@@ -32,24 +32,24 @@ pub(crate) enum Admitted {
 #[inline(never)]
 pub(crate) fn admit(
     x: &mut Exec<'_>,
-    meta: &'static Meta,
+    command: &'static CommandInfo,
     args: Args<'_>,
 ) -> Result<Admitted, Error> {
-    let flags = meta.flags;
+    let flags = command.flags;
     let from_primary = x.client.flags.has(ClientFlags::PRIMARY);
     if flags.intersects(Flags::PROTECTED) {
-        protected(x, meta)?;
+        protected(x, command)?;
     }
-    if !flags.intersects(Flags::NO_AUTH) && x.core.needs_login(x.client) {
+    if !flags.intersects(Flags::NO_AUTH) && x.state.needs_login(x.client) {
         return Err(Error::NO_AUTH);
     }
     if x.client.flags.has(ClientFlags::MULTI) && flags.intersects(Flags::NO_MULTI) {
         return Err(Error::NOT_IN_MULTI);
     }
-    users::check(x, meta, args).map_err(|denied| denied.reply(x.client.user.name(), meta))?;
+    users::check(x, command, args).map_err(|denied| denied.reply(x.client.user.name(), command))?;
     // EXEC is judged by what it would run: what was allowed when it was queued may no longer be.
     let (effective, allowed) = match &x.client.transaction {
-        Some(queued) if meta.name == "exec" => {
+        Some(queued) if command.name == "exec" => {
             (flags.and(queued.flags), flags.without(queued.lacking))
         }
         _ => (flags, flags),
@@ -60,37 +60,38 @@ pub(crate) fn admit(
         let reads =
             effective.intersects(Flags::READONLY) && !x.client.flags.has(ClientFlags::READONLY);
         if (writes || reads)
-            && let Some((host, port)) = x.core.repl.primary()
+            && let Some((host, port)) = x.state.repl.primary()
         {
             // Whether the target takes the role is open yet, and with it where to send the client.
-            if x.core.repl.hub.failover_state() == FailoverState::InProgress {
+            if x.state.repl.hub.failover_state() == FailoverState::InProgress {
                 return Ok(Admitted::Postponed);
             }
             return Err(Error::redirect(host, port));
         }
     }
-    if x.core.config.maxmemory > 0 && !from_primary && x.core.loading == Loading::No {
-        let room = eviction::make_room(x.keys, x.core);
+    if x.state.config.maxmemory > 0 && !from_primary && x.state.loading == Loading::No {
+        let room = eviction::make_room(x.keys, x.state);
         if room == Room::None && effective.intersects(Flags::DENYOOM) {
             return Err(Error::OOM);
         }
     }
-    if (writes || meta.name == "ping") && x.core.writes_stopped() {
+    if (writes || command.name == "ping") && x.state.writes_stopped() {
         if !from_primary {
             return Err(Error::MISCONF);
         }
         follow_without_disk(x, writes);
     }
-    if !from_primary && writes && !x.core.repl.is_replica() && !x.core.repl.has_enough_replicas() {
+    if !from_primary && writes && !x.state.repl.is_replica() && !x.state.repl.has_enough_replicas()
+    {
         return Err(Error::NO_REPLICAS);
     }
-    if !from_primary && writes && x.core.repl.is_replica() && x.core.config.replica_read_only {
+    if !from_primary && writes && x.state.repl.is_replica() && x.state.config.replica_read_only {
         return Err(Error::READ_ONLY);
     }
     if x.client.flags.has(ClientFlags::PUBSUB)
         && x.out.protocol == Protocol::V2
         && !matches!(
-            meta.name,
+            command.name,
             "ping"
                 | "subscribe"
                 | "unsubscribe"
@@ -104,18 +105,18 @@ pub(crate) fn admit(
     {
         return Err(Error::Built(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            meta.full_name
+            command.full_name
         )));
     }
-    if x.core.repl.is_replica()
-        && !x.core.repl.link_is_up()
-        && !x.core.config.replica_serve_stale_data
+    if x.state.repl.is_replica()
+        && !x.state.repl.link_is_up()
+        && !x.state.config.replica_serve_stale_data
         && !allowed.contains(Flags::STALE)
-        && !asks_for_stream(meta)
+        && !asks_for_stream(command)
     {
         return Err(Error::PRIMARY_DOWN);
     }
-    match x.core.loading {
+    match x.state.loading {
         Loading::No => {}
         Loading::Blocking if allowed.intersects(Flags::LOADING) => {}
         Loading::Serving if !effective.intersects(Flags::NO_ASYNC_LOADING) => {}
@@ -129,7 +130,7 @@ pub(crate) fn admit(
     {
         return Err(Error::REPLICA_KEYSPACE);
     }
-    if let Some(pause) = x.core.pause
+    if let Some(pause) = x.state.pause
         && !x
             .client
             .flags
@@ -138,14 +139,14 @@ pub(crate) fn admit(
     {
         return Ok(Admitted::Postponed);
     }
-    if gives_up_subscriptions(meta)
+    if gives_up_subscriptions(command)
         && !x.client.flags.has(ClientFlags::PUBSUB)
         && !x.must_not_block()
     {
-        return Err(Error::not_subscribed(meta.name));
+        return Err(Error::not_subscribed(command.name));
     }
-    if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(meta) {
-        queue(x, meta, args);
+    if x.client.flags.has(ClientFlags::MULTI) && !is_immediate(command) {
+        queue(x, command, args);
         return Ok(Admitted::Queued);
     }
     Ok(Admitted::Run)
@@ -153,19 +154,19 @@ pub(crate) fn admit(
 
 /// A replica cannot refuse what its primary sends: it goes on, saying so, or ends, as the administrator has decided.
 fn follow_without_disk(x: &mut Exec<'_>, writes: bool) {
-    if writes && !x.core.config.replica_ignore_disk_write_errors {
+    if writes && !x.state.config.replica_ignore_disk_write_errors {
         let what = "Replica was unable to write command to disk.";
-        x.core.host.crash(Crash::Panic(what.into()));
+        x.state.host.crash(Crash::Panic(what.into()));
         return;
     }
-    let now_ms = x.core.repl.now_ms;
-    let repl = &mut x.core.repl;
+    let now_ms = x.state.repl.now_ms;
+    let repl = &mut x.state.repl;
     if repl
         .disk_warning_ms
         .is_none_or(|last| now_ms.saturating_sub(last) > DISK_WARNING_EVERY_MS)
     {
         repl.disk_warning_ms = Some(now_ms);
-        x.core.log(
+        x.state.log(
             Level::Warning,
             "Replica is applying a command even though it is unable to write to disk.",
         );
@@ -174,25 +175,28 @@ fn follow_without_disk(x: &mut Exec<'_>, writes: bool) {
 
 /// The commands of a replica, which have an answer of their own while there is no stream to hand on: to any other one their
 /// sender tries again with an older protocol.
-fn asks_for_stream(meta: &Meta) -> bool {
-    matches!(meta.name, "psync" | "sync")
+fn asks_for_stream(command: &CommandInfo) -> bool {
+    matches!(command.name, "psync" | "sync")
 }
 
 /// The commands that only a subscribed client may call.
-fn gives_up_subscriptions(meta: &Meta) -> bool {
-    matches!(meta.name, "unsubscribe" | "punsubscribe" | "sunsubscribe")
+fn gives_up_subscriptions(command: &CommandInfo) -> bool {
+    matches!(
+        command.name,
+        "unsubscribe" | "punsubscribe" | "sunsubscribe"
+    )
 }
 
 /// Commands that act at once between MULTI and EXEC.
-fn is_immediate(meta: &Meta) -> bool {
-    matches!(meta.name, "exec" | "discard" | "quit" | "reset")
+fn is_immediate(command: &CommandInfo) -> bool {
+    matches!(command.name, "exec" | "discard" | "quit" | "reset")
 }
 
-fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
+fn protected(x: &Exec<'_>, command: &CommandInfo) -> Result<(), Error> {
     use config::ProtectedAction;
-    let (action, refusal) = match meta.full_name {
-        "debug" => (x.core.config.enable_debug_command, Error::DEBUG_DISABLED),
-        _ => (x.core.config.enable_module_command, Error::MODULE_DISABLED),
+    let (action, refusal) = match command.full_name {
+        "debug" => (x.state.config.enable_debug_command, Error::DEBUG_DISABLED),
+        _ => (x.state.config.enable_module_command, Error::MODULE_DISABLED),
     };
     match action {
         ProtectedAction::Yes => Ok(()),
@@ -201,7 +205,7 @@ fn protected(x: &Exec<'_>, meta: &Meta) -> Result<(), Error> {
     }
 }
 
-fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
+fn queue(x: &mut Exec<'_>, command: &'static CommandInfo, args: Args<'_>) {
     // A transaction that will be refused anyway keeps nothing.
     if !x
         .client
@@ -211,10 +215,10 @@ fn queue(x: &mut Exec<'_>, meta: &'static Meta, args: Args<'_>) {
         let transaction = x.client.transaction.get_or_insert_default();
         let args = Words::new(args);
         transaction.arg_bytes += args.bytes();
-        transaction.flags = transaction.flags.and(meta.flags);
-        let lacking = Flags::LOADING.and(Flags::STALE).without(meta.flags);
+        transaction.flags = transaction.flags.and(command.flags);
+        let lacking = Flags::LOADING.and(Flags::STALE).without(command.flags);
         transaction.lacking = transaction.lacking.and(lacking);
-        transaction.queue.push(Queued { meta, args });
+        transaction.queue.push(Queued { command, args });
     }
     x.out.simple(b"QUEUED");
 }

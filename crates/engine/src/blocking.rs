@@ -6,12 +6,12 @@
 
 use crate::accounting::account;
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::Core;
 use crate::dispatch;
 use crate::exec::Exec;
 use crate::recovery;
+use crate::state::ServerState;
 use crate::users;
-use commandtable::Meta;
+use commandtable::CommandInfo;
 use dataset::effects::DbKey;
 use dataset::keys::Place;
 use dataset::{Crowd, Keys, OnTimeout, Wake};
@@ -56,7 +56,7 @@ pub struct Blocked {
     /// The reply at that time.
     pub on_timeout: OnTimeout,
     /// The command to run again.
-    pub meta: &'static Meta,
+    pub command: &'static CommandInfo,
     /// Its arguments.
     pub args: Words,
     /// Its place in the lines it waits in.
@@ -93,13 +93,13 @@ pub(crate) struct Blocking {
 }
 
 /// The client waits from now on for what its command has asked for.
-pub(crate) fn register(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+pub(crate) fn register(keys: &mut Keys, state: &mut ServerState, client: &mut Client) {
     let id = client.id;
     let Some(blocked) = client.blocked.as_deref_mut() else {
         return;
     };
-    core.blocking.places += 1;
-    blocked.place = core.blocking.places;
+    state.blocking.places += 1;
+    blocked.place = state.blocking.places;
     match &blocked.wait {
         WaitFor::Keys(wanted) => {
             let until_gone = blocked.wake == Wake::Always;
@@ -108,19 +108,19 @@ pub(crate) fn register(keys: &mut Keys, core: &mut Core, client: &mut Client) {
             }
         }
         WaitFor::Replicas { .. } => {
-            core.blocking.waiting_replicas.insert(blocked.place, id);
+            state.blocking.waiting_replicas.insert(blocked.place, id);
         }
         WaitFor::Migration(_) | WaitFor::Shutdown => {}
     }
     if blocked.deadline_ms > 0 {
-        core.blocking.deadlines.insert((blocked.deadline_ms, id));
+        state.blocking.deadlines.insert((blocked.deadline_ms, id));
     }
-    core.blocking.count += 1;
+    state.blocking.count += 1;
     client.flags.set(ClientFlags::BLOCKED);
 }
 
 /// Takes a client out of all queues; it no longer waits.
-pub(crate) fn unregister(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+pub(crate) fn unregister(keys: &mut Keys, state: &mut ServerState, client: &mut Client) {
     let Some(blocked) = client.blocked.take() else {
         return;
     };
@@ -137,18 +137,18 @@ pub(crate) fn unregister(keys: &mut Keys, core: &mut Core, client: &mut Client) 
             }
         }
         WaitFor::Replicas { .. } => {
-            core.blocking.waiting_replicas.remove(blocked.place);
+            state.blocking.waiting_replicas.remove(blocked.place);
         }
         WaitFor::Migration(_) | WaitFor::Shutdown => {}
     }
-    core.blocking.deadlines.remove(&(blocked.deadline_ms, id));
-    core.blocking.count -= 1;
+    state.blocking.deadlines.remove(&(blocked.deadline_ms, id));
+    state.blocking.count -= 1;
     client.flags.clear(ClientFlags::BLOCKED);
     client.attention.raise();
 }
 
 /// Runs the commands of the clients that wait for `key` again, first come, first served.
-pub(crate) fn serve(keys: &mut Keys, core: &mut Core, key: &DbKey) {
+pub(crate) fn serve(keys: &mut Keys, state: &mut ServerState, key: &DbKey) {
     let mut from = 0;
     // Whoever waits again keeps its place, and whoever comes to wait now has seen the key.
     let Some(last) = keys.last_in_line(key) else {
@@ -156,7 +156,7 @@ pub(crate) fn serve(keys: &mut Keys, core: &mut Core, key: &DbKey) {
     };
     // What is pushed and expires within one transaction is there for nobody: who waits for it comes across it and goes on
     // waiting.
-    keys.origin.now_ms = ((core.clock.unix_us)() / 1000) as i64;
+    keys.origin.now_ms = ((state.clock.unix_us)() / 1000) as i64;
     while let Some((place, id)) = keys.next_in_line(key, from)
         && place <= last
     {
@@ -170,64 +170,64 @@ pub(crate) fn serve(keys: &mut Keys, core: &mut Core, key: &DbKey) {
             // Those in front have taken everything: there may be thousands behind them.
             return;
         }
-        let Some(slot) = core.clients.slot(id) else {
+        let Some(slot) = state.clients.slot(id) else {
             continue;
         };
-        let Some(mut client) = core.clients.take(slot) else {
+        let Some(mut client) = state.clients.take(slot) else {
             continue;
         };
         if client.blocked.as_deref().is_some_and(|b| b.wake.on(holds)) {
-            run_again(keys, core, &mut client);
+            run_again(keys, state, &mut client);
         }
-        core.clients.put_back(slot, client);
+        state.clients.put_back(slot, client);
     }
 }
 
 /// Runs a waiting client's command once more. One that fails an assertion costs its client alone.
-pub(crate) fn run_again(keys: &mut Keys, core: &mut Core, client: &mut Client) {
+pub(crate) fn run_again(keys: &mut Keys, state: &mut ServerState, client: &mut Client) {
     let (outer, dirty) = (keys.origin, keys.dirty);
-    let ran = catch_unwind(AssertUnwindSafe(|| retry(keys, core, client)));
+    let ran = catch_unwind(AssertUnwindSafe(|| retry(keys, state, client)));
     if let Err(panic) = ran {
         keys.origin = outer;
-        client.last_command = client.blocked.as_deref().map(|blocked| blocked.meta);
+        client.last_command = client.blocked.as_deref().map(|blocked| blocked.command);
         let (changed, what) = (keys.dirty != dirty, recovery::text_of(&*panic));
         // Or it would be tried again, and fail again.
-        unregister(keys, core, client);
-        recovery::give_up(keys, core, client, changed, &what);
+        unregister(keys, state, client);
+        recovery::give_up(keys, state, client, changed, &what);
     }
 }
 
 /// Runs a waiting client's command once more; unblocks it if that gave a reply.
-fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
-    let Some((meta, args, db)) = client
+fn retry(keys: &mut Keys, state: &mut ServerState, client: &mut Client) {
+    let Some((command, args, db)) = client
         .blocked
         .as_deref()
-        .map(|b| (b.meta, b.args.clone(), b.db))
+        .map(|b| (b.command, b.args.clone(), b.db))
     else {
         return;
     };
-    let Some(handler) = core.registry.handler(meta) else {
+    let Some(handler) = state.registry.handler(command) else {
         return;
     };
     let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
     let mut out = std::mem::take(&mut client.out);
     let mark = out.len();
-    let origin = crate::origin::again(core, client, db, keys.origin.now_ms);
+    let origin = crate::origin::again(state, client, db, keys.origin.now_ms);
     let outer = std::mem::replace(&mut keys.origin, origin);
     let mut x = Exec {
         keys,
-        core,
+        state,
         client,
         out: &mut out,
-        meta,
+        command,
         waits: false,
     };
-    match users::check(&mut x, meta, &args) {
+    match users::check(&mut x, command, &args) {
         Ok(()) => dispatch::call(&mut x, handler, &args),
         Err(denied) => {
-            let error = denied.reply(x.client.user.name(), meta);
-            x.core.stats.commands[meta.id as usize].rejected += 1;
-            dispatch::write_error(x.core, x.out, &error);
+            let error = denied.reply(x.client.user.name(), command);
+            x.state.stats.commands[command.id as usize].rejected += 1;
+            dispatch::write_error(x.state, x.out, &error);
         }
     }
     let waits = x.waits;
@@ -237,39 +237,39 @@ fn retry(keys: &mut Keys, core: &mut Core, client: &mut Client) {
     }
     client.out = out;
     if !waits {
-        unregister(keys, core, client);
-        crate::settle::feed_stream(keys, core);
-        client.write_offset = core.repl.offset();
+        unregister(keys, state, client);
+        crate::settle::feed_stream(keys, state);
+        client.write_offset = state.repl.offset();
     }
 }
 
 /// Unblocks a client with a reply of the caller's choice.
 pub(crate) fn unblock_with(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     id: ClientId,
-    reply: impl FnOnce(&mut Core, &Client, &mut Reply),
+    reply: impl FnOnce(&mut ServerState, &Client, &mut Reply),
 ) {
-    let Some(slot) = core.clients.slot(id) else {
+    let Some(slot) = state.clients.slot(id) else {
         return;
     };
-    let Some(mut client) = core.clients.take(slot) else {
+    let Some(mut client) = state.clients.take(slot) else {
         return;
     };
     if client.blocked.is_some() {
         let mut out = std::mem::take(&mut client.out);
-        let errors = core.stats.error_replies;
+        let errors = state.stats.error_replies;
         let mark = out.len();
-        reply(core, &client, &mut out);
+        reply(state, &client, &mut out);
         dispatch::keep_quiet(&mut client, &mut out, mark);
-        let failed = core.stats.error_replies > errors;
+        let failed = state.stats.error_replies > errors;
         client.out = out;
         if let Some(blocked) = client.blocked.as_deref() {
-            let (meta, nanos, args) = (blocked.meta, blocked.nanos, blocked.args.clone());
+            let (command, nanos, args) = (blocked.command, blocked.nanos, blocked.args.clone());
             let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
-            account(core, &mut client, meta, nanos, failed, &args);
+            account(state, &mut client, command, nanos, failed, &args);
         }
-        unregister(keys, core, &mut client);
+        unregister(keys, state, &mut client);
     }
-    core.clients.put_back(slot, client);
+    state.clients.put_back(slot, client);
 }

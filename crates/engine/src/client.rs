@@ -3,7 +3,7 @@
 use crate::blocking::Blocked;
 use crate::host::Attention;
 use acl::User;
-use commandtable::Meta;
+use commandtable::CommandInfo;
 use dataset::effects::DbKey;
 use resp::{Protocol, Reply};
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl Transaction {
 #[derive(Debug)]
 pub struct Queued {
     /// The command.
-    pub meta: &'static Meta,
+    pub command: &'static CommandInfo,
     /// Its arguments, name included.
     pub args: Words,
 }
@@ -204,7 +204,7 @@ pub struct Client {
     /// Unix milliseconds of its last request.
     pub last_interaction_ms: i64,
     /// The last command.
-    pub last_command: Option<&'static Meta>,
+    pub last_command: Option<&'static CommandInfo>,
     /// Bytes received.
     pub net_in: u64,
     /// Bytes sent.

@@ -4,8 +4,8 @@
 
 use crate::client::{Client, ClientFlags, ClientId};
 use crate::commands::client::{describe, memory_of};
-use crate::core::Core;
 use crate::host::Level;
+use crate::state::ServerState;
 use std::collections::BTreeSet;
 
 /// The limit is never below this many bytes, or nobody could connect to raise it.
@@ -20,7 +20,7 @@ pub(crate) struct Weights {
     candidates: BTreeSet<(usize, ClientId)>,
 }
 
-impl Core {
+impl ServerState {
     /// Memory that clients may take, in bytes; `None` without a limit.
     fn client_limit(&self) -> Option<u64> {
         let limit = match self.config.maxmemory_clients {
@@ -69,11 +69,11 @@ impl Core {
     pub(crate) fn weigh_all(&mut self) {
         let ids: Vec<ClientId> = self.clients.iter().map(|client| client.id).collect();
         for id in ids {
-            self.with_client(id, |core, client| {
-                if core.config.maxmemory_clients == 0 {
-                    core.forget_weight(client);
+            self.with_client(id, |state, client| {
+                if state.config.maxmemory_clients == 0 {
+                    state.forget_weight(client);
                 } else {
-                    core.weigh_slow(client);
+                    state.weigh_slow(client);
                 }
             });
         }
@@ -95,11 +95,11 @@ impl Core {
         while self.weights.total as u64 > limit
             && let Some((_, id)) = self.weights.candidates.pop_last()
         {
-            self.with_client(id, |core, client| {
-                let who = describe(client, core.config.hide_user_data_from_log);
-                core.log(Level::Notice, &format!("Evicting client: {who}"));
-                core.forget_weight(client);
-                core.stats.evicted_clients += 1;
+            self.with_client(id, |state, client| {
+                let who = describe(client, state.config.hide_user_data_from_log);
+                state.log(Level::Notice, &format!("Evicting client: {who}"));
+                state.forget_weight(client);
+                state.stats.evicted_clients += 1;
                 client.close_now();
             });
         }

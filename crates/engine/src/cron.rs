@@ -1,9 +1,9 @@
 //! What happens by itself: timeouts, expiry, rehashing, rates, delayed work.
 
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::{Core, PauseBy};
 use crate::engine::Engine;
 use crate::host::Level;
+use crate::state::{PauseBy, ServerState};
 use config::MaxmemoryPolicy;
 use dataset::AccessClock;
 use dataset::Keys;
@@ -41,45 +41,45 @@ const REHASH_NS: u64 = 1_000_000;
 impl Engine {
     /// Periodic work; the process calls it `hz` times a second. Returns how many times a second it wants to be called.
     pub fn tick(&mut self) -> u64 {
-        self.core.cron_runs += 1;
+        self.state.cron_runs += 1;
         self.set_time();
-        refresh_access_clock(&mut self.keys, &self.core);
-        let used = self.core.host.used_memory();
-        self.core.stats.peak_memory = self.core.stats.peak_memory.max(used);
+        refresh_access_clock(&mut self.keys, &self.state);
+        let used = self.state.host.used_memory();
+        self.state.stats.peak_memory = self.state.stats.peak_memory.max(used);
         self.sample_rates();
         self.expire_pause();
         self.time_out_blocked();
-        crate::copying::slice(&mut self.keys, &mut self.core);
-        crate::migration::tick(&mut self.keys, &mut self.core);
-        if !self.core.debug.pause_cron {
+        crate::copying::slice(&mut self.keys, &mut self.state);
+        crate::migration::tick(&mut self.keys, &mut self.state);
+        if !self.state.debug.pause_cron {
             self.sweep_clients();
             self.check_soft_limits();
-            self.core.evict_clients();
+            self.state.evict_clients();
             self.expire_slice();
             self.expire_own();
             self.rehash_slice();
             self.evict_slice();
-            crate::saving::tick(&mut self.keys, &mut self.core);
-            crate::shutdown::tick(&mut self.keys, &mut self.core);
+            crate::saving::tick(&mut self.keys, &mut self.state);
+            crate::shutdown::tick(&mut self.keys, &mut self.state);
         }
-        self.core.repl.with_hub(|hub, env| hub.tick(env));
-        crate::repl::pump(&mut self.keys, &mut self.core);
-        crate::saving::remove_sync_file(&mut self.core);
-        crate::link::tick(&mut self.keys, &mut self.core);
+        self.state.repl.with_hub(|hub, env| hub.tick(env));
+        crate::repl::pump(&mut self.keys, &mut self.state);
+        crate::saving::remove_sync_file(&mut self.state);
+        crate::primary_link::tick(&mut self.keys, &mut self.state);
         self.settle();
-        crate::tracking::turn_done(&mut self.core);
-        let took_ns = (self.core.clock.monotonic_ns)().saturating_sub(self.core.now_ns);
-        self.core.stats.cron_us += took_ns / 1000;
-        self.core.config.hz.unsigned_abs().into()
+        crate::tracking::turn_done(&mut self.state);
+        let took_ns = (self.state.clock.monotonic_ns)().saturating_sub(self.state.now_ns);
+        self.state.stats.cron_us += took_ns / 1000;
+        self.state.config.hz.unsigned_abs().into()
     }
 
     /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        if self.core.evicting || crate::copying::is_due(&self.keys, &self.core) {
+        if self.state.evicting || crate::copying::is_due(&self.keys, &self.state) {
             return Some(self.keys.origin.now_ms);
         }
-        self.core
+        self.state
             .blocking
             .deadlines
             .first()
@@ -90,34 +90,34 @@ impl Engine {
     pub fn meet_deadline(&mut self) {
         self.time_out_blocked();
         self.evict_slice();
-        crate::copying::slice(&mut self.keys, &mut self.core);
+        crate::copying::slice(&mut self.keys, &mut self.state);
         self.settle();
     }
 
     /// Goes on with making room below `maxmemory`.
     fn evict_slice(&mut self) {
-        if self.core.evicting && self.core.loading == crate::core::Loading::No {
-            crate::eviction::make_room(&mut self.keys, &mut self.core);
+        if self.state.evicting && self.state.loading == crate::state::Loading::No {
+            crate::eviction::make_room(&mut self.keys, &mut self.state);
         }
     }
 
     /// Answers the waiting clients whose time is up.
     pub fn time_out_blocked(&mut self) {
-        self.keys.origin.now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
-        while let Some(&(deadline, id)) = self.core.blocking.deadlines.first() {
+        self.keys.origin.now_ms = ((self.state.clock.unix_us)() / 1000) as i64;
+        while let Some(&(deadline, id)) = self.state.blocking.deadlines.first() {
             if deadline > self.keys.origin.now_ms {
                 break;
             }
             // Removed here as well: a client that has vanished must not keep the loop going.
-            self.core.blocking.deadlines.remove(&(deadline, id));
-            crate::blocking::unblock_with(&mut self.keys, &mut self.core, id, reply_timeout);
+            self.state.blocking.deadlines.remove(&(deadline, id));
+            crate::blocking::unblock_with(&mut self.keys, &mut self.state, id, reply_timeout);
         }
     }
 
     fn sample_rates(&mut self) {
-        self.core.count_sent();
-        let now_ms = (self.core.now_ns / 1_000_000) as i64;
-        let stats = &mut self.core.stats;
+        self.state.count_sent();
+        let now_ms = (self.state.now_ns / 1_000_000) as i64;
+        let stats = &mut self.state.stats;
         stats.rates.commands.sample(stats.processed, now_ms);
         stats
             .rates
@@ -134,23 +134,23 @@ impl Engine {
 
     fn expire_pause(&mut self) {
         // Only a client's pause has an end of its own.
-        if self.core.pauses[PauseBy::Client as usize]
+        if self.state.pauses[PauseBy::Client as usize]
             .is_some_and(|pause| pause.until_ms <= self.keys.origin.now_ms)
         {
-            self.core.unpause(PauseBy::Client);
+            self.state.unpause(PauseBy::Client);
         }
     }
 
     /// Looks at some clients, so that each is looked at about once a second: whether it is idle, and what it takes.
     fn sweep_clients(&mut self) {
-        let hz = self.core.config.hz.unsigned_abs().max(1) as usize;
-        let count = (self.core.clients.len() / hz).clamp(SWEPT_MIN, SWEPT_MAX);
-        let (ids, next) = self.core.clients.some_from(self.core.swept_to, count);
-        self.core.swept_to = next;
+        let hz = self.state.config.hz.unsigned_abs().max(1) as usize;
+        let count = (self.state.clients.len() / hz).clamp(SWEPT_MIN, SWEPT_MAX);
+        let (ids, next) = self.state.clients.some_from(self.state.swept_to, count);
+        self.state.swept_to = next;
         for id in ids {
             self.close_if_idle(id);
             self.check_output_of(id);
-            self.core.with_client(id, Core::weigh);
+            self.state.with_client(id, ServerState::weigh);
         }
     }
 
@@ -162,67 +162,67 @@ impl Engine {
             | ClientFlags::BLOCKED
             | ClientFlags::PUBSUB
             | ClientFlags::PROTECTED;
-        let timeout = i64::from(self.core.config.timeout);
+        let timeout = i64::from(self.state.config.timeout);
         let now_ms = self.keys.origin.now_ms;
-        let Some(client) = self.core.clients.get_mut(id) else {
+        let Some(client) = self.state.clients.get_mut(id) else {
             return;
         };
         if timeout > 0
             && !client.flags.has(EXEMPT)
             && now_ms - client.last_interaction_ms > timeout * 1000
             && !self
-                .core
+                .state
                 .repl
                 .hub
                 .exempt_from_idle_timeout(replication::ClientId(id))
         {
             client.close_now();
-            self.core.log(Level::Verbose, "Closing idle client");
+            self.state.log(Level::Verbose, "Closing idle client");
         }
     }
 
     /// One slice of the active expire cycle, within a budget.
     fn expire_slice(&mut self) {
-        if !self.core.debug.active_expire
-            || self.core.repl.is_replica()
-            || self.core.loading != crate::core::Loading::No
-            || self.core.pause.is_some()
+        if !self.state.debug.active_expire
+            || self.state.repl.is_replica()
+            || self.state.loading != crate::state::Loading::No
+            || self.state.pause.is_some()
         {
             return;
         }
         let effort = self
-            .core
+            .state
             .config
             .active_expire_effort
             .unsigned_abs()
             .clamp(1, 10) as u64
             - 1;
-        let hz = u64::from(self.core.config.hz.unsigned_abs().max(1));
+        let hz = u64::from(self.state.config.hz.unsigned_abs().max(1));
         let budget_ns = (EXPIRE_CPU_PERCENT + 2 * effort) * 10_000_000 / hz;
-        let start_ns = (self.core.clock.monotonic_ns)();
-        let mut cycle = std::mem::take(&mut self.core.expire.cycle);
-        let core = &mut self.core;
+        let start_ns = (self.state.clock.monotonic_ns)();
+        let mut cycle = std::mem::take(&mut self.state.expire.cycle);
+        let state = &mut self.state;
         let slice = cycle.slice(&mut self.keys, &mut |keys| {
-            crate::settle::feed_each(keys, core);
-            (core.clock.monotonic_ns)().saturating_sub(start_ns) > budget_ns
+            crate::settle::feed_each(keys, state);
+            (state.clock.monotonic_ns)().saturating_sub(start_ns) > budget_ns
         });
-        self.core.expire.cycle = cycle;
-        self.core.expire.timed_out = slice.timed_out;
-        let stats = &mut self.core.stats;
+        self.state.expire.cycle = cycle;
+        self.state.expire.timed_out = slice.timed_out;
+        let stats = &mut self.state.stats;
         stats.expire_cap_reached += u64::from(slice.timed_out);
         if slice.looked > 0 {
             let share = slice.expired as f64 / slice.looked as f64 * 100.0;
             stats.expired_stale_percent = share * 0.05 + stats.expired_stale_percent * 0.95;
         }
-        stats.expire_cycle_ns += (self.core.clock.monotonic_ns)() - start_ns;
+        stats.expire_cycle_ns += (self.state.clock.monotonic_ns)() - start_ns;
     }
 
     /// On a replica: deletes what its own clients wrote and whose time has come.
     fn expire_own(&mut self) {
-        if self.core.expire.own.is_empty() || !self.core.repl.is_replica() {
+        if self.state.expire.own.is_empty() || !self.state.repl.is_replica() {
             return;
         }
-        let cycle = &mut self.core.expire;
+        let cycle = &mut self.state.expire;
         let start = match cycle.own_looked_at.take() {
             Some(place) => Bound::Excluded(place),
             None => Bound::Unbounded,
@@ -241,18 +241,18 @@ impl Engine {
                 Some(_) => self.keys.delete_expired(*db, key),
                 None => {}
             }
-            self.core.expire.own.remove(&place);
+            self.state.expire.own.remove(&place);
         }
     }
 
     fn rehash_slice(&mut self) {
-        if !self.core.config.activerehashing || self.core.has_child() {
+        if !self.state.config.activerehashing || self.state.has_child() {
             return;
         }
-        let start_ns = (self.core.clock.monotonic_ns)();
+        let start_ns = (self.state.clock.monotonic_ns)();
         for db in &mut self.keys.dbs {
             while db.rehash_for(REHASH_BUCKETS) {
-                if (self.core.clock.monotonic_ns)() - start_ns > REHASH_NS {
+                if (self.state.clock.monotonic_ns)() - start_ns > REHASH_NS {
                     return;
                 }
             }
@@ -261,31 +261,31 @@ impl Engine {
 }
 
 /// Replies to a waiting client as if its time were up.
-pub(crate) fn reply_timeout(core: &mut Core, client: &Client, out: &mut resp::Reply) {
+pub(crate) fn reply_timeout(state: &mut ServerState, client: &Client, out: &mut resp::Reply) {
     match client.blocked.as_deref().map(|blocked| &blocked.on_timeout) {
         Some(OnTimeout::NullArray) => out.null_array(),
         Some(OnTimeout::Null) => out.null(),
-        Some(OnTimeout::Acknowledged) => crate::repl::acknowledged(core, client, out),
+        Some(OnTimeout::Acknowledged) => crate::repl::acknowledged(state, client, out),
         None => {}
     }
 }
 
 /// Sets the access clock to now, in the form the eviction policy wants.
-pub(crate) fn refresh_access_clock(keys: &mut Keys, core: &Core) {
+pub(crate) fn refresh_access_clock(keys: &mut Keys, state: &ServerState) {
     let seconds = keys.origin.now_ms / 1000;
-    keys.access = if is_lfu(core.config.maxmemory_policy) {
-        use_counting_clock(keys, core)
+    keys.access = if is_lfu(state.config.maxmemory_policy) {
+        use_counting_clock(keys, state)
     } else {
         AccessClock::Lru((seconds & 0xff_ffff) as u32)
     };
 }
 
 /// The access clock as the policies want it that count uses.
-pub(crate) fn use_counting_clock(keys: &Keys, core: &Core) -> AccessClock {
+pub(crate) fn use_counting_clock(keys: &Keys, state: &ServerState) -> AccessClock {
     AccessClock::Lfu {
         minutes: ((keys.origin.now_ms / 60_000) & 0xffff) as u32,
-        log_factor: core.config.lfu_log_factor.unsigned_abs(),
-        decay_minutes: core.config.lfu_decay_time.unsigned_abs(),
+        log_factor: state.config.lfu_log_factor.unsigned_abs(),
+        decay_minutes: state.config.lfu_decay_time.unsigned_abs(),
     }
 }
 
@@ -322,7 +322,7 @@ mod tests {
             driver.pushed(1);
             driver.engine.tick();
         }
-        assert_eq!(driver.engine.core.stats.output_buffer_disconnections, 1);
+        assert_eq!(driver.engine.state.stats.output_buffer_disconnections, 1);
     }
 
     #[test]
@@ -336,7 +336,7 @@ mod tests {
         let classes = Classes::KEYEVENT.and(Classes::EXPIRED);
         driver.engine.keys.set_events(classes);
         driver.send(1, &[b"SUBSCRIBE", b"__keyevent@0__:expired"]);
-        let offset = driver.engine.core.repl.offset();
+        let offset = driver.engine.state.repl.offset();
         driver.advance_ms(11);
         // Each turn takes a bounded sample: some turns are needed, not one.
         for _ in 0..100 {
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(driver.engine.keys.dbs[0].len(), 1);
         assert_eq!(driver.engine.keys.stats.expired, 100);
         assert_eq!(driver.engine.keys.dirty, 101);
-        let stream = driver.engine.core.repl.hub.stream_since(offset);
+        let stream = driver.engine.state.repl.hub.stream_since(offset);
         let unlinks = stream.windows(6).filter(|bytes| bytes == b"UNLINK").count();
         assert_eq!(unlinks, 100);
         let pushed = driver.pushed(1);
@@ -354,6 +354,6 @@ mod tests {
             .filter(|bytes| bytes == b"message")
             .count();
         assert_eq!(messages, 100);
-        assert!(driver.engine.core.stats.expired_stale_percent > 0.0);
+        assert!(driver.engine.state.stats.expired_stale_percent > 0.0);
     }
 }

@@ -5,98 +5,102 @@ use crate::admission::{self, Admitted};
 use crate::blocking;
 use crate::client::{Client, ClientFlags};
 use crate::commands::transactions;
-use crate::core::Core;
 use crate::exec::{Args, Exec};
 use crate::registry::Handler;
 use crate::settle::feed_each;
-use commandtable::{Error, Flags, Meta};
+use crate::state::ServerState;
+use commandtable::{CommandInfo, Error, Flags};
 use dataset::effects::Propagate;
 use resp::Reply;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
+pub(crate) enum Served {
     /// It was answered, or refused, or queued.
-    Done,
+    Answered,
     /// The client now waits: no further request of it may run.
-    Waits,
+    Blocked,
     /// It was not touched and has to be offered again when the pause is over.
     Postponed,
 }
 
 /// Runs one request of `x.client`. `known` is its command, if that has been looked up already.
 #[inline]
-pub(crate) fn process(x: &mut Exec<'_>, args: Args<'_>, known: Option<&'static Meta>) -> Flow {
-    let found = find(x.core, args, known);
+pub(crate) fn process(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    known: Option<&'static CommandInfo>,
+) -> Served {
+    let found = find(x.state, args, known);
     x.client.last_command = found
         .as_ref()
-        .map_or_else(|(meta, _)| *meta, |(meta, _)| Some(*meta));
-    let (meta, handler) = match found {
+        .map_or_else(|(command, _)| *command, |(command, _)| Some(*command));
+    let (command, handler) = match found {
         Ok(found) => found,
         Err(_) if is_http(args) => return abort_http(x),
-        Err((meta, error)) => return reject(x, meta, args, &error),
+        Err((command, error)) => return reject(x, command, args, &error),
     };
-    if !meta.accepts(args.len()) {
-        return reject(x, Some(meta), args, &Error::arity(meta.full_name));
+    if !command.accepts(args.len()) {
+        return reject(x, Some(command), args, &Error::arity(command.full_name));
     }
-    x.meta = meta;
+    x.command = command;
     const CHECKED: Flags = Flags::PROTECTED.and(Flags::PUBSUB);
     const SLOW: u32 = ClientFlags::MULTI
         | ClientFlags::PUBSUB
         | ClientFlags::REPLICA
         | ClientFlags::MONITOR
         | ClientFlags::RESTRICTED;
-    if x.core.gate
+    if x.state.gate
         || !x.client.authenticated
         || x.client.flags.has(SLOW)
-        || meta.flags.intersects(CHECKED)
+        || command.flags.intersects(CHECKED)
     {
-        match admission::admit(x, meta, args) {
+        match admission::admit(x, command, args) {
             Ok(Admitted::Run) => {}
-            Ok(Admitted::Queued) => return Flow::Done,
-            Ok(Admitted::Postponed) => return Flow::Postponed,
-            Err(error) => return reject(x, Some(meta), args, &error),
+            Ok(Admitted::Queued) => return Served::Answered,
+            Ok(Admitted::Postponed) => return Served::Postponed,
+            Err(error) => return reject(x, Some(command), args, &error),
         }
     }
     call(x, handler, args);
-    if meta.flags.intersects(Flags::TOUCHES_ARBITRARY_KEYS) {
+    if command.flags.intersects(Flags::TOUCHES_ARBITRARY_KEYS) {
         // Keys that it did not ask for: their ends have nothing to do with each other.
-        feed_each(x.keys, x.core);
+        feed_each(x.keys, x.state);
     }
     if x.waits {
         x.waits = false;
-        blocking::register(x.keys, x.core, x.client);
-        return Flow::Waits;
+        blocking::register(x.keys, x.state, x.client);
+        return Served::Blocked;
     }
-    Flow::Done
+    Served::Answered
 }
 
 /// The command of a request, or why there is none, with the container that was called without a subcommand.
 fn find(
-    core: &Core,
+    state: &ServerState,
     args: Args<'_>,
-    known: Option<&'static Meta>,
-) -> Result<(&'static Meta, Handler), (Option<&'static Meta>, Error)> {
+    known: Option<&'static CommandInfo>,
+) -> Result<(&'static CommandInfo, Handler), (Option<&'static CommandInfo>, Error)> {
     let unknown = || (None, Error::unknown_command(args));
     let command = known
-        .or_else(|| core.names.find(args.first()?))
+        .or_else(|| state.names.find(args.first()?))
         .ok_or_else(unknown)?;
     if command.is_container()
         && let Some(name) = args.get(1)
     {
         let sub = command
             .subcommand(name)
-            .and_then(|sub| Some((sub, core.registry.handler(sub)?)));
+            .and_then(|sub| Some((sub, state.registry.handler(sub)?)));
         return match sub {
             Some(found) => Ok(found),
-            None if core.registry.knows(command) => Err((None, Error::unknown_subcommand(args))),
+            None if state.registry.knows(command) => Err((None, Error::unknown_subcommand(args))),
             None => Err(unknown()),
         };
     }
-    match core.registry.handler(command) {
+    match state.registry.handler(command) {
         Some(handler) => Ok((command, handler)),
         // A container called alone: the number of arguments is what is wrong with it.
-        None if core.registry.knows(command) => Err((Some(command), Error::arity(command.name))),
+        None if state.registry.knows(command) => Err((Some(command), Error::arity(command.name))),
         None => Err(unknown()),
     }
 }
@@ -113,79 +117,84 @@ fn is_http(args: Args<'_>) -> bool {
 
 /// Somebody has a browser send commands: the connection ends at once, whatever it has asked before.
 #[cold]
-fn abort_http(x: &mut Exec<'_>) -> Flow {
-    let now = unix_seconds(x.core);
-    if now - x.core.http_logged_at > HTTP_LOGGED_EVERY {
-        x.core.http_logged_at = now;
+fn abort_http(x: &mut Exec<'_>) -> Served {
+    let now = unix_seconds(x.state);
+    if now - x.state.http_logged_at > HTTP_LOGGED_EVERY {
+        x.state.http_logged_at = now;
         let line = format!(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from {} aborted.",
             x.client.peer.addr
         );
-        x.core.log(crate::host::Level::Warning, &line);
+        x.state.log(crate::host::Level::Warning, &line);
     }
     x.out.truncate(0);
     x.client.flags.set(ClientFlags::CLOSE_NOW);
-    Flow::Done
+    Served::Answered
 }
 
 #[cold]
-fn reject(x: &mut Exec<'_>, meta: Option<&'static Meta>, args: Args<'_>, error: &Error) -> Flow {
+fn reject(
+    x: &mut Exec<'_>,
+    command: Option<&'static CommandInfo>,
+    args: Args<'_>,
+    error: &Error,
+) -> Served {
     if x.client.flags.has(ClientFlags::MULTI) {
         x.client.flags.set(ClientFlags::EXEC_REFUSED);
         transactions::drop_queue(x.client);
     }
-    if let Some(meta) = meta {
-        x.core.stats.commands[meta.id as usize].rejected += 1;
-        if meta.name == "exec" {
+    if let Some(command) = command {
+        x.state.stats.commands[command.id as usize].rejected += 1;
+        if command.name == "exec" {
             // EXEC itself was refused: the transaction, if there is one, is over.
             transactions::discard(x);
             if error.code() == "REDIRECT" {
                 // Who follows redirections looks for their code, not for EXECABORT.
-                write_error(x.core, x.out, error);
+                write_error(x.state, x.out, error);
             } else {
-                write_error(x.core, x.out, &Error::exec_refused(error));
+                write_error(x.state, x.out, &Error::exec_refused(error));
             }
             // MULTI was shown, so its end is.
-            x.meta = meta;
+            x.command = command;
             crate::commands::monitor::feed(x, args);
-            return Flow::Done;
+            return Served::Answered;
         }
     }
-    write_error(x.core, x.out, error);
-    Flow::Done
+    write_error(x.state, x.out, error);
+    Served::Answered
 }
 
-pub(crate) fn write_error(core: &mut Core, out: &mut Reply, error: &Error) {
-    core.stats.count_error(error.code());
+pub(crate) fn write_error(state: &mut ServerState, out: &mut Reply, error: &Error) {
+    state.stats.count_error(error.code());
     out.error(error.as_bytes());
 }
 
 /// Runs a handler and does the bookkeeping. Nested for the commands of a transaction.
 pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
-    let meta = x.meta;
-    let started_ns = x.core.now_ns;
+    let command = x.command;
+    let started_ns = x.state.now_ns;
     let out_mark = x.out.len();
     let dirty_before = x.keys.dirty;
     let outer_mode = std::mem::take(&mut x.keys.effects.mode);
-    x.core.stats.charge_errors();
+    x.state.stats.charge_errors();
     let outcome = match handler {
         Handler::Data(handler) => x.run_data(handler, args),
         Handler::Engine(handler) => handler(x, args),
     };
     if let Err(error) = outcome {
         x.out.truncate(out_mark);
-        write_error(x.core, x.out, &error);
+        write_error(x.state, x.out, &error);
     }
-    let failed = x.core.stats.charge_errors();
+    let failed = x.state.stats.charge_errors();
     // A command that had to wait was shown when it was asked.
-    if !x.core.monitors.is_empty() && !x.keys.origin.again {
+    if !x.state.monitors.is_empty() && !x.keys.origin.again {
         crate::commands::monitor::feed(x, args);
     }
     if !x.keys.effects.expired.is_empty() {
         x.keys.delete_found_expired();
     }
     if x.client.flags.has(ClientFlags::TRACKING) {
-        crate::tracking::remember(x, meta, args);
+        crate::tracking::remember(x, command, args);
     }
     let mode = std::mem::replace(&mut x.keys.effects.mode, outer_mode);
     if x.keys.effects.recording
@@ -193,8 +202,8 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
     {
         x.keys.effects.push_op(x.keys.origin.db, args);
     }
-    let ended_ns = (x.core.clock.monotonic_ns)();
-    x.core.now_ns = ended_ns;
+    let ended_ns = (x.state.clock.monotonic_ns)();
+    x.state.now_ns = ended_ns;
     let mut nanos = ended_ns.saturating_sub(started_ns);
     if let Some(blocked) = x.client.blocked.as_deref_mut() {
         blocked.nanos += nanos;
@@ -204,7 +213,7 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
             return;
         }
     }
-    account(x.core, x.client, meta, nanos, failed, args);
+    account(x.state, x.client, command, nanos, failed, args);
 }
 
 /// Takes back what was written behind `mark` for a client that wants no replies (CLIENT REPLY OFF and SKIP). What
@@ -220,7 +229,7 @@ pub(crate) fn keep_quiet(client: &mut Client, out: &mut Reply, mark: usize) {
     let pushes = !refused
         && client
             .last_command
-            .is_some_and(|meta| meta.name.ends_with("subscribe"));
+            .is_some_and(|command| command.name.ends_with("subscribe"));
     if !pushes {
         out.truncate(mark);
     }

@@ -1,9 +1,9 @@
 //! The engine as the process drives it: connections come and go, batches of requests run, timers tick.
 
-use crate::core::{Core, DebugKnobs, LoadProgress, Loading, Saving};
 use crate::host::{Clock, Host};
 use crate::registry::Registry;
 use crate::repl::Repl;
+use crate::state::{DebugKnobs, LoadProgress, Loading, Saving, ServerState};
 use config::Config;
 use dataset::Keys;
 
@@ -12,12 +12,12 @@ pub struct Engine {
     /// The databases.
     pub keys: Keys,
     /// Everything else.
-    pub core: Core,
+    pub state: ServerState,
 }
 
 /// What a connection does after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum NextStep {
     /// Read on.
     Continue,
     /// Run nothing more of this client until its attention is raised.
@@ -65,7 +65,7 @@ impl Engine {
         users.require_password(config.requirepass.as_bytes());
         let mut engine = Engine {
             keys: Keys::new(databases, keys_seed),
-            core: Core {
+            state: ServerState {
                 registry: Registry::get(),
                 names: Default::default(),
                 clients: Default::default(),
@@ -129,16 +129,16 @@ impl Engine {
 
     /// Takes over every parameter that is kept in another form somewhere.
     pub fn configure_all(&mut self) {
-        crate::commands::config::take_over(&mut self.keys, &mut self.core);
+        crate::commands::config::take_over(&mut self.keys, &mut self.state);
         self.set_time();
-        crate::cron::refresh_access_clock(&mut self.keys, &self.core);
+        crate::cron::refresh_access_clock(&mut self.keys, &self.state);
     }
 
     pub(crate) fn set_time(&mut self) {
-        let now_ms = ((self.core.clock.unix_us)() / 1000) as i64;
-        self.keys.origin = crate::origin::timer(&self.core, now_ms);
-        self.core.now_ns = (self.core.clock.monotonic_ns)();
-        self.core.repl.now_ms = self.core.now_ns / 1_000_000;
+        let now_ms = ((self.state.clock.unix_us)() / 1000) as i64;
+        self.keys.origin = crate::origin::timer(&self.state, now_ms);
+        self.state.now_ns = (self.state.clock.monotonic_ns)();
+        self.state.repl.now_ms = self.state.now_ns / 1_000_000;
     }
 
     /// There is room for a copy now. It comes back if nobody wants it any more.
@@ -154,13 +154,13 @@ impl Engine {
     /// Keys have been brought to another server, or not.
     pub fn delivered(&mut self, id: u64, delivery: crate::migration::Delivery) {
         self.set_time();
-        crate::migration::delivered(&mut self.keys, &mut self.core, id, delivery);
+        crate::migration::delivered(&mut self.keys, &mut self.state, id, delivery);
         self.settle();
     }
 
     /// SIGTERM or SIGINT has come.
     pub fn shutdown(&mut self, options: crate::shutdown::Options) {
         self.set_time();
-        crate::shutdown::begin(&mut self.keys, &mut self.core, options, None);
+        crate::shutdown::begin(&mut self.keys, &mut self.state, options, None);
     }
 }

@@ -1,6 +1,6 @@
 //! `maxmemory`: removing keys when there is too little room, by the configured policy.
 
-use crate::core::Core;
+use crate::state::ServerState;
 use config::MaxmemoryPolicy;
 use dataset::Keys;
 use dataset::eviction::{Choice, Reason};
@@ -28,12 +28,12 @@ pub(crate) enum Room {
 }
 
 /// Removes keys until memory fits again, or the time is up that `maxmemory-eviction-tenacity` allows.
-pub(crate) fn make_room(keys: &mut Keys, core: &mut Core) -> Room {
-    let started_ns = (core.clock.monotonic_ns)();
-    let room = remove_keys(keys, core, started_ns);
-    let ended_ns = (core.clock.monotonic_ns)();
-    core.evicting = room == Room::Coming;
-    let stats = &mut core.stats;
+pub(crate) fn make_room(keys: &mut Keys, state: &mut ServerState) -> Room {
+    let started_ns = (state.clock.monotonic_ns)();
+    let room = remove_keys(keys, state, started_ns);
+    let ended_ns = (state.clock.monotonic_ns)();
+    state.evicting = room == Room::Coming;
+    let stats = &mut state.stats;
     if room == Room::Enough {
         let since = stats.over_limit_since_ns.take();
         stats.over_limit_ns += since.map_or(0, |since| ended_ns.saturating_sub(since));
@@ -43,26 +43,26 @@ pub(crate) fn make_room(keys: &mut Keys, core: &mut Core) -> Room {
     room
 }
 
-fn remove_keys(keys: &mut Keys, core: &mut Core, started_ns: u64) -> Room {
-    let left_alone = core.repl.is_replica() && core.config.replica_ignore_maxmemory;
-    if core.config.maxmemory == 0 || left_alone || over_limit(core) == 0 {
+fn remove_keys(keys: &mut Keys, state: &mut ServerState, started_ns: u64) -> Room {
+    let left_alone = state.repl.is_replica() && state.config.replica_ignore_maxmemory;
+    if state.config.maxmemory == 0 || left_alone || over_limit(state) == 0 {
         return Room::Enough;
     }
-    let Some(choice) = choice(core) else {
+    let Some(choice) = choice(state) else {
         return Room::None;
     };
-    let limit_ns = time_limit_ns(core.config.maxmemory_eviction_tenacity);
+    let limit_ns = time_limit_ns(state.config.maxmemory_eviction_tenacity);
     for evicted in 1.. {
         let Some(candidate) = keys.eviction_candidate(choice) else {
-            return wait_for_frees(core, started_ns, limit_ns);
+            return wait_for_frees(state, started_ns, limit_ns);
         };
-        keys.evict(&candidate, core.config.lazyfree_lazy_eviction);
+        keys.evict(&candidate, state.config.lazyfree_lazy_eviction);
         // On its own, not as a part of what the client asked for.
-        crate::settle::feed_stream(keys, core);
-        if over_limit(core) == 0 {
+        crate::settle::feed_stream(keys, state);
+        if over_limit(state) == 0 {
             break;
         }
-        let elapsed_ns = || (core.clock.monotonic_ns)().saturating_sub(started_ns);
+        let elapsed_ns = || (state.clock.monotonic_ns)().saturating_sub(started_ns);
         if evicted % CHECK_EVERY == 0 && elapsed_ns() > limit_ns {
             return Room::Coming;
         }
@@ -71,16 +71,16 @@ fn remove_keys(keys: &mut Keys, core: &mut Core, started_ns: u64) -> Room {
 }
 
 /// Nothing is left to remove, but what has been may not have been freed yet: gives the other thread a moment.
-fn wait_for_frees(core: &mut Core, started_ns: u64, limit_ns: u64) -> Room {
+fn wait_for_frees(state: &mut ServerState, started_ns: u64, limit_ns: u64) -> Room {
     loop {
-        let pending = core.host.pending_frees() > 0;
-        if over_limit(core) == 0 {
+        let pending = state.host.pending_frees() > 0;
+        if over_limit(state) == 0 {
             return Room::Enough;
         }
-        if !pending || (core.clock.monotonic_ns)().saturating_sub(started_ns) > limit_ns {
+        if !pending || (state.clock.monotonic_ns)().saturating_sub(started_ns) > limit_ns {
             return Room::None;
         }
-        core.host.sleep_us(FREES_LOOK_US);
+        state.host.sleep_us(FREES_LOOK_US);
     }
 }
 
@@ -96,17 +96,17 @@ fn time_limit_ns(tenacity: i32) -> u64 {
 }
 
 /// Bytes above the limit. The stream that waits for replicas does not count: evicting keys would only make it longer.
-fn over_limit(core: &Core) -> usize {
-    let used = core.host.used_memory();
-    let not_counted = core.repl.hub.memory().replicas as usize;
+fn over_limit(state: &ServerState) -> usize {
+    let used = state.host.used_memory();
+    let not_counted = state.repl.hub.memory().replicas as usize;
     used.saturating_sub(not_counted)
-        .saturating_sub(usize::try_from(core.config.maxmemory).unwrap_or(usize::MAX))
+        .saturating_sub(usize::try_from(state.config.maxmemory).unwrap_or(usize::MAX))
 }
 
 /// What the policy goes by; `None` for the one that removes nothing.
-fn choice(core: &Core) -> Option<Choice> {
+fn choice(state: &ServerState) -> Option<Choice> {
     use MaxmemoryPolicy as P;
-    let (reason, volatile) = match core.config.maxmemory_policy {
+    let (reason, volatile) = match state.config.maxmemory_policy {
         P::VolatileLru => (Reason::Idle, true),
         P::AllkeysLru => (Reason::Idle, false),
         P::VolatileLfu => (Reason::Rare, true),
@@ -119,7 +119,7 @@ fn choice(core: &Core) -> Option<Choice> {
     Some(Choice {
         reason,
         volatile,
-        samples: core.config.maxmemory_samples.unsigned_abs() as usize,
+        samples: state.config.maxmemory_samples.unsigned_abs() as usize,
     })
 }
 

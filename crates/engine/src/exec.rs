@@ -2,8 +2,8 @@
 
 use crate::blocking::{Blocked, WaitFor};
 use crate::client::Client;
-use crate::core::Core;
-use commandtable::{Meta, Outcome};
+use crate::state::ServerState;
+use commandtable::{CommandInfo, Outcome};
 pub use dataset::Args;
 use dataset::effects::{News, Propagate};
 use dataset::{Call, Keys, OnTimeout, ReplyLimit, Wait, Wake};
@@ -20,13 +20,13 @@ pub struct Exec<'e> {
     /// The databases.
     pub keys: &'e mut Keys,
     /// Everything else.
-    pub core: &'e mut Core,
+    pub state: &'e mut ServerState,
     /// Who asks.
     pub client: &'e mut Client,
     /// The reply.
     pub out: &'e mut Reply,
     /// What the table says of the command.
-    pub meta: &'static Meta,
+    pub command: &'static CommandInfo,
     /// Set by a handler that found nothing and waits.
     pub(crate) waits: bool,
 }
@@ -102,7 +102,7 @@ impl Exec<'_> {
             db: self.keys.origin.db,
             deadline_ms,
             on_timeout,
-            meta: self.meta,
+            command: self.command,
             args: Words::new(args),
             place: 0,
             nanos: 0,
@@ -114,10 +114,10 @@ impl Exec<'_> {
         let mut call = Call {
             keys: self.keys,
             out: self.out,
-            meta: self.meta,
-            names: &self.core.names,
+            command: self.command,
+            names: &self.state.names,
             limit: ReplyLimit {
-                bytes_max: self.core.reply_bytes_max(self.client),
+                bytes_max: self.state.reply_bytes_max(self.client),
                 exceeded: false,
             },
             wait: None,
@@ -128,7 +128,7 @@ impl Exec<'_> {
             self.wait(wait, args);
         }
         if too_long {
-            self.core.refuse_reply(self.client, self.out);
+            self.state.refuse_reply(self.client, self.out);
         }
         outcome
     }
@@ -159,6 +159,6 @@ impl Exec<'_> {
 
     /// Replies with lines of help, as the HELP subcommands do.
     pub fn reply_help(&mut self, command: &str, lines: &[&str]) {
-        dataset::reply_help(self.out, &self.core.names, command, lines);
+        dataset::reply_help(self.out, &self.state.names, command, lines);
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::blocking::WaitFor;
 use crate::client::ClientId;
-use crate::core::Core;
+use crate::state::ServerState;
 use crate::{dispatch, origin};
 use commandtable::{Error, Outcome};
 use dataset::effects::DbKey;
@@ -130,16 +130,16 @@ pub(crate) struct Wish<'a> {
 /// Packs the keys that exist, for a migration of `client`; `None` if there are none.
 pub(crate) fn pack(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     client: ClientId,
     wish: Wish<'_>,
 ) -> Result<Option<(Shipment, Sent)>, Error> {
-    let restore: &[u8] = if core.config.cluster_enabled {
+    let restore: &[u8] = if state.config.cluster_enabled {
         b"RESTORE-ASKING"
     } else {
         b"RESTORE"
     };
-    let id = core.migrations.last_id + 1;
+    let id = state.migrations.last_id + 1;
     let db = keys.origin.db;
     let (mut restores, mut cargo) = (Vec::new(), Vec::with_capacity(wish.keys.len()));
     let mut count = 0;
@@ -170,7 +170,7 @@ pub(crate) fn pack(
     if count == 0 {
         return Ok(None);
     }
-    core.migrations.last_id = id;
+    state.migrations.last_id = id;
     let mut login = Vec::new();
     if !wish.login.is_empty() {
         let words: Vec<&[u8]> = [&[&b"AUTH"[..]], wish.login].concat();
@@ -194,7 +194,7 @@ pub(crate) fn pack(
         client,
         db,
         cargo,
-        by_replica: core.repl.is_replica(),
+        by_replica: state.repl.is_replica(),
     };
     Ok(Some((shipment, sent)))
 }
@@ -211,11 +211,11 @@ impl Sent {
     pub(crate) fn conclude<'a>(
         &'a self,
         keys: &mut Keys,
-        core: &Core,
+        state: &ServerState,
         delivery: &Delivery,
     ) -> (Vec<&'a [u8]>, Outcome) {
         // Who has become another server's replica meanwhile leaves its data to that one.
-        let may_remove = core.repl.is_replica() == self.by_replica;
+        let may_remove = state.repl.is_replica() == self.by_replica;
         let mut gone: Vec<&[u8]> = Vec::new();
         let mut seen = hashbrown::HashSet::new();
         let mut changed = false;
@@ -269,9 +269,9 @@ impl Sent {
     }
 
     /// Remembers the migration until its delivery.
-    pub(crate) fn remember(self, core: &mut Core) -> u64 {
+    pub(crate) fn remember(self, state: &mut ServerState) -> u64 {
         let id = self.id;
-        core.migrations.running.insert(id, self);
+        state.migrations.running.insert(id, self);
         id
     }
 }
@@ -297,29 +297,29 @@ pub(crate) fn deletion<'a>(gone: &[&'a [u8]]) -> Vec<&'a [u8]> {
 }
 
 /// A shipment has been delivered, or not. While writes are held back, its keys stay.
-pub(crate) fn delivered(keys: &mut Keys, core: &mut Core, id: u64, delivery: Delivery) {
-    if core.pause.is_some() {
-        core.migrations.held.push((id, delivery));
+pub(crate) fn delivered(keys: &mut Keys, state: &mut ServerState, id: u64, delivery: Delivery) {
+    if state.pause.is_some() {
+        state.migrations.held.push((id, delivery));
     } else {
-        finish(keys, core, id, &delivery);
+        finish(keys, state, id, &delivery);
     }
 }
 
 /// Goes on with what was held back.
-pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
-    if core.pause.is_none() && !core.migrations.held.is_empty() {
-        for (id, delivery) in std::mem::take(&mut core.migrations.held) {
-            finish(keys, core, id, &delivery);
+pub(crate) fn tick(keys: &mut Keys, state: &mut ServerState) {
+    if state.pause.is_none() && !state.migrations.held.is_empty() {
+        for (id, delivery) in std::mem::take(&mut state.migrations.held) {
+            finish(keys, state, id, &delivery);
         }
     }
 }
 
-fn finish(keys: &mut Keys, core: &mut Core, id: u64, delivery: &Delivery) {
-    let Some(sent) = core.migrations.running.remove(&id) else {
+fn finish(keys: &mut Keys, state: &mut ServerState, id: u64, delivery: &Delivery) {
+    let Some(sent) = state.migrations.running.remove(&id) else {
         return;
     };
     let (author, db) = (sent.client, sent.db);
-    let timer = origin::timer(core, keys.origin.now_ms);
+    let timer = origin::timer(state, keys.origin.now_ms);
     let outer = std::mem::replace(
         &mut keys.origin,
         Origin {
@@ -328,24 +328,24 @@ fn finish(keys: &mut Keys, core: &mut Core, id: u64, delivery: &Delivery) {
             ..timer
         },
     );
-    let (gone, outcome) = sent.conclude(keys, core, delivery);
+    let (gone, outcome) = sent.conclude(keys, state, delivery);
     if !gone.is_empty() {
         keys.effects.push_op(db, &deletion(&gone));
     }
     keys.origin = outer;
-    crate::settle::settle(keys, core);
-    let offset = core.repl.offset();
+    crate::settle::settle(keys, state);
+    let offset = state.repl.offset();
     // Its client may have left, or been told already that the server has another role.
-    if let Some(client) = core.clients.get_mut(author)
+    if let Some(client) = state.clients.get_mut(author)
         && client
             .blocked
             .as_deref()
             .is_some_and(|blocked| matches!(blocked.wait, WaitFor::Migration(waits) if waits == id))
     {
         client.write_offset = offset;
-        crate::blocking::unblock_with(keys, core, author, |core, _, out| match &outcome {
+        crate::blocking::unblock_with(keys, state, author, |state, _, out| match &outcome {
             Ok(()) => out.ok(),
-            Err(error) => dispatch::write_error(core, out, error),
+            Err(error) => dispatch::write_error(state, out, error),
         });
     }
 }

@@ -1,9 +1,9 @@
 //! `client-output-buffer-limit`: clients that do not read what they have asked for are closed.
 
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::Core;
-use crate::engine::{Engine, Then};
+use crate::engine::{Engine, NextStep};
 use crate::host::Level;
+use crate::state::ServerState;
 use resp::Reply;
 
 /// Most bytes of output a client that has not logged in may leave unread.
@@ -17,28 +17,28 @@ impl Engine {
         &mut self,
         client: &mut Client,
         fresh: usize,
-        then: &mut Then,
+        next: &mut NextStep,
     ) -> bool {
         let bytes = client.output_bytes() + fresh;
         if bytes <= UNAUTHENTICATED_OUTPUT_BYTES_MAX || client.flags.has(ClientFlags::REPLICA) {
             client.over_soft_since_ms = None;
             return false;
         }
-        let limit = self.core.output_limit(client);
-        let now_ms = (self.core.now_ns / 1_000_000) as i64;
+        let limit = self.state.output_limit(client);
+        let now_ms = (self.state.now_ns / 1_000_000) as i64;
         let mut over = limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes;
         if limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes {
-            self.core.over_soft_limit.insert(client.id);
+            self.state.over_soft_limit.insert(client.id);
             let since = *client.over_soft_since_ms.get_or_insert(now_ms);
             over |= now_ms - since > i64::from(limit.soft_seconds) * 1000;
         } else {
             client.over_soft_since_ms = None;
         }
         over |= client.in_flight > 16 * UNAUTHENTICATED_OUTPUT_BYTES_MAX
-            && self.core.needs_login(client);
+            && self.state.needs_login(client);
         if over {
-            self.core.close_for_output(client);
-            *then = Then::Drop;
+            self.state.close_for_output(client);
+            *next = NextStep::Drop;
         }
         over
     }
@@ -46,28 +46,28 @@ impl Engine {
     /// Closes clients whose output has been above its soft limit for too long. Whether it has grown is looked at whenever
     /// output is handed over.
     pub(crate) fn check_soft_limits(&mut self) {
-        for id in std::mem::take(&mut self.core.over_soft_limit) {
+        for id in std::mem::take(&mut self.state.over_soft_limit) {
             self.check_output_of(id);
         }
     }
 
     /// As [`Self::check_output`], of a client whose connection has nothing to report.
     pub(crate) fn check_output_of(&mut self, id: ClientId) {
-        let Some(slot) = self.core.clients.slot(id) else {
+        let Some(slot) = self.state.clients.slot(id) else {
             return;
         };
-        if let Some(mut client) = self.core.clients.take(slot) {
-            let mut then = Then::Continue;
-            self.check_output(&mut client, 0, &mut then);
-            if then == Then::Drop {
+        if let Some(mut client) = self.state.clients.take(slot) {
+            let mut next = NextStep::Continue;
+            self.check_output(&mut client, 0, &mut next);
+            if next == NextStep::Drop {
                 client.attention.raise();
             }
-            self.core.clients.put_back(slot, client);
+            self.state.clients.put_back(slot, client);
         }
     }
 }
 
-impl Core {
+impl ServerState {
     /// The limits on the output of a client that is no replica.
     fn output_limit(&self, client: &Client) -> config::OutputLimit {
         let limits = &self.config.client_output_buffer_limit;

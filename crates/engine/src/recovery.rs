@@ -1,9 +1,9 @@
 //! What becomes of a command that has failed an assertion, and of the data it may have left half changed.
 
 use crate::client::{Client, ClientFlags};
-use crate::core::Core;
 use crate::host::Level;
-use commandtable::{Flags, Meta};
+use crate::state::ServerState;
+use commandtable::{CommandInfo, Flags};
 use dataset::Keys;
 use std::any::Any;
 
@@ -22,35 +22,37 @@ pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
 #[cold]
 pub(crate) fn give_up(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     client: &mut Client,
     changed: bool,
     what: &str,
 ) {
-    core.stats.panics_caught += 1;
-    let name = client.last_command.map_or("unknown", |meta| meta.full_name);
-    let who = crate::commands::client::describe(client, core.config.hide_user_data_from_log);
+    state.stats.panics_caught += 1;
+    let name = client
+        .last_command
+        .map_or("unknown", |command| command.full_name);
+    let who = crate::commands::client::describe(client, state.config.hide_user_data_from_log);
     let line = format!("The command '{name}' has failed an assertion: {what}. Its client: {who}");
-    core.log(Level::Warning, &line);
+    state.log(Level::Warning, &line);
     client.flags.set(ClientFlags::CLOSE_NOW);
     client.attention.raise();
     if changed || client.last_command.is_none_or(may_change) {
-        forsake_history(keys, core, &line);
+        forsake_history(keys, state, &line);
     }
 }
 
 /// EXEC and scripts run what they are given.
-fn may_change(meta: &'static Meta) -> bool {
+fn may_change(command: &'static CommandInfo) -> bool {
     const CHANGES: Flags = Flags::WRITE.and(Flags::MAY_REPLICATE);
-    meta.flags.intersects(CHANGES) || meta.name == "exec"
+    command.flags.intersects(CHANGES) || command.name == "exec"
 }
 
 /// The data may be what no history leads to. Replicas synchronise anew, a replica with its primary; nobody's transaction
 /// relies on what it has watched, nor anybody on what it has cached; whoever waits looks again.
 ///
 /// What the command wanted propagated is forgotten: half of it would be worse than nothing.
-pub(crate) fn forsake_history(keys: &mut Keys, core: &mut Core, why: &str) {
-    core.log(
+pub(crate) fn forsake_history(keys: &mut Keys, state: &mut ServerState, why: &str) {
+    state.log(
         Level::Warning,
         "The data may be half changed: replicas have to synchronise anew, and what was watched or cached is stale.",
     );
@@ -61,16 +63,16 @@ pub(crate) fn forsake_history(keys: &mut Keys, core: &mut Core, why: &str) {
     keys.break_all_watches();
     keys.all_stale();
     keys.dirty += 1;
-    let now_ms = core.repl.now_ms;
-    if core.repl.is_replica() {
-        crate::link::resynchronise(keys, core, why);
+    let now_ms = state.repl.now_ms;
+    if state.repl.is_replica() {
+        crate::primary_link::resynchronise(keys, state, why);
     }
-    core.repl.with_hub(|hub, _| hub.detach(now_ms));
+    state.repl.with_hub(|hub, _| hub.detach(now_ms));
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::Then;
+    use crate::engine::NextStep;
     use crate::exec::Exec;
     use crate::registry::{Handler, Registry};
     use crate::testing::{Driver, FREES_FAIL};
@@ -91,30 +93,30 @@ mod tests {
         driver.send(2, &[b"WATCH", b"k"]);
         driver.pushed(1);
         driver.pushed(2);
-        driver.engine.core.registry = Registry::with(&[(name, Handler::Engine(handler))]);
-        let replid = driver.engine.core.repl.hub.history().replid.to_string();
+        driver.engine.state.registry = Registry::with(&[(name, Handler::Engine(handler))]);
+        let replid = driver.engine.state.repl.hub.history().replid.to_string();
         (driver, replid)
     }
 
     fn replid(driver: &Driver) -> String {
-        driver.engine.core.repl.hub.history().replid.to_string()
+        driver.engine.state.repl.hub.history().replid.to_string()
     }
 
     /// Client 2 has failed: it is to be closed, and is nowhere afterwards.
     fn is_gone(driver: &mut Driver) {
-        assert_eq!(driver.next_step(2), Then::Drop);
+        assert_eq!(driver.next_step(2), NextStep::Drop);
         driver.hang_up(2);
-        assert_eq!(driver.engine.core.clients.len(), 2);
-        assert_eq!(driver.engine.core.pubsub.counts(), (0, 0, 0));
-        assert_eq!(driver.engine.core.blocking.count, 0);
-        assert_eq!(driver.engine.core.stats.panics_caught, 1);
+        assert_eq!(driver.engine.state.clients.len(), 2);
+        assert_eq!(driver.engine.state.pubsub.counts(), (0, 0, 0));
+        assert_eq!(driver.engine.state.blocking.count, 0);
+        assert_eq!(driver.engine.state.stats.panics_caught, 1);
         assert!(!driver.engine.keys.effects.pending);
     }
 
     /// Whoever relied on the data has been told that there is nothing to rely on.
     fn nobody_goes_on(driver: &mut Driver, before: &str) {
         assert_ne!(replid(driver), before);
-        assert!(driver.engine.core.repl.hub.backlog().is_none());
+        assert!(driver.engine.state.repl.hub.backlog().is_none());
         assert_eq!(driver.pushed(1), b">2\r\n$10\r\ninvalidate\r\n_\r\n");
         assert_eq!(driver.send(1, &[b"EXEC"]), b"_\r\n");
     }
@@ -136,15 +138,15 @@ mod tests {
     fn of_a_command_that_fails_amid_its_change_nothing_travels() {
         fn fails(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             x.propagate_as(&[b"SET", args[1], b"half"]);
-            let name = x.client.last_command.map(|meta| meta.name);
+            let name = x.client.last_command.map(|command| command.name);
             panic!("amid {name:?}");
         }
         let (mut driver, before) = driver_with("append", fails);
-        let offset = driver.engine.core.repl.offset();
+        let offset = driver.engine.state.repl.offset();
         driver.send(2, &[b"APPEND", b"k", b"v"]);
         is_gone(&mut driver);
         nobody_goes_on(&mut driver, &before);
-        assert_eq!(driver.engine.core.repl.offset(), offset);
+        assert_eq!(driver.engine.state.repl.offset(), offset);
     }
 
     #[test]
@@ -157,11 +159,11 @@ mod tests {
         driver.send(2, &[b"MULTI"]);
         driver.send(2, &[b"SET", b"k", b"v"]);
         driver.send(2, &[b"APPEND", b"k", b"v"]);
-        let offset = driver.engine.core.repl.offset();
+        let offset = driver.engine.state.repl.offset();
         driver.send(2, &[b"EXEC"]);
         is_gone(&mut driver);
         nobody_goes_on(&mut driver, &before);
-        assert_eq!(driver.engine.core.repl.offset(), offset);
+        assert_eq!(driver.engine.state.repl.offset(), offset);
     }
 
     #[test]
@@ -182,14 +184,14 @@ mod tests {
     fn a_waiting_client_whose_second_run_fails_is_closed_and_the_other_is_answered() {
         fn waits_then_fails(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             assert!(!x.keys.origin.again, "in a second run");
-            let Some(Handler::Data(handler)) = Registry::get().handler(x.meta) else {
+            let Some(Handler::Data(handler)) = Registry::get().handler(x.command) else {
                 unreachable!("BLPOP is a data command");
             };
             x.run_data(handler, args)
         }
         let (mut driver, before) = driver_with("blpop", waits_then_fails);
         driver.send(2, &[b"BLPOP", b"list", b"0"]);
-        assert_eq!(driver.engine.core.blocking.count, 1);
+        assert_eq!(driver.engine.state.blocking.count, 1);
         assert_eq!(driver.send(0, &[b"RPUSH", b"list", b"v"]), b":1\r\n");
         is_gone(&mut driver);
         nobody_goes_on(&mut driver, &before);

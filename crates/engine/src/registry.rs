@@ -1,7 +1,7 @@
 //! Which handler runs which command.
 
 use crate::exec;
-use commandtable::Meta;
+use commandtable::CommandInfo;
 use std::sync::OnceLock;
 
 /// What runs a command.
@@ -13,7 +13,7 @@ pub enum Handler {
     Engine(exec::Handler),
 }
 
-/// The handler of each command that exists, by [`Meta::id`].
+/// The handler of each command that exists, by [`CommandInfo::id`].
 #[derive(Debug)]
 pub struct Registry {
     handlers: Vec<Option<Handler>>,
@@ -38,10 +38,10 @@ impl Registry {
             let data = data.map(|(name, handler)| (*name, Handler::Data(*handler)));
             let engine = engine.map(|(name, handler)| (*name, Handler::Engine(*handler)));
             for (name, handler) in data.chain(engine) {
-                let meta = commandtable::find_full(name.as_bytes())
+                let command = commandtable::find_full(name.as_bytes())
                     .expect("every handler names a command of the table");
-                registry.handlers[meta.id as usize] = Some(handler);
-                registry.known[meta.id as usize] = true;
+                registry.handlers[command.id as usize] = Some(handler);
+                registry.known[command.id as usize] = true;
                 if let Some((container, _)) = name.split_once('|')
                     && let Some(container) = commandtable::find(container.as_bytes())
                 {
@@ -55,14 +55,14 @@ impl Registry {
     /// The handler of a command, if this build has one.
     #[inline]
     #[must_use]
-    pub fn handler(&self, meta: &Meta) -> Option<Handler> {
-        self.handlers[meta.id as usize]
+    pub fn handler(&self, command: &CommandInfo) -> Option<Handler> {
+        self.handlers[command.id as usize]
     }
 
     /// True when the command or one of its subcommands can be called.
     #[must_use]
-    pub fn knows(&self, meta: &Meta) -> bool {
-        self.known[meta.id as usize]
+    pub fn knows(&self, command: &CommandInfo) -> bool {
+        self.known[command.id as usize]
     }
 
     /// The handlers of this build, with some in the place of others.
@@ -73,8 +73,8 @@ impl Registry {
             known: Registry::get().known.clone(),
         };
         for (name, handler) in others {
-            let meta = commandtable::find_full(name.as_bytes()).expect("a command of the table");
-            registry.handlers[meta.id as usize] = Some(*handler);
+            let command = commandtable::find_full(name.as_bytes()).expect("a command of the table");
+            registry.handlers[command.id as usize] = Some(*handler);
         }
         Box::leak(Box::new(registry))
     }

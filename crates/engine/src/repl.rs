@@ -1,8 +1,8 @@
 //! Replication as the engine sees it: the hub for our replicas, the link to our primary, and the glue to both.
 
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::{Core, Pause, PauseBy, PauseKind};
 use crate::host::{Level, SnapshotJob};
+use crate::state::{Pause, PauseBy, PauseKind, ServerState};
 use commandtable::Error;
 use config::Config;
 use dataset::Keys;
@@ -18,7 +18,7 @@ pub struct Repl {
     /// The hub's parameters, kept in step with [`Config`].
     pub hub_config: primary::Config,
     /// What we do towards our primary; `None` on a primary.
-    pub link: Option<crate::link::LinkSide>,
+    pub link: Option<crate::primary_link::LinkSide>,
     /// Where the last link has ended counting.
     pub link_numbers: replication::replica::Numbers,
     /// A command of our primary's stream is running. `link`, which runs it, is away meanwhile.
@@ -145,7 +145,11 @@ impl Repl {
     /// True when the link to our primary is up.
     #[must_use]
     pub fn link_is_up(&self) -> bool {
-        self.applying || self.link.as_ref().is_some_and(crate::link::LinkSide::is_up)
+        self.applying
+            || self
+                .link
+                .as_ref()
+                .is_some_and(crate::primary_link::LinkSide::is_up)
     }
 
     /// True when `min-replicas-to-write` allows writes.
@@ -169,144 +173,145 @@ impl Repl {
 }
 
 /// Carries out what the link and the hub ask for.
-pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
-    crate::link::pump(keys, core);
-    core.repl.is_asked = false;
-    while let Some(action) = core.repl.hub.next_action() {
-        carry_out(keys, core, action);
+pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
+    crate::primary_link::pump(keys, state);
+    state.repl.is_asked = false;
+    while let Some(action) = state.repl.hub.next_action() {
+        carry_out(keys, state, action);
     }
-    keys.effects.recording = core.repl.records();
-    serve_waiting(keys, core);
+    keys.effects.recording = state.repl.records();
+    serve_waiting(keys, state);
 }
 
-fn carry_out(keys: &mut Keys, core: &mut Core, action: primary::Action) {
+fn carry_out(keys: &mut Keys, state: &mut ServerState, action: primary::Action) {
     use primary::Action;
     match action {
-        Action::Send { client, bytes } => core.clients.deliver(client.0, |out| out.raw(&bytes)),
-        Action::StartSnapshot(job) => start(keys, core, &job),
-        Action::KillSnapshot(_) => kill_snapshot(core),
-        Action::SendFile { client, header } => match core.host.send_dump(client.0, header) {
-            Ok(()) => raise_attention(core, client.0),
-            Err(error) => core
+        Action::Send { client, bytes } => state.clients.deliver(client.0, |out| out.raw(&bytes)),
+        Action::StartSnapshot(job) => start(keys, state, &job),
+        Action::KillSnapshot(_) => kill_snapshot(state),
+        Action::SendFile { client, header } => match state.host.send_dump(client.0, header) {
+            Ok(()) => raise_attention(state, client.0),
+            Err(error) => state
                 .repl
                 .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
         },
-        Action::StreamTo(client) | Action::Wake(client) => raise_attention(core, client.0),
+        Action::StreamTo(client) | Action::Wake(client) => raise_attention(state, client.0),
         Action::Close { client, reason } => {
-            if let Some(slot) = core.clients.slot(client.0)
-                && let Some(mut client) = core.clients.take(slot)
+            if let Some(slot) = state.clients.slot(client.0)
+                && let Some(mut client) = state.clients.take(slot)
             {
-                close(core, &mut client, reason);
-                core.clients.put_back(slot, client);
+                close(state, &mut client, reason);
+                state.clients.put_back(slot, client);
             }
         }
         Action::Keepalive(client) => {
-            core.host.write_now(client.0, b"\n");
+            state.host.write_now(client.0, b"\n");
         }
         Action::PromotedBy { client, failover } => {
             let what = if failover { "failover" } else { "user" };
-            if let Some(client) = core.clients.get(client.0) {
-                log_promotion(core, what, client);
+            if let Some(client) = state.clients.get(client.0) {
+                log_promotion(state, what, client);
             }
         }
-        Action::Release(client) => crate::replicas::forget_protected(core, client.0),
-        Action::Promote => crate::link::stop_link(keys, core),
-        Action::PauseWrites => core.pause_for(
+        Action::Release(client) => crate::replicas::forget_protected(state, client.0),
+        Action::Promote => crate::primary_link::stop_link(keys, state),
+        Action::PauseWrites => state.pause_for(
             PauseBy::Failover,
             Pause {
                 kind: PauseKind::Write,
                 until_ms: i64::MAX,
             },
         ),
-        Action::ResumeWrites => core.unpause(PauseBy::Failover),
+        Action::ResumeWrites => state.unpause(PauseBy::Failover),
         Action::FailoverTo { host, port } => {
-            crate::link::follow(keys, core, &host, port, Purpose::Failover);
+            crate::primary_link::follow(keys, state, &host, port, Purpose::Failover);
         }
-        Action::Log(level, text) => core.log(level, &text),
+        Action::Log(level, text) => state.log(level, &text),
     }
 }
 
-fn raise_attention(core: &mut Core, id: ClientId) {
-    if let Some(client) = core.clients.get_mut(id) {
+fn raise_attention(state: &mut ServerState, id: ClientId) {
+    if let Some(client) = state.clients.get_mut(id) {
         client.attention.raise();
     }
 }
 
 /// Has the snapshot child killed; its end is then no failure.
-pub(crate) fn kill_snapshot(core: &mut Core) {
-    if let Some(child) = &mut core.saving.child {
+pub(crate) fn kill_snapshot(state: &mut ServerState) {
+    if let Some(child) = &mut state.saving.child {
         child.killed = true;
-        core.host.kill_snapshot();
+        state.host.kill_snapshot();
     }
 }
 
 /// Logs that a client has made a primary of us.
-fn log_promotion(core: &Core, what: &str, client: &Client) {
-    let who = crate::commands::client::describe(client, core.config.hide_user_data_from_log);
-    core.log(
+fn log_promotion(state: &ServerState, what: &str, client: &Client) {
+    let who = crate::commands::client::describe(client, state.config.hide_user_data_from_log);
+    state.log(
         Level::Notice,
         &format!("PRIMARY MODE enabled ({what} request from '{who}')"),
     );
 }
 
-fn close(core: &mut Core, client: &mut Client, reason: CloseReason) {
+fn close(state: &mut ServerState, client: &mut Client, reason: CloseReason) {
     match reason {
         CloseReason::Complete | CloseReason::SnapshotFailed => {
             client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
             client.attention.raise();
         }
         CloseReason::OutputLimit => {
-            core.stats.output_buffer_disconnections += 1;
+            state.stats.output_buffer_disconnections += 1;
             let line = format!(
                 "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
-                crate::commands::client::describe(client, core.config.hide_user_data_from_log)
+                crate::commands::client::describe(client, state.config.hide_user_data_from_log)
             );
-            core.log(Level::Warning, &line);
+            state.log(Level::Warning, &line);
             client.close_now();
         }
         CloseReason::Timeout | CloseReason::HistoryChanged => client.close_now(),
     }
 }
 
-fn start(keys: &mut Keys, core: &mut Core, job: &SnapshotJob) {
-    match crate::saving::fork(keys, core, job) {
+fn start(keys: &mut Keys, state: &mut ServerState, job: &SnapshotJob) {
+    match crate::saving::fork(keys, state, job) {
         Ok(pid) => {
-            if let Some(line) = core.repl.hub.snapshot_started(job.id, pid) {
-                core.log(Level::Notice, &line);
+            if let Some(line) = state.repl.hub.snapshot_started(job.id, pid) {
+                state.log(Level::Notice, &line);
             }
-            if core.debug.pause_after_fork {
-                core.log(Level::Notice, "Process is about to stop.");
-                core.host.stop_self();
-                core.log(Level::Notice, "Process has been continued.");
+            if state.debug.pause_after_fork {
+                state.log(Level::Notice, "Process is about to stop.");
+                state.host.stop_self();
+                state.log(Level::Notice, "Process has been continued.");
             }
         }
         Err(error) => {
-            core.log(
+            state.log(
                 Level::Warning,
                 &format!("Can't save in background: fork: {error}"),
             );
-            core.repl
+            state
+                .repl
                 .with_hub(|hub, env| hub.snapshot_not_started(env, job.id));
         }
     }
 }
 
 /// Answers the WAITs that the replicas have fulfilled by now.
-fn serve_waiting(keys: &mut Keys, core: &mut Core) {
+fn serve_waiting(keys: &mut Keys, state: &mut ServerState) {
     use crate::blocking::WaitFor;
-    if core.blocking.waiting_replicas.is_empty() {
+    if state.blocking.waiting_replicas.is_empty() {
         return;
     }
     // This is asked after each write and each disconnection: most of them change nothing for thousands who wait.
-    let acks = core.repl.hub.acks();
-    if core.blocking.acks_seen.iter().copied().eq(acks) {
+    let acks = state.repl.hub.acks();
+    if state.blocking.acks_seen.iter().copied().eq(acks) {
         return;
     }
-    core.blocking.acks_seen = core.repl.hub.acks().collect();
+    state.blocking.acks_seen = state.repl.hub.acks().collect();
     let mut from = 0;
-    while let Some((place, id)) = core.blocking.waiting_replicas.first_from(from) {
+    while let Some((place, id)) = state.blocking.waiting_replicas.first_from(from) {
         from = place + 1;
-        let Some(client) = core.clients.get(id) else {
+        let Some(client) = state.clients.get(id) else {
             continue;
         };
         let Some(blocked) = client.blocked.as_deref() else {
@@ -321,28 +326,28 @@ fn serve_waiting(keys: &mut Keys, core: &mut Core) {
             continue;
         };
         let done = match aof_local {
-            None => core.repl.hub.acked(offset) as u64 >= replicas,
-            Some(local) => local == 0 && core.repl.hub.acked_aof(offset) as u64 >= replicas,
+            None => state.repl.hub.acked(offset) as u64 >= replicas,
+            Some(local) => local == 0 && state.repl.hub.acked_aof(offset) as u64 >= replicas,
         };
         if done {
-            crate::blocking::unblock_with(keys, core, id, acknowledged);
+            crate::blocking::unblock_with(keys, state, id, acknowledged);
         }
     }
 }
 
 /// The reply to WAIT and WAITAOF: how many have acknowledged by now.
-pub(crate) fn acknowledged(core: &mut Core, client: &crate::Client, out: &mut resp::Reply) {
+pub(crate) fn acknowledged(state: &mut ServerState, client: &crate::Client, out: &mut resp::Reply) {
     use crate::blocking::WaitFor;
     if let Some(WaitFor::Replicas {
         offset, aof_local, ..
     }) = client.blocked.as_deref().map(|b| &b.wait)
     {
         match aof_local {
-            None => out.uint(core.repl.hub.acked(*offset)),
+            None => out.uint(state.repl.hub.acked(*offset)),
             Some(_) => {
                 out.array(2);
                 out.int(0);
-                out.uint(core.repl.hub.acked_aof(*offset));
+                out.uint(state.repl.hub.acked_aof(*offset));
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::client::ClientFlags;
 use crate::client::ClientId;
-use crate::core::Core;
 use crate::engine::Engine;
 use crate::host::{JobId, SnapshotResult};
+use crate::state::ServerState;
 
 /// Bytes of the stream given to a replica's connection at once.
 const STREAM_BYTES_MAX: usize = 512 * 1024;
@@ -15,7 +15,7 @@ impl Engine {
     /// True for the connection of a replica, which is fed from the stream.
     #[must_use]
     pub fn is_replica(&self, id: ClientId) -> bool {
-        self.core.repl.hub.is_replica(replication::ClientId(id))
+        self.state.repl.hub.is_replica(replication::ClientId(id))
     }
 
     /// The kernel has taken `sent` bytes of the stream; what comes next is added to `slices`. Returns how many bytes.
@@ -26,9 +26,9 @@ impl Engine {
         slices: &mut Vec<replication::Slice>,
     ) -> usize {
         let client = replication::ClientId(id);
-        self.core.repl.hub.sent(client, sent as u64);
-        self.core.stats.net_repl_out += sent as u64;
-        self.core
+        self.state.repl.hub.sent(client, sent as u64);
+        self.state.stats.net_repl_out += sent as u64;
+        self.state
             .repl
             .hub
             .read(client, STREAM_BYTES_MAX, STREAM_SLICES_MAX, slices)
@@ -36,13 +36,13 @@ impl Engine {
 
     /// A replica's connection has taken `bytes` more of the dump file.
     pub fn dump_taken(&mut self, bytes: u64) {
-        self.core.stats.net_repl_out += bytes;
+        self.state.stats.net_repl_out += bytes;
     }
 
     /// The dump file has been written to a replica's connection.
     pub fn dump_sent(&mut self, id: ClientId) {
         self.set_time();
-        self.core
+        self.state
             .repl
             .with_hub(|hub, env| hub.file_sent(env, replication::ClientId(id)));
         self.settle();
@@ -51,9 +51,9 @@ impl Engine {
     /// The snapshot child has given up one of the connections it writes to; the others go on.
     pub fn snapshot_receiver_failed(&mut self, id: ClientId, timed_out: bool) {
         self.set_time();
-        if let Some(job) = self.core.saving.child.as_ref().map(|child| child.job) {
+        if let Some(job) = self.state.saving.child.as_ref().map(|child| child.job) {
             let client = replication::ClientId(id);
-            self.core
+            self.state
                 .repl
                 .with_hub(|hub, env| hub.snapshot_target_failed(env, job, client, timed_out));
             self.settle();
@@ -63,26 +63,26 @@ impl Engine {
     /// The snapshot child tells how far it is.
     pub fn snapshot_progress(&mut self, report: crate::host::ChildReport) {
         self.set_time();
-        crate::saving::progress(&self.keys, &mut self.core, report);
+        crate::saving::progress(&self.keys, &mut self.state, report);
     }
 
     /// The snapshot child has ended.
     pub fn snapshot_finished(&mut self, job: JobId, result: &SnapshotResult) {
         self.set_time();
-        crate::saving::finished(&mut self.keys, &mut self.core, job, result);
+        crate::saving::finished(&mut self.keys, &mut self.state, job, result);
         self.settle();
     }
 }
 
 /// Forgets a snapshot channel whose grace period is over.
-pub(crate) fn forget_protected(core: &mut Core, id: ClientId) {
-    if let Some(slot) = core.clients.slot(id)
-        && core
+pub(crate) fn forget_protected(state: &mut ServerState, id: ClientId) {
+    if let Some(slot) = state.clients.slot(id)
+        && state
             .clients
             .get(id)
             .is_some_and(|client| client.flags.has(ClientFlags::PROTECTED))
-        && core.clients.take(slot).is_some()
+        && state.clients.take(slot).is_some()
     {
-        core.clients.release(slot, id);
+        state.clients.release(slot, id);
     }
 }

@@ -1,12 +1,12 @@
 //! The requests of one client, as they come: one after the other is run and settled.
 
 use crate::client::{Client, ClientFlags};
-use crate::dispatch::{self, Flow};
-use crate::engine::{Engine, Then, Traffic};
+use crate::dispatch::{self, Served};
+use crate::engine::{Engine, NextStep, Traffic};
 use crate::exec::Exec;
 use crate::host::Level;
 use crate::{recovery, settle};
-use commandtable::Meta;
+use commandtable::CommandInfo;
 use resp::{Batch, Output, Reply};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,11 +17,11 @@ const ARGS_AT_FIRST: usize = 16;
 
 /// How a batch went.
 #[derive(Clone, Copy, Debug)]
-pub struct Ran {
+pub struct BatchResult {
     /// Requests that have run; the others have to be offered again.
     pub done: usize,
     /// What next.
-    pub then: Then,
+    pub next: NextStep,
     /// The client has logged in, or needs no login; with RESET it is logged out.
     pub authenticated: bool,
 }
@@ -35,7 +35,7 @@ struct Run {
     /// Its replies.
     out: Reply,
     done: usize,
-    then: Then,
+    next: NextStep,
     /// Changes before the command that runs.
     dirty: u64,
 }
@@ -54,23 +54,23 @@ impl Engine {
         buffer: &[u8],
         io: Traffic,
         scratch: &mut Output,
-    ) -> Ran {
-        let Some(mut client) = self.core.clients.take(slot) else {
-            return Ran {
+    ) -> BatchResult {
+        let Some(mut client) = self.state.clients.take(slot) else {
+            return BatchResult {
                 done: batch.len(),
-                then: Then::Close,
+                next: NextStep::Close,
                 authenticated: false,
             };
         };
         self.set_time();
-        self.core.stats.reads += 1;
-        self.core.stats.net_in += io.received as u64;
+        self.state.stats.reads += 1;
+        self.state.stats.net_in += io.received as u64;
         client.net_in += io.received as u64;
         client.in_flight = io.unsent;
         client.last_interaction_ms = self.keys.origin.now_ms;
         client.query_bytes = io.held;
-        let processed = self.core.stats.processed;
-        let started_ns = self.core.now_ns;
+        let processed = self.state.stats.processed;
+        let started_ns = self.state.now_ns;
         let mut out = Reply::with_output(std::mem::take(scratch), client.out.protocol);
         if !client.out.is_empty() {
             out.output_mut().append(client.out.output_mut());
@@ -80,14 +80,14 @@ impl Engine {
             client: Some(client),
             out,
             done: from,
-            then: Then::Continue,
+            next: NextStep::Continue,
             dirty: self.keys.dirty,
         };
         let ran = catch_unwind(AssertUnwindSafe(|| {
             self.run_requests(&mut run, batch, buffer);
-            if self.core.tracking.clients() > 0 {
+            if self.state.tracking.clients() > 0 {
                 self.step_back(&mut run);
-                crate::tracking::turn_done(&mut self.core);
+                crate::tracking::turn_done(&mut self.state);
                 self.step_forward(&mut run);
             }
         }));
@@ -98,35 +98,35 @@ impl Engine {
             if let Some(client) = &mut run.client {
                 let changed = settling || self.keys.dirty != run.dirty;
                 let what = recovery::text_of(&*panic);
-                recovery::give_up(&mut self.keys, &mut self.core, client, changed, &what);
+                recovery::give_up(&mut self.keys, &mut self.state, client, changed, &what);
             }
-            settle::settle(&mut self.keys, &mut self.core);
+            settle::settle(&mut self.keys, &mut self.state);
         }
         let Some(mut client) = run.client else {
-            return Ran {
+            return BatchResult {
                 done: batch.len(),
-                then: Then::Close,
+                next: NextStep::Close,
                 authenticated: false,
             };
         };
-        let mut then = run.then;
+        let mut next = run.next;
         if client.flags.has(ClientFlags::MULTI) && self.asks_too_much(&client) {
             client.flags.set(ClientFlags::CLOSE_NOW);
         }
         if client.flags.has(ClientFlags::CLOSE_NOW) {
-            then = Then::Drop;
+            next = NextStep::Drop;
         } else if client.flags.has(ClientFlags::CLOSE_AFTER_REPLY) {
-            then = Then::Close;
+            next = NextStep::Close;
         }
         client.out.protocol = run.out.protocol;
         *scratch = run.out.into_output();
-        self.hand_over(&mut client, scratch, &mut then);
-        self.core.loop_turn(started_ns, processed);
-        let authenticated = !self.core.needs_login(&client);
+        self.hand_over(&mut client, scratch, &mut next);
+        self.state.loop_turn(started_ns, processed);
+        let authenticated = !self.state.needs_login(&client);
         self.put_back(slot, client);
-        Ran {
+        BatchResult {
             done: run.done,
-            then,
+            next,
             authenticated,
         }
     }
@@ -134,14 +134,14 @@ impl Engine {
     fn run_requests(&mut self, run: &mut Run, batch: &Batch, buffer: &[u8]) {
         const WAITING: u32 = ClientFlags::BLOCKED | ClientFlags::PAUSED;
         const CLOSING: u32 = ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY;
-        let (base_ns, base_ms) = (self.core.now_ns, self.keys.origin.now_ms);
+        let (base_ns, base_ms) = (self.state.now_ns, self.keys.origin.now_ms);
         // Requests from `look_from` up to `looked` have been looked at.
         let from = run.done;
         let (mut look_from, mut looked) = (from, from);
         let mut args: Vec<&[u8]> = Vec::with_capacity(ARGS_AT_FIRST);
         while let Some(client) = run.client.as_deref_mut() {
             if client.flags.has(WAITING) {
-                run.then = Then::Wait;
+                run.next = NextStep::Wait;
                 return;
             }
             if client.flags.has(CLOSING)
@@ -154,7 +154,7 @@ impl Engine {
                 look_from = run.done;
                 looked = self.keys.ahead.look(
                     &self.keys.dbs[client.db],
-                    &self.core.names,
+                    &self.state.names,
                     batch,
                     buffer,
                     run.done,
@@ -166,7 +166,9 @@ impl Engine {
                 // An empty line: from a replica a sign of life, from anybody else nothing.
                 if client.flags.has(ClientFlags::REPLICA) {
                     let client = replication::ClientId(client.id);
-                    self.core.repl.with_hub(|hub, env| hub.newline(env, client));
+                    self.state
+                        .repl
+                        .with_hub(|hub, env| hub.newline(env, client));
                 }
                 run.done += 1;
                 continue;
@@ -174,22 +176,22 @@ impl Engine {
             args.clear();
             args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
             self.keys.origin.now_ms =
-                base_ms + (self.core.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
+                base_ms + (self.state.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
             run.dirty = self.keys.dirty;
             match self.run_one(client, &mut run.out, &args, known) {
-                Flow::Done | Flow::Waits => run.done += 1,
-                Flow::Postponed => {
+                Served::Answered | Served::Blocked => run.done += 1,
+                Served::Postponed => {
                     client.flags.set(ClientFlags::PAUSED);
-                    self.core.paused_clients.insert(client.id);
+                    self.state.paused_clients.insert(client.id);
                 }
             }
-            if settle::is_due(&self.keys, &self.core) {
+            if settle::is_due(&self.keys, &self.state) {
                 let has_effects = self.keys.effects.pending;
                 self.step_back(run);
-                settle::settle(&mut self.keys, &mut self.core);
+                settle::settle(&mut self.keys, &mut self.state);
                 self.step_forward(run);
                 if has_effects && let Some(client) = &mut run.client {
-                    client.write_offset = self.core.repl.offset();
+                    client.write_offset = self.state.repl.offset();
                 }
             }
         }
@@ -200,14 +202,14 @@ impl Engine {
         if let Some(mut client) = run.client.take() {
             let protocol = run.out.protocol;
             client.out = std::mem::replace(&mut run.out, Reply::new(protocol));
-            self.core.clients.put_back(run.slot, client);
+            self.state.clients.put_back(run.slot, client);
         }
     }
 
     /// Takes [`Self::step_back`] back.
     fn step_forward(&mut self, run: &mut Run) {
         if run.client.is_none()
-            && let Some(mut client) = self.core.clients.take(run.slot)
+            && let Some(mut client) = self.state.clients.take(run.slot)
         {
             let protocol = client.out.protocol;
             run.out = std::mem::replace(&mut client.out, Reply::new(protocol));
@@ -216,18 +218,23 @@ impl Engine {
     }
 
     /// Counts output as written and checks the client's limits.
-    pub(crate) fn hand_over(&mut self, client: &mut Client, output: &mut Output, then: &mut Then) {
+    pub(crate) fn hand_over(
+        &mut self,
+        client: &mut Client,
+        output: &mut Output,
+        next: &mut NextStep,
+    ) {
         let bytes = output.len();
         if bytes == 0 {
             return;
         }
-        if self.check_output(client, bytes, then) {
+        if self.check_output(client, bytes, next) {
             // Nothing of it goes out: half a reply would be no use.
             output.clear();
             return;
         }
-        self.core.stats.writes += 1;
-        self.core.stats.net_out += bytes as u64;
+        self.state.stats.writes += 1;
+        self.state.stats.net_out += bytes as u64;
         client.net_out += bytes as u64;
     }
 
@@ -237,9 +244,9 @@ impl Engine {
         client: &mut Client,
         out: &mut Reply,
         args: &[&[u8]],
-        known: Option<&'static Meta>,
-    ) -> Flow {
-        self.keys.origin = crate::origin::client(&self.core, client, self.keys.origin.now_ms);
+        known: Option<&'static CommandInfo>,
+    ) -> Served {
+        self.keys.origin = crate::origin::client(&self.state, client, self.keys.origin.now_ms);
         let quiet = client
             .flags
             .has(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
@@ -249,13 +256,13 @@ impl Engine {
             client.flags.put(ClientFlags::REPLY_SKIP, skip);
             client.flags.clear(ClientFlags::REPLY_SKIP_NEXT);
         }
-        let meta = &commandtable::COMMANDS[0];
+        let command = &commandtable::COMMANDS[0];
         let mut x = Exec {
             keys: &mut self.keys,
-            core: &mut self.core,
+            state: &mut self.state,
             client,
             out,
-            meta,
+            command,
             waits: false,
         };
         let was_replica = x.client.flags.has(ClientFlags::REPLICA);
@@ -264,7 +271,7 @@ impl Engine {
             self.drop_talking_replica(client, args);
             out.truncate(mark);
         }
-        if quiet && flow != Flow::Waits {
+        if quiet && flow != Served::Blocked {
             dispatch::keep_quiet(client, out, mark);
         }
         if client.flags.has(ClientFlags::TRACKING) {
@@ -281,10 +288,10 @@ impl Engine {
             .map(|name| String::from_utf8_lossy(name))
             .unwrap_or_default();
         let who =
-            crate::commands::client::describe(client, self.core.config.hide_user_data_from_log);
+            crate::commands::client::describe(client, self.state.config.hide_user_data_from_log);
         let line =
             format!("Replica generated a reply to command '{command}', disconnecting it: {who}");
-        self.core.log(Level::Warning, &line);
+        self.state.log(Level::Warning, &line);
         client.flags.set(ClientFlags::CLOSE_NOW);
     }
 }

@@ -1,7 +1,7 @@
 //! When and how snapshots are taken: SAVE, BGSAVE, save points, and the snapshots replication asks for.
 
-use crate::core::{Child, Core};
 use crate::host::{ChildReport, HostError, JobId, Level, SnapshotJob, SnapshotResult, Target};
+use crate::state::{Child, ServerState};
 use commandtable::Error;
 use config::MaxmemoryPolicy;
 use dataset::Keys;
@@ -12,15 +12,20 @@ use replication::primary::OtherChild;
 /// Seconds after a failed save before a save point tries again.
 const RETRY_SECONDS: i64 = 5;
 
-fn info(keys: &Keys, core: &Core, replication: Option<ReplicationAux>, filter: Filter) -> SaveInfo {
+fn info(
+    keys: &Keys,
+    state: &ServerState,
+    replication: Option<ReplicationAux>,
+    filter: Filter,
+) -> SaveInfo {
     SaveInfo {
-        used_memory: core.host.used_memory() as u64,
+        used_memory: state.host.used_memory() as u64,
         unix_seconds: keys.origin.now_ms / 1000,
-        compress: core.config.rdbcompression,
-        checksum: core.config.rdbchecksum,
-        key_save_delay_us: i64::from(core.config.rdb_key_save_delay),
-        replication: replication.or_else(|| identity(core)),
-        access: tracks_access(core.config.maxmemory_policy).then_some(keys.access),
+        compress: state.config.rdbcompression,
+        checksum: state.config.rdbchecksum,
+        key_save_delay_us: i64::from(state.config.rdb_key_save_delay),
+        replication: replication.or_else(|| identity(state)),
+        access: tracks_access(state.config.maxmemory_policy).then_some(keys.access),
         functions: std::sync::Arc::clone(&keys.functions),
         filter,
     }
@@ -36,12 +41,12 @@ fn tracks_access(policy: MaxmemoryPolicy) -> bool {
 }
 
 /// The replication identity a dump file carries, so that a restart can resume.
-fn identity(core: &Core) -> Option<ReplicationAux> {
-    let history = core.repl.hub.history();
-    let stream_db = match &core.repl.link {
+fn identity(state: &ServerState) -> Option<ReplicationAux> {
+    let history = state.repl.hub.history();
+    let stream_db = match &state.repl.link {
         Some(link) => i64::from(link.stream_db),
-        None if core.repl.hub.backlog().is_some() => {
-            core.repl.hub.stream_db().map_or(-1, i64::from)
+        None if state.repl.hub.backlog().is_some() => {
+            state.repl.hub.stream_db().map_or(-1, i64::from)
         }
         None => return None,
     };
@@ -56,25 +61,25 @@ fn identity(core: &Core) -> Option<ReplicationAux> {
 ///
 /// # Errors
 /// What went wrong.
-pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
-    let info = info(keys, core, None, Filter::ALL);
+pub fn save_now(keys: &mut Keys, state: &mut ServerState) -> Result<(), HostError> {
+    let info = info(keys, state, None, Filter::ALL);
     let dbs = &keys.dbs;
-    core.saving.saves += 1;
-    core.saving.for_replicas = false;
-    let result = core
+    state.saving.saves += 1;
+    state.saving.for_replicas = false;
+    let result = state
         .host
         .save(&|sink, progress| snapshot::write(dbs, &info, sink, progress));
     match &result {
         Ok(()) => {
-            core.saving.dirty_at_save = keys.dirty;
-            core.saving.last_save_at = keys.origin.now_ms / 1000;
-            core.saving.last_ok = true;
-            core.log(Level::Notice, "DB saved on disk");
+            state.saving.dirty_at_save = keys.dirty;
+            state.saving.last_save_at = keys.origin.now_ms / 1000;
+            state.saving.last_ok = true;
+            state.log(Level::Notice, "DB saved on disk");
         }
         // Whoever asked learns of it; `rdb_last_bgsave_status` is about the background.
-        Err(error) => core.log(Level::Warning, error),
+        Err(error) => state.log(Level::Warning, error),
     }
-    core.refresh_gate();
+    state.refresh_gate();
     result
 }
 
@@ -82,7 +87,11 @@ pub fn save_now(keys: &mut Keys, core: &mut Core) -> Result<(), HostError> {
 ///
 /// # Errors
 /// The fork failed.
-pub(crate) fn fork(keys: &mut Keys, core: &mut Core, job: &SnapshotJob) -> Result<u32, HostError> {
+pub(crate) fn fork(
+    keys: &mut Keys,
+    state: &mut ServerState,
+    job: &SnapshotJob,
+) -> Result<u32, HostError> {
     let identity = job.identity.map(|identity| ReplicationAux {
         replid: identity.replid.to_string(),
         offset: identity.offset,
@@ -92,33 +101,33 @@ pub(crate) fn fork(keys: &mut Keys, core: &mut Core, job: &SnapshotJob) -> Resul
         data: !job.filter.exclude_data,
         functions: !job.filter.exclude_functions,
     };
-    let info = info(keys, core, identity, filter);
-    let started = (core.clock.monotonic_ns)();
+    let info = info(keys, state, identity, filter);
+    let started = (state.clock.monotonic_ns)();
     let dbs = &keys.dbs;
-    let result = core.host.start_snapshot(job, &|sink, progress| {
+    let result = state.host.start_snapshot(job, &|sink, progress| {
         snapshot::write(dbs, &info, sink, progress)
     });
     let now = keys.origin.now_ms / 1000;
     let to_file = matches!(job.target, Target::Disk);
     if to_file {
-        core.saving.last_try_at = now;
-        core.saving.saves += 1;
-        core.saving.for_replicas = job.for_replicas;
+        state.saving.last_try_at = now;
+        state.saving.saves += 1;
+        state.saving.for_replicas = job.for_replicas;
     }
     let pid = match result {
         Ok(pid) => pid,
         Err(error) => {
             if to_file {
-                core.saving.last_ok = false;
-                core.refresh_gate();
+                state.saving.last_ok = false;
+                state.refresh_gate();
             }
             return Err(error);
         }
     };
-    core.stats.forks += 1;
-    core.stats.last_fork_us = ((core.clock.monotonic_ns)() - started) / 1000;
-    core.saving.dirty_at_start = keys.dirty;
-    core.saving.child = Some(Child {
+    state.stats.forks += 1;
+    state.stats.last_fork_us = ((state.clock.monotonic_ns)() - started) / 1000;
+    state.saving.dirty_at_start = keys.dirty;
+    state.saving.child = Some(Child {
         pid,
         job: job.id,
         for_replicas: job.for_replicas,
@@ -132,30 +141,30 @@ pub(crate) fn fork(keys: &mut Keys, core: &mut Core, job: &SnapshotJob) -> Resul
         killed: false,
     });
     if !job.for_replicas {
-        core.repl.other_child = OtherChild::DiskSnapshot;
+        state.repl.other_child = OtherChild::DiskSnapshot;
     }
-    set_resize_policy(keys, core);
+    set_resize_policy(keys, state);
     Ok(pid)
 }
 
 /// `rdb-del-sync-files`: a server that keeps nothing on disk does not keep what it has sent to its replicas either.
-pub(crate) fn remove_sync_file(core: &mut Core) {
-    let config = &core.config;
+pub(crate) fn remove_sync_file(state: &mut ServerState) {
+    let config = &state.config;
     let wanted = !config.rdb_del_sync_files || config.appendonly || !config.save.rules().is_empty();
-    if wanted || !core.saving.for_replicas || core.has_child() || core.repl.hub.sends_dump() {
+    if wanted || !state.saving.for_replicas || state.has_child() || state.repl.hub.sends_dump() {
         return;
     }
-    core.saving.for_replicas = false;
-    core.log(
+    state.saving.for_replicas = false;
+    state.log(
         Level::Notice,
         "Removing the RDB file used to feed replicas in a persistence-less instance",
     );
-    core.host.remove_dump();
+    state.host.remove_dump();
 }
 
 /// Tables are left in peace while a child shares their memory, and as DEBUG DICT-RESIZING wishes.
-pub(crate) fn set_resize_policy(keys: &mut Keys, core: &Core) {
-    let policy = if core.has_child() || core.debug.avoid_resizing {
+pub(crate) fn set_resize_policy(keys: &mut Keys, state: &ServerState) {
+    let policy = if state.has_child() || state.debug.avoid_resizing {
         Resize::Avoid
     } else {
         Resize::Normal
@@ -166,14 +175,14 @@ pub(crate) fn set_resize_policy(keys: &mut Keys, core: &Core) {
 }
 
 /// How a dataset of ours is loaded.
-pub(crate) fn load_options(keys: &Keys, core: &Core) -> LoadOptions {
+pub(crate) fn load_options(keys: &Keys, state: &ServerState) -> LoadOptions {
     LoadOptions {
         limits: keys.limits.clone(),
-        keep_expired: core.repl.is_replica(),
-        key_load_delay_us: std::sync::Arc::clone(&core.repl.key_load_delay_us),
-        checksum: core.config.rdbchecksum && !core.debug.skip_checksums,
+        keep_expired: state.repl.is_replica(),
+        key_load_delay_us: std::sync::Arc::clone(&state.repl.key_load_delay_us),
+        checksum: state.config.rdbchecksum && !state.debug.skip_checksums,
         access: keys.access,
-        log: core.host.logger(),
+        log: state.host.logger(),
         ..LoadOptions::new(keys.dbs.len(), keys.origin.now_ms)
     }
 }
@@ -184,15 +193,15 @@ pub(crate) fn load_options(keys: &Keys, core: &Core) -> LoadOptions {
 /// Why it could not be loaded, as a log line. What was there before is back then, unless it was loaded onto.
 pub(crate) fn reload(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     flush: bool,
     conflict: Conflict,
 ) -> Result<(), String> {
     let options = LoadOptions {
         conflict,
-        ..load_options(keys, core)
+        ..load_options(keys, state)
     };
-    let source = core
+    let source = state
         .host
         .open_dump()?
         .ok_or("Fatal error: can't open the RDB file for reading: No such file or directory")?;
@@ -226,11 +235,11 @@ pub(crate) fn reload(
         both.extend(loaded.functions);
         both.into()
     };
-    core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
+    state.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
     if !kept.is_empty() {
-        core.host.free_databases(kept, false);
+        state.host.free_databases(kept, false);
     }
-    set_resize_policy(keys, core);
+    set_resize_policy(keys, state);
     for db in 0..keys.dbs.len() {
         keys.signal_all_ready(db);
     }
@@ -241,12 +250,12 @@ pub(crate) fn reload(
 ///
 /// # Errors
 /// A child is at work already, or the fork failed.
-pub fn background_save(keys: &mut Keys, core: &mut Core) -> Result<(), Error> {
-    if core.has_child() {
+pub fn background_save(keys: &mut Keys, state: &mut ServerState) -> Result<(), Error> {
+    if state.has_child() {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
     let job = SnapshotJob {
-        id: core.repl.hub.next_job(),
+        id: state.repl.hub.next_job(),
         target: Target::Disk,
         filter: Default::default(),
         for_replicas: false,
@@ -254,16 +263,16 @@ pub fn background_save(keys: &mut Keys, core: &mut Core) -> Result<(), Error> {
         identity: None,
         send_timeout_ms: 0,
     };
-    match fork(keys, core, &job) {
+    match fork(keys, state, &job) {
         Ok(pid) => {
-            core.log(
+            state.log(
                 Level::Notice,
                 &format!("Background saving started by pid {pid}"),
             );
             Ok(())
         }
         Err(error) => {
-            core.log(
+            state.log(
                 Level::Warning,
                 &format!("Can't save in background: fork: {error}"),
             );
@@ -275,34 +284,34 @@ pub fn background_save(keys: &mut Keys, core: &mut Core) -> Result<(), Error> {
 }
 
 /// Starts the saves that are due.
-pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
-    if core.has_child() || core.loading != crate::core::Loading::No {
+pub(crate) fn tick(keys: &mut Keys, state: &mut ServerState) {
+    if state.has_child() || state.loading != crate::state::Loading::No {
         return;
     }
     let now = keys.origin.now_ms / 1000;
-    let changes = keys.dirty - core.saving.dirty_at_save;
-    let due = core.config.save.rules().iter().copied().find(|rule| {
+    let changes = keys.dirty - state.saving.dirty_at_save;
+    let due = state.config.save.rules().iter().copied().find(|rule| {
         changes >= u64::from(rule.changes.unsigned_abs())
             && changes > 0
-            && now - core.saving.last_save_at > rule.seconds
-            && (core.saving.last_ok || now - core.saving.last_try_at > RETRY_SECONDS)
+            && now - state.saving.last_save_at > rule.seconds
+            && (state.saving.last_ok || now - state.saving.last_try_at > RETRY_SECONDS)
     });
     if let Some(rule) = due {
         let line = format!(
             "{} changes in {} seconds. Saving...",
             rule.changes, rule.seconds
         );
-        core.log(Level::Notice, &line);
+        state.log(Level::Notice, &line);
         // A failure is logged and remembered; the next turn tries again.
-        let _ = background_save(keys, core);
-    } else if core.saving.scheduled {
-        core.saving.scheduled = background_save(keys, core).is_err();
+        let _ = background_save(keys, state);
+    } else if state.saving.scheduled {
+        state.saving.scheduled = background_save(keys, state).is_err();
     }
 }
 
 /// The child tells how far it is.
-pub fn progress(keys: &Keys, core: &mut Core, report: ChildReport) {
-    if let Some(child) = &mut core.saving.child {
+pub fn progress(keys: &Keys, state: &mut ServerState, report: ChildReport) {
+    if let Some(child) = &mut state.saving.child {
         child.keys_done = report.keys_done;
         if let Some(bytes) = report.cow_bytes {
             child.cow_bytes = bytes;
@@ -313,42 +322,42 @@ pub fn progress(keys: &Keys, core: &mut Core, report: ChildReport) {
 }
 
 /// The child has ended.
-pub fn finished(keys: &mut Keys, core: &mut Core, job: JobId, result: &SnapshotResult) {
-    let Some(child) = core.saving.child.take_if(|child| child.job == job) else {
+pub fn finished(keys: &mut Keys, state: &mut ServerState, job: JobId, result: &SnapshotResult) {
+    let Some(child) = state.saving.child.take_if(|child| child.job == job) else {
         return;
     };
-    core.count_sent();
-    set_resize_policy(keys, core);
-    core.repl.other_child = OtherChild::None;
-    core.saving.last_cow_bytes = child.cow_peak;
+    state.count_sent();
+    set_resize_policy(keys, state);
+    state.repl.other_child = OtherChild::None;
+    state.saving.last_cow_bytes = child.cow_peak;
     if child.to_file {
         let now = keys.origin.now_ms / 1000;
-        core.saving.last_seconds = now - child.started_at;
+        state.saving.last_seconds = now - child.started_at;
         match result {
             SnapshotResult::Disk { .. } | SnapshotResult::Sockets { .. } => {
-                core.log(Level::Notice, "Background saving terminated with success");
-                core.saving.dirty_at_save = core.saving.dirty_at_start;
-                core.saving.last_save_at = now;
-                core.saving.last_ok = true;
+                state.log(Level::Notice, "Background saving terminated with success");
+                state.saving.dirty_at_save = state.saving.dirty_at_start;
+                state.saving.last_save_at = now;
+                state.saving.last_ok = true;
             }
             SnapshotResult::Failed {
                 signal: Some(signal),
             } => {
-                core.log(
+                state.log(
                     Level::Warning,
                     &format!("Background saving terminated by signal {signal}"),
                 );
                 // A child we have killed ourselves says nothing about the disk.
-                core.saving.last_ok &= child.killed;
+                state.saving.last_ok &= child.killed;
             }
             SnapshotResult::Failed { signal: None } => {
-                core.log(Level::Warning, "Background saving error");
-                core.saving.last_ok = false;
+                state.log(Level::Warning, "Background saving error");
+                state.saving.last_ok = false;
             }
         }
-        core.refresh_gate();
+        state.refresh_gate();
     }
-    core.repl.with_hub(|hub, env| {
+    state.repl.with_hub(|hub, env| {
         if child.for_replicas {
             hub.snapshot_finished(env, job, result);
         } else {
@@ -359,7 +368,7 @@ pub fn finished(keys: &mut Keys, core: &mut Core, job: JobId, result: &SnapshotR
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::Then;
+    use crate::engine::NextStep;
     use crate::host::Target;
     use crate::testing::Driver;
 
@@ -437,7 +446,7 @@ mod tests {
     #[test]
     fn a_snapshot_goes_to_the_replica_that_asked_and_the_stream_behind_it() {
         let mut driver = primary();
-        let offset = driver.engine.core.repl.offset();
+        let offset = driver.engine.state.repl.offset();
         synchronise(&mut driver, 1);
         let replica = driver.id(1);
         let job = driver.asked().child.as_ref().map(|child| child.job.clone());
@@ -454,7 +463,7 @@ mod tests {
         driver.send(1, &[b"REPLCONF", b"ACK", b"0"]);
         let mut slices = Vec::new();
         let bytes = driver.engine.stream(replica, 0, &mut slices);
-        let stream = driver.engine.core.repl.hub.stream_since(offset);
+        let stream = driver.engine.state.repl.hub.stream_since(offset);
         assert_eq!(bytes, stream.len());
     }
 
@@ -463,10 +472,10 @@ mod tests {
         let mut driver = primary();
         synchronise(&mut driver, 1);
         driver.child_fails(Some(11));
-        assert_eq!(driver.next_step(1), Then::Close);
+        assert_eq!(driver.next_step(1), NextStep::Close);
         driver.asked().fork_fails = Some("Cannot allocate memory".into());
         synchronise(&mut driver, 2);
-        assert_eq!(driver.next_step(2), Then::Close);
+        assert_eq!(driver.next_step(2), NextStep::Close);
         let line = "Can't save in background: fork: Cannot allocate memory";
         assert!(driver.asked().log.iter().any(|logged| logged == line));
     }

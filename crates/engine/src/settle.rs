@@ -5,8 +5,8 @@
 
 use crate::blocking;
 use crate::commands::transactions;
-use crate::core::Core;
 use crate::engine::Engine;
+use crate::state::ServerState;
 use dataset::Keys;
 use dataset::effects::News;
 
@@ -16,30 +16,30 @@ const ROUNDS_MAX: usize = 10_000;
 const NEWS_KEPT: usize = 1024;
 
 /// Carries out everything that is pending.
-pub(crate) fn settle(keys: &mut Keys, core: &mut Core) {
+pub(crate) fn settle(keys: &mut Keys, state: &mut ServerState) {
     for _ in 0..ROUNDS_MAX {
         if !keys.effects.expired.is_empty() {
             keys.delete_found_expired();
         }
         keys.effects.pending = false;
-        feed_stream(keys, core);
-        deliver_news(keys, core);
+        feed_stream(keys, state);
+        deliver_news(keys, state);
         if !keys.effects.garbage.is_empty() {
             let garbage = std::mem::take(&mut keys.effects.garbage);
             keys.stats.lazy_freed += garbage.len() as u64;
-            core.host.free(garbage);
+            state.host.free(garbage);
         }
         if !keys.effects.own.is_empty() {
             let own = std::mem::take(&mut keys.effects.own);
-            if core.repl.is_replica() {
-                core.expire.own.extend(own);
+            if state.repl.is_replica() {
+                state.expire.own.extend(own);
             }
         }
-        crate::repl::pump(keys, core);
+        crate::repl::pump(keys, state);
         for key in keys.take_ready() {
-            blocking::serve(keys, core, &key);
+            blocking::serve(keys, state, &key);
         }
-        if !is_due(keys, core) {
+        if !is_due(keys, state) {
             break;
         }
     }
@@ -48,26 +48,26 @@ pub(crate) fn settle(keys: &mut Keys, core: &mut Core) {
 impl Engine {
     /// Carries out everything that is pending, after something that has come from outside.
     pub(crate) fn settle(&mut self) {
-        settle(&mut self.keys, &mut self.core);
+        settle(&mut self.keys, &mut self.state);
     }
 }
 
 /// Whether there is something to settle.
 #[inline]
-pub(crate) fn is_due(keys: &Keys, core: &Core) -> bool {
-    keys.effects.pending || core.repl.is_asked
+pub(crate) fn is_due(keys: &Keys, state: &ServerState) -> bool {
+    keys.effects.pending || state.repl.is_asked
 }
 
 /// Tells clients what has happened, in order.
-fn deliver_news(keys: &mut Keys, core: &mut Core) {
-    crate::tracking::tell_pending(core);
+fn deliver_news(keys: &mut Keys, state: &mut ServerState) {
+    crate::tracking::tell_pending(state);
     let mut all = std::mem::take(&mut keys.effects.news);
     for news in all.drain(..) {
         match news {
-            News::Event(event, (db, key)) => publish_event(keys, core, event, db, &key),
-            News::Stale(change) => crate::tracking::tell(core, change),
+            News::Event(event, (db, key)) => publish_event(keys, state, event, db, &key),
+            News::Stale(change) => crate::tracking::tell(state, change),
             News::WatchBroken(id) => {
-                if let Some(client) = core.clients.get_mut(id) {
+                if let Some(client) = state.clients.get_mut(id) {
                     transactions::break_watches(keys, client);
                 }
             }
@@ -75,16 +75,16 @@ fn deliver_news(keys: &mut Keys, core: &mut Core) {
                 let mut words = words.iter();
                 let channel = words.next().unwrap_or_default();
                 let payload = words.next().unwrap_or_default();
-                let clients = &mut core.clients;
+                let clients = &mut state.clients;
                 if shard {
-                    core.pubsub.publish_shard(clients, channel, payload);
+                    state.pubsub.publish_shard(clients, channel, payload);
                 } else {
-                    core.pubsub.publish(clients, channel, payload);
+                    state.pubsub.publish(clients, channel, payload);
                 }
             }
             News::Shown(line) => {
-                for id in &core.monitors {
-                    core.clients.deliver(*id, |out| out.raw(&line));
+                for id in &state.monitors {
+                    state.clients.deliver(*id, |out| out.raw(&line));
                 }
             }
         }
@@ -96,57 +96,59 @@ fn deliver_news(keys: &mut Keys, core: &mut Core) {
 }
 
 /// Hands the recorded commands to the stream: several of them as one transaction.
-pub(crate) fn feed_stream(keys: &mut Keys, core: &mut Core) {
+pub(crate) fn feed_stream(keys: &mut Keys, state: &mut ServerState) {
     let recorded = &keys.effects.recorded;
     let transaction = recorded.len() > 1 || !keys.effects.recorded_before.is_empty();
     if transaction {
         // MULTI comes before the SELECT, which belongs to the first command.
-        core.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
+        state.repl.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
     }
-    feed_each(keys, core);
+    feed_each(keys, state);
     if transaction {
-        core.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
+        state.repl.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
     }
 }
 
 /// Hands the recorded commands to the stream, one by one.
-pub(crate) fn feed_each(keys: &mut Keys, core: &mut Core) {
+pub(crate) fn feed_each(keys: &mut Keys, state: &mut ServerState) {
     let effects = &mut keys.effects;
     if effects.recorded.is_empty() {
         return;
     }
     for piece in std::mem::take(&mut effects.recorded_before) {
         for (db, command) in piece.commands() {
-            core.repl.feed(Some(db), command);
+            state.repl.feed(Some(db), command);
         }
     }
     for (db, command) in effects.recorded.commands() {
-        core.repl.feed(Some(db), command);
+        state.repl.feed(Some(db), command);
     }
     effects.recorded.clear();
 }
 
 fn publish_event(
     keys: &Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     event: dataset::notify::Event,
     db: usize,
     key: &[u8],
 ) {
     use dataset::notify::Classes;
     let classes = keys.events_on();
-    if core.pubsub.is_idle() {
+    if state.pubsub.is_idle() {
         return;
     }
     if classes.contains(Classes::KEYSPACE) {
         let mut channel = format!("__keyspace@{db}__:").into_bytes();
         channel.extend_from_slice(key);
-        core.pubsub
-            .publish(&mut core.clients, &channel, event.name.as_bytes());
+        state
+            .pubsub
+            .publish(&mut state.clients, &channel, event.name.as_bytes());
     }
     if classes.contains(Classes::KEYEVENT) {
         let channel = format!("__keyevent@{db}__:{}", event.name);
-        core.pubsub
-            .publish(&mut core.clients, channel.as_bytes(), key);
+        state
+            .pubsub
+            .publish(&mut state.clients, channel.as_bytes(), key);
     }
 }

@@ -1,9 +1,9 @@
 //! SHUTDOWN and the signals that mean it: wait for replicas, save, end.
 
 use crate::blocking::WaitFor;
-use crate::core::{Core, Pause, PauseBy, PauseKind};
 use crate::dispatch;
 use crate::host::Level;
+use crate::state::{Pause, PauseBy, PauseKind, ServerState};
 use commandtable::Error;
 use dataset::Keys;
 
@@ -41,22 +41,27 @@ pub enum Started {
 }
 
 /// Starts shutting down. `by` describes the client that asks for it. Who comes second waits for what the first one wanted.
-pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str>) -> Started {
-    if core.shutdown.is_some() {
+pub fn begin(
+    keys: &mut Keys,
+    state: &mut ServerState,
+    options: Options,
+    by: Option<&str>,
+) -> Started {
+    if state.shutdown.is_some() {
         return Started::Waits;
     }
     let mut line = "User requested shutdown...".to_owned();
     if let Some(client) = by {
         line.push_str(&format!(" (user request from '{client}')"));
     }
-    core.log(Level::Notice, &line);
-    core.host.tell_supervisor("STOPPING=1\n");
-    let timeout_ms = i64::from(core.config.shutdown_timeout) * 1000;
-    let waits = !options.now && timeout_ms > 0 && !core.repl.is_replica();
-    if waits && !core.repl.hub.lagging(core.repl.now_ms).is_empty() {
-        core.log(Level::Notice, "Waiting for replicas before shutting down.");
-        core.repl.with_hub(|hub, env| hub.request_acks(env));
-        core.shutdown = Some(Pending {
+    state.log(Level::Notice, &line);
+    state.host.tell_supervisor("STOPPING=1\n");
+    let timeout_ms = i64::from(state.config.shutdown_timeout) * 1000;
+    let waits = !options.now && timeout_ms > 0 && !state.repl.is_replica();
+    if waits && !state.repl.hub.lagging(state.repl.now_ms).is_empty() {
+        state.log(Level::Notice, "Waiting for replicas before shutting down.");
+        state.repl.with_hub(|hub, env| hub.request_acks(env));
+        state.shutdown = Some(Pending {
             save: options.save,
             force: options.force,
             deadline_ms: keys.origin.now_ms + timeout_ms,
@@ -65,10 +70,10 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str
             kind: PauseKind::Write,
             until_ms: i64::MAX,
         };
-        core.pause_for(PauseBy::Shutdown, pause);
+        state.pause_for(PauseBy::Shutdown, pause);
         return Started::Waits;
     }
-    if finish(keys, core, options.save, options.force) {
+    if finish(keys, state, options.save, options.force) {
         Started::Ends
     } else {
         Started::Failed
@@ -76,41 +81,41 @@ pub fn begin(keys: &mut Keys, core: &mut Core, options: Options, by: Option<&str
 }
 
 /// Looks whether a waiting shutdown can go on.
-pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
-    if let Some(pending) = core.shutdown
-        && (core.repl.hub.lagging(core.repl.now_ms).is_empty()
+pub(crate) fn tick(keys: &mut Keys, state: &mut ServerState) {
+    if let Some(pending) = state.shutdown
+        && (state.repl.hub.lagging(state.repl.now_ms).is_empty()
             || keys.origin.now_ms >= pending.deadline_ms)
     {
-        core.shutdown = None;
-        if !finish(keys, core, pending.save, pending.force) {
-            core.unpause(PauseBy::Shutdown);
-            refuse_waiting(keys, core);
+        state.shutdown = None;
+        if !finish(keys, state, pending.save, pending.force) {
+            state.unpause(PauseBy::Shutdown);
+            refuse_waiting(keys, state);
         }
     }
 }
 
 /// Tells the clients that wait for the end that it does not come.
-fn refuse_waiting(keys: &mut Keys, core: &mut Core) {
+fn refuse_waiting(keys: &mut Keys, state: &mut ServerState) {
     let waits = |client: &&crate::Client| {
         let blocked = client.blocked.as_deref();
         blocked.is_some_and(|blocked| matches!(blocked.wait, WaitFor::Shutdown))
     };
-    let waiting: Vec<_> = core.clients.iter().filter(waits).map(|c| c.id).collect();
+    let waiting: Vec<_> = state.clients.iter().filter(waits).map(|c| c.id).collect();
     for id in waiting {
-        crate::blocking::unblock_with(keys, core, id, |core, _, out| {
-            dispatch::write_error(core, out, &Error::SHUTDOWN_FAILED);
+        crate::blocking::unblock_with(keys, state, id, |state, _, out| {
+            dispatch::write_error(state, out, &Error::SHUTDOWN_FAILED);
         });
     }
 }
 
 /// Calls a waiting shutdown off. False when none waits.
-pub fn abort(keys: &mut Keys, core: &mut Core) -> bool {
-    if core.shutdown.take().is_none() {
+pub fn abort(keys: &mut Keys, state: &mut ServerState) -> bool {
+    if state.shutdown.take().is_none() {
         return false;
     }
-    core.log(Level::Notice, "Shutdown manually aborted.");
-    core.unpause(PauseBy::Shutdown);
-    refuse_waiting(keys, core);
+    state.log(Level::Notice, "Shutdown manually aborted.");
+    state.unpause(PauseBy::Shutdown);
+    refuse_waiting(keys, state);
     true
 }
 
@@ -118,36 +123,41 @@ pub fn abort(keys: &mut Keys, core: &mut Core) -> bool {
 ///
 /// Nobody can connect any more from here on: whoever loses its connection would otherwise wait in the queue of a server
 /// that is writing its snapshot, instead of trying another one.
-fn finish(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> bool {
-    core.host.stop_listening();
-    let ends = save_and_exit(keys, core, save, force);
+fn finish(keys: &mut Keys, state: &mut ServerState, save: Option<bool>, force: bool) -> bool {
+    state.host.stop_listening();
+    let ends = save_and_exit(keys, state, save, force);
     if !ends {
-        core.host.listen_again();
+        state.host.listen_again();
     }
     ends
 }
 
-fn save_and_exit(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bool) -> bool {
-    if core.has_child() {
-        core.log(
+fn save_and_exit(
+    keys: &mut Keys,
+    state: &mut ServerState,
+    save: Option<bool>,
+    force: bool,
+) -> bool {
+    if state.has_child() {
+        state.log(
             Level::Warning,
             "There is a child saving an .rdb. Killing it!",
         );
-        if let Some(child) = &mut core.saving.child {
+        if let Some(child) = &mut state.saving.child {
             child.killed = true;
         }
-        core.host.kill_snapshot();
+        state.host.kill_snapshot();
     }
-    let replicas = core.repl.hub.connected_replicas();
+    let replicas = state.repl.hub.connected_replicas();
     if replicas > 0 {
-        let lagging = core.repl.hub.lagging(core.repl.now_ms);
+        let lagging = state.repl.hub.lagging(state.repl.now_ms);
         for replica in &lagging {
-            core.log(
+            state.log(
                 Level::Notice,
                 &format!(
                     "Lagging replica {} reported offset {} behind master, lag={}, state=online.",
                     replica.name,
-                    core.repl.offset().saturating_sub(replica.ack),
+                    state.repl.offset().saturating_sub(replica.ack),
                     replica.lag_seconds
                 ),
             );
@@ -156,32 +166,34 @@ fn save_and_exit(keys: &mut Keys, core: &mut Core, save: Option<bool>, force: bo
             "{} of {replicas} replicas are in sync when shutting down.",
             replicas - lagging.len().min(replicas)
         );
-        core.log(Level::Notice, &line);
+        state.log(Level::Notice, &line);
     }
-    let wanted = save.unwrap_or_else(|| !core.config.save.rules().is_empty());
+    let wanted = save.unwrap_or_else(|| !state.config.save.rules().is_empty());
     if wanted {
-        core.log(
+        state.log(
             Level::Notice,
             "Saving the final RDB snapshot before exiting.",
         );
-        core.host
+        state
+            .host
             .tell_supervisor("STATUS=Saving the final RDB snapshot\n");
-        if crate::saving::save_now(keys, core).is_err() {
+        if crate::saving::save_now(keys, state).is_err() {
             if !force {
-                core.log(Level::Warning, "Error trying to save the DB, can't exit.");
-                core.host
+                state.log(Level::Warning, "Error trying to save the DB, can't exit.");
+                state
+                    .host
                     .tell_supervisor("STATUS=Error trying to save the DB, can't exit.\n");
-                core.log(
+                state.log(
                     Level::Warning,
                     "Errors trying to shut down the server. Check the logs for more information.",
                 );
                 return false;
             }
-            core.log(Level::Warning, "Error trying to save the DB. Exit anyway.");
+            state.log(Level::Warning, "Error trying to save the DB. Exit anyway.");
         }
     }
-    core.host.remove_files();
-    core.log(Level::Warning, "Valkey is now ready to exit, bye bye...");
-    core.host.exit(0);
+    state.host.remove_files();
+    state.log(Level::Warning, "Valkey is now ready to exit, bye bye...");
+    state.host.exit(0);
     true
 }

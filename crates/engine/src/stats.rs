@@ -21,7 +21,7 @@ pub struct CommandStats {
 /// All counters.
 #[derive(Debug)]
 pub struct Stats {
-    /// Per command, by [`commandtable::Meta::id`].
+    /// Per command, by [`commandtable::CommandInfo::id`].
     pub commands: Vec<CommandStats>,
     /// Durations per command, by the same index; made at the first call.
     pub latency: Vec<Option<Box<Histogram>>>,

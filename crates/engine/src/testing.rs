@@ -3,7 +3,7 @@
 //! Time is 1 000 000 000 000 ms after the epoch unless a test moves it.
 
 use crate::client::Peer;
-use crate::engine::{Engine, Then, Traffic};
+use crate::engine::{Engine, NextStep, Traffic};
 use crate::host::{
     Attention, Clock, Connections, Couriers, CpuFigures, Crash, Files, HostError, Level,
     LinkCommand, Log, Memory, MemoryFigures, PrimaryLink, Process, ProcessFacts, SnapshotJob,
@@ -261,7 +261,7 @@ impl Driver {
         };
         driver
             .engine
-            .core
+            .state
             .repl
             .with_hub(|hub, env| hub.ensure_backlog(env));
         driver.engine.keys.effects.recording = true;
@@ -335,7 +335,7 @@ impl Driver {
     }
 
     /// What client `index` is to do.
-    pub fn next_step(&mut self, index: usize) -> Then {
+    pub fn next_step(&mut self, index: usize) -> NextStep {
         let slot = self.client(index);
         let mut out = Output::default();
         self.engine.take_output(slot, Traffic::default(), &mut out)
@@ -373,7 +373,7 @@ impl Driver {
 
     /// The commands propagated since stream offset `from`, SELECT left out.
     fn propagated(&mut self, from: u64) -> Vec<String> {
-        let hub = &mut self.engine.core.repl.hub;
+        let hub = &mut self.engine.state.repl.hub;
         let bytes = hub.stream_since(from);
         let mut buffer = bytes;
         let mut decoder = Decoder::new(u64::MAX);
@@ -445,7 +445,7 @@ pub fn check_on(driver: &mut Driver, script: &str) {
         } else {
             let (client, request) = line.split_once("> ").expect("a request");
             let client = client.parse().unwrap_or(0);
-            let offset = driver.engine.core.repl.offset();
+            let offset = driver.engine.state.repl.offset();
             let words = resp::split_args(request.as_bytes()).expect("balanced quotes");
             let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
             let reply = driver.send(client, &args);

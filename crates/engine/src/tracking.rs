@@ -5,9 +5,9 @@
 //! their database. Source: the Valkey documentation on client-side caching.
 
 use crate::client::{Client, ClientFlags, ClientId, Clients, name_bytes};
-use crate::core::Core;
 use crate::exec::{Args, Exec};
-use commandtable::{Flags, Meta};
+use crate::state::ServerState;
+use commandtable::{CommandInfo, Flags};
 use dataset::effects::{self, Change};
 use dataset::{Crowd, give_back};
 use hashbrown::HashMap;
@@ -150,7 +150,7 @@ impl Table {
 /// Starts tracking for `x.client`, or changes how it tracks. `wish.prefixes` are added to those it has.
 pub(crate) fn enable(x: &mut Exec<'_>, mut wish: Tracking) {
     let id = x.client.id;
-    let table = &mut x.core.tracking;
+    let table = &mut x.state.tracking;
     let mut fresh = std::mem::take(&mut wish.prefixes);
     match x.client.tracking.take() {
         Some(old) => {
@@ -202,7 +202,7 @@ pub(crate) fn disable(keys: &mut dataset::Keys, table: &mut Table, client: &mut 
 
 /// Remembers the keys that a tracking client has read with the command.
 #[cold]
-pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
+pub(crate) fn remember(x: &mut Exec<'_>, command: &CommandInfo, args: Args<'_>) {
     let Some(tracking) = x.client.tracking.as_deref() else {
         return;
     };
@@ -213,13 +213,13 @@ pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
     };
     if tracking.broadcast
         || !chosen
-        || !meta.flags.intersects(Flags::READONLY)
-        || !meta.takes_keys()
+        || !command.flags.intersects(Flags::READONLY)
+        || !command.takes_keys()
     {
         return;
     }
     // What has changed up to now is no news to somebody who has just read it.
-    let table = &mut x.core.tracking;
+    let table = &mut x.state.tracking;
     x.keys.effects.news.retain_mut(|news| match news {
         effects::News::Stale(change) => {
             table.note(std::mem::take(change));
@@ -227,8 +227,8 @@ pub(crate) fn remember(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) {
         }
         _ => true,
     });
-    for key in commandtable::keys(meta, args).unwrap_or_default() {
-        x.core.tracking.remember(args[key.index], x.client.id);
+    for key in commandtable::keys(command, args).unwrap_or_default() {
+        x.state.tracking.remember(args[key.index], x.client.id);
     }
 }
 
@@ -247,45 +247,45 @@ pub(crate) fn command_done(client: &mut Client, args: Args<'_>) {
 }
 
 /// Tells of a change.
-pub(crate) fn tell(core: &mut Core, change: Change) {
-    core.tracking.note(change);
-    tell_pending(core);
+pub(crate) fn tell(state: &mut ServerState, change: Change) {
+    state.tracking.note(change);
+    tell_pending(state);
 }
 
 /// Sends the messages whose receivers have been known before.
-pub(crate) fn tell_pending(core: &mut Core) {
-    let mut pending = std::mem::take(&mut core.tracking.pending);
+pub(crate) fn tell_pending(state: &mut ServerState) {
+    let mut pending = std::mem::take(&mut state.tracking.pending);
     for (to, (author, stale)) in pending.drain(..) {
         let news = match &stale {
             None => News::Everything,
             Some(key) => News::Key(key, author),
         };
-        send(&mut core.clients, to, &news);
+        send(&mut state.clients, to, &news);
     }
-    core.tracking.pending = pending;
+    state.tracking.pending = pending;
 }
 
 /// What is left to do when the requests at hand have run: the news of broadcasting mode, one message for each prefix,
 /// and keeping the table within `tracking-table-max-keys`.
-pub(crate) fn turn_done(core: &mut Core) {
-    if core.tracking.clients.is_empty() {
+pub(crate) fn turn_done(state: &mut ServerState) {
+    if state.tracking.clients.is_empty() {
         return;
     }
-    let mut prefixes = std::mem::take(&mut core.tracking.prefixes);
+    let mut prefixes = std::mem::take(&mut state.tracking.prefixes);
     for listeners in prefixes.values_mut() {
         if listeners.changed.is_empty() {
             continue;
         }
         let news = News::Below(std::mem::take(&mut listeners.changed));
         for id in listeners.clients.numbers() {
-            send(&mut core.clients, id, &news);
+            send(&mut state.clients, id, &news);
         }
     }
-    core.tracking.prefixes = prefixes;
-    let keys_max = usize::try_from(core.config.tracking_table_max_keys).unwrap_or(usize::MAX);
+    state.tracking.prefixes = prefixes;
+    let keys_max = usize::try_from(state.config.tracking_table_max_keys).unwrap_or(usize::MAX);
     if keys_max > 0 {
-        core.tracking.shrink(keys_max);
-        tell_pending(core);
+        state.tracking.shrink(keys_max);
+        tell_pending(state);
     }
 }
 

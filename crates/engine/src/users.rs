@@ -3,11 +3,11 @@
 
 use crate::client::{Client, ClientFlags};
 use crate::commands::client::{cut_off, describe};
-use crate::core::Core;
 use crate::exec::{Args, Exec};
 use crate::host::Level;
+use crate::state::ServerState;
 use acl::{ChannelKind, Denied, LogContext, LogEvent, LogReason, NewChannels, User, Users};
-use commandtable::{Error, Meta, Outcome};
+use commandtable::{CommandInfo, Error, Outcome};
 use config::{AclPubsubDefault, Config};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub fn unreadable(name: &[u8], reason: &str) -> String {
     format!("Error loading ACLs, opening file '{name}': {reason}")
 }
 
-impl Core {
+impl ServerState {
     /// Whether the client has to log in before it may do anything else.
     pub(crate) fn needs_login(&self, client: &Client) -> bool {
         !client.authenticated && !self.users.default_user().is_open()
@@ -47,7 +47,7 @@ impl Core {
 /// # Errors
 /// [`Error::WRONG_PASS`], which ACL LOG shows.
 pub(crate) fn log_in(x: &mut Exec<'_>, command: &[u8], name: &[u8], password: &[u8]) -> Outcome {
-    if let Some(user) = x.core.users.authenticate(name, password) {
+    if let Some(user) = x.state.users.authenticate(name, password) {
         x.client.bind(user);
         x.client.authenticated = true;
         return Ok(());
@@ -61,13 +61,13 @@ pub(crate) fn log_in(x: &mut Exec<'_>, command: &[u8], name: &[u8], password: &[
 /// # Errors
 /// What is missing.
 #[inline]
-pub(crate) fn check(x: &mut Exec<'_>, meta: &Meta, args: Args<'_>) -> Result<(), Denied> {
+pub(crate) fn check(x: &mut Exec<'_>, command: &CommandInfo, args: Args<'_>) -> Result<(), Denied> {
     if !x.client.flags.has(ClientFlags::RESTRICTED) {
         return Ok(());
     }
-    x.client.user.check(meta, args).inspect_err(|denied| {
+    x.client.user.check(command, args).inspect_err(|denied| {
         let user = Arc::clone(&x.client.user);
-        let object = denied.object(meta, args);
+        let object = denied.object(command, args);
         record(x, LogReason::Denied(denied.reason), object, user.name());
     })
 }
@@ -87,9 +87,9 @@ fn record(x: &mut Exec<'_>, reason: LogReason, object: &[u8], user: &[u8]) {
         user,
         client: client.as_bytes(),
     };
-    let entries_max = usize::try_from(x.core.config.acllog_max_len).unwrap_or(usize::MAX);
+    let entries_max = usize::try_from(x.state.config.acllog_max_len).unwrap_or(usize::MAX);
     let now_ms = x.now_ms();
-    x.core.acl_log.record(&event, now_ms, entries_max);
+    x.state.acl_log.record(&event, now_ms, entries_max);
 }
 
 /// A user has been put in the place of another one, or is new: its connections are told. Those that listen to what it may
@@ -99,15 +99,15 @@ pub(crate) fn changed(x: &mut Exec<'_>, now: &Arc<User>) {
         if client.user.name() == now.name() {
             adopt(client, now)
         } else {
-            Fate::Stays
+            Rights::Suffice
         }
     });
 }
 
 /// All users have been replaced: who was one that is there no more is closed.
 pub(crate) fn replaced(x: &mut Exec<'_>, users: Users) {
-    x.core.users = users;
-    let users = x.core.users.clone();
+    x.state.users = users;
+    let users = x.state.users.clone();
     for_each(x, |client| match users.get(client.user.name()) {
         Some(now) => adopt(client, now),
         None => expel(client),
@@ -120,30 +120,30 @@ pub(crate) fn removed(x: &mut Exec<'_>, gone: &[Arc<User>]) {
         if gone.iter().any(|user| user.name() == client.user.name()) {
             expel(client)
         } else {
-            Fate::Stays
+            Rights::Suffice
         }
     });
 }
 
 /// Whether a connection outlives a change of users.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Stays,
-    Goes,
+enum Rights {
+    Suffice,
+    Lost,
 }
 
 /// Has the client be this user, who has its name.
-fn adopt(client: &mut Client, now: &Arc<User>) -> Fate {
+fn adopt(client: &mut Client, now: &Arc<User>) -> Rights {
     let lost = !now.keeps_channels_of(&client.user) && !may_receive_all(now, client);
     client.bind(now);
-    if lost { Fate::Goes } else { Fate::Stays }
+    if lost { Rights::Lost } else { Rights::Suffice }
 }
 
 /// Leaves the client without any right for what it may have begun, as a transaction.
-fn expel(client: &mut Client) -> Fate {
+fn expel(client: &mut Client) -> Rights {
     let nobody = User::new(client.user.name(), NewChannels::None);
     client.bind(&Arc::new(nobody));
-    Fate::Goes
+    Rights::Lost
 }
 
 fn may_receive_all(user: &User, client: &Client) -> bool {
@@ -159,14 +159,14 @@ fn may_receive_all(user: &User, client: &Client) -> bool {
 
 /// Decides about every connection: those of clients that go are closed, that of the running one after its reply. The link
 /// to a primary is nobody's.
-fn for_each(x: &mut Exec<'_>, mut decide: impl FnMut(&mut Client) -> Fate) {
-    let Core { clients, host, .. } = &mut *x.core;
+fn for_each(x: &mut Exec<'_>, mut decide: impl FnMut(&mut Client) -> Rights) {
+    let ServerState { clients, host, .. } = &mut *x.state;
     for client in clients.iter_mut() {
-        if decide(client) == Fate::Goes {
+        if decide(client) == Rights::Lost {
             cut_off(&mut **host, client);
         }
     }
-    if !x.client.flags.has(ClientFlags::PRIMARY) && decide(x.client) == Fate::Goes {
+    if !x.client.flags.has(ClientFlags::PRIMARY) && decide(x.client) == Rights::Lost {
         x.client.flags.set(ClientFlags::CLOSE_AFTER_REPLY);
     }
 }

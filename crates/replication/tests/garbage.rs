@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use replication::primary::{self, Hub, OtherChild, Peer, Role};
-use replication::replica::{self, Action, Channel, Conn, Fate, Link, Loaded, Purpose};
+use replication::replica::{self, Action, Channel, Conn, Link, Loaded, Purpose, Routing};
 use replication::{ClientId, Level, ReplId};
 
 const CONFIG_PASSWORD: &[u8] = b"secret";
@@ -121,13 +121,13 @@ impl Peered {
                 assert!(taken.used <= piece.len() - done);
                 let now = &piece[done..done + taken.used];
                 match taken.fate {
-                    Fate::Payload => {
+                    Routing::Payload => {
                         self.payload.extend_from_slice(now);
                         self.with(|link, env| link.payload_taken(env));
                     }
-                    Fate::Stream => self.stream.extend_from_slice(now),
-                    Fate::Hold => return,
-                    Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
+                    Routing::Stream => self.stream.extend_from_slice(now),
+                    Routing::Hold => return,
+                    Routing::Control | Routing::Header | Routing::Buffered | Routing::Stale => {}
                 }
                 assert!(taken.used > 0, "no progress without a hold");
                 done += taken.used;

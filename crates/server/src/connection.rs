@@ -8,7 +8,7 @@ use crate::shared::Shared;
 use crate::socket::Socket;
 use engine::client::{ClientId, Peer};
 use engine::host::Attention;
-use engine::{Then, Traffic};
+use engine::{NextStep, Traffic};
 use resp::{Batch, Decoder, Output, Piece};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -109,7 +109,7 @@ impl Kept {
 }
 
 /// What became of a turn.
-pub(crate) enum Turn {
+pub(crate) enum Progress {
     /// Nothing is left to do until the socket or the engine reports something.
     Idle,
     /// There may be more to do at once.
@@ -216,17 +216,17 @@ impl Connection {
     }
 
     /// Does what can be done now.
-    pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Turn {
+    pub(crate) fn turn(&mut self, scratch: &mut Scratch) -> Progress {
         for _ in 0..STEPS_PER_TURN {
             match self.step(scratch) {
                 // As much as a buffer holds, and more is likely to be there: the others first.
-                Ok(Poll::Ready(bytes)) if bytes >= READ_BYTES => return Turn::Again,
+                Ok(Poll::Ready(bytes)) if bytes >= READ_BYTES => return Progress::Again,
                 Ok(Poll::Ready(_)) => {}
-                Ok(Poll::Pending) => return Turn::Idle,
-                Err(end) => return Turn::Over(end),
+                Ok(Poll::Pending) => return Progress::Idle,
+                Err(end) => return Progress::Over(end),
             }
         }
-        Turn::Again
+        Progress::Again
     }
 
     /// One step: `Ready` when there may be more to do at once, with the number of bytes it has dealt with.
@@ -261,29 +261,29 @@ impl Connection {
     fn attend(&mut self) -> Result<(), End> {
         let traffic = self.traffic(0);
         let mut output = Output::default();
-        let then = {
+        let next = {
             let mut engine = self.shared.engine.lock();
-            let then = engine.take_output(self.slot, traffic, &mut output);
+            let next = engine.take_output(self.slot, traffic, &mut output);
             self.is_replica = engine.is_replica(self.id);
-            then
+            next
         };
         if self.is_replica && self.feeder.transfer.is_none() {
             self.feeder.transfer = self.shared.transfers.take(self.id);
         }
         self.write(&mut output)?;
-        self.follow(then)
+        self.follow(next)
     }
 
-    fn follow(&mut self, then: Then) -> Result<(), End> {
-        self.waits = then == Then::Wait;
+    fn follow(&mut self, next: NextStep) -> Result<(), End> {
+        self.waits = next == NextStep::Wait;
         if self.waits {
             // The main loop has a new deadline to look at.
             self.shared.control.raise_changed();
         }
-        if then == Then::Drop {
+        if next == NextStep::Drop {
             return Err(End::Closed);
         }
-        if then == Then::Close {
+        if next == NextStep::Close {
             self.closing = true;
             if self.kept.output.is_empty() {
                 return Err(End::Closed);
@@ -305,7 +305,7 @@ impl Connection {
         if let Some(mut held) = self.kept.held.take() {
             let mut output = Output::default();
             let traffic = self.traffic(0);
-            let (done, then) = self.run(&held.batch, held.next, &held.buffer, traffic, &mut output);
+            let (done, next) = self.run(&held.batch, held.next, &held.buffer, traffic, &mut output);
             if done < held.batch.len() {
                 held.next = done;
                 self.kept.held = Some(held);
@@ -313,7 +313,7 @@ impl Connection {
                 self.kept.input = held.buffer.split_off(held.covers.end);
             }
             self.write(&mut output)?;
-            self.follow(then)?;
+            self.follow(next)?;
             if self.waits || self.kept.held.is_some() {
                 return Ok(());
             }
@@ -475,13 +475,13 @@ impl Connection {
             }
             let traffic = self.traffic(received);
             received = 0;
-            let (done, then) = self.run(batch, 0, input, traffic, output);
+            let (done, next) = self.run(batch, 0, input, traffic, output);
             if done == batch.len() {
                 // What was stored belongs to its key alone from here on.
                 batch.release_owned();
             }
             self.write(output)?;
-            self.follow(then)?;
+            self.follow(next)?;
             if self.closing {
                 return Ok(Some(used));
             }
@@ -522,11 +522,11 @@ impl Connection {
         buffer: &[u8],
         traffic: Traffic,
         output: &mut Output,
-    ) -> (usize, Then) {
+    ) -> (usize, NextStep) {
         let mut engine = self.shared.engine.lock();
         let ran = engine.run(self.slot, batch, from, buffer, traffic, output);
         self.decoder.authenticated = ran.authenticated;
-        (ran.done, ran.then)
+        (ran.done, ran.next)
     }
 
     fn check_held(&mut self) -> Result<(), End> {
@@ -542,7 +542,7 @@ impl Connection {
                 .engine
                 .lock()
                 .check_query_buffer(self.slot, held)
-                == Then::Close
+                == NextStep::Close
         {
             return Err(End::Closed);
         }

@@ -37,7 +37,7 @@ impl Control {
     /// The main loop has something to look at: listening sockets, a deadline of a waiting client, or the end.
     pub(crate) fn raise_changed(&self) {
         self.changed.store(true, Ordering::Release);
-        self.main_loop.nudge();
+        self.main_loop.wake_loop();
     }
 
     /// True when something has changed since the last call.

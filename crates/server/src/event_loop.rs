@@ -3,7 +3,7 @@
 //! A connection belongs to one loop for its life. Others, be it the engine or another loop, reach it through the loop's
 //! [`Inbox`].
 
-use crate::connection::{Connection, End, Scratch, Turn};
+use crate::connection::{Connection, End, Progress, Scratch};
 use crate::shared::Shared;
 use engine::client::Peer;
 use mio::{Events, Poll, Registry, Token, Waker};
@@ -50,11 +50,11 @@ impl Inbox {
     /// Gives the loop a connection to serve.
     pub(crate) fn accepted(&self, fd: OwnedFd, peer: Peer) {
         self.mail.lock().accepted.push((fd, peer));
-        self.nudge();
+        self.wake_loop();
     }
 
     /// Makes the loop look around once more before it waits.
-    pub(crate) fn nudge(&self) {
+    pub(crate) fn wake_loop(&self) {
         self.pending.store(true, Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::SeqCst) {
             // Fails only when the counter of wakes is full, and then the loop is awake.
@@ -67,7 +67,7 @@ impl Inbox {
     pub(crate) fn trim(&self) {
         if self.grown.swap(false, Ordering::Relaxed) {
             self.trim.store(true, Ordering::Relaxed);
-            self.nudge();
+            self.wake_loop();
         }
     }
 
@@ -83,19 +83,19 @@ impl Inbox {
 }
 
 /// Wakes one connection.
-struct Nudge {
+struct ConnectionWaker {
     connection: usize,
     inbox: Arc<Inbox>,
 }
 
-impl Wake for Nudge {
+impl Wake for ConnectionWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.inbox.mail.lock().wanted.push(self.connection);
-        self.inbox.nudge();
+        self.inbox.wake_loop();
     }
 }
 
@@ -240,11 +240,11 @@ impl Connections {
     pub(crate) fn add(&mut self, fd: OwnedFd, peer: Peer) {
         let entry = self.all.vacant_entry();
         let key = entry.key();
-        let nudge = Arc::new(Nudge {
+        let waker = Arc::new(ConnectionWaker {
             connection: key,
             inbox: Arc::clone(&self.inbox),
         });
-        let Some(connection) = Connection::open(&self.shared, fd, peer, &nudge.into()) else {
+        let Some(connection) = Connection::open(&self.shared, fd, peer, &waker.into()) else {
             return;
         };
         let registered = connection.socket.register(&self.registry, Token(key));
@@ -265,12 +265,12 @@ impl Connections {
             self.inbox.grown.store(true, Ordering::Relaxed);
         }
         match turn {
-            Ok(Turn::Idle) => {}
-            Ok(Turn::Again) => {
+            Ok(Progress::Idle) => {}
+            Ok(Progress::Again) => {
                 connection.in_line = true;
                 self.again.push(key);
             }
-            Ok(Turn::Over(end)) => self.close(key, Some(end)),
+            Ok(Progress::Over(end)) => self.close(key, Some(end)),
             Err(what) => {
                 connection.recover(&what);
                 self.scratch = Scratch::default();

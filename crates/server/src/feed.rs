@@ -1,6 +1,6 @@
 //! What a replica is fed: the dump file of a synchronisation, if one is due, then the stream. Nothing is copied.
 
-use crate::transfer::Transfer;
+use crate::dump_transfer::Transfer;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::task::Poll;

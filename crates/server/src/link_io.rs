@@ -226,7 +226,7 @@ impl LinkIo {
                 if let Some(sink) = self.receiving.take_if(|sink| sink.load == load) {
                     let name = {
                         let engine = shared.engine.lock();
-                        engine.core.config.dbfilename.lossy().into_owned()
+                        engine.state.config.dbfilename.lossy().into_owned()
                     };
                     sink.end(mark_bytes, name.into());
                 }
@@ -394,7 +394,7 @@ impl LinkIo {
         }
         let remove = {
             let engine = shared.engine.lock();
-            let config = &engine.core.config;
+            let config = &engine.state.config;
             config.rdb_del_sync_files && !config.appendonly && config.save.rules().is_empty()
         };
         if remove {
@@ -436,7 +436,7 @@ fn parse(
     let parse = move || {
         let mut progress = |bytes| {
             if let Some(shared) = shared.upgrade() {
-                shared.engine.lock().core.load_progress.loaded_bytes = bytes;
+                shared.engine.lock().state.load_progress.loaded_bytes = bytes;
             }
             !called_off.load(Ordering::Acquire)
         };

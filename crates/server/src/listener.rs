@@ -149,42 +149,42 @@ impl Listeners {
     }
 
     /// The sockets as a loop serves them, under tokens from `first` on.
-    pub(crate) fn serve(self, registry: &Registry, first: usize) -> Vec<Door> {
+    pub(crate) fn serve(self, registry: &Registry, first: usize) -> Vec<Acceptor> {
         let tcp = self.tcp.into_iter().map(Listener::Tcp);
         let unix = self.unix.into_iter().map(Listener::Unix);
-        let mut doors = Vec::new();
+        let mut acceptors = Vec::new();
         for (listener, number) in tcp.chain(unix).zip(first..) {
-            let door = Door {
+            let acceptor = Acceptor {
                 listener,
                 token: Token(number),
                 waiting: false,
                 short: false,
             };
-            match door.register(registry) {
-                Ok(()) => doors.push(door),
+            match acceptor.register(registry) {
+                Ok(()) => acceptors.push(acceptor),
                 Err(error) => logging::log(
                     Level::Warning,
                     &format!("Can't serve a listening socket: {error}"),
                 ),
             }
         }
-        doors
+        acceptors
     }
 }
 
 /// Closes the sockets for a while. They keep their ports and are listened to again if that is wanted: to bind anew could
 /// fail, and would leave a server that nobody reaches.
-pub(crate) struct Doorstep {
+pub(crate) struct ListeningPause {
     backlog: i32,
     /// The Unix socket, and what it is called while it is closed: there is no way to stop listening to it.
     unix: Option<(String, String)>,
 }
 
-impl Doorstep {
+impl ListeningPause {
     pub(crate) fn new(config: &Config) -> Self {
         let path = config.unixsocket.lossy().into_owned();
         let closed = format!("{path}.{}", std::process::id());
-        Doorstep {
+        ListeningPause {
             backlog: config.tcp_backlog,
             unix: (!path.is_empty()).then_some((path, closed)),
         }
@@ -229,7 +229,7 @@ enum Listener {
 }
 
 /// A listening socket that is being served.
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     listener: Listener,
     pub(crate) token: Token,
     /// Somebody may be waiting to be let in.
@@ -238,7 +238,7 @@ pub(crate) struct Door {
     short: bool,
 }
 
-impl Door {
+impl Acceptor {
     /// True for the socket that stays when port and addresses change.
     pub(crate) fn is_unix(&self) -> bool {
         matches!(self.listener, Listener::Unix(_))
@@ -276,7 +276,7 @@ impl Door {
         let max = shared
             .engine
             .lock()
-            .core
+            .state
             .config
             .max_new_connections_per_cycle;
         for _ in 0..max {
@@ -373,7 +373,7 @@ fn bind_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
 fn set_up(shared: &Shared, fd: &OwnedFd) {
     // Options that cannot be set make a connection slower, not wrong.
     let _ = SockRef::from(fd).set_tcp_nodelay(true);
-    let keepalive = shared.engine.lock().core.config.tcp_keepalive;
+    let keepalive = shared.engine.lock().state.config.tcp_keepalive;
     if keepalive > 0 {
         let _ = set_keepalive(&SockRef::from(fd), u64::from(keepalive.unsigned_abs()));
     }
@@ -408,7 +408,7 @@ fn unix_peer(shared: &Shared, fd: &OwnedFd) -> Peer {
     let path = shared
         .engine
         .lock()
-        .core
+        .state
         .config
         .unixsocket
         .lossy()
@@ -420,5 +420,21 @@ fn unix_peer(shared: &Shared, fd: &OwnedFd) -> Peer {
         fd: fd.as_raw_fd(),
         unix: true,
         loopback: true,
+    }
+}
+
+/// Tells of a queue of new connections that the system makes shorter than asked for.
+pub(crate) fn warn_of_backlog(wanted: i32) {
+    const PATH: &str = "/proc/sys/net/core/somaxconn";
+    let most = std::fs::read_to_string(PATH)
+        .ok()
+        .and_then(|text| text.trim().parse::<i32>().ok());
+    if let Some(most) = most.filter(|most| *most > 0 && *most < wanted) {
+        logging::log(
+            Level::Warning,
+            &format!(
+                "WARNING: The TCP backlog setting of {wanted} cannot be enforced because {PATH} is set to the lower value of {most}."
+            ),
+        );
     }
 }

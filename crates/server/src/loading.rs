@@ -19,7 +19,7 @@ pub(crate) fn at_start(shared: &Arc<Shared>) {
             let load = move || {
                 let started = crate::clock::monotonic_ns();
                 let mut progress = |bytes| {
-                    shared.engine.lock().core.load_progress.loaded_bytes = bytes;
+                    shared.engine.lock().state.load_progress.loaded_bytes = bytes;
                     true
                 };
                 let loaded = dataset::snapshot::load(source, &options, &mut progress);
@@ -60,9 +60,9 @@ fn ready(shared: &Arc<Shared>) {
     let (tcp, unix, replica) = {
         let engine = shared.engine.lock();
         (
-            engine.core.config.port != 0,
-            !engine.core.config.unixsocket.as_bytes().is_empty(),
-            engine.core.repl.is_replica(),
+            engine.state.config.port != 0,
+            !engine.state.config.unixsocket.as_bytes().is_empty(),
+            engine.state.repl.is_replica(),
         )
     };
     if tcp {

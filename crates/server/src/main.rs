@@ -10,6 +10,7 @@ mod control;
 mod courier;
 mod crash;
 mod descriptors;
+mod dump_transfer;
 mod event_loop;
 mod fanout;
 mod feed;
@@ -32,15 +33,15 @@ mod supervise;
 mod tally;
 mod timer;
 mod title;
-mod transfer;
 mod user_file;
 
 use control::Control;
 use descriptors::Descriptors;
+use dump_transfer::Transfers;
 use engine::Engine;
 use engine::host::Level;
 use event_loop::{Connections, EventLoop, FIRST_OTHER, Inbox};
-use listener::{Door, Listeners};
+use listener::{Acceptor, Listeners};
 use mio::Token;
 use parking_lot::Mutex;
 use process::ServerProcess;
@@ -49,7 +50,6 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use timer::Timer;
-use transfer::Transfers;
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
@@ -108,8 +108,8 @@ fn run(start: startup::Start) -> io::Result<u8> {
             weak.clone(),
         );
         let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
-        engine.core.names = names;
-        engine.core.users = users;
+        engine.state.names = names;
+        engine.state.users = users;
         Shared {
             engine: Mutex::new(engine),
             transfers,
@@ -117,7 +117,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
             control,
         }
     });
-    startup::warn_of_backlog(tcp_backlog);
+    listener::warn_of_backlog(tcp_backlog);
     logging::log(Level::Notice, "Server initialized");
     // Before the first client is served: a signal without a handler would end the process.
     if let Err(error) = signals::obey(Arc::clone(&shared)) {
@@ -134,16 +134,16 @@ const TIMER: Token = Token(FIRST_OTHER);
 /// Nanoseconds between two looks at the buffers of the loops.
 const TRIM_EVERY_NS: u64 = 1_000_000_000;
 /// Tokens of listening sockets begin here.
-const FIRST_DOOR: usize = FIRST_OTHER + 1;
+const FIRST_ACCEPTOR: usize = FIRST_OTHER + 1;
 
 /// The main thread: it serves its share of the connections, lets new ones in, and keeps time.
 struct Main {
     shared: Arc<Shared>,
     event_loop: EventLoop,
     connections: Connections,
-    doors: Vec<Door>,
+    acceptors: Vec<Acceptor>,
     /// The token of the next listening socket.
-    next_door: usize,
+    next_token: usize,
     timer: Timer,
     next_tick_ns: u64,
     next_trim_ns: u64,
@@ -176,8 +176,8 @@ impl Main {
             connections: event_loop.connections(Arc::clone(&shared))?,
             shared,
             event_loop,
-            doors: Vec::new(),
-            next_door: FIRST_DOOR,
+            acceptors: Vec::new(),
+            next_token: FIRST_ACCEPTOR,
             timer,
             next_tick_ns: clock::monotonic_ns(),
             next_trim_ns: 0,
@@ -193,14 +193,17 @@ impl Main {
     fn run(mut self) -> io::Result<u8> {
         self.keep_time()?;
         loop {
-            let may_wait = !self.doors.iter().any(Door::is_ready);
-            let (mut timer, doors) = (false, &mut self.doors);
+            let may_wait = !self.acceptors.iter().any(Acceptor::is_ready);
+            let (mut timer, acceptors) = (false, &mut self.acceptors);
             self.event_loop
                 .turn(&mut self.connections, may_wait, |token| {
                     if token == TIMER {
                         timer = true;
-                    } else if let Some(door) = doors.iter_mut().find(|door| door.token == token) {
-                        door.waiting = true;
+                    } else if let Some(acceptor) = acceptors
+                        .iter_mut()
+                        .find(|acceptor| acceptor.token == token)
+                    {
+                        acceptor.waiting = true;
                     }
                 })?;
             if timer {
@@ -221,17 +224,25 @@ impl Main {
     /// Serves these sockets, and of the present ones only the Unix one.
     fn open(&mut self, listeners: Listeners) {
         let registry = self.event_loop.registry();
-        for door in self.doors.extract_if(.., |door| !door.is_unix()) {
-            door.deregister(registry);
+        for acceptor in self
+            .acceptors
+            .extract_if(.., |acceptor| !acceptor.is_unix())
+        {
+            acceptor.deregister(registry);
         }
-        self.doors.extend(listeners.serve(registry, self.next_door));
-        self.next_door += self.doors.len();
+        self.acceptors
+            .extend(listeners.serve(registry, self.next_token));
+        self.next_token += self.acceptors.len();
     }
 
     /// Lets in who waits, and shares them out.
     fn let_in(&mut self) {
-        for door in self.doors.iter_mut().filter(|door| door.is_ready()) {
-            door.let_in(&self.shared, |fd, peer| {
+        for acceptor in self
+            .acceptors
+            .iter_mut()
+            .filter(|acceptor| acceptor.is_ready())
+        {
+            acceptor.let_in(&self.shared, |fd, peer| {
                 match self.let_in % (self.others.len() + 1) {
                     0 => self.connections.add(fd, peer),
                     other => self.others[other - 1].accepted(fd, peer),
@@ -252,7 +263,7 @@ impl Main {
         self.clock_measured = self.clock_measured || clock::measure_rate();
         let hz = self.shared.engine.lock().tick().max(1);
         self.next_tick_ns = now_ns.max(self.next_tick_ns + 1_000_000_000 / hz);
-        self.doors.iter_mut().for_each(Door::try_again);
+        self.acceptors.iter_mut().for_each(Acceptor::try_again);
         if now_ns >= self.next_trim_ns {
             self.next_trim_ns = now_ns + TRIM_EVERY_NS;
             let inboxes = self.others.iter().chain([self.event_loop.inbox()]);

@@ -5,10 +5,10 @@ use crate::child::{self, DumpFile};
 use crate::control::Control;
 use crate::courier::{Courier, Couriers as CourierThreads};
 use crate::descriptors::Descriptors;
+use crate::dump_transfer::{Transfer, Transfers};
 use crate::link_io;
 use crate::shared::Shared;
 use crate::tally::Tally;
-use crate::transfer::{Transfer, Transfers};
 use crate::{crash, logging, memory, user_file};
 use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
@@ -42,7 +42,7 @@ pub(crate) struct ServerProcess {
     facts: ProcessFacts,
     dump: DumpFile,
     oom: crate::oom::Oom,
-    doorstep: crate::listener::Doorstep,
+    listening_pause: crate::listener::ListeningPause,
     /// What connections have taken of the snapshot under way, or of the last one, and the engine has not been told of.
     child_sent: Option<Tally>,
     /// The snapshot child that was started last, unless it has been killed.
@@ -100,7 +100,7 @@ impl ServerProcess {
             facts,
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
-            doorstep: crate::listener::Doorstep::new(config),
+            listening_pause: crate::listener::ListeningPause::new(config),
             child_sent: None,
             child: None,
             child_file: std::path::PathBuf::new(),
@@ -215,7 +215,7 @@ impl Process for ServerProcess {
 
     fn remove_files(&mut self) {
         crate::startup::clean_up();
-        self.doorstep.remove();
+        self.listening_pause.remove();
     }
 
     fn exit(&mut self, code: i32) {
@@ -463,11 +463,11 @@ impl Connections for ServerProcess {
     }
 
     fn stop_listening(&mut self) {
-        self.doorstep.close(&self.control.listening.lock());
+        self.listening_pause.close(&self.control.listening.lock());
     }
 
     fn listen_again(&mut self) {
-        self.doorstep.open(&self.control.listening.lock());
+        self.listening_pause.open(&self.control.listening.lock());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What all threads of the process share.
 
 use crate::descriptors::Descriptors;
-use crate::transfer::Transfers;
+use crate::dump_transfer::Transfers;
 use engine::Engine;
 use parking_lot::Mutex;
 use std::sync::Arc;

@@ -33,9 +33,9 @@ fn shut_down(shared: &Shared, is_int: bool, asked: bool) {
     logging::signal(&format!("Received {name} scheduling shutdown..."));
     let mut engine = shared.engine.lock();
     let wanted = if is_int {
-        engine.core.config.shutdown_on_sigint
+        engine.state.config.shutdown_on_sigint
     } else {
-        engine.core.config.shutdown_on_sigterm
+        engine.state.config.shutdown_on_sigterm
     };
     engine.shutdown(startup::shutdown_options(wanted));
 }

@@ -94,7 +94,8 @@ static UNSAFE: &[&str] = &[
     "server/src/memory/control.rs",
     "server/src/process.rs",
     "server/src/socket.rs",
-    "server/src/startup.rs",
+    "server/src/startup/daemon.rs",
+    "server/src/startup/facts.rs",
     "server/src/supervise.rs",
     "server/src/tally.rs",
     "server/src/title.rs",
@@ -105,7 +106,7 @@ static PLACES: &[(&[&str], &[&str])] = &[
     // A snapshot's child, and the daemon before there are threads.
     (
         &[concat!("libc::fo", "rk(")],
-        &["server/src/child.rs", "server/src/startup.rs"],
+        &["server/src/child.rs", "server/src/startup/daemon.rs"],
     ),
     // What lasts is synced and renamed in one place; a socket's name needs no sync.
     (

@@ -1,6 +1,6 @@
 //! Random rules and command lines.
 
-use commandtable::{AclCategories, BeginSearch, COMMANDS, FindKeys, Meta};
+use commandtable::{AclCategories, BeginSearch, COMMANDS, CommandInfo, FindKeys};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -12,13 +12,13 @@ fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
 }
 
 /// The subcommands that the reference has, too.
-pub(crate) fn subcommands(meta: &Meta) -> Vec<&'static Meta> {
-    let all = meta.subcommands.iter();
+pub(crate) fn subcommands(command: &CommandInfo) -> Vec<&'static CommandInfo> {
+    let all = command.subcommands.iter();
     all.filter(|sub| !sub.docs.own).collect()
 }
 
 /// A command or subcommand; every other time one of a few, so that rules meet.
-fn command(rng: &mut StdRng) -> &'static Meta {
+fn command(rng: &mut StdRng) -> &'static CommandInfo {
     const FEW: &[&str] = &[
         "get",
         "set",
@@ -34,14 +34,14 @@ fn command(rng: &mut StdRng) -> &'static Meta {
         "eval",
         "psubscribe",
     ];
-    let meta = if rng.random() {
+    let command = if rng.random() {
         commandtable::find(pick(rng, FEW).as_bytes()).expect("a command")
     } else {
         COMMANDS.choose(rng).expect("commands")
     };
-    match subcommands(meta).choose(rng) {
+    match subcommands(command).choose(rng) {
         Some(sub) if rng.random() => sub,
-        _ => meta,
+        _ => command,
     }
 }
 
@@ -227,12 +227,12 @@ fn breaks_the_reference(word: &str) -> bool {
 
 /// A command line, of any command.
 pub(crate) fn line(rng: &mut StdRng) -> Words {
-    let meta = command(rng);
-    line_of(meta, rng)
+    let command = command(rng);
+    line_of(command, rng)
 }
 
 /// A command line: mostly of as many arguments as the command takes, mostly with as many keys as it says.
-pub(crate) fn line_of(meta: &Meta, rng: &mut StdRng) -> Words {
+pub(crate) fn line_of(command: &CommandInfo, rng: &mut StdRng) -> Words {
     const WORDS: &[&str] = &[
         "a",
         "b",
@@ -283,9 +283,9 @@ pub(crate) fn line_of(meta: &Meta, rng: &mut StdRng) -> Words {
         "group",
         "noack",
     ];
-    let least = meta.arity.unsigned_abs() as usize;
-    let names: Vec<&str> = meta.full_name.split('|').collect();
-    let more = if meta.arity < 0 && rng.random_range(0..20) != 0 {
+    let least = command.arity.unsigned_abs() as usize;
+    let names: Vec<&str> = command.full_name.split('|').collect();
+    let more = if command.arity < 0 && rng.random_range(0..20) != 0 {
         rng.random_range(0..7)
     } else {
         usize::from(rng.random_range(0..20) == 0)
@@ -300,7 +300,7 @@ pub(crate) fn line_of(meta: &Meta, rng: &mut StdRng) -> Words {
     for _ in 0..count {
         words.push(pick(rng, WORDS).as_bytes().to_vec());
     }
-    for spec in meta.key_specs {
+    for spec in command.key_specs {
         if rng.random_range(0..4) == 0 {
             continue;
         }

@@ -3,7 +3,7 @@
 use crate::random::{self, Words};
 use crate::server::{self, Reply, Server, seeded, setting};
 use acl::{NewChannels, Selector, User, Users};
-use commandtable::{Error, Meta, find};
+use commandtable::{CommandInfo, Error, find};
 use rand::Rng;
 use std::fs;
 
@@ -73,27 +73,27 @@ fn get_user(user: &User) -> Reply {
 }
 
 /// The command of a line, as the dispatcher finds it.
-fn lookup(args: &[&[u8]]) -> Option<&'static Meta> {
-    let meta = find(args[0])?;
+fn lookup(args: &[&[u8]]) -> Option<&'static CommandInfo> {
+    let command = find(args[0])?;
     match args.get(1) {
-        Some(sub) if meta.is_container() => meta.subcommand(sub),
-        _ => Some(meta),
+        Some(sub) if command.is_container() => command.subcommand(sub),
+        _ => Some(command),
     }
 }
 
 /// ACL DRYRUN.
 fn dry_run(user: &User, args: &[&[u8]]) -> Reply {
-    let Some(meta) = lookup(args) else {
+    let Some(command) = lookup(args) else {
         return Reply::Error(Error::command_not_found(args[0]).text().as_bytes().to_vec());
     };
-    if !meta.accepts(args.len()) {
-        return Reply::Error(Error::arity(meta.full_name).text().as_bytes().to_vec());
+    if !command.accepts(args.len()) {
+        return Reply::Error(Error::arity(command.full_name).text().as_bytes().to_vec());
     }
-    let verdict = user.check(meta, args);
-    assert_eq!(user.why(meta, args).verdict.err(), verdict.err());
+    let verdict = user.check(command, args);
+    assert_eq!(user.why(command, args).verdict.err(), verdict.err());
     match verdict {
         Ok(()) => Reply::ok(),
-        Err(denied) => Reply::Bulk(denied.dry_run(user.name(), meta, args)),
+        Err(denied) => Reply::Bulk(denied.dry_run(user.name(), command, args)),
     }
 }
 
@@ -246,9 +246,11 @@ fn every_command_is_judged_as_by_the_reference() {
     assert_eq!(server.replies(), Some(vec![Reply::ok(); RIGHTS.len()]));
     let lines_each = setting("ACL_LISTS", 2000).div_ceil(250);
     let all = commandtable::COMMANDS.iter();
-    for meta in all.flat_map(|meta| std::iter::once(meta).chain(random::subcommands(meta))) {
+    for command in
+        all.flat_map(|command| std::iter::once(command).chain(random::subcommands(command)))
+    {
         let lines: Vec<Words> = (0..lines_each)
-            .map(|_| random::line_of(meta, &mut rng))
+            .map(|_| random::line_of(command, &mut rng))
             .filter(|line| !sees_other_keys(line))
             .collect();
         for user in users.iter() {
@@ -295,18 +297,20 @@ fn refusals_are_worded_as_by_the_reference() {
         let user = users.set_user(b"u", &rules, NewChannels::None);
         let user = user.expect("these are rules").now;
         let all = commandtable::COMMANDS.iter();
-        for meta in all.flat_map(|meta| std::iter::once(meta).chain(random::subcommands(meta))) {
+        for command in
+            all.flat_map(|command| std::iter::once(command).chain(random::subcommands(command)))
+        {
             for _ in 0..3 {
-                let line = random::line_of(meta, &mut rng);
+                let line = random::line_of(command, &mut rng);
                 let args = slices(&line);
                 // Only what is refused is sent: it changes nothing.
-                if lookup(&args).is_some_and(|found| found.id == meta.id)
-                    && meta.accepts(args.len())
+                if lookup(&args).is_some_and(|found| found.id == command.id)
+                    && command.accepts(args.len())
                     && !sees_other_keys(&line)
-                    && let Err(denied) = user.check(meta, &args)
+                    && let Err(denied) = user.check(command, &args)
                 {
-                    let mut ours = denied.reply(b"u", meta).text().into_owned();
-                    if meta.name == "exec" {
+                    let mut ours = denied.reply(b"u", command).text().into_owned();
+                    if command.name == "exec" {
                         ours.insert_str(0, "EXECABORT Transaction discarded because of: ");
                     }
                     server.ask(&args);
@@ -364,11 +368,11 @@ fn patterns_of_sort_are_denied_as_by_the_reference() {
             let args = slices(&line);
             server.ask(&args);
             let theirs = server.replies().expect("it lives").remove(0);
-            let meta = find(args[0]).expect("a command");
-            if sees_other_keys(&line) || user.check(meta, &args).is_err() {
+            let command = find(args[0]).expect("a command");
+            if sees_other_keys(&line) || user.check(command, &args).is_err() {
                 continue;
             }
-            let ours = user.check_sort(meta, &args);
+            let ours = user.check_sort(command, &args);
             ours_denied += usize::from(ours.is_err());
             let denied = matches!(&theirs, Reply::Error(text) if text.ends_with(b"insufficient ACL permissions."));
             match ours {

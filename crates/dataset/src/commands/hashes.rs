@@ -47,7 +47,7 @@ fn hset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
     let (pairs, rest) = args[2..].as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(Error::arity(x.meta.name));
+        return Err(Error::arity(x.command.name));
     }
     let (hash, limits) = x.keys.hash_or_new(key)?;
     if pairs.len() > 1 {
@@ -58,7 +58,7 @@ fn hset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         created += usize::from(hash.set(field, value, limits));
     }
     x.keys.changed(key, Event::hash("hset"), pairs.len() as u64);
-    if x.meta.name == "hmset" {
+    if x.command.name == "hmset" {
         x.out.ok();
     } else {
         x.out.uint(created);

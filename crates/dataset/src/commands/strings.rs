@@ -221,7 +221,7 @@ fn setnx(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: `SET key value PXAT ms`.
 /// Source: Valkey command reference, SETEX (since 2.0.0), PSETEX (since 2.6.0).
 fn set_expiring(x: &mut Call<'_>, args: Args<'_>, unit_ms: i64) -> Outcome {
-    let expire = set_options::relative(args[2], unit_ms, x.now_ms(), x.meta.name)?;
+    let expire = set_options::relative(args[2], unit_ms, x.now_ms(), x.command.name)?;
     let options = SetOptions {
         expire,
         ..SetOptions::default()
@@ -346,7 +346,7 @@ fn mset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn set_many(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (pairs, rest) = args[1..].as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(Error::arity(x.meta.name));
+        return Err(Error::arity(x.command.name));
     }
     for [key, value] in pairs {
         x.keys.set_string(key, value, Ttl::Clear, StrHow::Detect);
@@ -364,7 +364,7 @@ fn set_many(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn msetnx(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (pairs, rest) = args[1..].as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(Error::arity(x.meta.name));
+        return Err(Error::arity(x.command.name));
     }
     for [key, _] in pairs {
         if x.keys.write(key).is_some() {

@@ -11,8 +11,8 @@ pub(crate) use list::memory_of;
 use super::Family;
 use crate::blocking::WaitFor;
 use crate::client::ClientFlags;
-use crate::core::{Pause, PauseBy, PauseKind};
 use crate::exec::{Args, Exec};
+use crate::state::{Pause, PauseBy, PauseKind};
 use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
@@ -155,9 +155,9 @@ fn pause(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         until_ms => until_ms,
     };
     // A pause under way may change its kind, but not end earlier.
-    let until_ms = x.core.pauses[PauseBy::Client as usize]
+    let until_ms = x.state.pauses[PauseBy::Client as usize]
         .map_or(until_ms, |running| running.until_ms.max(until_ms));
-    x.core.pause_for(PauseBy::Client, Pause { kind, until_ms });
+    x.state.pause_for(PauseBy::Client, Pause { kind, until_ms });
     x.out.ok();
     Ok(())
 }
@@ -169,7 +169,7 @@ fn pause(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, CLIENT UNPAUSE (since 6.2.0).
 fn unpause(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.core.unpause(PauseBy::Client);
+    x.state.unpause(PauseBy::Client);
     x.out.ok();
     Ok(())
 }
@@ -190,19 +190,19 @@ fn unblock(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let id = dataset::number::int(args[2])? as u64;
     let waits = x
-        .core
+        .state
         .clients
         .get(id)
         .and_then(|client| client.blocked.as_deref())
         // What MIGRATE has sent cannot be called back.
         .is_some_and(|blocked| !matches!(blocked.wait, WaitFor::Migration(_)));
     if waits {
-        crate::blocking::unblock_with(x.keys, x.core, id, |core, client, out| {
+        crate::blocking::unblock_with(x.keys, x.state, id, |state, client, out| {
             if with_error {
-                core.stats.count_error(Error::UNBLOCKED.code());
+                state.stats.count_error(Error::UNBLOCKED.code());
                 out.error(Error::UNBLOCKED.text().as_bytes());
             } else {
-                crate::cron::reply_timeout(core, client, out);
+                crate::cron::reply_timeout(state, client, out);
             }
         });
     }
@@ -319,7 +319,7 @@ fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             "SETNAME <name>",
             "    Assign the name <name> to the current connection.",
             "SETINFO <option> <value>",
-            "    Set client meta attr. Options are:",
+            "    Set client command attr. Options are:",
             "    * LIB-NAME: the client lib name.",
             "    * LIB-VER: the client lib version.",
             "UNBLOCK <clientid> [TIMEOUT|ERROR]",

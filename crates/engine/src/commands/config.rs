@@ -1,9 +1,9 @@
 //! CONFIG: reading and changing parameters, and what it takes to make them take effect.
 
 use super::Family;
-use crate::core::{Core, Loading};
 use crate::exec::{Args, Exec};
 use crate::host::{Host, Level};
+use crate::state::{Loading, ServerState};
 use acl::User;
 use commandtable::{Error, Outcome};
 use config::{Access, Apply, Config, MaxmemoryPolicy, Param, ProtectedAction, SanitizeDumpPayload};
@@ -27,8 +27,8 @@ pub(super) static COMMANDS: Family = &[
 /// Propagates: nothing.
 /// Source: Valkey command reference, CONFIG GET (since 2.0.0, several since 7.0.0).
 fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    look_up_folder(x.core);
-    let shown = x.core.config.show(&args[2..]);
+    look_up_folder(x.state);
+    let shown = x.state.config.show(&args[2..]);
     x.out.map(shown.len());
     for (name, value) in shown {
         x.out.bulk(&name);
@@ -38,8 +38,8 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 /// `dir` is the folder the process is in: its name may have changed since it was entered.
-fn look_up_folder(core: &mut Core) {
-    core.config.dir = core.host.folder().unwrap_or_default().into();
+fn look_up_folder(state: &mut ServerState) {
+    state.config.dir = state.host.folder().unwrap_or_default().into();
 }
 
 /// Hands changed parameters to the process.
@@ -66,50 +66,50 @@ impl Apply for ToHost<'_> {
 fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let local = x.client.peer.loopback || x.client.peer.unix;
     let access = Access {
-        protected: match x.core.config.enable_protected_configs {
+        protected: match x.state.config.enable_protected_configs {
             ProtectedAction::Yes => true,
             ProtectedAction::Local => local,
             ProtectedAction::No => false,
         },
-        loading: x.core.loading != Loading::No,
+        loading: x.state.loading != Loading::No,
     };
     // What a refused change goes back to.
-    look_up_folder(x.core);
+    look_up_folder(x.state);
     let changed = x
-        .core
+        .state
         .config
-        .change(&args[2..], access, &mut ToHost(&mut *x.core.host))
+        .change(&args[2..], access, &mut ToHost(&mut *x.state.host))
         .map_err(|error| Error::built(error.to_string()))?;
-    take_over(x.keys, x.core);
+    take_over(x.keys, x.state);
     for param in changed {
         match param {
             Param::Requirepass => password_changed(x),
-            Param::MaxmemoryClients => x.core.weigh_all(),
+            Param::MaxmemoryClients => x.state.weigh_all(),
             Param::Maxmemory => {
                 warn_of_maxmemory(x);
-                x.core.evicting = true;
+                x.state.evicting = true;
             }
             _ => {}
         }
     }
-    x.keys.effects.recording = x.core.repl.records();
+    x.keys.effects.recording = x.state.repl.records();
     x.out.ok();
     Ok(())
 }
 
 /// The default user has another password, or needs none: that counts for the next login.
 fn password_changed(x: &mut Exec<'_>) {
-    let password = x.core.config.requirepass.as_bytes();
-    x.core.users.require_password(password);
-    let user = Arc::clone(x.core.users.default_user());
+    let password = x.state.config.requirepass.as_bytes();
+    x.state.users.require_password(password);
+    let user = Arc::clone(x.state.users.default_user());
     crate::users::changed(x, &user);
 }
 
 fn warn_of_maxmemory(x: &mut Exec<'_>) {
-    let used = x.core.host.used_memory() as u64;
-    let maxmemory = x.core.config.maxmemory;
+    let used = x.state.host.used_memory() as u64;
+    let maxmemory = x.state.config.maxmemory;
     if maxmemory > 0 && maxmemory < used {
-        x.core.log(
+        x.state.log(
             Level::Warning,
             &format!(
                 "WARNING: the new maxmemory value set via CONFIG SET ({maxmemory}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy."
@@ -125,9 +125,9 @@ fn warn_of_maxmemory(x: &mut Exec<'_>) {
 /// Propagates: nothing.
 /// Source: Valkey command reference, CONFIG RESETSTAT (since 2.0.0).
 fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.core.stats.reset();
-    x.core.repl.hub.reset_stats();
-    x.core.saving.saves = 0;
+    x.state.stats.reset();
+    x.state.repl.hub.reset_stats();
+    x.state.saving.saves = 0;
     x.keys.stats = KeyStats::default();
     x.out.ok();
     Ok(())
@@ -140,24 +140,24 @@ fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, CONFIG REWRITE (since 2.8.0).
 fn rewrite(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    if x.core.host.facts().config_file.is_empty() {
+    if x.state.host.facts().config_file.is_empty() {
         return Err(Error::NO_CONFIG_FILE);
     }
-    look_up_folder(x.core);
-    let written = x.core.host.read_config_file().and_then(|old| {
-        let users: Vec<Vec<Vec<u8>>> = x.core.users.iter().map(|user| words_of(user)).collect();
-        let text = config::rewrite(&old, &x.core.config, &users);
-        x.core.host.write_config_file(&text)
+    look_up_folder(x.state);
+    let written = x.state.host.read_config_file().and_then(|old| {
+        let users: Vec<Vec<Vec<u8>>> = x.state.users.iter().map(|user| words_of(user)).collect();
+        let text = config::rewrite(&old, &x.state.config, &users);
+        x.state.host.write_config_file(&text)
     });
     match written {
         Ok(()) => {
-            x.core
+            x.state
                 .log(Level::Notice, "CONFIG REWRITE executed with success.");
             x.out.ok();
             Ok(())
         }
         Err(reason) => {
-            x.core
+            x.state
                 .log(Level::Warning, &format!("CONFIG REWRITE failed: {reason}"));
             Err(Error::rewriting(&reason))
         }
@@ -202,8 +202,8 @@ fn size(value: u64) -> usize {
 }
 
 /// Takes over every parameter that is kept in another form somewhere.
-pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
-    let config = &core.config;
+pub(crate) fn take_over(keys: &mut Keys, state: &mut ServerState) {
+    let config = &state.config;
     keys.limits = Limits {
         hash_max_listpack_entries: size(config.hash_max_listpack_entries),
         hash_max_listpack_value: size(config.hash_max_listpack_value),
@@ -230,7 +230,7 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
         memory_unlimited: config.maxmemory == 0,
         eviction: eviction_clock(config.maxmemory_policy),
         compress: config.rdbcompression,
-        skip_checksums: core.debug.skip_checksums,
+        skip_checksums: state.debug.skip_checksums,
         sanitize: match config.sanitize_dump_payload {
             SanitizeDumpPayload::No => Sanitize::No,
             SanitizeDumpPayload::Clients => Sanitize::Clients,
@@ -238,10 +238,10 @@ pub(crate) fn take_over(keys: &mut Keys, core: &mut Core) {
         },
     };
     keys.set_events(config.notify_keyspace_events);
-    core.repl.configure(&core.config);
-    core.slowlog.trim(size(core.config.slowlog_max_len));
-    crate::cron::refresh_access_clock(keys, core);
-    core.refresh_gate();
+    state.repl.configure(&state.config);
+    state.slowlog.trim(size(state.config.slowlog_max_len));
+    crate::cron::refresh_access_clock(keys, state);
+    state.refresh_gate();
 }
 
 /// What a policy wants to be kept beside each key.

@@ -78,7 +78,7 @@ fn select(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, AUTH (since 1.0.0, with a username since 6.0.0).
 fn auth(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let (user, password): (&[u8], &[u8]) = match args {
-        [_, _] if x.core.users.default_user().takes_any_password() => {
+        [_, _] if x.state.users.default_user().takes_any_password() => {
             return Err(Error::AUTH_WITHOUT_PASSWORD);
         }
         [_, password] => (acl::DEFAULT, password),
@@ -131,7 +131,7 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if let Some((user, password)) = credentials {
         log_in(x, args[0], user, password)?;
     }
-    if x.core.needs_login(x.client) {
+    if x.state.needs_login(x.client) {
         return Err(Error::HELLO_NO_AUTH);
     }
     if let Some(name) = name {
@@ -140,14 +140,14 @@ fn hello(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if let Some(version) = version {
         x.out.protocol = version;
     }
-    let role: &[u8] = if x.core.repl.is_replica() {
+    let role: &[u8] = if x.state.repl.is_replica() {
         b"replica"
     } else {
         b"master"
     };
     let mode: &[u8] = b"standalone";
     let out = &mut *x.out;
-    let redis = x.core.config.extended_redis_compatibility;
+    let redis = x.state.config.extended_redis_compatibility;
     out.map(7);
     out.bulk(b"server");
     out.bulk(if redis { b"redis" } else { b"valkey" });
@@ -199,10 +199,10 @@ fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         return Err(Error::built("ERR can only reset normal client connections"));
     }
     let id = x.client.id;
-    x.core.monitors.retain(|monitor| *monitor != id);
+    x.state.monitors.retain(|monitor| *monitor != id);
     super::transactions::discard(x);
-    super::pubsub::forget(x.core, x.client);
-    crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
+    super::pubsub::forget(x.state, x.client);
+    crate::tracking::disable(x.keys, &mut x.state.tracking, x.client);
     x.client.flags.clear(
         ClientFlags::MONITOR
             | ClientFlags::READONLY
@@ -215,7 +215,7 @@ fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.client.db = 0;
     x.keys.origin.db = 0;
     x.client.name.clear();
-    let user = x.core.users.default_user();
+    let user = x.state.users.default_user();
     x.client.authenticated = user.is_open();
     x.client.bind(user);
     x.out.protocol = Protocol::V2;

@@ -32,7 +32,7 @@ enum Free {
 
 fn parse_free(x: &Exec<'_>, args: Args<'_>) -> Result<Free, Error> {
     match args {
-        [_] if x.core.config.lazyfree_lazy_user_flush => Ok(Free::InBackground),
+        [_] if x.state.config.lazyfree_lazy_user_flush => Ok(Free::InBackground),
         [_] => Ok(Free::Here),
         [_, word] if word.eq_ignore_ascii_case(b"sync") => Ok(Free::Here),
         [_, word] if word.eq_ignore_ascii_case(b"async") => Ok(Free::InBackground),
@@ -64,11 +64,11 @@ fn flushdb(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn flushall(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let free = parse_free(x, args)?;
     empty(x, 0..x.keys.dbs.len(), free);
-    x.core.expire.own.clear();
-    crate::repl::kill_snapshot(x.core);
-    if !x.core.config.save.rules().is_empty() {
+    x.state.expire.own.clear();
+    crate::repl::kill_snapshot(x.state);
+    if !x.state.config.save.rules().is_empty() {
         // A failure is logged and remembered; the keys are gone all the same.
-        let _ = crate::saving::save_now(x.keys, x.core);
+        let _ = crate::saving::save_now(x.keys, x.state);
     }
     x.propagate_always();
     x.out.ok();
@@ -85,7 +85,7 @@ fn empty(x: &mut Exec<'_>, range: std::ops::Range<usize>, free: Free) {
         }
         x.keys.touch_all_watchers(index, None);
         let db = x.keys.dbs[index].clear();
-        if x.core.has_child() {
+        if x.state.has_child() {
             x.keys.dbs[index].set_resize_policy(Resize::Avoid);
         }
         x.keys.dirty += db.len() as u64;
@@ -96,7 +96,7 @@ fn empty(x: &mut Exec<'_>, range: std::ops::Range<usize>, free: Free) {
         x.keys.signal_all_ready(index);
     }
     if !emptied.is_empty() {
-        x.core.host.free_databases(emptied, free == Free::Here);
+        x.state.host.free_databases(emptied, free == Free::Here);
     }
 }
 

@@ -58,7 +58,7 @@ static SECTIONS: [Section; 14] = [
     section("Errorstats", Shown::Usually, counters::errors),
     section("Latencystats", Shown::WithAll, counters::latencies),
     section("Cluster", Shown::Usually, |x, rows| {
-        rows.row("cluster_enabled", u8::from(x.core.config.cluster_enabled));
+        rows.row("cluster_enabled", u8::from(x.state.config.cluster_enabled));
     }),
     section("Keyspace", Shown::Usually, process::keyspace),
     section("Debug", Shown::Never, counters::debug),

@@ -3,7 +3,7 @@
 use super::Family;
 use crate::exec::{Args, Exec};
 use crate::latency::{Sample, Series};
-use commandtable::Meta;
+use commandtable::CommandInfo;
 use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
@@ -23,7 +23,7 @@ pub(super) static COMMANDS: Family = &[
 /// Propagates: nothing.
 /// Source: Valkey command reference, LATENCY LATEST (since 2.8.13).
 fn latest(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let events = &x.core.latency.events;
+    let events = &x.state.latency.events;
     x.out.array(events.len());
     for (name, series) in events {
         let last = series.samples.back().copied();
@@ -43,7 +43,7 @@ fn latest(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, LATENCY HISTORY (since 2.8.13).
 fn history(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let Some((_, series)) = x.core.latency.find(args[2]) else {
+    let Some((_, series)) = x.state.latency.find(args[2]) else {
         x.out.array(0);
         return Ok(());
     };
@@ -63,7 +63,7 @@ fn history(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, LATENCY RESET (since 2.8.13).
 fn reset(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let events = &mut x.core.latency.events;
+    let events = &mut x.state.latency.events;
     let before = events.len();
     match args.get(2..) {
         None | Some([]) => events.clear(),
@@ -92,7 +92,7 @@ const GRAPH_ROWS: i64 = 4;
 fn graph(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let now = x.now_ms() / 1000;
     let (name, series) = x
-        .core
+        .state
         .latency
         .find(args[2])
         .ok_or_else(|| Error::no_samples(args[2]))?;
@@ -163,8 +163,8 @@ fn age(seconds: i64) -> String {
 /// Propagates: nothing.
 /// Source: Valkey command reference, LATENCY DOCTOR (since 2.8.13).
 fn doctor(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let config = &x.core.config;
-    let events = &x.core.latency.events;
+    let config = &x.state.config;
+    let events = &x.state.latency.events;
     let text = if events.is_empty() && config.latency_monitor_threshold == 0 {
         "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Valkey instance. You may use \"CONFIG SET latency-monitor-threshold <milliseconds>.\" in order to enable it.\n".to_owned()
     } else if events.is_empty() {
@@ -214,9 +214,9 @@ fn findings(name: &str, series: &Series) -> String {
 /// Propagates: nothing.
 /// Source: Valkey command reference, LATENCY HISTOGRAM (since 7.0.0).
 fn histogram(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let mut wanted: Vec<&'static Meta> = Vec::new();
-    let all: Vec<&'static Meta>;
-    let named: Vec<&'static Meta> = match args.get(2..) {
+    let mut wanted: Vec<&'static CommandInfo> = Vec::new();
+    let all: Vec<&'static CommandInfo>;
+    let named: Vec<&'static CommandInfo> = match args.get(2..) {
         None | Some([]) => {
             all = commandtable::COMMANDS.iter().collect();
             all
@@ -226,21 +226,21 @@ fn histogram(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             .filter_map(|name| commandtable::find_full(name))
             .collect(),
     };
-    for meta in named {
-        for meta in std::iter::once(meta).chain(meta.subcommands) {
-            if x.core.stats.latency[meta.id as usize].is_some()
-                && !wanted.iter().any(|known| known.id == meta.id)
+    for command in named {
+        for command in std::iter::once(command).chain(command.subcommands) {
+            if x.state.stats.latency[command.id as usize].is_some()
+                && !wanted.iter().any(|known| known.id == command.id)
             {
-                wanted.push(meta);
+                wanted.push(command);
             }
         }
     }
     x.out.map(wanted.len());
-    for meta in wanted {
-        let Some(histogram) = &x.core.stats.latency[meta.id as usize] else {
+    for command in wanted {
+        let Some(histogram) = &x.state.stats.latency[command.id as usize] else {
             continue;
         };
-        x.out.bulk(meta.full_name.as_bytes());
+        x.out.bulk(command.full_name.as_bytes());
         x.out.map(2);
         x.out.bulk(b"calls");
         x.out.int(histogram.total() as i64);

@@ -72,7 +72,7 @@ fn usage(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, MEMORY MALLOC-STATS (since 4.0.0).
 fn malloc_stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.out
-        .verbatim(*b"txt", x.core.host.allocator_report().as_bytes());
+        .verbatim(*b"txt", x.state.host.allocator_report().as_bytes());
     Ok(())
 }
 
@@ -83,7 +83,7 @@ fn malloc_stats(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, MEMORY PURGE (since 4.0.0).
 fn purge(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.core.host.purge_allocator();
+    x.state.host.purge_allocator();
     x.out.ok();
     Ok(())
 }
@@ -108,26 +108,26 @@ struct Figures {
 
 impl Figures {
     fn measure(x: &Exec<'_>) -> Self {
-        let memory = x.core.host.memory();
-        let replication = x.core.repl.hub.memory();
+        let memory = x.state.host.memory();
+        let replication = x.state.repl.hub.memory();
         let clients = x
-            .core
+            .state
             .clients
             .iter()
             .map(|client| CLIENT_BYTES + client.output_bytes() + client.query_bytes);
         let is_replica = |client: &&crate::Client| client.flags.has(ClientFlags::REPLICA);
-        let replicas_number = x.core.clients.iter().filter(is_replica).count();
+        let replicas_number = x.state.clients.iter().filter(is_replica).count();
         let dbs = x.keys.dbs.iter().enumerate();
         Figures {
-            peak: x.core.stats.peak_memory.max(memory.used),
+            peak: x.state.stats.peak_memory.max(memory.used),
             total: memory.used,
-            startup: x.core.startup_memory,
+            startup: x.state.startup_memory,
             backlog: replication.backlog as usize,
             replicas: replication.replicas as usize,
             replicas_number,
             clients: clients.sum::<usize>() + CLIENT_BYTES,
             // With the one that asks.
-            clients_number: x.core.clients.iter().count() + 1 - replicas_number,
+            clients_number: x.state.clients.iter().count() + 1 - replicas_number,
             tables: dbs
                 .filter(|(_, db)| !db.is_empty())
                 .map(|(index, db)| (index, db.table_bytes(), db.expires_bytes()))

@@ -90,29 +90,29 @@ fn migrate(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         login: &args[options.login],
     };
     x.propagate_nothing();
-    let Some((shipment, sent)) = migration::pack(x.keys, x.core, x.client.id, wish)? else {
+    let Some((shipment, sent)) = migration::pack(x.keys, x.state, x.client.id, wish)? else {
         x.out.simple(b"NOKEY");
         return Ok(());
     };
     if x.must_not_block() {
         // A transaction cannot wait: everybody does, as long as the timeout allows.
-        let delivery = x.core.host.ship_now(&shipment);
-        let (gone, outcome) = sent.conclude(x.keys, x.core, &delivery);
+        let delivery = x.state.host.ship_now(&shipment);
+        let (gone, outcome) = sent.conclude(x.keys, x.state, &delivery);
         if !gone.is_empty() {
             x.propagate_as(&migration::deletion(&gone));
         }
         // The error is written here, since something may have changed.
         match outcome {
             Ok(()) => x.out.ok(),
-            Err(error) => crate::dispatch::write_error(x.core, x.out, &error),
+            Err(error) => crate::dispatch::write_error(x.state, x.out, &error),
         }
         return Ok(());
     }
-    if x.core.host.ship(shipment).is_err() {
+    if x.state.host.ship(shipment).is_err() {
         sent.forget(x.keys);
         return Err(Error::MIGRATE_CONNECTING);
     }
-    let id = sent.remember(x.core);
+    let id = sent.remember(x.state);
     x.block(WaitFor::Migration(id), args, 0, OnTimeout::Null);
     Ok(())
 }

@@ -33,7 +33,7 @@ fn list(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 fn load(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let path = String::from_utf8_lossy(args[2]);
     let line = format!("Module {path} failed to load: this build loads no modules");
-    x.core.log(Level::Warning, &line);
+    x.state.log(Level::Warning, &line);
     Err(Error::MODULE_NOT_LOADED)
 }
 
@@ -46,7 +46,7 @@ fn load(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 fn unload(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let name = String::from_utf8_lossy(args[2]);
     let line = format!("Error unloading module {name}: no such module with that name");
-    x.core.log(Level::Warning, &line);
+    x.state.log(Level::Warning, &line);
     Err(Error::NO_SUCH_MODULE)
 }
 

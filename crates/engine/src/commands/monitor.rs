@@ -26,7 +26,7 @@ fn monitor(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         .has(ClientFlags::REPLICA | ClientFlags::MONITOR)
     {
         x.client.flags.set(ClientFlags::MONITOR);
-        x.core.monitors.push(x.client.id);
+        x.state.monitors.push(x.client.id);
         x.out.ok();
     }
     Ok(())
@@ -37,7 +37,7 @@ fn monitor(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 pub(crate) fn feed(x: &mut Exec<'_>, args: Args<'_>) {
     // Scripts are shown by the script engine, in front of their commands.
     let hidden = x
-        .meta
+        .command
         .flags
         .intersects(Flags::ADMIN.and(Flags::SKIP_MONITOR));
     if hidden {
@@ -49,7 +49,7 @@ pub(crate) fn feed(x: &mut Exec<'_>, args: Args<'_>) {
 
 /// `+<unix time> [<db> <address>] "word" "word"...`
 fn line(x: &Exec<'_>, args: Args<'_>) -> Vec<u8> {
-    let now_us = (x.core.clock.unix_us)();
+    let now_us = (x.state.clock.unix_us)();
     let peer = &x.client.peer;
     let from = if x.client.flags.has(ClientFlags::UNIX) {
         format!("unix:{}", peer.addr.trim_end_matches(":0"))
@@ -63,7 +63,7 @@ fn line(x: &Exec<'_>, args: Args<'_>) -> Vec<u8> {
         x.client.db
     )
     .into_bytes();
-    for arg in crate::accounting::redact(x.meta, args) {
+    for arg in crate::accounting::redact(x.command, args) {
         line.extend_from_slice(b" \"");
         escape(&mut line, arg);
         line.push(b'"');

@@ -2,9 +2,9 @@
 
 use super::Family;
 use crate::client::{Client, ClientFlags, name_bytes};
-use crate::core::Core;
 use crate::exec::{Args, Exec};
 use crate::pubsub::Kind;
+use crate::state::ServerState;
 use commandtable::{Error, Outcome};
 
 pub(super) static COMMANDS: Family = &[
@@ -72,7 +72,7 @@ fn subscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     for name in &args[1..] {
         if names(x.client, kind).insert((*name).into()) {
             x.client.names_bytes += name_bytes(name);
-            x.core.pubsub.subscribe(kind, name, x.client.id);
+            x.state.pubsub.subscribe(kind, name, x.client.id);
         }
         x.out.push(3);
         x.out.bulk(word);
@@ -109,7 +109,7 @@ fn unsubscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     for name in wanted {
         if names(x.client, kind).remove(&name) {
             x.client.names_bytes -= name_bytes(&name);
-            x.core.pubsub.unsubscribe(kind, &name, x.client.id);
+            x.state.pubsub.unsubscribe(kind, &name, x.client.id);
         }
         x.out.push(3);
         x.out.bulk(word);
@@ -121,7 +121,7 @@ fn unsubscribe(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
 }
 
 /// Gives up all subscriptions of a client without telling it.
-pub(crate) fn forget(core: &mut Core, client: &mut Client) {
+pub(crate) fn forget(state: &mut ServerState, client: &mut Client) {
     if let Some(subscriptions) = client.subscriptions.take() {
         for (kind, names) in [
             (Kind::Channel, &subscriptions.channels),
@@ -130,7 +130,7 @@ pub(crate) fn forget(core: &mut Core, client: &mut Client) {
         ] {
             for name in names {
                 client.names_bytes -= name_bytes(name);
-                core.pubsub.unsubscribe(kind, name, client.id);
+                state.pubsub.unsubscribe(kind, name, client.id);
             }
         }
     }
@@ -144,7 +144,7 @@ pub(crate) fn forget(core: &mut Core, client: &mut Client) {
 /// Propagates: itself, so that clients of replicas receive it too.
 /// Source: Valkey command reference, PUBLISH (since 2.0.0).
 fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let receivers = x.core.pubsub.receivers(args[1]);
+    let receivers = x.state.pubsub.receivers(args[1]);
     x.publish(false, args[1], args[2], receivers);
     x.propagate_always();
     x.out.uint(receivers);
@@ -158,7 +158,7 @@ fn publish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: itself.
 /// Source: Valkey command reference, SPUBLISH (since 7.0.0).
 fn spublish(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let receivers = x.core.pubsub.listeners(Kind::Shard, args[1]);
+    let receivers = x.state.pubsub.listeners(Kind::Shard, args[1]);
     x.publish(true, args[1], args[2], receivers);
     x.propagate_always();
     x.out.uint(receivers);
@@ -169,7 +169,7 @@ fn list(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     if args.len() > 3 {
         return Err(Error::subcommand_syntax(args));
     }
-    let names = x.core.pubsub.names(kind, args.get(2).copied());
+    let names = x.state.pubsub.names(kind, args.get(2).copied());
     x.out.array(names.len());
     for name in names {
         x.out.bulk(name);
@@ -182,7 +182,7 @@ fn counts(x: &mut Exec<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     x.out.array(names.len() * 2);
     for name in names {
         x.out.bulk(name);
-        x.out.uint(x.core.pubsub.listeners(kind, name));
+        x.out.uint(x.state.pubsub.listeners(kind, name));
     }
     Ok(())
 }
@@ -234,7 +234,7 @@ fn shard_numsub(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, PUBSUB NUMPAT (since 2.8.0).
 fn numpat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.out.uint(x.core.pubsub.counts().1);
+    x.out.uint(x.state.pubsub.counts().1);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(super) static COMMANDS: Family = &[
 /// Propagates: nothing.
 /// Source: Valkey command reference, TIME (since 2.6.0).
 fn time(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let now_us = (x.core.clock.unix_us)();
+    let now_us = (x.state.clock.unix_us)();
     x.out.array(2);
     x.out.bulk_int((now_us / 1_000_000) as i64);
     x.out.bulk_int((now_us % 1_000_000) as i64);
@@ -37,7 +37,7 @@ fn time(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, LASTSAVE (since 1.0.0).
 fn lastsave(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.out.int(x.core.saving.last_save_at);
+    x.out.int(x.state.saving.last_save_at);
     Ok(())
 }
 
@@ -48,10 +48,10 @@ fn lastsave(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, SAVE (since 1.0.0).
 fn save(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    if x.core.has_child() {
+    if x.state.has_child() {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
-    saving::save_now(x.keys, x.core).map_err(|_| Error::SAVE_FAILED)?;
+    saving::save_now(x.keys, x.state).map_err(|_| Error::SAVE_FAILED)?;
     x.out.ok();
     Ok(())
 }
@@ -68,15 +68,15 @@ fn bgsave(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         [_, word] if word.eq_ignore_ascii_case(b"schedule") => {}
         _ => return Err(Error::SYNTAX),
     }
-    if x.core.has_child() {
+    if x.state.has_child() {
         return Err(Error::BGSAVE_IN_PROGRESS);
     }
     if x.must_not_block() {
-        x.core.saving.scheduled = true;
+        x.state.saving.scheduled = true;
         x.out.simple(b"Background saving scheduled");
         return Ok(());
     }
-    saving::background_save(x.keys, x.core)?;
+    saving::background_save(x.keys, x.state)?;
     x.out.simple(b"Background saving started");
     Ok(())
 }
@@ -104,14 +104,15 @@ fn shutdown_command(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         if options != Options::default() {
             return Err(Error::SYNTAX);
         }
-        if !shutdown::abort(x.keys, x.core) {
+        if !shutdown::abort(x.keys, x.state) {
             return Err(Error::NO_SHUTDOWN);
         }
         x.out.ok();
         return Ok(());
     }
-    let client = crate::commands::client::describe(x.client, x.core.config.hide_user_data_from_log);
-    match shutdown::begin(x.keys, x.core, options, Some(&client)) {
+    let client =
+        crate::commands::client::describe(x.client, x.state.config.hide_user_data_from_log);
+    match shutdown::begin(x.keys, x.state, options, Some(&client)) {
         Started::Ends => Ok(()),
         Started::Failed => Err(Error::SHUTDOWN_FAILED),
         Started::Waits => {

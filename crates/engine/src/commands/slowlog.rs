@@ -30,7 +30,7 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         },
         _ => return Err(Error::subcommand_syntax(args)),
     };
-    let entries = &x.core.slowlog.entries;
+    let entries = &x.state.slowlog.entries;
     x.out.array(entries.len().min(count));
     for entry in entries.iter().take(count) {
         x.out.array(6);
@@ -54,7 +54,7 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, SLOWLOG LEN (since 2.2.12).
 fn len(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.out.uint(x.core.slowlog.entries.len());
+    x.out.uint(x.state.slowlog.entries.len());
     Ok(())
 }
 
@@ -65,7 +65,7 @@ fn len(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, SLOWLOG RESET (since 2.2.12).
 fn reset(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    x.core.slowlog.entries.clear();
+    x.state.slowlog.entries.clear();
     x.out.ok();
     Ok(())
 }

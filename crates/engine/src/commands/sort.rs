@@ -19,7 +19,7 @@ pub(super) static COMMANDS: Family = &[
 /// Source: Valkey command reference, SORT (ACL behaviour since 7.0.0).
 fn judged(x: &mut Exec<'_>, args: Args<'_>, handler: dataset::Handler) -> Outcome {
     if x.client.flags.has(ClientFlags::RESTRICTED) {
-        x.client.user.check_sort(x.meta, args)?;
+        x.client.user.check_sort(x.command, args)?;
     }
     x.run_data(handler, args)
 }

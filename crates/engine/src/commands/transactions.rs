@@ -58,33 +58,33 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let Some(transaction) = transaction else {
         return Err(Error::EXEC_WITHOUT_MULTI);
     };
-    let exec_meta = x.meta;
+    let exec_command = x.command;
     let outer = x.keys.origin;
     x.keys.origin = outer.inside();
     // The dispatcher has asked again whether the server is in a state to run them. Rights may have been lost meanwhile, also
     // by a command of the transaction itself.
     x.out.array(transaction.queue.len());
     for queued in &transaction.queue {
-        let Some(handler) = x.core.registry.handler(queued.meta) else {
+        let Some(handler) = x.state.registry.handler(queued.command) else {
             continue;
         };
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().collect();
-        x.meta = queued.meta;
+        x.command = queued.command;
         x.keys.origin.no_touch = x.client.flags.has(ClientFlags::NO_TOUCH);
         x.keys.origin.trusted = x.client.flags.has(ClientFlags::TRUSTED);
         let mark = x.out.len();
-        match users::check(x, queued.meta, &args) {
+        match users::check(x, queued.command, &args) {
             Ok(()) => dispatch::call(x, handler, &args),
-            Err(denied) => dispatch::write_error(x.core, x.out, &denied.reply_at_exec()),
+            Err(denied) => dispatch::write_error(x.state, x.out, &denied.reply_at_exec()),
         }
         if x.out.len() == mark {
             // A reply has been announced for each, also for CLIENT REPLY OFF and the like, which have none.
             x.out.ok();
         }
         // All commands run, but what nobody will read is not kept.
-        x.core.refuses_reply(x.client, x.out, usize::MAX);
+        x.state.refuses_reply(x.client, x.out, usize::MAX);
     }
-    x.meta = exec_meta;
+    x.command = exec_command;
     x.keys.origin = outer;
     // The commands have recorded themselves.
     x.propagate_nothing();

@@ -2,7 +2,7 @@
 
 use crate::value::Value;
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native};
+use crate::vm::task::{Call, Native, NativeResult};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -30,16 +30,16 @@ fn bits(call: &mut Call<'_>, index: usize) -> Result<u32> {
     Ok((number + ROUND).to_bits() as u32)
 }
 
-fn ret(call: &mut Call<'_>, bits: u32) -> Result<Flow> {
+fn ret(call: &mut Call<'_>, bits: u32) -> Result<NativeResult> {
     call.ret(Value::Number(f64::from(bits as i32)))
 }
 
-fn unary(call: &mut Call<'_>, operation: fn(u32) -> u32) -> Result<Flow> {
+fn unary(call: &mut Call<'_>, operation: fn(u32) -> u32) -> Result<NativeResult> {
     let x = bits(call, 0)?;
     ret(call, operation(x))
 }
 
-fn fold(call: &mut Call<'_>, operation: fn(u32, u32) -> u32) -> Result<Flow> {
+fn fold(call: &mut Call<'_>, operation: fn(u32, u32) -> u32) -> Result<NativeResult> {
     let mut x = bits(call, 0)?;
     // The last argument is looked at first, the first one before all.
     for index in (1..call.count).rev() {
@@ -48,12 +48,12 @@ fn fold(call: &mut Call<'_>, operation: fn(u32, u32) -> u32) -> Result<Flow> {
     ret(call, x)
 }
 
-fn shift(call: &mut Call<'_>, operation: fn(u32, u32) -> u32) -> Result<Flow> {
+fn shift(call: &mut Call<'_>, operation: fn(u32, u32) -> u32) -> Result<NativeResult> {
     let (x, count) = (bits(call, 0)?, bits(call, 1)? & 31);
     ret(call, operation(x, count))
 }
 
-fn tohex(call: &mut Call<'_>) -> Result<Flow> {
+fn tohex(call: &mut Call<'_>) -> Result<NativeResult> {
     let x = bits(call, 0)?;
     let digits = if call.has(1) {
         bits(call, 1)? as i32

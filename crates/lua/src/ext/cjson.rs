@@ -8,7 +8,7 @@ use crate::stdlib::grow;
 use crate::value::{TableId, Value};
 use crate::vm::State;
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native, Task};
+use crate::vm::task::{Call, Native, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -162,21 +162,26 @@ impl Call<'_> {
     }
 }
 
-fn integer_setting(call: &mut Call<'_>, setting: Setting, least: i64, most: i64) -> Result<Flow> {
+fn integer_setting(
+    call: &mut Call<'_>,
+    setting: Setting,
+    least: i64,
+    most: i64,
+) -> Result<NativeResult> {
     call.arguments_max(1)?;
     call.integer_argument(0, setting, least, most)?;
     let value = call.setting(setting);
     call.ret_number(value)
 }
 
-fn word_setting(call: &mut Call<'_>, setting: Setting, words: &[&str]) -> Result<Flow> {
+fn word_setting(call: &mut Call<'_>, setting: Setting, words: &[&str]) -> Result<NativeResult> {
     call.arguments_max(1)?;
     call.word_argument(0, setting, words)?;
     let value = call.word_value(setting, words)?;
     call.ret(value)
 }
 
-fn encode_sparse_array(call: &mut Call<'_>) -> Result<Flow> {
+fn encode_sparse_array(call: &mut Call<'_>) -> Result<NativeResult> {
     call.arguments_max(3)?;
     call.word_argument(0, Setting::Convert, &["off", "on"])?;
     call.integer_argument(1, Setting::Ratio, 0, i64::from(i32::MAX))?;
@@ -187,10 +192,10 @@ fn encode_sparse_array(call: &mut Call<'_>) -> Result<Flow> {
         let value = call.setting(setting);
         call.push(Value::Number(value))?;
     }
-    Ok(Flow::Return(3))
+    Ok(NativeResult::Return(3))
 }
 
-fn new(call: &mut Call<'_>) -> Result<Flow> {
+fn new(call: &mut Call<'_>) -> Result<NativeResult> {
     let module = module(call.state)?;
     call.ret(Value::Table(module))
 }
@@ -396,10 +401,10 @@ impl Encode {
 }
 
 impl Task for Encode {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         match self.run(call) {
             Ok(true) => call.ret_buffer(&mut self.out),
-            Ok(false) => Ok(Flow::Again),
+            Ok(false) => Ok(NativeResult::Again),
             Err(Error::Memory) => {
                 // It begins anew.
                 self.out = Vec::new();
@@ -416,7 +421,7 @@ impl Task for Encode {
     }
 }
 
-fn encode(call: &mut Call<'_>) -> Result<Flow> {
+fn encode(call: &mut Call<'_>) -> Result<NativeResult> {
     if call.count != 1 {
         return Err(call.argument_error(0, "expected 1 argument"));
     }
@@ -431,5 +436,5 @@ fn encode(call: &mut Call<'_>) -> Result<Flow> {
     if encode.run(call)? {
         return call.ret_buffer(&mut encode.out);
     }
-    Ok(Flow::Task(Box::new(encode)))
+    Ok(NativeResult::Task(Box::new(encode)))
 }

@@ -5,7 +5,7 @@ use crate::limits::SLICE;
 use crate::number::scan_number;
 use crate::value::{StringId, TableId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Task};
+use crate::vm::task::{Call, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -337,11 +337,11 @@ impl Decode {
 }
 
 impl Task for Decode {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.run(call)? {
             call.ret(self.result)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 
@@ -358,7 +358,7 @@ impl Task for Decode {
     }
 }
 
-pub(super) fn decode(call: &mut Call<'_>) -> Result<Flow> {
+pub(super) fn decode(call: &mut Call<'_>) -> Result<NativeResult> {
     if call.count != 1 {
         return Err(call.argument_error(0, "expected 1 argument"));
     }
@@ -378,7 +378,7 @@ pub(super) fn decode(call: &mut Call<'_>) -> Result<Flow> {
     };
     match decode.run(call) {
         Ok(true) => call.ret(decode.result),
-        Ok(false) | Err(Error::Memory) => Ok(Flow::Task(Box::new(decode))),
+        Ok(false) | Err(Error::Memory) => Ok(NativeResult::Task(Box::new(decode))),
         Err(error) => Err(error),
     }
 }

@@ -4,7 +4,7 @@ use crate::limits::{NATIVE_VALUES_MAX, SLICE};
 use crate::stdlib::grow;
 use crate::value::{StringId, TableId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native, Task};
+use crate::vm::task::{Call, Native, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -231,10 +231,10 @@ impl Pack {
 }
 
 impl Task for Pack {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         match self.run(call) {
             Ok(true) => call.ret_buffer(&mut self.out),
-            Ok(false) => Ok(Flow::Again),
+            Ok(false) => Ok(NativeResult::Again),
             Err(Error::Memory) => {
                 // It begins anew.
                 *self = Self::new();
@@ -249,7 +249,7 @@ impl Task for Pack {
     }
 }
 
-fn pack(call: &mut Call<'_>) -> Result<Flow> {
+fn pack(call: &mut Call<'_>) -> Result<NativeResult> {
     if call.count == 0 {
         return Err(call.numbered_argument_error(0, b"MessagePack pack needs input."));
     }
@@ -257,7 +257,7 @@ fn pack(call: &mut Call<'_>) -> Result<Flow> {
     if pack.run(call)? {
         return call.ret_buffer(&mut pack.out);
     }
-    Ok(Flow::Task(Box::new(pack)))
+    Ok(NativeResult::Task(Box::new(pack)))
 }
 
 // Unpacking.
@@ -452,7 +452,7 @@ impl Unpack {
         Ok(())
     }
 
-    fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn finish(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         let mut count = self.done.len();
         if self.tells_offset {
             let length = call.bytes(self.data).len();
@@ -467,16 +467,16 @@ impl Unpack {
         for value in self.done.clone() {
             call.push(value)?;
         }
-        Ok(Flow::Return(count))
+        Ok(NativeResult::Return(count))
     }
 }
 
 impl Task for Unpack {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.run(call)? {
             self.finish(call)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 
@@ -497,7 +497,7 @@ impl Task for Unpack {
     }
 }
 
-fn start(call: &mut Call<'_>, limit: i64, offset: i64) -> Result<Flow> {
+fn start(call: &mut Call<'_>, limit: i64, offset: i64) -> Result<NativeResult> {
     let data = call.check_string(0)?;
     let length = call.bytes(data).len();
     // Texts show 32 bits of an offset.
@@ -512,7 +512,7 @@ fn start(call: &mut Call<'_>, limit: i64, offset: i64) -> Result<Flow> {
         return Err(call.error(&text));
     }
     let takes_all = limit == 0 && offset == 0;
-    Ok(Flow::Task(Box::new(Unpack {
+    Ok(NativeResult::Task(Box::new(Unpack {
         data,
         at,
         stack: Vec::new(),
@@ -522,16 +522,16 @@ fn start(call: &mut Call<'_>, limit: i64, offset: i64) -> Result<Flow> {
     })))
 }
 
-fn unpack(call: &mut Call<'_>) -> Result<Flow> {
+fn unpack(call: &mut Call<'_>) -> Result<NativeResult> {
     start(call, 0, 0)
 }
 
-fn unpack_one(call: &mut Call<'_>) -> Result<Flow> {
+fn unpack_one(call: &mut Call<'_>) -> Result<NativeResult> {
     let offset = call.opt_integer(1, 0)?;
     start(call, 1, offset)
 }
 
-fn unpack_limit(call: &mut Call<'_>) -> Result<Flow> {
+fn unpack_limit(call: &mut Call<'_>) -> Result<NativeResult> {
     let limit = call.check_integer(1)?;
     let offset = call.opt_integer(2, 0)?;
     start(call, limit, offset)

@@ -3,7 +3,7 @@
 use crate::stdlib::to_integer;
 use crate::value::{StringId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native};
+use crate::vm::task::{Call, Native, NativeResult};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -156,7 +156,7 @@ fn ordered(mut bytes: Vec<u8>, little: bool) -> Vec<u8> {
     bytes
 }
 
-fn pack(call: &mut Call<'_>) -> Result<Flow> {
+fn pack(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut format = Format::new(call.check_string(0)?);
     let mut out = Vec::new();
     let mut argument = 1;
@@ -243,7 +243,7 @@ fn integer(bytes: &[u8], little: bool, signed: bool) -> f64 {
     ((value << unused) as i64 >> unused) as f64
 }
 
-fn unpack(call: &mut Call<'_>) -> Result<Flow> {
+fn unpack(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut format = Format::new(call.check_string(0)?);
     let data = call.check_string(1)?;
     let length = call.bytes(data).len();
@@ -326,10 +326,10 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
         count += 1;
     }
     call.push(Value::Number((at + 1) as f64))?;
-    Ok(Flow::Return(count + 1))
+    Ok(NativeResult::Return(count + 1))
 }
 
-fn size(call: &mut Call<'_>) -> Result<Flow> {
+fn size(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut format = Format::new(call.check_string(0)?);
     let mut at = 0_usize;
     while let Some(item) = format.next(call)? {

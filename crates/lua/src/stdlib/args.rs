@@ -96,7 +96,10 @@ impl Call<'_> {
         self.state.heap.bytes(id)
     }
 
-    pub(crate) fn ret_number(&mut self, number: f64) -> Result<crate::vm::task::Flow, Error> {
+    pub(crate) fn ret_number(
+        &mut self,
+        number: f64,
+    ) -> Result<crate::vm::task::NativeResult, Error> {
         self.ret(Value::Number(number))
     }
 

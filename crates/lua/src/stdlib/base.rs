@@ -6,7 +6,7 @@ use crate::number::{parse_base, parse_number, until_nul, write_number};
 use crate::value::{TableId, Value};
 use crate::vm::State;
 use crate::vm::error::{Error, Level};
-use crate::vm::task::{Call, Flow, Native, Task};
+use crate::vm::task::{Call, Native, NativeResult, Task};
 use crate::vm::thread::FrameKind;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -37,7 +37,7 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
 
 pub(super) static OS_FUNCTIONS: &[(&str, Native)] = &[("clock", clock)];
 
-fn assert(call: &mut Call<'_>) -> Result<Flow> {
+fn assert(call: &mut Call<'_>) -> Result<NativeResult> {
     if !call.check_any(0)?.is_true() {
         let message = match call.opt_string(1)? {
             Some(id) => until_nul(call.bytes(id)).to_vec(),
@@ -48,10 +48,10 @@ fn assert(call: &mut Call<'_>) -> Result<Flow> {
     for index in 0..call.count {
         call.push(call.arg(index))?;
     }
-    Ok(Flow::Return(call.count))
+    Ok(NativeResult::Return(call.count))
 }
 
-fn error(call: &mut Call<'_>) -> Result<Flow> {
+fn error(call: &mut Call<'_>) -> Result<NativeResult> {
     let level = call.opt_int(1, 1)?;
     let value = call.arg(0);
     let mut text = match value {
@@ -77,7 +77,7 @@ fn error(call: &mut Call<'_>) -> Result<Flow> {
     Err(call.state.text_error(&text))
 }
 
-fn getmetatable(call: &mut Call<'_>) -> Result<Flow> {
+fn getmetatable(call: &mut Call<'_>) -> Result<NativeResult> {
     let value = call.check_any(0)?;
     let protected = call.state.meta_named(value, "__metatable");
     if !protected.is_nil() {
@@ -90,7 +90,7 @@ fn getmetatable(call: &mut Call<'_>) -> Result<Flow> {
     call.ret(metatable)
 }
 
-fn setmetatable(call: &mut Call<'_>) -> Result<Flow> {
+fn setmetatable(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let metatable = match call.arg(1) {
         Value::Table(id) => Some(id),
@@ -111,20 +111,20 @@ fn setmetatable(call: &mut Call<'_>) -> Result<Flow> {
     call.ret(Value::Table(table))
 }
 
-fn rawequal(call: &mut Call<'_>) -> Result<Flow> {
+fn rawequal(call: &mut Call<'_>) -> Result<NativeResult> {
     let (a, b) = (call.check_any(0)?, call.check_any(1)?);
     let equal = call.state.heap.raw_equal(a, b);
     call.ret(Value::Boolean(equal))
 }
 
-fn rawget(call: &mut Call<'_>) -> Result<Flow> {
+fn rawget(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let key = call.check_any(1)?;
     let value = call.state.heap.raw_get(table, key);
     call.ret(value)
 }
 
-fn rawset(call: &mut Call<'_>) -> Result<Flow> {
+fn rawset(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let key = call.check_any(1)?;
     let value = call.check_any(2)?;
@@ -144,7 +144,7 @@ impl Call<'_> {
     }
 }
 
-fn next(call: &mut Call<'_>) -> Result<Flow> {
+fn next(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let key = call.arg(1);
     if let Value::String(id) = key
@@ -158,7 +158,7 @@ fn next(call: &mut Call<'_>) -> Result<Flow> {
             call.charge(passed / 8);
             call.push(key)?;
             call.push(value)?;
-            Ok(Flow::Return(2))
+            Ok(NativeResult::Return(2))
         }
         Ok((None, passed)) => {
             call.charge(passed / 8);
@@ -168,38 +168,38 @@ fn next(call: &mut Call<'_>) -> Result<Flow> {
     }
 }
 
-fn pairs(call: &mut Call<'_>) -> Result<Flow> {
+fn pairs(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let next = call.state.library_function(LibraryFunction::Next);
     call.push(next)?;
     call.push(Value::Table(table))?;
     call.push(Value::Nil)?;
-    Ok(Flow::Return(3))
+    Ok(NativeResult::Return(3))
 }
 
-fn ipairs(call: &mut Call<'_>) -> Result<Flow> {
+fn ipairs(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let step = call.state.library_function(LibraryFunction::IpairsStep);
     call.push(step)?;
     call.push(Value::Table(table))?;
     call.push(Value::Number(0.0))?;
-    Ok(Flow::Return(3))
+    Ok(NativeResult::Return(3))
 }
 
-fn ipairs_step(call: &mut Call<'_>) -> Result<Flow> {
+fn ipairs_step(call: &mut Call<'_>) -> Result<NativeResult> {
     let index = call.check_int(1)?.wrapping_add(1);
     let table = call.check_table(0)?;
     let key = Value::Number(f64::from(index));
     let value = call.state.heap.raw_get(table, key);
     if value.is_nil() {
-        return Ok(Flow::Return(0));
+        return Ok(NativeResult::Return(0));
     }
     call.push(key)?;
     call.push(value)?;
-    Ok(Flow::Return(2))
+    Ok(NativeResult::Return(2))
 }
 
-fn select(call: &mut Call<'_>) -> Result<Flow> {
+fn select(call: &mut Call<'_>) -> Result<NativeResult> {
     let count = i64::try_from(call.count).unwrap_or(i64::MAX);
     if let Value::String(id) = call.arg(0)
         && call.bytes(id).first() == Some(&b'#')
@@ -219,10 +219,10 @@ fn select(call: &mut Call<'_>) -> Result<Flow> {
     for index in first..call.count {
         call.push(call.arg(index))?;
     }
-    Ok(Flow::Return(call.count - first))
+    Ok(NativeResult::Return(call.count - first))
 }
 
-fn unpack(call: &mut Call<'_>) -> Result<Flow> {
+fn unpack(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let first = call.opt_int(1, 1)?;
     let last = if call.arg(2).is_nil() {
@@ -231,7 +231,7 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
         call.check_int(2)?
     };
     if first > last {
-        return Ok(Flow::Return(0));
+        return Ok(NativeResult::Return(0));
     }
     let count = i64::from(last) - i64::from(first) + 1;
     let room = NATIVE_VALUES_MAX.saturating_sub(call.count);
@@ -244,10 +244,10 @@ fn unpack(call: &mut Call<'_>) -> Result<Flow> {
         let value = call.state.heap.raw_get(table, Value::Number(key as f64));
         call.push(value)?;
     }
-    Ok(Flow::Return(count))
+    Ok(NativeResult::Return(count))
 }
 
-fn tonumber(call: &mut Call<'_>) -> Result<Flow> {
+fn tonumber(call: &mut Call<'_>) -> Result<NativeResult> {
     let base = call.opt_int(1, 10)?;
     if base == 10 {
         let number = match call.check_any(0)? {
@@ -274,7 +274,7 @@ struct FirstResult {
 }
 
 impl Task for FirstResult {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.called {
             let value = call.result(0);
             return call.ret(value);
@@ -283,11 +283,11 @@ impl Task for FirstResult {
         call.push(handler)?;
         call.push(call.arg(0))?;
         self.called = true;
-        Ok(Flow::Call(1))
+        Ok(NativeResult::Call(1))
     }
 }
 
-fn tostring(call: &mut Call<'_>) -> Result<Flow> {
+fn tostring(call: &mut Call<'_>) -> Result<NativeResult> {
     let value = call.check_any(0)?;
     if let Value::String(_) = value {
         return call.ret(value);
@@ -295,34 +295,34 @@ fn tostring(call: &mut Call<'_>) -> Result<Flow> {
     if call.state.metatable_of(value).is_some()
         && !call.state.meta_named(value, "__tostring").is_nil()
     {
-        return Ok(Flow::Task(Box::new(FirstResult { called: false })));
+        return Ok(NativeResult::Task(Box::new(FirstResult { called: false })));
     }
     let text = super::display(call.state, value);
     call.ret_bytes(&text)
 }
 
-fn type_name(call: &mut Call<'_>) -> Result<Flow> {
+fn type_name(call: &mut Call<'_>) -> Result<NativeResult> {
     let name = call.check_any(0)?.type_name();
     call.ret_bytes(name.as_bytes())
 }
 
-fn pcall(call: &mut Call<'_>) -> Result<Flow> {
+fn pcall(call: &mut Call<'_>) -> Result<NativeResult> {
     if call.count == 0 {
         if call.state.options.pcall_unwraps_err {
             // What the hosts that want errors unwrapped answer here.
             call.push(Value::Boolean(false))?;
             let text = call.state.heap.string(b"attempt to call a boolean value")?;
             call.push(Value::String(text))?;
-            return Ok(Flow::Return(2));
+            return Ok(NativeResult::Return(2));
         }
         call.check_any(0)?;
     }
-    Ok(Flow::Protect { has_handler: false })
+    Ok(NativeResult::Protect { has_handler: false })
 }
 
-fn xpcall(call: &mut Call<'_>) -> Result<Flow> {
+fn xpcall(call: &mut Call<'_>) -> Result<NativeResult> {
     call.check_any(1)?;
-    Ok(Flow::Protect { has_handler: true })
+    Ok(NativeResult::Protect { has_handler: true })
 }
 
 /// A function, or the frame of a level of the call stack.
@@ -361,7 +361,7 @@ fn target(call: &mut Call<'_>, optional: bool) -> Result<Target> {
     }
 }
 
-fn getfenv(call: &mut Call<'_>) -> Result<Flow> {
+fn getfenv(call: &mut Call<'_>) -> Result<NativeResult> {
     let globals = call.state.run_globals();
     let table = match target(call, true)? {
         Target::Function(Value::Function(id)) => match &call.state.heap.functions[id.index()] {
@@ -373,7 +373,7 @@ fn getfenv(call: &mut Call<'_>) -> Result<Flow> {
     call.ret(Value::Table(table))
 }
 
-fn setfenv(call: &mut Call<'_>) -> Result<Flow> {
+fn setfenv(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(1)?;
     let is_level_zero = match call.arg(0) {
         Value::Number(number) => number == 0.0,
@@ -382,7 +382,7 @@ fn setfenv(call: &mut Call<'_>) -> Result<Flow> {
     };
     if is_level_zero {
         call.state.set_run_globals(table);
-        return Ok(Flow::Return(0));
+        return Ok(NativeResult::Return(0));
     }
     if let Target::Function(function) = target(call, false)?
         && call.state.set_environment(function, table)
@@ -392,7 +392,7 @@ fn setfenv(call: &mut Call<'_>) -> Result<Flow> {
     Err(call.error("'setfenv' cannot change environment of given object"))
 }
 
-fn gcinfo(call: &mut Call<'_>) -> Result<Flow> {
+fn gcinfo(call: &mut Call<'_>) -> Result<NativeResult> {
     let kilobytes = (call.state.heap.bytes / 1024) as f64;
     call.ret_number(kilobytes)
 }
@@ -403,7 +403,7 @@ struct Collection {
 }
 
 impl Task for Collection {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if !self.started {
             self.started = true;
             // One that is under way may have passed over what has become garbage since.
@@ -414,19 +414,19 @@ impl Task for Collection {
         if call.state.collect_slice(SLICE) {
             call.ret_number(0.0)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 }
 
-fn collectgarbage(call: &mut Call<'_>) -> Result<Flow> {
+fn collectgarbage(call: &mut Call<'_>) -> Result<NativeResult> {
     let option = match call.opt_string(0)? {
         Some(id) => until_nul(call.bytes(id)).to_vec(),
         None => b"collect".to_vec(),
     };
     let argument = call.opt_int(1, 0)?;
     match &option[..] {
-        b"collect" => return Ok(Flow::Task(Box::new(Collection { started: false }))),
+        b"collect" => return Ok(NativeResult::Task(Box::new(Collection { started: false }))),
         b"stop" => call.state.collector_stopped = true,
         b"restart" => call.state.collector_stopped = false,
         b"count" => {
@@ -453,13 +453,13 @@ fn collectgarbage(call: &mut Call<'_>) -> Result<Flow> {
     call.ret_number(0.0)
 }
 
-fn clock(call: &mut Call<'_>) -> Result<Flow> {
+fn clock(call: &mut Call<'_>) -> Result<NativeResult> {
     let seconds = call.state.options.clock.map_or(0.0, |clock| clock());
     call.ret_number(seconds)
 }
 
 /// `newproxy`: an opaque object; with `true` one that has a metatable, with another proxy one that shares its metatable.
-fn newproxy(call: &mut Call<'_>) -> Result<Flow> {
+fn newproxy(call: &mut Call<'_>) -> Result<NativeResult> {
     let metatable = match call.arg(0) {
         Value::Nil | Value::Boolean(false) => None,
         Value::Boolean(true) => {
@@ -508,9 +508,9 @@ impl Call<'_> {
         &mut self,
         function: LibraryFunction,
         values: Vec<Value>,
-    ) -> Result<Flow> {
+    ) -> Result<NativeResult> {
         let Value::Native(id) = self.state.library_function(function) else {
-            return Ok(Flow::Return(0));
+            return Ok(NativeResult::Return(0));
         };
         let function = self.state.heap.function(Function::Native { id, values })?;
         self.ret(Value::Function(function))

@@ -4,7 +4,7 @@ use super::base::LibraryFunction;
 use crate::heap::Function;
 use crate::value::{ThreadId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native};
+use crate::vm::task::{Call, Native, NativeResult};
 use crate::vm::thread::Status;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -37,7 +37,7 @@ fn new_thread(call: &mut Call<'_>) -> Result<ThreadId> {
     Ok(call.state.new_thread(function)?)
 }
 
-fn create(call: &mut Call<'_>) -> Result<Flow> {
+fn create(call: &mut Call<'_>) -> Result<NativeResult> {
     let id = new_thread(call)?;
     call.ret(Value::Thread(id))
 }
@@ -51,7 +51,7 @@ fn status_name(status: Status) -> &'static str {
     }
 }
 
-fn resume(call: &mut Call<'_>) -> Result<Flow> {
+fn resume(call: &mut Call<'_>) -> Result<NativeResult> {
     let thread = check_thread(call)?;
     let status = call.state.status(thread);
     if status != Status::Suspended {
@@ -59,22 +59,22 @@ fn resume(call: &mut Call<'_>) -> Result<Flow> {
         let text = call.state.heap.string(text.as_bytes())?;
         call.push(Value::Boolean(false))?;
         call.push(Value::String(text))?;
-        return Ok(Flow::Return(2));
+        return Ok(NativeResult::Return(2));
     }
-    Ok(Flow::Resume {
+    Ok(NativeResult::Resume {
         thread,
         first: 1,
         is_wrap: false,
     })
 }
 
-fn status(call: &mut Call<'_>) -> Result<Flow> {
+fn status(call: &mut Call<'_>) -> Result<NativeResult> {
     let thread = check_thread(call)?;
     let name = status_name(call.state.status(thread));
     call.ret_bytes(name.as_bytes())
 }
 
-fn running(call: &mut Call<'_>) -> Result<Flow> {
+fn running(call: &mut Call<'_>) -> Result<NativeResult> {
     let value = if call.state.thread_id == call.state.main {
         Value::Nil
     } else {
@@ -83,13 +83,13 @@ fn running(call: &mut Call<'_>) -> Result<Flow> {
     call.ret(value)
 }
 
-fn wrap(call: &mut Call<'_>) -> Result<Flow> {
+fn wrap(call: &mut Call<'_>) -> Result<NativeResult> {
     let thread = new_thread(call)?;
     call.ret_stateful(LibraryFunction::Wrapped, vec![Value::Thread(thread)])
 }
 
 /// What `wrap` returns.
-pub(super) fn wrapped(call: &mut Call<'_>) -> Result<Flow> {
+pub(super) fn wrapped(call: &mut Call<'_>) -> Result<NativeResult> {
     let Value::Thread(thread) = call.kept(0) else {
         return Err(call.plain_error("no coroutine"));
     };
@@ -97,13 +97,13 @@ pub(super) fn wrapped(call: &mut Call<'_>) -> Result<Flow> {
     if status != Status::Suspended {
         return Err(call.error(&format!("cannot resume {} coroutine", status_name(status))));
     }
-    Ok(Flow::Resume {
+    Ok(NativeResult::Resume {
         thread,
         first: 0,
         is_wrap: true,
     })
 }
 
-fn give_way(_: &mut Call<'_>) -> Result<Flow> {
-    Ok(Flow::Yield)
+fn give_way(_: &mut Call<'_>) -> Result<NativeResult> {
+    Ok(NativeResult::Yield)
 }

@@ -4,7 +4,7 @@ use super::args::to_integer;
 use crate::number::{Alternate, Case, until_nul, write_exponent, write_fixed, write_general};
 use crate::value::Value;
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow};
+use crate::vm::task::{Call, NativeResult};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -189,7 +189,7 @@ fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-pub(super) fn format(call: &mut Call<'_>) -> Result<Flow> {
+pub(super) fn format(call: &mut Call<'_>) -> Result<NativeResult> {
     let format = call.check_string(0)?;
     let mut out = Vec::new();
     let mut at = 0;

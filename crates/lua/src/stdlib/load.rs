@@ -5,7 +5,7 @@ use crate::compiler::{Compiler, Progress};
 use crate::heap::{Closure, Function};
 use crate::value::{StringId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native, Task};
+use crate::vm::task::{Call, Native, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -35,7 +35,7 @@ struct Load {
 }
 
 impl Load {
-    fn compile(&mut self, source: Vec<u8>, call: &mut Call<'_>) -> Result<Flow> {
+    fn compile(&mut self, source: Vec<u8>, call: &mut Call<'_>) -> Result<NativeResult> {
         let name = match self.name {
             Some(name) => name,
             None => call.state.heap.string(&source)?,
@@ -43,7 +43,7 @@ impl Load {
         call.state.collector_paused = true;
         let compiler = Compiler::new(source, name, &call.state.heap);
         self.stage = Stage::Compiling(Box::new(compiler));
-        Ok(Flow::Again)
+        Ok(NativeResult::Again)
     }
 
     /// The source of `loadstring`, which is its first argument.
@@ -56,7 +56,7 @@ impl Load {
 }
 
 impl Task for Load {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         match &mut self.stage {
             Stage::Again => {
                 let source = Self::source(call);
@@ -67,7 +67,7 @@ impl Task for Load {
                 if !*asked {
                     *asked = true;
                     call.push(call.arg(0))?;
-                    return Ok(Flow::Call(0));
+                    return Ok(NativeResult::Call(0));
                 }
                 let piece = call.result(0);
                 let bytes = match call.state.text_of(piece)? {
@@ -87,7 +87,7 @@ impl Task for Load {
                 call.state.heap.check(bytes.len())?;
                 source.extend_from_slice(bytes);
                 *asked = false;
-                Ok(Flow::Again)
+                Ok(NativeResult::Again)
             }
             Stage::Compiling(compiler) => {
                 let before = compiler.steps;
@@ -97,7 +97,7 @@ impl Task for Load {
                 call.charge(steps * UNITS_PER_STEP);
                 let state = &mut *call.state;
                 match progress {
-                    Ok(Progress::More) => Ok(Flow::Again),
+                    Ok(Progress::More) => Ok(NativeResult::Again),
                     Ok(Progress::Done(proto)) => {
                         state.collector_paused = false;
                         let env = state.run_globals();
@@ -145,28 +145,28 @@ impl Task for Load {
 }
 
 /// Nil and a text.
-fn refuse(call: &mut Call<'_>, text: StringId) -> Result<Flow> {
+fn refuse(call: &mut Call<'_>, text: StringId) -> Result<NativeResult> {
     call.push(Value::Nil)?;
     call.push(Value::String(text))?;
-    Ok(Flow::Return(2))
+    Ok(NativeResult::Return(2))
 }
 
-fn loadstring(call: &mut Call<'_>) -> Result<Flow> {
+fn loadstring(call: &mut Call<'_>) -> Result<NativeResult> {
     let source = call.check_string(0)?;
     let name = call.opt_string(1)?.unwrap_or(source);
-    Ok(Flow::Task(Box::new(Load {
+    Ok(NativeResult::Task(Box::new(Load {
         stage: Stage::Again,
         name: Some(name),
     })))
 }
 
-fn load(call: &mut Call<'_>) -> Result<Flow> {
+fn load(call: &mut Call<'_>) -> Result<NativeResult> {
     call.check_function(0)?;
     let name = match call.opt_string(1)? {
         Some(name) => name,
         None => call.state.heap.string(b"=(load)")?,
     };
-    Ok(Flow::Task(Box::new(Load {
+    Ok(NativeResult::Task(Box::new(Load {
         stage: Stage::Reading {
             source: Vec::new(),
             asked: false,

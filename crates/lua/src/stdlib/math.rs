@@ -3,7 +3,7 @@
 use super::args::to_integer;
 use crate::value::Value;
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native};
+use crate::vm::task::{Call, Native, NativeResult};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -20,7 +20,7 @@ const RANDOM_MAX: u64 = 0x7fff_ffff;
 
 macro_rules! unary {
     ($($name:ident => $function:expr;)*) => {$(
-        fn $name(call: &mut Call<'_>) -> Result<Flow> {
+        fn $name(call: &mut Call<'_>) -> Result<NativeResult> {
             let number = call.check_number(0)?;
             let function: fn(f64) -> f64 = $function;
             call.ret_number(function(number))
@@ -83,22 +83,22 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
 
 // Where C takes two numbers at once, the second one is looked at first.
 
-fn atan2(call: &mut Call<'_>) -> Result<Flow> {
+fn atan2(call: &mut Call<'_>) -> Result<NativeResult> {
     let (x, y) = (call.check_number(1)?, call.check_number(0)?);
     call.ret_number(y.atan2(x))
 }
 
-fn fmod(call: &mut Call<'_>) -> Result<Flow> {
+fn fmod(call: &mut Call<'_>) -> Result<NativeResult> {
     let (b, a) = (call.check_number(1)?, call.check_number(0)?);
     call.ret_number(a % b)
 }
 
-fn pow(call: &mut Call<'_>) -> Result<Flow> {
+fn pow(call: &mut Call<'_>) -> Result<NativeResult> {
     let (b, a) = (call.check_number(1)?, call.check_number(0)?);
     call.ret_number(a.powf(b))
 }
 
-fn modf(call: &mut Call<'_>) -> Result<Flow> {
+fn modf(call: &mut Call<'_>) -> Result<NativeResult> {
     let number = call.check_number(0)?;
     let fraction = if number.is_infinite() {
         0.0_f64.copysign(number)
@@ -113,7 +113,7 @@ fn modf(call: &mut Call<'_>) -> Result<Flow> {
     };
     call.push(Value::Number(number.trunc()))?;
     call.push(Value::Number(fraction))?;
-    Ok(Flow::Return(2))
+    Ok(NativeResult::Return(2))
 }
 
 /// Mantissa in [0.5, 1) and exponent of two.
@@ -133,14 +133,14 @@ fn split(number: f64) -> (f64, i32) {
     (mantissa, exponent - 1022 - shift)
 }
 
-fn frexp(call: &mut Call<'_>) -> Result<Flow> {
+fn frexp(call: &mut Call<'_>) -> Result<NativeResult> {
     let (mantissa, exponent) = split(call.check_number(0)?);
     call.push(Value::Number(mantissa))?;
     call.push(Value::Number(f64::from(exponent)))?;
-    Ok(Flow::Return(2))
+    Ok(NativeResult::Return(2))
 }
 
-fn ldexp(call: &mut Call<'_>) -> Result<Flow> {
+fn ldexp(call: &mut Call<'_>) -> Result<NativeResult> {
     let exponent = call.check_int(1)?.clamp(-5000, 5000);
     let number = call.check_number(0)?;
     let (mantissa, own) = split(number);
@@ -156,7 +156,7 @@ fn ldexp(call: &mut Call<'_>) -> Result<Flow> {
     call.ret_number(result)
 }
 
-fn max(call: &mut Call<'_>) -> Result<Flow> {
+fn max(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut best = call.check_number(0)?;
     for index in 1..call.count {
         let number = call.check_number(index)?;
@@ -167,7 +167,7 @@ fn max(call: &mut Call<'_>) -> Result<Flow> {
     call.ret_number(best)
 }
 
-fn min(call: &mut Call<'_>) -> Result<Flow> {
+fn min(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut best = call.check_number(0)?;
     for index in 1..call.count {
         let number = call.check_number(index)?;
@@ -178,7 +178,7 @@ fn min(call: &mut Call<'_>) -> Result<Flow> {
     call.ret_number(best)
 }
 
-fn random(call: &mut Call<'_>) -> Result<Flow> {
+fn random(call: &mut Call<'_>) -> Result<NativeResult> {
     let state = call
         .state
         .random
@@ -209,9 +209,9 @@ fn random(call: &mut Call<'_>) -> Result<Flow> {
     }
 }
 
-fn randomseed(call: &mut Call<'_>) -> Result<Flow> {
+fn randomseed(call: &mut Call<'_>) -> Result<NativeResult> {
     let seed = to_integer(call.check_number(0)?);
     let seed = u64::from(seed as u32);
     call.state.random = ((seed << 16) | SEED_LOW) & MASK;
-    Ok(Flow::Return(0))
+    Ok(NativeResult::Return(0))
 }

@@ -9,7 +9,7 @@ use super::table::key;
 use crate::limits::SLICE;
 use crate::value::{TableId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Task};
+use crate::vm::task::{Call, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -166,7 +166,7 @@ impl Sort {
 }
 
 impl Task for Sort {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         let comparison = call.arg(1);
         if self.asked {
             self.asked = false;
@@ -175,7 +175,7 @@ impl Task for Sort {
         }
         for _ in 0..SLICE / 4 {
             let Some((a, b)) = self.question(call) else {
-                return Ok(Flow::Return(0));
+                return Ok(NativeResult::Return(0));
             };
             call.charge(4);
             if comparison.is_nil() {
@@ -191,9 +191,9 @@ impl Task for Sort {
             call.push(a)?;
             call.push(b)?;
             self.asked = true;
-            return Ok(Flow::Call(2));
+            return Ok(NativeResult::Call(2));
         }
-        Ok(Flow::Again)
+        Ok(NativeResult::Again)
     }
 
     fn held(&self) -> usize {
@@ -205,13 +205,13 @@ impl Task for Sort {
     }
 }
 
-pub(super) fn sort(call: &mut Call<'_>) -> Result<Flow> {
+pub(super) fn sort(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let last = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX);
     if !call.arg(1).is_nil() {
         call.check_function(1)?;
     }
-    Ok(Flow::Task(Box::new(Sort {
+    Ok(NativeResult::Task(Box::new(Sort {
         table,
         waiting: Vec::new(),
         first: 1,

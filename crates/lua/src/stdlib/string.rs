@@ -12,7 +12,7 @@ use crate::limits::{BYTES_PER_UNIT, NATIVE_VALUES_MAX, SLICE};
 use crate::number::until_nul;
 use crate::value::{StringId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native, Task};
+use crate::vm::task::{Call, Native, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -52,7 +52,7 @@ fn from_end(place: i64, length: usize) -> i64 {
     }
 }
 
-fn len(call: &mut Call<'_>) -> Result<Flow> {
+fn len(call: &mut Call<'_>) -> Result<NativeResult> {
     let text = call.check_string(0)?;
     let length = call.bytes(text).len() as f64;
     call.ret_number(length)
@@ -69,7 +69,7 @@ fn range(first: i64, last: i64, length: usize) -> std::ops::Range<usize> {
     index(first - 1)..index(last)
 }
 
-fn sub(call: &mut Call<'_>) -> Result<Flow> {
+fn sub(call: &mut Call<'_>) -> Result<NativeResult> {
     let text = call.check_string(0)?;
     let first = call.check_integer(1)?;
     let last = call.opt_integer(2, -1)?;
@@ -124,11 +124,11 @@ impl Copy {
 }
 
 impl Task for Copy {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.left.is_empty() || self.run(call) {
             call.ret_buffer(&mut self.out)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 
@@ -142,7 +142,7 @@ fn copy(
     text: StringId,
     range: std::ops::Range<usize>,
     change: Change,
-) -> Result<Flow> {
+) -> Result<NativeResult> {
     call.state.heap.check_string(range.len())?;
     let mut copy = Copy {
         text,
@@ -153,28 +153,28 @@ fn copy(
     if copy.run(call) {
         return call.ret_buffer(&mut copy.out);
     }
-    Ok(Flow::Task(Box::new(copy)))
+    Ok(NativeResult::Task(Box::new(copy)))
 }
 
-fn changed(call: &mut Call<'_>, change: Change) -> Result<Flow> {
+fn changed(call: &mut Call<'_>, change: Change) -> Result<NativeResult> {
     let text = call.check_string(0)?;
     let length = call.bytes(text).len();
     copy(call, text, 0..length, change)
 }
 
-fn lower(call: &mut Call<'_>) -> Result<Flow> {
+fn lower(call: &mut Call<'_>) -> Result<NativeResult> {
     changed(call, Change::Lower)
 }
 
-fn upper(call: &mut Call<'_>) -> Result<Flow> {
+fn upper(call: &mut Call<'_>) -> Result<NativeResult> {
     changed(call, Change::Upper)
 }
 
-fn reverse(call: &mut Call<'_>) -> Result<Flow> {
+fn reverse(call: &mut Call<'_>) -> Result<NativeResult> {
     changed(call, Change::Reverse)
 }
 
-fn byte(call: &mut Call<'_>) -> Result<Flow> {
+fn byte(call: &mut Call<'_>) -> Result<NativeResult> {
     let text = call.check_string(0)?;
     let first = call.opt_integer(1, 1)?;
     let length = call.bytes(text).len();
@@ -188,10 +188,10 @@ fn byte(call: &mut Call<'_>) -> Result<Flow> {
         let byte = call.bytes(text)[index];
         call.push(Value::Number(f64::from(byte)))?;
     }
-    Ok(Flow::Return(count))
+    Ok(NativeResult::Return(count))
 }
 
-fn char(call: &mut Call<'_>) -> Result<Flow> {
+fn char(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut text = Vec::with_capacity(call.count);
     for index in 0..call.count {
         let code = call.check_int(index)?;
@@ -203,7 +203,7 @@ fn char(call: &mut Call<'_>) -> Result<Flow> {
     call.ret_bytes(&text)
 }
 
-fn dump(call: &mut Call<'_>) -> Result<Flow> {
+fn dump(call: &mut Call<'_>) -> Result<NativeResult> {
     let function = call.check_function(0)?;
     let is_lua = match function {
         Value::Function(id) => matches!(call.state.heap.functions[id.index()], Function::Lua(_)),
@@ -242,11 +242,11 @@ impl Rep {
 }
 
 impl Task for Rep {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.run(call) {
             call.ret_buffer(&mut self.out)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 
@@ -255,7 +255,7 @@ impl Task for Rep {
     }
 }
 
-fn rep(call: &mut Call<'_>) -> Result<Flow> {
+fn rep(call: &mut Call<'_>) -> Result<NativeResult> {
     let text = call.check_string(0)?;
     let count = usize::try_from(call.check_int(1)?).unwrap_or(0);
     let length = call.bytes(text).len();
@@ -272,7 +272,7 @@ fn rep(call: &mut Call<'_>) -> Result<Flow> {
     if rep.run(call) {
         return call.ret_buffer(&mut rep.out);
     }
-    Ok(Flow::Task(Box::new(rep)))
+    Ok(NativeResult::Task(Box::new(rep)))
 }
 
 /// Pushes a capture, or the whole match where there is none.
@@ -368,18 +368,18 @@ struct Seek {
 }
 
 impl Seek {
-    fn step_or_stop(&mut self, call: &mut Call<'_>) -> Result<Option<Flow>> {
+    fn step_or_stop(&mut self, call: &mut Call<'_>) -> Result<Option<NativeResult>> {
         match search(call, &mut self.search, self.subject, self.pattern)? {
             Verdict::Unfinished => Ok(None),
             Verdict::No => match self.purpose {
-                Purpose::Iterate => Ok(Some(Flow::Return(0))),
+                Purpose::Iterate => Ok(Some(NativeResult::Return(0))),
                 _ => call.ret(Value::Nil).map(Some),
             },
             Verdict::Match(end) => self.found(call, end).map(Some),
         }
     }
 
-    fn found(&mut self, call: &mut Call<'_>, end: usize) -> Result<Flow> {
+    fn found(&mut self, call: &mut Call<'_>, end: usize) -> Result<NativeResult> {
         let start = self.search.start;
         let mut count = 0;
         if self.purpose == Purpose::Find {
@@ -400,20 +400,20 @@ impl Seek {
             let next = if end == start { end + 1 } else { end };
             call.set_kept(2, Value::Number(next as f64));
         }
-        Ok(Flow::Return(count))
+        Ok(NativeResult::Return(count))
     }
 
-    fn start(mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn start(mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         match self.step_or_stop(call)? {
             Some(flow) => Ok(flow),
-            None => Ok(Flow::Task(Box::new(self))),
+            None => Ok(NativeResult::Task(Box::new(self))),
         }
     }
 }
 
 impl Task for Seek {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        Ok(self.step_or_stop(call)?.unwrap_or(Flow::Again))
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
+        Ok(self.step_or_stop(call)?.unwrap_or(NativeResult::Again))
     }
 
     fn held(&self) -> usize {
@@ -434,7 +434,7 @@ struct PlainFind {
 }
 
 impl PlainFind {
-    fn run(&mut self, call: &mut Call<'_>) -> Result<Option<Flow>> {
+    fn run(&mut self, call: &mut Call<'_>) -> Result<Option<NativeResult>> {
         let (subject, pattern) = (call.bytes(self.subject), call.bytes(self.pattern));
         let length = pattern.len();
         // Starts that are tried at once: not fewer than the pattern is long, which every slice has to read.
@@ -447,7 +447,7 @@ impl PlainFind {
             let start = self.at + found;
             call.push(Value::Number((start + 1) as f64))?;
             call.push(Value::Number((start + length) as f64))?;
-            return Ok(Some(Flow::Return(2)));
+            return Ok(Some(NativeResult::Return(2)));
         }
         if is_last {
             return call.ret(Value::Nil).map(Some);
@@ -458,8 +458,8 @@ impl PlainFind {
 }
 
 impl Task for PlainFind {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
-        Ok(self.run(call)?.unwrap_or(Flow::Again))
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
+        Ok(self.run(call)?.unwrap_or(NativeResult::Again))
     }
 }
 
@@ -470,7 +470,7 @@ fn is_plain(pattern: &[u8]) -> bool {
         .any(|byte| b"^$*+?.([%-".contains(byte))
 }
 
-fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<Flow> {
+fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<NativeResult> {
     let subject = call.check_string(0)?;
     let pattern = call.check_string(1)?;
     let length = call.bytes(subject).len();
@@ -484,7 +484,7 @@ fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<Flow> {
         };
         return match find.run(call)? {
             Some(flow) => Ok(flow),
-            None => Ok(Flow::Task(Box::new(find))),
+            None => Ok(NativeResult::Task(Box::new(find))),
         };
     }
     let search = Search::new(start, call.bytes(pattern), true);
@@ -497,15 +497,15 @@ fn seek(call: &mut Call<'_>, purpose: Purpose) -> Result<Flow> {
     .start(call)
 }
 
-fn find(call: &mut Call<'_>) -> Result<Flow> {
+fn find(call: &mut Call<'_>) -> Result<NativeResult> {
     seek(call, Purpose::Find)
 }
 
-fn match_(call: &mut Call<'_>) -> Result<Flow> {
+fn match_(call: &mut Call<'_>) -> Result<NativeResult> {
     seek(call, Purpose::Match)
 }
 
-fn gmatch(call: &mut Call<'_>) -> Result<Flow> {
+fn gmatch(call: &mut Call<'_>) -> Result<NativeResult> {
     let subject = call.check_string(0)?;
     let pattern = call.check_string(1)?;
     call.ret_stateful(
@@ -519,15 +519,15 @@ fn gmatch(call: &mut Call<'_>) -> Result<Flow> {
 }
 
 /// What `gmatch` returns.
-pub(super) fn gmatch_step(call: &mut Call<'_>) -> Result<Flow> {
+pub(super) fn gmatch_step(call: &mut Call<'_>) -> Result<NativeResult> {
     let (Value::String(subject), Value::String(pattern), Value::Number(at)) =
         (call.kept(0), call.kept(1), call.kept(2))
     else {
-        return Ok(Flow::Return(0));
+        return Ok(NativeResult::Return(0));
     };
     let start = at as usize;
     if start > call.bytes(subject).len() {
-        return Ok(Flow::Return(0));
+        return Ok(NativeResult::Return(0));
     }
     Seek {
         search: Search::new(start, b"", false),

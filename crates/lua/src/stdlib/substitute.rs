@@ -7,7 +7,7 @@ use crate::number::until_nul;
 use crate::value::{StringId, Value};
 use crate::vm::error::Error;
 use crate::vm::operate::Indexed;
-use crate::vm::task::{Call, Flow, Task};
+use crate::vm::task::{Call, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -26,7 +26,7 @@ struct Substitute {
 
 impl Substitute {
     /// Goes on: the flow of a call or the end, or none when the slice is over.
-    fn run(&mut self, call: &mut Call<'_>) -> Result<Option<Flow>> {
+    fn run(&mut self, call: &mut Call<'_>) -> Result<Option<NativeResult>> {
         let mut left = SLICE.min(call.state.budget.max(0));
         let granted = left;
         let done = self.matches(call, &mut left);
@@ -34,7 +34,7 @@ impl Substitute {
         done
     }
 
-    fn matches(&mut self, call: &mut Call<'_>, left: &mut i64) -> Result<Option<Flow>> {
+    fn matches(&mut self, call: &mut Call<'_>, left: &mut i64) -> Result<Option<NativeResult>> {
         loop {
             let length = call.bytes(self.subject).len();
             if self.count >= self.count_max || self.search.start > length {
@@ -68,7 +68,7 @@ impl Substitute {
     }
 
     /// Replaces the match that ends here, or asks for its replacement.
-    fn replace(&mut self, call: &mut Call<'_>, end: usize) -> Result<Option<Flow>> {
+    fn replace(&mut self, call: &mut Call<'_>, end: usize) -> Result<Option<NativeResult>> {
         let start = self.search.start;
         let whole = (start, end);
         let value = match call.arg(2) {
@@ -76,7 +76,7 @@ impl Substitute {
                 call.push(function)?;
                 let count = push_captures(call, &self.search.matcher, self.subject, whole, true)?;
                 self.asked = Some(whole);
-                return Ok(Some(Flow::Call(count)));
+                return Ok(Some(NativeResult::Call(count)));
             }
             table @ Value::Table(_) => {
                 let key = capture(call, &self.search.matcher, 0, self.subject, whole)?;
@@ -87,7 +87,7 @@ impl Substitute {
                         call.push(object)?;
                         call.push(key)?;
                         self.asked = Some(whole);
-                        return Ok(Some(Flow::Call(2)));
+                        return Ok(Some(NativeResult::Call(2)));
                     }
                 }
             }
@@ -180,7 +180,7 @@ impl Substitute {
         }
     }
 
-    fn finish(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn finish(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         let length = call.bytes(self.subject).len();
         let kept = self.out.len();
         append(
@@ -198,18 +198,18 @@ impl Substitute {
         };
         call.push(text)?;
         call.push(Value::Number(self.count as f64))?;
-        Ok(Flow::Return(2))
+        Ok(NativeResult::Return(2))
     }
 }
 
 impl Task for Substitute {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if let Some(whole) = self.asked {
             let value = call.result(0);
             self.put(call, value, whole)?;
             self.asked = None;
         }
-        Ok(self.run(call)?.unwrap_or(Flow::Again))
+        Ok(self.run(call)?.unwrap_or(NativeResult::Again))
     }
 
     fn held(&self) -> usize {
@@ -222,7 +222,7 @@ impl Task for Substitute {
     }
 }
 
-pub(super) fn gsub(call: &mut Call<'_>) -> Result<Flow> {
+pub(super) fn gsub(call: &mut Call<'_>) -> Result<NativeResult> {
     let subject = call.check_string(0)?;
     let pattern = call.check_string(1)?;
     let everything = i32::try_from(call.bytes(subject).len() + 1).unwrap_or(i32::MAX);
@@ -247,10 +247,10 @@ pub(super) fn gsub(call: &mut Call<'_>) -> Result<Flow> {
     };
     if !matches!(call.arg(2), Value::String(_)) {
         // What is called, and the errors of what is looked up, belong above a frame of its own.
-        return Ok(Flow::Task(Box::new(substitute)));
+        return Ok(NativeResult::Task(Box::new(substitute)));
     }
     match substitute.run(call)? {
         Some(flow) => Ok(flow),
-        None => Ok(Flow::Task(Box::new(substitute))),
+        None => Ok(NativeResult::Task(Box::new(substitute))),
     }
 }

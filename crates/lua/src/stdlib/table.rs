@@ -5,7 +5,7 @@ use crate::limits::SLICE;
 use crate::number::write_number;
 use crate::value::{TableId, Value};
 use crate::vm::error::Error;
-use crate::vm::task::{Call, Flow, Native, Task};
+use crate::vm::task::{Call, Native, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -28,13 +28,13 @@ pub(super) fn key(index: i64) -> Value {
     Value::Number(index as f64)
 }
 
-fn getn(call: &mut Call<'_>) -> Result<Flow> {
+fn getn(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let length = call.state.length(table);
     call.ret_number(length as f64)
 }
 
-fn setn(call: &mut Call<'_>) -> Result<Flow> {
+fn setn(call: &mut Call<'_>) -> Result<NativeResult> {
     call.check_table(0)?;
     Err(call.error("'setn' is obsolete"))
 }
@@ -46,7 +46,7 @@ struct Largest {
 }
 
 impl Task for Largest {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         let table = call.check_table(0)?;
         for _ in 0..SLICE {
             let (pair, passed) = call.state.heap.tables[table.index()].next_from(self.place);
@@ -61,13 +61,13 @@ impl Task for Largest {
                 self.largest = number;
             }
         }
-        Ok(Flow::Again)
+        Ok(NativeResult::Again)
     }
 }
 
-fn maxn(call: &mut Call<'_>) -> Result<Flow> {
+fn maxn(call: &mut Call<'_>) -> Result<NativeResult> {
     call.check_table(0)?;
-    Ok(Flow::Task(Box::new(Largest {
+    Ok(NativeResult::Task(Box::new(Largest {
         place: 0,
         largest: 0.0,
     })))
@@ -83,7 +83,7 @@ struct ForEach {
 }
 
 impl Task for ForEach {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.called {
             let value = call.result(0);
             if !value.is_nil() {
@@ -111,14 +111,14 @@ impl Task for ForEach {
             }
         };
         let Some((key, value)) = pair else {
-            return Ok(Flow::Return(0));
+            return Ok(NativeResult::Return(0));
         };
         self.last = key;
         call.push(call.arg(1))?;
         call.push(key)?;
         call.push(value)?;
         self.called = true;
-        Ok(Flow::Call(2))
+        Ok(NativeResult::Call(2))
     }
 
     fn trace(&self, visit: &mut dyn FnMut(Value)) {
@@ -126,21 +126,21 @@ impl Task for ForEach {
     }
 }
 
-fn foreach(call: &mut Call<'_>) -> Result<Flow> {
+fn foreach(call: &mut Call<'_>) -> Result<NativeResult> {
     call.check_table(0)?;
     call.check_function(1)?;
-    Ok(Flow::Task(Box::new(ForEach {
+    Ok(NativeResult::Task(Box::new(ForEach {
         last: Value::Nil,
         items: None,
         called: false,
     })))
 }
 
-fn foreachi(call: &mut Call<'_>) -> Result<Flow> {
+fn foreachi(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let items = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX);
     call.check_function(1)?;
-    Ok(Flow::Task(Box::new(ForEach {
+    Ok(NativeResult::Task(Box::new(ForEach {
         last: Value::Nil,
         items: Some(items),
         called: false,
@@ -178,29 +178,29 @@ impl Shift {
         Ok(self.at == self.end)
     }
 
-    fn finish(&self, call: &mut Call<'_>) -> Result<Flow> {
+    fn finish(&self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.from < 0 {
             call.raw_set(self.table, key(self.end), self.value)?;
-            return Ok(Flow::Return(0));
+            return Ok(NativeResult::Return(0));
         }
         call.raw_set(self.table, key(self.end), Value::Nil)?;
         call.ret(self.value)
     }
 
-    fn start(mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn start(mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.run(call)? {
             return self.finish(call);
         }
-        Ok(Flow::Task(Box::new(self)))
+        Ok(NativeResult::Task(Box::new(self)))
     }
 }
 
 impl Task for Shift {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.run(call)? {
             self.finish(call)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 
@@ -209,7 +209,7 @@ impl Task for Shift {
     }
 }
 
-fn insert(call: &mut Call<'_>) -> Result<Flow> {
+fn insert(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let mut end = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX - 1) + 1;
     let (at, value) = match call.count {
@@ -234,7 +234,7 @@ fn insert(call: &mut Call<'_>) -> Result<Flow> {
     .start(call)
 }
 
-fn remove(call: &mut Call<'_>) -> Result<Flow> {
+fn remove(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let end = i64::try_from(call.state.length(table)).unwrap_or(i64::MAX);
     let at = if call.arg(1).is_nil() {
@@ -243,7 +243,7 @@ fn remove(call: &mut Call<'_>) -> Result<Flow> {
         i64::from(call.check_int(1)?)
     };
     if !(1..=end).contains(&at) {
-        return Ok(Flow::Return(0));
+        return Ok(NativeResult::Return(0));
     }
     let value = call.state.heap.raw_get(table, key(at));
     Shift {
@@ -327,11 +327,11 @@ pub(crate) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<(
 }
 
 impl Task for Concat {
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow> {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         if self.run(call)? {
             call.ret_buffer(&mut self.text)
         } else {
-            Ok(Flow::Again)
+            Ok(NativeResult::Again)
         }
     }
 
@@ -340,7 +340,7 @@ impl Task for Concat {
     }
 }
 
-fn concat(call: &mut Call<'_>) -> Result<Flow> {
+fn concat(call: &mut Call<'_>) -> Result<NativeResult> {
     call.opt_string(1)?;
     let table = call.check_table(0)?;
     let at = i64::from(call.opt_int(2, 1)?);
@@ -357,5 +357,5 @@ fn concat(call: &mut Call<'_>) -> Result<Flow> {
     if concat.run(call)? {
         return call.ret_buffer(&mut concat.text);
     }
-    Ok(Flow::Task(Box::new(concat)))
+    Ok(NativeResult::Task(Box::new(concat)))
 }

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::meta::Event;
-use super::task::{Call, Flow, Native};
+use super::task::{Call, Native, NativeResult};
 use super::thread::{After, Frame, FrameKind, TaskFrame};
 use super::{HOST_FUNCTIONS, HostCall, Retry, State, Stop};
 use crate::heap::{Function, OutOfMemory, Upvalue};
@@ -224,13 +224,13 @@ impl State {
         let flow = native(&mut call)?;
         let first = base + args + call.pushed;
         match flow {
-            Flow::Return(values) => {
+            NativeResult::Return(values) => {
                 if after.is_boundary() {
                     self.restore_levels();
                 }
                 self.deliver(after, func, first - values, values)
             }
-            Flow::Task(task) => {
+            NativeResult::Task(task) => {
                 let held = task.held();
                 let frame = TaskFrame {
                     task: Some(task),
@@ -247,7 +247,7 @@ impl State {
                 self.heap.bytes += held;
                 Ok(())
             }
-            Flow::Protect { has_handler } => {
+            NativeResult::Protect { has_handler } => {
                 self.push_native_frame(
                     FrameKind::Protected { has_handler },
                     func,
@@ -262,7 +262,7 @@ impl State {
                     self.call(base, args - 1, After::Native)
                 }
             }
-            Flow::Resume {
+            NativeResult::Resume {
                 thread,
                 first,
                 is_wrap,
@@ -276,8 +276,10 @@ impl State {
                 )?;
                 self.resume_thread(thread, base + first, args - first)
             }
-            Flow::Yield => self.yield_thread(func, base, args, after),
-            Flow::Call(_) | Flow::Again => Err(self.error("a function may not do this")),
+            NativeResult::Yield => self.yield_thread(func, base, args, after),
+            NativeResult::Call(_) | NativeResult::Again => {
+                Err(self.error("a function may not do this"))
+            }
         }
     }
 

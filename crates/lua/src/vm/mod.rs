@@ -13,7 +13,7 @@ pub(crate) mod unwind;
 
 use error::Error;
 use meta::Event;
-use task::{Flow, Native};
+use task::{Native, NativeResult};
 use thread::{After, Frame, FrameKind, Status, TaskFrame, Thread};
 
 use crate::arena::Arena;
@@ -797,9 +797,9 @@ impl State {
         }
         self.heap.bytes = (self.heap.bytes + held).saturating_sub(before);
         match flow? {
-            Flow::Again => Ok(()),
-            Flow::Call(args) => self.call(first - args - 1, args, After::Native),
-            Flow::Return(values) => {
+            NativeResult::Again => Ok(()),
+            NativeResult::Call(args) => self.call(first - args - 1, args, After::Native),
+            NativeResult::Return(values) => {
                 let frame = &self.thread.frames[place];
                 let (func, after) = (frame.func as usize, frame.after);
                 self.drop_frames(place);

@@ -5,7 +5,7 @@ use super::error::Error;
 use crate::value::{ThreadId, Value};
 
 /// What a native function leaves behind.
-pub(crate) enum Flow {
+pub(crate) enum NativeResult {
     /// It is done; so many results were pushed.
     Return(usize),
     /// A function and so many arguments were pushed: call it, and continue with its results.
@@ -31,8 +31,8 @@ pub(crate) enum Flow {
 /// Its arguments stay where they were. A step that fails for lack of memory must have changed nothing: it is taken again
 /// after a collection.
 pub(crate) trait Task: Send {
-    /// Goes on: at first, after [`Flow::Again`], and with the results of a call.
-    fn step(&mut self, call: &mut Call<'_>) -> Result<Flow, Error>;
+    /// Goes on: at first, after [`NativeResult::Again`], and with the results of a call.
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult, Error>;
 
     /// Bytes that it has allocated.
     fn held(&self) -> usize {
@@ -50,7 +50,7 @@ pub(crate) trait Task: Send {
 }
 
 /// A native function.
-pub(crate) type Native = fn(&mut Call<'_>) -> Result<Flow, Error>;
+pub(crate) type Native = fn(&mut Call<'_>) -> Result<NativeResult, Error>;
 
 /// A native function's view of its call.
 pub(crate) struct Call<'a> {
@@ -106,12 +106,12 @@ impl Call<'_> {
     }
 
     /// Returns one value.
-    pub(crate) fn ret(&mut self, value: Value) -> Result<Flow, Error> {
+    pub(crate) fn ret(&mut self, value: Value) -> Result<NativeResult, Error> {
         self.push(value)?;
-        Ok(Flow::Return(1))
+        Ok(NativeResult::Return(1))
     }
 
-    pub(crate) fn ret_bytes(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
+    pub(crate) fn ret_bytes(&mut self, bytes: &[u8]) -> Result<NativeResult, Error> {
         let id = self.state.heap.string(bytes)?;
         self.ret(Value::String(id))
     }
@@ -132,7 +132,7 @@ impl Call<'_> {
     }
 
     /// Returns a buffer as a string.
-    pub(crate) fn ret_buffer(&mut self, buffer: &mut Vec<u8>) -> Result<Flow, Error> {
+    pub(crate) fn ret_buffer(&mut self, buffer: &mut Vec<u8>) -> Result<NativeResult, Error> {
         let text = self.string_of(buffer)?;
         self.ret(text)
     }

@@ -279,7 +279,7 @@ impl Link {
             let Some(rdb) = &mut self.rdb else {
                 return Taken {
                     used: all,
-                    fate: Fate::Stale,
+                    fate: Routing::Stale,
                 };
             };
             rdb.last_io_ms = env.now_ms;
@@ -287,12 +287,12 @@ impl Link {
                 RdbState::Payload => self.take_payload(env, data),
                 RdbState::Loading | RdbState::Loaded => Taken {
                     used: 0,
-                    fate: Fate::Hold,
+                    fate: Routing::Hold,
                 },
                 state => {
                     let fate = match state {
-                        RdbState::AwaitHeader => Fate::Header,
-                        _ => Fate::Control,
+                        RdbState::AwaitHeader => Routing::Header,
+                        _ => Routing::Control,
                     };
                     let (used, line) = rdb.lines.feed(data);
                     self.control(env, Channel::Rdb, line);
@@ -303,7 +303,7 @@ impl Link {
         if self.main != Some(conn) {
             return Taken {
                 used: all,
-                fate: Fate::Stale,
+                fate: Routing::Stale,
             };
         }
         self.last_io_ms = env.now_ms;
@@ -312,19 +312,19 @@ impl Link {
                 self.read += all as u64;
                 Taken {
                     used: all,
-                    fate: Fate::Stream,
+                    fate: Routing::Stream,
                 }
             }
             Main::Payload => self.take_payload(env, data),
             Main::Buffering => self.take_buffered(env, conn, data),
             Main::Loading | Main::Draining => Taken {
                 used: 0,
-                fate: Fate::Hold,
+                fate: Routing::Hold,
             },
             state => {
                 let fate = match state {
-                    Main::AwaitHeader => Fate::Header,
-                    _ => Fate::Control,
+                    Main::AwaitHeader => Routing::Header,
+                    _ => Routing::Control,
                 };
                 let (used, line) = self.lines.feed(data);
                 self.control(env, Channel::Main, line);

@@ -83,7 +83,7 @@ impl Link {
         let Some(receiving) = &mut self.receiving else {
             return Taken {
                 used: data.len(),
-                fate: Fate::Stale,
+                fate: Routing::Stale,
             };
         };
         let (used, complete) = receiving.take(data);
@@ -94,11 +94,11 @@ impl Link {
         let _ = env;
         Taken {
             used,
-            fate: Fate::Payload,
+            fate: Routing::Payload,
         }
     }
 
-    /// The bytes that `bytes` called [`Fate::Payload`] are with the sink. Call it after each of them.
+    /// The bytes that `bytes` called [`Routing::Payload`] are with the sink. Call it after each of them.
     pub fn payload_taken(&mut self, env: &Env<'_>) {
         if !std::mem::take(&mut self.complete) {
             return;
@@ -400,11 +400,11 @@ impl Link {
         match used {
             0 => Taken {
                 used: 0,
-                fate: Fate::Hold,
+                fate: Routing::Hold,
             },
             _ => Taken {
                 used,
-                fate: Fate::Buffered,
+                fate: Routing::Buffered,
             },
         }
     }

@@ -163,7 +163,7 @@ pub enum Action {
     PauseReading(Conn),
     /// Read again, first what was left over.
     ResumeReading(Conn),
-    /// Open the sink for a snapshot. Payload bytes follow as [`Fate::Payload`].
+    /// Open the sink for a snapshot. Payload bytes follow as [`Routing::Payload`].
     BeginPayload(Payload),
     /// The payload is complete; its last `mark_bytes` bytes are not part of the RDB. File: make it durable, rename,
     /// wait for [`Action::Load`]. Parser: nothing more will come.
@@ -206,7 +206,7 @@ pub enum Action {
 
 /// What a run of received bytes is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Routing {
     /// Protocol lines: done with.
     Control,
     /// The line in front of the snapshot, or of the empty ones in front of that: done with, and part of the transfer.
@@ -229,7 +229,7 @@ pub struct Taken {
     /// The first so many bytes.
     pub used: usize,
     /// What they are.
-    pub fate: Fate,
+    pub fate: Routing,
 }
 
 /// How a load ended.

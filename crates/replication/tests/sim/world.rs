@@ -7,7 +7,7 @@ use replication::primary::{
     self, Action as Do, Hub, JobId, OtherChild, Peer, Role, SnapshotResult, Target,
 };
 use replication::replica::{
-    self, Action, Channel, Conn, Fate, Link, LoadId, LoadMode, Loaded, Payload, Purpose,
+    self, Action, Channel, Conn, Link, LoadId, LoadMode, Loaded, Payload, Purpose, Routing,
 };
 use replication::{ClientId, Level};
 use std::collections::VecDeque;
@@ -478,12 +478,12 @@ impl World {
             let taken = self.link(r, |link, env| link.bytes(env, conn, &data));
             let (now, rest) = data.split_at(taken.used);
             match taken.fate {
-                Fate::Hold => {
+                Routing::Hold => {
                     self.wires[w].paused = true;
                     self.wires[w].held = data;
                     return;
                 }
-                Fate::Payload => {
+                Routing::Payload => {
                     self.nodes[r]
                         .payload
                         .as_mut()
@@ -492,8 +492,8 @@ impl World {
                         .extend_from_slice(now);
                     self.link(r, |link, env| link.payload_taken(env));
                 }
-                Fate::Stream => self.apply(r, now),
-                Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
+                Routing::Stream => self.apply(r, now),
+                Routing::Control | Routing::Header | Routing::Buffered | Routing::Stale => {}
             }
             self.wires[w].held = rest.to_vec();
         }

@@ -98,7 +98,7 @@ impl Conditions {
 fn expire(x: &mut Call<'_>, args: Args<'_>, from: From, unit: Unit) -> Outcome {
     let key = args[1];
     let conditions = Conditions::parse(&args[3..])?;
-    let invalid = || Error::invalid_expire(x.meta.name);
+    let invalid = || Error::invalid_expire(x.command.name);
     let mut at_ms = number::int(args[2])?;
     if unit == Unit::Seconds {
         at_ms = at_ms.checked_mul(1000).ok_or_else(invalid)?;

@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn an_expired_target_is_deleted_in_the_same_transaction() {
         let mut driver = Driver::new();
-        driver.engine.core.debug.active_expire = false;
+        driver.engine.state.debug.active_expire = false;
         check_on(
             &mut driver,
             "

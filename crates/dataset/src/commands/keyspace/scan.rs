@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn scan_deletes_the_expired_keys_it_would_have_shown() {
         let mut driver = Driver::new();
-        driver.engine.core.debug.active_expire = false;
+        driver.engine.state.debug.active_expire = false;
         check_on(
             &mut driver,
             "

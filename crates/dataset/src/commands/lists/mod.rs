@@ -127,7 +127,7 @@ fn pop(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
     let count = match args {
         [_, _] => None,
         [_, _, count] => Some(count_argument(count)?),
-        _ => return Err(Error::arity(x.meta.name)),
+        _ => return Err(Error::arity(x.command.name)),
     };
     let Some((list, limits)) = x.keys.list_and_limits(key)? else {
         match count {

@@ -187,7 +187,7 @@ pub(super) fn xadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     } = parse(x, args, true)?;
     let (fields, odd) = args.get(end + 1..).unwrap_or(&[]).as_chunks::<2>();
     if fields.is_empty() || !odd.is_empty() {
-        return Err(Error::arity(x.meta.full_name));
+        return Err(Error::arity(x.command.full_name));
     }
     let new = id::parse_new(args[end])?;
     if new == NewId::Given(StreamId::MIN) {

@@ -61,7 +61,7 @@ fn parse<'a>(x: &Call<'_>, args: Args<'a>, for_group: bool) -> Result<Request<'a
             let streams = &args[at + 1..];
             if !streams.len().is_multiple_of(2) {
                 let new = if for_group { '>' } else { '$' };
-                return Err(Error::unbalanced(x.meta.name, new));
+                return Err(Error::unbalanced(x.command.name, new));
             }
             let (keys, ids) = streams.split_at(streams.len() / 2);
             let reader = group.map(|[group, consumer]| Reader {

@@ -128,7 +128,7 @@ impl SetOptions {
         value: &[u8],
         ms: i64,
     ) {
-        if matches!(self.expire, Expire::At { as_pxat: true, .. }) && x.meta.name == "set" {
+        if matches!(self.expire, Expire::At { as_pxat: true, .. }) && x.command.name == "set" {
             x.propagate_as(args);
             return;
         }

@@ -116,7 +116,7 @@ impl<'a> Request<'a> {
         let (numkeys, rest) = words.split_first().ok_or(Error::SYNTAX)?;
         let numkeys = number::int(numkeys)?;
         if numkeys < 1 {
-            return Err(Error::no_input_keys(x.meta.name));
+            return Err(Error::no_input_keys(x.command.name));
         }
         let numkeys = usize::try_from(numkeys).unwrap_or(usize::MAX);
         if numkeys > rest.len() {

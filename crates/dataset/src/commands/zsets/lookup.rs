@@ -59,7 +59,7 @@ pub(super) fn rank(x: &mut Call<'_>, args: Args<'_>, reverse: bool) -> Outcome {
         [] => false,
         [word] if word.eq_ignore_ascii_case(b"withscore") => true,
         [_] => return Err(Error::SYNTAX),
-        _ => return Err(Error::arity(x.meta.name)),
+        _ => return Err(Error::arity(x.command.name)),
     };
     let zset = x.keys.zset(args[1])?;
     match zset.and_then(|zset| zset.rank(args[2], reverse)) {

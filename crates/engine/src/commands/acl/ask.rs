@@ -2,7 +2,7 @@
 
 use crate::exec::{Args, Exec};
 use acl::User;
-use commandtable::{Error, Meta, Outcome};
+use commandtable::{CommandInfo, Error, Outcome};
 use std::sync::Arc;
 
 /// `ACL DRYRUN username command [arg ...]`: whether the user may run the command.
@@ -12,11 +12,11 @@ use std::sync::Arc;
 /// Propagates: nothing.
 /// Source: Valkey command reference, ACL DRYRUN (since 7.0.0).
 pub(super) fn dry_run(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let (user, meta) = question(x, args)?;
+    let (user, command) = question(x, args)?;
     let line = &args[3..];
-    match user.check(meta, line) {
+    match user.check(command, line) {
         Ok(()) => x.out.ok(),
-        Err(denied) => x.out.bulk(&denied.dry_run(user.name(), meta, line)),
+        Err(denied) => x.out.bulk(&denied.dry_run(user.name(), command, line)),
     }
     Ok(())
 }
@@ -28,8 +28,8 @@ pub(super) fn dry_run(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: our own.
 pub(super) fn why(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let (user, meta) = question(x, args)?;
-    let lines = user.why(meta, &args[3..]).lines();
+    let (user, command) = question(x, args)?;
+    let lines = user.why(command, &args[3..]).lines();
     x.out.array(lines.len());
     for line in lines {
         x.out.bulk(&line);
@@ -38,17 +38,17 @@ pub(super) fn why(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 /// The user and the command that are asked about.
-fn question(x: &Exec<'_>, args: Args<'_>) -> Result<(Arc<User>, &'static Meta), Error> {
-    let user = x.core.users.get(args[2]);
+fn question(x: &Exec<'_>, args: Args<'_>) -> Result<(Arc<User>, &'static CommandInfo), Error> {
+    let user = x.state.users.get(args[2]);
     let user = user.ok_or_else(|| Error::user_not_found(args[2]))?;
     let line = &args[3..];
-    let meta = crate::commands::introspect::lookup(&x.core.names, line)
-        .filter(|meta| x.core.registry.knows(meta))
+    let command = crate::commands::introspect::lookup(&x.state.names, line)
+        .filter(|command| x.state.registry.knows(command))
         .ok_or_else(|| Error::command_not_found(line[0]))?;
-    if !meta.accepts(line.len()) {
-        return Err(Error::arity(meta.full_name));
+    if !command.accepts(line.len()) {
+        return Err(Error::arity(command.full_name));
     }
-    Ok((Arc::clone(user), meta))
+    Ok((Arc::clone(user), command))
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use commandtable::{Error, Outcome};
 /// Propagates: nothing: each server has users of its own.
 /// Source: Valkey command reference, ACL SETUSER (since 6.0.0).
 pub(super) fn set_user(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let channels = users::new_channels(&x.core.config);
-    let set = x.core.users.set_user(args[2], &args[3..], channels);
+    let channels = users::new_channels(&x.state.config);
+    let set = x.state.users.set_user(args[2], &args[3..], channels);
     let change = set.map_err(|error| Error::Raw(error.text()))?;
-    x.core.warn_of_deprecated(&change.deprecated);
+    x.state.warn_of_deprecated(&change.deprecated);
     users::changed(x, &change.now);
     x.out.ok();
     Ok(())
@@ -27,7 +27,7 @@ pub(super) fn set_user(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, ACL DELUSER (since 6.0.0).
 pub(super) fn delete_users(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let gone = x.core.users.delete(&args[2..]);
+    let gone = x.state.users.delete(&args[2..]);
     let gone = gone.map_err(|error| Error::built(error.to_string()))?;
     users::removed(x, &gone);
     x.out.uint(gone.len());
@@ -49,7 +49,7 @@ pub(super) fn generate_password(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let bits = acl::password_bits(bits)?;
     let mut random = Vec::new();
     while random.len() < bits.div_ceil(8) as usize {
-        random.extend_from_slice(&x.core.host.random_bytes());
+        random.extend_from_slice(&x.state.host.random_bytes());
     }
     x.out.bulk(acl::password_from(&random, bits).as_bytes());
     Ok(())

@@ -8,7 +8,7 @@ use commandtable::{Error, Outcome};
 
 /// The name of the file of users.
 fn name(x: &Exec<'_>) -> Result<Vec<u8>, Error> {
-    let name = x.core.config.aclfile.as_bytes();
+    let name = x.state.config.aclfile.as_bytes();
     match name {
         [] => Err(Error::NO_ACL_FILE),
         name => Ok(name.to_vec()),
@@ -23,12 +23,12 @@ fn name(x: &Exec<'_>) -> Result<Vec<u8>, Error> {
 /// Source: Valkey command reference, ACL SAVE (since 6.0.0).
 pub(super) fn save(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let name = name(x)?;
-    let text = x.core.users.file_text();
-    x.core
+    let text = x.state.users.file_text();
+    x.state
         .host
         .write_user_file(&name, &text)
         .map_err(|reason| {
-            x.core.log(Level::Warning, &reason);
+            x.state.log(Level::Warning, &reason);
             Error::ACL_SAVE_FAILED
         })?;
     x.out.ok();
@@ -44,11 +44,11 @@ pub(super) fn save(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, ACL LOAD (since 6.0.0).
 pub(super) fn load(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let name = name(x)?;
-    let text = x.core.host.read_user_file(&name);
+    let text = x.state.host.read_user_file(&name);
     let text = text.map_err(|reason| with_code(users::unreadable(&name, &reason).as_bytes()))?;
-    let channels = users::new_channels(&x.core.config);
+    let channels = users::new_channels(&x.state.config);
     let loaded = Users::load(&name, &text, channels).map_err(|errors| with_code(&errors))?;
-    x.core.warn_of_deprecated(&loaded.deprecated);
+    x.state.warn_of_deprecated(&loaded.deprecated);
     users::replaced(x, loaded.users);
     x.out.ok();
     Ok(())

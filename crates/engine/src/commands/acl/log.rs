@@ -17,7 +17,7 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let count = match args {
         [_, _] => SHOWN,
         [_, _, word] if word.eq_ignore_ascii_case(b"reset") => {
-            x.core.acl_log.reset();
+            x.state.acl_log.reset();
             x.out.ok();
             return Ok(());
         }
@@ -26,7 +26,7 @@ pub(super) fn log(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     let count = usize::try_from(count).unwrap_or(0);
     let now_ms = x.now_ms();
-    let shown = x.core.acl_log.entries().take(count);
+    let shown = x.state.acl_log.entries().take(count);
     x.out.array(shown.len());
     for entry in shown {
         write(x.out, entry, now_ms);

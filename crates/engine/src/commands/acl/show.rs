@@ -2,7 +2,7 @@
 
 use crate::exec::{Args, Exec};
 use acl::Selector;
-use commandtable::{AclCategories, Error, Meta, Outcome};
+use commandtable::{AclCategories, CommandInfo, Error, Outcome};
 use resp::Reply;
 
 /// `ACL WHOAMI`.
@@ -23,7 +23,7 @@ pub(super) fn whoami(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, ACL USERS (since 6.0.0).
 pub(super) fn users(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let users = x.core.users.iter();
+    let users = x.state.users.iter();
     x.out.array(users.len());
     for user in users {
         x.out.bulk(user.name());
@@ -38,7 +38,7 @@ pub(super) fn users(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, ACL LIST (since 6.0.0).
 pub(super) fn list(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let users = x.core.users.iter();
+    let users = x.state.users.iter();
     x.out.array(users.len());
     for user in users {
         x.out.bulk(&user.line());
@@ -65,12 +65,12 @@ pub(super) fn cat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         _ => return Err(Error::subcommand_syntax(args)),
     };
     let category = AclCategories::by_name(name).ok_or_else(|| Error::unknown_category(name))?;
-    let members: Vec<&Meta> = acl::members(category)
-        .filter(|meta| x.core.registry.knows(meta) && !meta.docs.own)
+    let members: Vec<&CommandInfo> = acl::members(category)
+        .filter(|command| x.state.registry.knows(command) && !command.docs.own)
         .collect();
     x.out.array(members.len());
-    for meta in members {
-        x.out.bulk(meta.full_name.as_bytes());
+    for command in members {
+        x.out.bulk(command.full_name.as_bytes());
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(super) fn cat(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, ACL GETUSER (since 6.0.0).
 pub(super) fn get_user(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let out = &mut *x.out;
-    let Some(user) = x.core.users.get(args[2]) else {
+    let Some(user) = x.state.users.get(args[2]) else {
         out.null();
         return Ok(());
     };

@@ -2,9 +2,9 @@
 
 use super::list::{Type, is_going};
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::Core;
 use crate::exec::{Args, Exec};
 use crate::host::Host;
+use crate::state::ServerState;
 use commandtable::{Error, Outcome};
 
 /// Which clients to close: all conditions that are given must hold.
@@ -73,7 +73,7 @@ pub(super) fn kill(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
             b"type" => filter.kind = Some(Type::parse(value)?),
             b"addr" => filter.addr = Some(value),
             b"laddr" => filter.laddr = Some(value),
-            b"user" if x.core.users.get(value).is_some() => filter.user = Some(value),
+            b"user" if x.state.users.get(value).is_some() => filter.user = Some(value),
             b"user" => return Err(Error::no_such_user(value)),
             b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
             b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
@@ -106,16 +106,16 @@ pub(crate) fn cut_off(host: &mut dyn Host, client: &mut Client) {
 fn close(x: &mut Exec<'_>, filter: &Filter<'_>, skip_me: bool) -> usize {
     let now_ms = x.now_ms();
     let mut closed = 0;
-    let Core { clients, host, .. } = &mut *x.core;
+    let ServerState { clients, host, .. } = &mut *x.state;
     for client in clients.iter_mut() {
         if filter.takes(client, now_ms) {
             cut_off(&mut **host, client);
             closed += 1;
         }
     }
-    let primary = x.core.repl.link.as_ref().and_then(|link| link.client());
+    let primary = x.state.repl.link.as_ref().and_then(|link| link.client());
     if primary.is_some_and(|client| filter.takes(client, now_ms)) {
-        crate::link::cut(x.keys, x.core);
+        crate::primary_link::cut(x.keys, x.state);
         closed += 1;
     }
     if !skip_me && filter.takes(x.client, now_ms) {

@@ -1,8 +1,8 @@
 //! CLIENT LIST and INFO: connections as lines of text.
 
 use crate::client::{Client, ClientFlags, ClientId};
-use crate::core::Core;
 use crate::exec::{Args, Exec};
+use crate::state::ServerState;
 use commandtable::{Error, Outcome};
 use resp::Protocol;
 use std::fmt::Write;
@@ -55,7 +55,7 @@ pub(super) fn is_going(client: &Client) -> bool {
 /// Propagates: nothing.
 /// Source: Valkey command reference, CLIENT INFO (since 6.2.0).
 pub(super) fn info(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let mut line = row(x.core, x.client, Seen::own(x, args));
+    let mut line = row(x.state, x.client, Seen::own(x, args));
     line.push('\n');
     x.out.verbatim(*b"txt", line.as_bytes());
     Ok(())
@@ -85,13 +85,13 @@ pub(super) fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let mut text = String::with_capacity(ids.len() * 384);
     for id in ids {
         let line = if id == x.client.id {
-            row(x.core, x.client, own)
+            row(x.state, x.client, own)
         } else {
-            let primary = x.core.repl.link.as_ref().and_then(|link| link.client());
-            let found = x.core.clients.get(id);
+            let primary = x.state.repl.link.as_ref().and_then(|link| link.client());
+            let found = x.state.clients.get(id);
             match found.or(primary.filter(|client| client.id == id)) {
                 Some(client) if !is_going(client) => {
-                    row(x.core, client, Seen::other(client, own.now_ms))
+                    row(x.state, client, Seen::other(client, own.now_ms))
                 }
                 _ => continue,
             }
@@ -104,9 +104,9 @@ pub(super) fn list(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 fn all(x: &Exec<'_>, wanted: impl Fn(&Client) -> bool) -> Vec<ClientId> {
-    let primary = x.core.repl.link.as_ref().and_then(|link| link.client());
+    let primary = x.state.repl.link.as_ref().and_then(|link| link.client());
     let others = x
-        .core
+        .state
         .clients
         .iter()
         .filter(|client| !is_going(client))
@@ -121,8 +121,8 @@ fn all(x: &Exec<'_>, wanted: impl Fn(&Client) -> bool) -> Vec<ClientId> {
 }
 
 /// A client with what only the rest of the engine knows about it.
-fn row(core: &Core, client: &Client, seen: Seen) -> String {
-    let pinned = core.repl.hub.memory_of(replication::ClientId(client.id));
+fn row(state: &ServerState, client: &Client, seen: Seen) -> String {
+    let pinned = state.repl.hub.memory_of(replication::ClientId(client.id));
     line(client, false, seen, pinned)
 }
 
@@ -227,7 +227,9 @@ fn line(client: &Client, hide_user_data: bool, seen: Seen, pinned: u64) -> Strin
         client.in_flight as u64 + pinned,
         memory as u64 + pinned,
         events,
-        client.last_command.map_or("NULL", |meta| meta.full_name),
+        client
+            .last_command
+            .map_or("NULL", |command| command.full_name),
         if client.flags.has(ClientFlags::PRIMARY) {
             "(superuser)".into()
         } else {

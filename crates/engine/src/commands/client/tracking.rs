@@ -80,7 +80,7 @@ pub(super) fn tracking(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
                     return Err(Error::TRACKING_ONE_REDIRECT);
                 }
                 let id = dataset::number::int(id)? as u64;
-                if id != x.client.id && x.core.clients.slot(id).is_none() {
+                if id != x.client.id && x.state.clients.slot(id).is_none() {
                     return Err(Error::TRACKING_NO_SUCH_CLIENT);
                 }
                 wish.redirect = Some(id);
@@ -102,7 +102,7 @@ pub(super) fn tracking(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         wish.prefixes = prefixes.into_iter().map(Box::from).collect();
         enable(x, wish);
     } else {
-        disable(x.keys, &mut x.core.tracking, x.client);
+        disable(x.keys, &mut x.state.tracking, x.client);
     }
     x.out.ok();
     Ok(())

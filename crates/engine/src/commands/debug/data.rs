@@ -82,14 +82,14 @@ pub(super) fn reload(x: &mut Exec<'_>, options: &[&[u8]]) -> Outcome {
             _ => return Err(Error::DEBUG_RELOAD_OPTION),
         }
     }
-    if save && saving::save_now(x.keys, x.core).is_err() {
+    if save && saving::save_now(x.keys, x.state).is_err() {
         return Err(Error::DEBUG_RELOAD_SAVE);
     }
-    if let Err(why) = saving::reload(x.keys, x.core, flush, conflict) {
-        x.core.log(Level::Warning, &why);
+    if let Err(why) = saving::reload(x.keys, x.state, flush, conflict) {
+        x.state.log(Level::Warning, &why);
         return Err(Error::DEBUG_RELOAD_LOAD);
     }
-    x.core.log(Level::Warning, "DB reloaded by DEBUG RELOAD");
+    x.state.log(Level::Warning, "DB reloaded by DEBUG RELOAD");
     x.out.ok();
     Ok(())
 }

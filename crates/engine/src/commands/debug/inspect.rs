@@ -42,7 +42,7 @@ pub(super) fn object(x: &mut Exec<'_>, key: &[u8], detail: Detail) -> Outcome {
         entry.encoding().name()
     );
     if detail == Detail::Full {
-        let bytes = serialized_len(entry.value(), x.core.config.rdbcompression);
+        let bytes = serialized_len(entry.value(), x.state.config.rdbcompression);
         push(&mut text, format_args!(" serializedlength:{bytes}"));
     }
     push(
@@ -50,7 +50,7 @@ pub(super) fn object(x: &mut Exec<'_>, key: &[u8], detail: Detail) -> Outcome {
         format_args!(
             " lru:{clock} lru_seconds_idle:{} lfu_freq:{} lfu_access_time_minutes:{}",
             idle_seconds(x.keys.access, clock),
-            crate::cron::use_counting_clock(x.keys, x.core).decayed(clock),
+            crate::cron::use_counting_clock(x.keys, x.state).decayed(clock),
             clock >> 8
         ),
     );

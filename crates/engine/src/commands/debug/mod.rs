@@ -69,12 +69,12 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         (b"sleep", [seconds]) => {
             let seconds = words::parse::parse_f64(seconds).unwrap_or(0.0).max(0.0);
             // The cast saturates.
-            x.core.host.sleep_us((seconds * 1e6) as u64);
+            x.state.host.sleep_us((seconds * 1e6) as u64);
             x.out.ok();
         }
         (b"log", [text]) => {
             let line = format!("DEBUG LOG: {}", String::from_utf8_lossy(text));
-            x.core.log(Level::Warning, &line);
+            x.state.log(Level::Warning, &line);
             x.out.ok();
         }
         (b"replicate", command @ [_, ..]) => {
@@ -84,29 +84,32 @@ fn debug(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         (b"stringmatch-test", [] | [_]) => stringmatch(x),
         (b"mallctl", [name, value @ ..]) if value.len() <= 1 => {
             let value = value.first().map(|value| number::int(value)).transpose()?;
-            let number = x.core.host.allocator_number(name, value);
+            let number = x.state.host.allocator_number(name, value);
             x.out.int(number.map_err(|why| Error::allocator(&why))?);
         }
         (b"mallctl-str", [name, value @ ..]) if value.len() <= 1 => {
-            let text = x.core.host.allocator_text(name, value.first().copied());
+            let text = x.state.host.allocator_text(name, value.first().copied());
             x.out.bulk(&text.map_err(|why| Error::allocator(&why))?);
         }
 
         (b"change-repl-id", []) => {
-            x.core.log(
+            x.state.log(
                 Level::Notice,
                 "Changing replication IDs after receiving change-repl-id",
             );
-            x.core.repl.hub.change_id();
+            x.state.repl.hub.change_id();
             x.out.ok();
         }
         (b"config-rewrite-force-all", []) => return Err(Error::DEBUG_REWRITE),
         (b"clusterlink", [_, _, _]) => return Err(Error::DEBUG_CLUSTER_ONLY),
         (b"client-eviction", []) => client_eviction(x)?,
 
-        (b"panic" | b"oom", _) => x.core.host.crash(Crash::Panic("DEBUG PANIC called".into())),
-        (b"assert", _) => x.core.host.crash(Crash::Assertion),
-        (b"segfault", _) => x.core.host.crash(Crash::Segfault),
+        (b"panic" | b"oom", _) => x
+            .state
+            .host
+            .crash(Crash::Panic("DEBUG PANIC called".into())),
+        (b"assert", _) => x.state.host.crash(Crash::Assertion),
+        (b"segfault", _) => x.state.host.crash(Crash::Segfault),
         (b"restart", delay @ ([] | [_])) => return restart(x, delay, Saving::First),
         (b"crash-and-recover", delay @ ([] | [_])) => return restart(x, delay, Saving::Never),
 
@@ -136,7 +139,7 @@ fn lenient_int(text: &[u8]) -> i64 {
 /// Switches and settings of one argument. False when the name is none of them.
 fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> {
     let on = lenient_int(value) != 0;
-    let knobs = &mut x.core.debug;
+    let knobs = &mut x.state.debug;
     match name {
         b"set-active-expire" => knobs.active_expire = on,
         b"pause-cron" => knobs.pause_cron = on,
@@ -148,11 +151,11 @@ fn set_knob(x: &mut Exec<'_>, name: &[u8], value: &[u8]) -> Result<bool, Error> 
         }
         b"dict-resizing" => {
             knobs.avoid_resizing = !on;
-            crate::saving::set_resize_policy(x.keys, x.core);
+            crate::saving::set_resize_policy(x.keys, x.state);
         }
         b"delay-rdb-client-free-seconds" => {
             let seconds = u64::try_from(lenient_int(value)).unwrap_or(0);
-            x.core.repl.hub_config.rdb_client_grace_ms = seconds.saturating_mul(1000);
+            x.state.repl.hub_config.rdb_client_grace_ms = seconds.saturating_mul(1000);
         }
         b"quicklist-packed-threshold" => {
             let bytes = config::memory_bytes(value)
@@ -196,11 +199,11 @@ fn restart(x: &mut Exec<'_>, delay: &[&[u8]], saving: Saving) -> Outcome {
         Some(text) => u64::try_from(number::int(text)?).unwrap_or(0),
         None => 0,
     };
-    let save = saving == Saving::First && !x.core.config.save.rules().is_empty();
-    if save && crate::saving::save_now(x.keys, x.core).is_err() {
+    let save = saving == Saving::First && !x.state.config.save.rules().is_empty();
+    if save && crate::saving::save_now(x.keys, x.state).is_err() {
         return Err(Error::DEBUG_RESTART);
     }
-    x.core.host.restart(delay_ms);
+    x.state.host.restart(delay_ms);
     // Whoever is still here has not been restarted.
     Err(Error::DEBUG_RESTART)
 }
@@ -227,11 +230,11 @@ fn stringmatch(x: &mut Exec<'_>) {
 fn client_eviction(x: &mut Exec<'_>) -> Outcome {
     const FIRST: usize = 1 << 15;
     const LAST: usize = 1 << 32;
-    if x.core.config.maxmemory_clients == 0 {
+    if x.state.config.maxmemory_clients == 0 {
         return Err(Error::DEBUG_CLIENT_EVICTION);
     }
-    x.core.weigh(x.client);
-    let others = x.core.clients.iter().map(crate::Client::weight);
+    x.state.weigh(x.client);
+    let others = x.state.clients.iter().map(crate::Client::weight);
     let weights: Vec<usize> = others
         .chain(std::iter::once(x.client.weight()))
         .filter(|weight| *weight > 0)

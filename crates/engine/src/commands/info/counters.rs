@@ -5,10 +5,10 @@ use crate::exec::Exec;
 use config::Percentiles;
 
 pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
-    let core = &*x.core;
-    let stats = &core.stats;
+    let state = &*x.state;
+    let stats = &state.stats;
     let rates = &stats.rates;
-    let hub = core.repl.hub.stats();
+    let hub = state.repl.hub.stats();
     let keys = &x.keys.stats;
     let kilobytes = |rate: &crate::stats::Rate| format!("{:.2}", rate.per_second() / 1024.0);
     rows.row("total_connections_received", stats.connections);
@@ -42,7 +42,7 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("evicted_keys", keys.evicted);
     rows.row("evicted_clients", stats.evicted_clients);
     rows.row("evicted_scripts", 0);
-    let now_ns = (core.clock.monotonic_ns)();
+    let now_ns = (state.clock.monotonic_ns)();
     let since = stats.over_limit_since_ns;
     let current_ns = since.map_or(0, |since| now_ns.saturating_sub(since));
     let total_ns = stats.over_limit_ns + current_ns;
@@ -50,14 +50,14 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("current_eviction_exceeded_time", current_ns / 1_000_000);
     rows.row("keyspace_hits", keys.hits);
     rows.row("keyspace_misses", keys.misses);
-    let (channels, patterns, shards) = core.pubsub.counts();
+    let (channels, patterns, shards) = state.pubsub.counts();
     rows.row("pubsub_channels", channels);
     rows.row("pubsub_patterns", patterns);
     rows.row("pubsubshard_channels", shards);
     rows.row("latest_fork_usec", stats.last_fork_us);
     rows.row("total_forks", stats.forks);
-    rows.row("migrate_cached_sockets", core.host.cached_targets());
-    rows.row("slave_expires_tracked_keys", core.expire.own.len());
+    rows.row("migrate_cached_sockets", state.host.cached_targets());
+    rows.row("slave_expires_tracked_keys", state.expire.own.len());
     for name in [
         "active_defrag_hits",
         "active_defrag_misses",
@@ -68,9 +68,9 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
     ] {
         rows.row(name, 0);
     }
-    rows.row("tracking_total_keys", core.tracking.keys());
-    rows.row("tracking_total_items", core.tracking.items());
-    rows.row("tracking_total_prefixes", core.tracking.prefixes());
+    rows.row("tracking_total_keys", state.tracking.keys());
+    rows.row("tracking_total_items", state.tracking.items());
+    rows.row("tracking_total_prefixes", state.tracking.prefixes());
     rows.row("unexpected_error_replies", stats.unexpected_error_replies);
     rows.row("total_error_replies", stats.error_replies);
     rows.row("dump_payload_sanitizations", 0);
@@ -108,7 +108,7 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
         "instantaneous_eventloop_duration_usec",
         stats.loop_us.checked_div(stats.loop_cycles).unwrap_or(0),
     );
-    let denied = core.acl_log.counts();
+    let denied = state.acl_log.counts();
     rows.row("acl_access_denied_auth", denied.auth);
     rows.row("acl_access_denied_cmd", denied.command);
     rows.row("acl_access_denied_key", denied.key);
@@ -117,8 +117,8 @@ pub(super) fn stats(x: &mut Exec<'_>, rows: &mut Rows) {
 }
 
 pub(super) fn commands(x: &mut Exec<'_>, rows: &mut Rows) {
-    for (id, counters) in x.core.stats.commands.iter().enumerate() {
-        let Some(meta) = u16::try_from(id).ok().and_then(commandtable::by_id) else {
+    for (id, counters) in x.state.stats.commands.iter().enumerate() {
+        let Some(command) = u16::try_from(id).ok().and_then(commandtable::by_id) else {
             continue;
         };
         if counters.calls + counters.rejected + counters.failed == 0 {
@@ -127,7 +127,7 @@ pub(super) fn commands(x: &mut Exec<'_>, rows: &mut Rows) {
         let usec = counters.nanos / 1000;
         let per_call = counters.nanos as f64 / 1000.0 / counters.calls.max(1) as f64;
         rows.row(
-            &format!("cmdstat_{}", meta.full_name),
+            &format!("cmdstat_{}", command.full_name),
             format_args!(
                 "calls={},usec={usec},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
                 counters.calls, counters.rejected, counters.failed
@@ -137,18 +137,18 @@ pub(super) fn commands(x: &mut Exec<'_>, rows: &mut Rows) {
 }
 
 pub(super) fn errors(x: &mut Exec<'_>, rows: &mut Rows) {
-    for (code, count) in &x.core.stats.errors {
+    for (code, count) in &x.state.stats.errors {
         rows.row(&format!("errorstat_{code}"), format_args!("count={count}"));
     }
 }
 
 pub(super) fn latencies(x: &mut Exec<'_>, rows: &mut Rows) {
-    if !x.core.config.latency_tracking {
+    if !x.state.config.latency_tracking {
         return;
     }
-    let percentiles = &x.core.config.latency_tracking_info_percentiles.0;
-    for (id, histogram) in x.core.stats.latency.iter().enumerate() {
-        let (Some(meta), Some(histogram)) = (
+    let percentiles = &x.state.config.latency_tracking_info_percentiles.0;
+    for (id, histogram) in x.state.stats.latency.iter().enumerate() {
+        let (Some(command), Some(histogram)) = (
             u16::try_from(id).ok().and_then(commandtable::by_id),
             histogram,
         ) else {
@@ -162,14 +162,14 @@ pub(super) fn latencies(x: &mut Exec<'_>, rows: &mut Rows) {
             })
             .collect();
         rows.row(
-            &format!("latency_percentiles_usec_{}", meta.full_name),
+            &format!("latency_percentiles_usec_{}", command.full_name),
             shown.join(","),
         );
     }
 }
 
 pub(super) fn debug(x: &mut Exec<'_>, rows: &mut Rows) {
-    let stats = &x.core.stats;
+    let stats = &x.state.stats;
     rows.row("eventloop_duration_aof_sum", 0);
     rows.row("eventloop_duration_cron_sum", stats.cron_us);
     rows.row("eventloop_duration_max", stats.loop_us_max);

@@ -1,17 +1,17 @@
 //! The section about loading and saving.
 
 use super::Rows;
-use crate::core::Loading;
 use crate::exec::Exec;
+use crate::state::Loading;
 
 pub(super) fn persistence(x: &mut Exec<'_>, rows: &mut Rows) {
-    let core = &*x.core;
-    let saving = &core.saving;
+    let state = &*x.state;
+    let saving = &state.saving;
     let now_ms = x.keys.origin.now_ms;
     let child = saving.child.as_ref();
     let status = |ok: bool| if ok { "ok" } else { "err" };
-    rows.row("loading", u8::from(core.loading == Loading::Blocking));
-    rows.row("async_loading", u8::from(core.loading == Loading::Serving));
+    rows.row("loading", u8::from(state.loading == Loading::Blocking));
+    rows.row("async_loading", u8::from(state.loading == Loading::Serving));
     rows.row("current_cow_peak", child.map_or(0, |child| child.cow_peak));
     rows.row("current_cow_size", child.map_or(0, |child| child.cow_bytes));
     rows.row(
@@ -51,14 +51,14 @@ pub(super) fn persistence(x: &mut Exec<'_>, rows: &mut Rows) {
     append_only(x, rows);
     rows.row("module_fork_in_progress", 0);
     rows.row("module_fork_last_cow_size", 0);
-    if x.core.loading != Loading::No {
+    if x.state.loading != Loading::No {
         loading(x, rows);
     }
 }
 
 /// Rows about the append-only file.
 fn append_only(x: &Exec<'_>, rows: &mut Rows) {
-    rows.row("aof_enabled", u8::from(x.core.config.appendonly));
+    rows.row("aof_enabled", u8::from(x.state.config.appendonly));
     rows.row("aof_rewrite_in_progress", 0);
     rows.row("aof_rewrite_scheduled", 0);
     rows.row("aof_last_rewrite_time_sec", -1);
@@ -72,7 +72,7 @@ fn append_only(x: &Exec<'_>, rows: &mut Rows) {
 
 /// Rows that are there only while a dataset is being loaded.
 fn loading(x: &Exec<'_>, rows: &mut Rows) {
-    let progress = &x.core.load_progress;
+    let progress = &x.state.load_progress;
     let loaded = progress.loaded_bytes;
     // Of a snapshot without a known size nobody knows what is left.
     let total = if progress.total_bytes == 0 {

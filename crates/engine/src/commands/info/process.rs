@@ -9,9 +9,9 @@ use words::version;
 const TTL_SAMPLES: usize = 32;
 
 pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
-    let facts = x.core.host.facts();
-    let config = &x.core.config;
-    let now_us = (x.core.clock.unix_us)();
+    let facts = x.state.host.facts();
+    let config = &x.state.config;
+    let now_us = (x.state.clock.unix_us)();
     let now = (now_us / 1_000_000) as i64;
     let uptime = (now - facts.started_at).max(0);
     rows.row("redis_version", version::REDIS);
@@ -51,7 +51,7 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("config_file", &facts.config_file);
     rows.row("io_threads_active", u8::from(config.io_threads > 1));
     rows.row("availability_zone", config.availability_zone.lossy());
-    if let Some(pending) = &x.core.shutdown {
+    if let Some(pending) = &x.state.shutdown {
         let left_ms = (pending.deadline_ms - (now_us / 1000) as i64).max(0);
         rows.row("shutdown_in_milliseconds", left_ms);
     }
@@ -62,7 +62,7 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
 
 /// All clients, the running one included.
 fn all<'a>(x: &'a Exec<'_>) -> impl Iterator<Item = &'a Client> {
-    x.core.clients.iter().chain(std::iter::once(&*x.client))
+    x.state.clients.iter().chain(std::iter::once(&*x.client))
 }
 
 pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
@@ -73,24 +73,24 @@ pub(super) fn clients(x: &mut Exec<'_>, rows: &mut Rows) {
         pubsub += usize::from(client.flags.has(ClientFlags::PUBSUB));
         watching += usize::from(!client.watching.is_empty());
     }
-    let core = &*x.core;
-    let replicas = core.repl.hub.listed_replicas();
+    let state = &*x.state;
+    let replicas = state.repl.hub.listed_replicas();
     rows.row(
         "connected_clients",
-        core.clients.len().saturating_sub(replicas),
+        state.clients.len().saturating_sub(replicas),
     );
     rows.row("cluster_connections", 0);
-    rows.row("maxclients", core.config.maxclients);
+    rows.row("maxclients", state.config.maxclients);
     rows.row("client_recent_max_input_buffer", input);
     rows.row("client_recent_max_output_buffer", output);
     rows.row(
         "blocked_clients",
-        core.blocking.count + core.paused_clients.len(),
+        state.blocking.count + state.paused_clients.len(),
     );
-    rows.row("tracking_clients", core.tracking.clients());
+    rows.row("tracking_clients", state.tracking.clients());
     rows.row("pubsub_clients", pubsub);
     rows.row("watching_clients", watching);
-    rows.row("clients_in_timeout_table", core.blocking.deadlines.len());
+    rows.row("clients_in_timeout_table", state.blocking.deadlines.len());
     rows.row("total_watched_keys", x.keys.watched_len());
     rows.row("total_blocking_keys", x.keys.blocked_keys_len());
     rows.row(
@@ -112,23 +112,23 @@ fn excess(rows: &mut Rows, name: &str, a: u64, b: u64) {
 }
 
 pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
-    let figures = x.core.host.memory();
+    let figures = x.state.host.memory();
     let used = figures.used as u64;
-    x.core.stats.peak_memory = x.core.stats.peak_memory.max(figures.used);
-    let peak = x.core.stats.peak_memory as u64;
+    x.state.stats.peak_memory = x.state.stats.peak_memory.max(figures.used);
+    let peak = x.state.stats.peak_memory as u64;
     let normal: u64 = all(x)
         .filter(|client| !client.flags.has(ClientFlags::REPLICA))
         .map(|client| crate::commands::client::memory_of(client) as u64)
         .sum();
-    let core = &*x.core;
-    let streams = core.repl.hub.memory();
+    let state = &*x.state;
+    let streams = state.repl.hub.memory();
     let tables: u64 = x
         .keys
         .dbs
         .iter()
         .map(|db| (db.table_bytes() + db.expires_bytes()) as u64)
         .sum();
-    let startup = core.startup_memory as u64;
+    let startup = state.startup_memory as u64;
     let overhead = startup + streams.total + normal + tables;
     let dataset = used.saturating_sub(overhead);
     rows.bytes("used_memory", used);
@@ -148,10 +148,10 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("allocator_muzzy", 0);
     rows.bytes("total_system_memory", figures.system);
     scripts(rows);
-    rows.bytes("maxmemory", core.config.maxmemory);
+    rows.bytes("maxmemory", state.config.maxmemory);
     rows.row(
         "maxmemory_policy",
-        String::from_utf8_lossy(&core.config.print(config::Param::MaxmemoryPolicy)),
+        String::from_utf8_lossy(&state.config.print(config::Param::MaxmemoryPolicy)),
     );
     let (allocated, active) = (figures.allocated as u64, figures.active as u64);
     let (resident, rss) = (figures.resident as u64, figures.rss as u64);
@@ -169,7 +169,7 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("mem_clients_normal", normal);
     rows.row("mem_cluster_links", 0);
     rows.row("mem_aof_buffer", 0);
-    rows.row("mem_allocator", x.core.host.facts().allocator);
+    rows.row("mem_allocator", x.state.host.facts().allocator);
     let rehashing: usize = x
         .keys
         .dbs
@@ -178,7 +178,7 @@ pub(super) fn memory(x: &mut Exec<'_>, rows: &mut Rows) {
         .sum();
     rows.row("mem_overhead_db_hashtable_rehashing", rehashing);
     rows.row("active_defrag_running", 0);
-    rows.row("lazyfree_pending_objects", core.host.pending_frees());
+    rows.row("lazyfree_pending_objects", state.host.pending_frees());
     rows.row("lazyfreed_objects", x.keys.stats.lazy_freed);
 }
 
@@ -200,7 +200,7 @@ fn scripts(rows: &mut Rows) {
 }
 
 pub(super) fn cpu(x: &mut Exec<'_>, rows: &mut Rows) {
-    let cpu = x.core.host.cpu();
+    let cpu = x.state.host.cpu();
     let mut row = |name: &str, us: u64| {
         rows.row(
             name,

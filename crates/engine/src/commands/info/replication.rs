@@ -4,14 +4,14 @@ use super::Rows;
 use crate::exec::Exec;
 
 pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
-    let is_replica = x.core.repl.is_replica();
+    let is_replica = x.state.repl.is_replica();
     rows.row("role", if is_replica { "slave" } else { "master" });
     if is_replica {
         link_rows(x, rows);
     }
-    let config = &x.core.config;
+    let config = &x.state.config;
     let (to_write, max_lag) = (config.min_replicas_to_write, config.min_replicas_max_lag);
-    let repl = &mut x.core.repl;
+    let repl = &mut x.state.repl;
     rows.row("connected_slaves", repl.hub.listed_replicas());
     if to_write > 0 && max_lag > 0 {
         let good = repl.with_hub(|hub, env| hub.good_replicas(env));
@@ -32,7 +32,7 @@ pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
     }
     let backlog = repl.hub.backlog();
     rows.row("repl_backlog_active", u8::from(backlog.is_some()));
-    rows.row("repl_backlog_size", x.core.config.repl_backlog_size);
+    rows.row("repl_backlog_size", x.state.config.repl_backlog_size);
     rows.row(
         "repl_backlog_first_byte_offset",
         backlog.map_or(0, |backlog| backlog.first_offset()),
@@ -45,7 +45,7 @@ pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
 
 /// Rows about our primary.
 fn link_rows(x: &mut Exec<'_>, rows: &mut Rows) {
-    let repl = &x.core.repl;
+    let repl = &x.state.repl;
     let Some(side) = &repl.link else {
         return;
     };
@@ -81,7 +81,7 @@ fn link_rows(x: &mut Exec<'_>, rows: &mut Rows) {
             or_minus_one(info.down_seconds),
         );
     }
-    let config = &x.core.config;
+    let config = &x.state.config;
     rows.row("slave_priority", config.replica_priority);
     rows.row("slave_read_only", u8::from(config.replica_read_only));
     rows.row("replica_announced", u8::from(config.replica_announced));

@@ -8,50 +8,50 @@ use resp::Reply;
 
 use super::describe;
 use crate::commands::Family;
-use crate::core::Core;
+use crate::state::ServerState;
 use commandtable::Names;
-use commandtable::{AclCategories, Flags, KeyRef, Meta, keys};
+use commandtable::{AclCategories, CommandInfo, Flags, KeyRef, keys};
 use commandtable::{Error, Outcome};
 use words::glob::{self, Case};
 
 pub(crate) static COMMANDS: Family = &[
     ("command", |x, _| {
-        all(&knows(x.core), x.out);
+        all(&knows(x.state), x.out);
         Ok(())
     }),
     ("command|count", |x, _| {
-        count(&knows(x.core), x.out);
+        count(&knows(x.state), x.out);
         Ok(())
     }),
     ("command|docs", |x, args| {
-        docs(&knows(x.core), &x.core.names, &args[2..], x.out);
+        docs(&knows(x.state), &x.state.names, &args[2..], x.out);
         Ok(())
     }),
     ("command|getkeys", |x, args| {
-        getkeys(&knows(x.core), &x.core.names, &args[2..], x.out)
+        getkeys(&knows(x.state), &x.state.names, &args[2..], x.out)
     }),
     ("command|getkeysandflags", |x, args| {
-        getkeysandflags(&knows(x.core), &x.core.names, &args[2..], x.out)
+        getkeysandflags(&knows(x.state), &x.state.names, &args[2..], x.out)
     }),
     ("command|help", |x, _| {
         x.reply_help("COMMAND", HELP);
         Ok(())
     }),
     ("command|info", |x, args| {
-        info(&knows(x.core), &x.core.names, &args[2..], x.out);
+        info(&knows(x.state), &x.state.names, &args[2..], x.out);
         Ok(())
     }),
     ("command|list", |x, args| {
-        list(&knows(x.core), &args[2..], x.out)
+        list(&knows(x.state), &args[2..], x.out)
     }),
 ];
 
 /// True for commands that the server can run, and for containers of such; for none of our own, so that whoever compares
 /// servers finds the reference's commands.
-type Knows<'a> = &'a dyn Fn(&Meta) -> bool;
+type Knows<'a> = &'a dyn Fn(&CommandInfo) -> bool;
 
-fn knows(core: &Core) -> impl Fn(&Meta) -> bool {
-    |meta| core.registry.knows(meta) && core.names.reach(meta) && !meta.docs.own
+fn knows(state: &ServerState) -> impl Fn(&CommandInfo) -> bool {
+    |command| state.registry.knows(command) && state.names.reach(command) && !command.docs.own
 }
 
 static HELP: &[&str] = &[
@@ -83,8 +83,8 @@ static HELP: &[&str] = &[
 /// Source: Valkey command reference, COMMAND.
 fn all(knows: Knows<'_>, reply: &mut Reply) {
     reply.array(known(knows).count());
-    for meta in known(knows) {
-        describe::info(reply, meta, knows);
+    for command in known(knows) {
+        describe::info(reply, command, knows);
     }
 }
 
@@ -110,8 +110,8 @@ fn info(knows: Knows<'_>, names: &Names, wanted: &[&[u8]], reply: &mut Reply) {
     }
     reply.array(wanted.len());
     for name in wanted {
-        match names.find_full(name).filter(|meta| knows(meta)) {
-            Some(meta) => describe::info(reply, meta, knows),
+        match names.find_full(name).filter(|command| knows(command)) {
+            Some(command) => describe::info(reply, command, knows),
             None => reply.null(),
         }
     }
@@ -124,23 +124,23 @@ fn info(knows: Knows<'_>, names: &Names, wanted: &[&[u8]], reply: &mut Reply) {
 /// Propagates: nothing.
 /// Source: Valkey command reference, COMMAND.
 fn docs(knows: Knows<'_>, names: &Names, wanted: &[&[u8]], reply: &mut Reply) {
-    let document = |meta: &Meta, reply: &mut Reply| {
-        describe::docs(reply, meta, knows);
+    let document = |command: &CommandInfo, reply: &mut Reply| {
+        describe::docs(reply, command, knows);
     };
     if wanted.is_empty() {
         reply.map(known(knows).count());
-        for meta in known(knows) {
-            document(meta, reply);
+        for command in known(knows) {
+            document(command, reply);
         }
         return;
     }
     let found = || {
         let named = wanted.iter().filter_map(|name| names.find_full(name));
-        named.filter(|meta| knows(meta))
+        named.filter(|command| knows(command))
     };
     reply.map(found().count());
-    for meta in found() {
-        document(meta, reply);
+    for command in found() {
+        document(command, reply);
     }
 }
 
@@ -152,7 +152,7 @@ fn docs(knows: Knows<'_>, names: &Names, wanted: &[&[u8]], reply: &mut Reply) {
 /// Propagates: nothing.
 /// Source: Valkey command reference, COMMAND.
 fn list(knows: Knows<'_>, options: &[&[u8]], reply: &mut Reply) -> Outcome {
-    let accepts: Box<dyn Fn(&Meta) -> bool + '_> = match *options {
+    let accepts: Box<dyn Fn(&CommandInfo) -> bool + '_> = match *options {
         [] => Box::new(|_| true),
         [filter_by, kind, value] if filter_by.eq_ignore_ascii_case(b"filterby") => {
             if kind.eq_ignore_ascii_case(b"module") {
@@ -160,12 +160,12 @@ fn list(knows: Knows<'_>, options: &[&[u8]], reply: &mut Reply) -> Outcome {
                 Box::new(|_| false)
             } else if kind.eq_ignore_ascii_case(b"aclcat") {
                 match AclCategories::by_name(value) {
-                    Some(category) => Box::new(move |meta| meta.acl.contains(category)),
+                    Some(category) => Box::new(move |command| command.acl.contains(category)),
                     None => Box::new(|_| false),
                 }
             } else if kind.eq_ignore_ascii_case(b"pattern") {
-                Box::new(move |meta| {
-                    glob::matches(value, meta.full_name.as_bytes(), Case::Insensitive)
+                Box::new(move |command| {
+                    glob::matches(value, command.full_name.as_bytes(), Case::Insensitive)
                 })
             } else {
                 return Err(Error::SYNTAX);
@@ -175,12 +175,12 @@ fn list(knows: Knows<'_>, options: &[&[u8]], reply: &mut Reply) -> Outcome {
     };
     let listed = || {
         known(knows)
-            .flat_map(|meta| std::iter::once(meta).chain(meta.subcommands))
-            .filter(|meta| knows(meta) && accepts(meta))
+            .flat_map(|command| std::iter::once(command).chain(command.subcommands))
+            .filter(|command| knows(command) && accepts(command))
     };
     reply.array(listed().count());
-    for meta in listed() {
-        reply.bulk(meta.full_name.as_bytes());
+    for command in listed() {
+        reply.bulk(command.full_name.as_bytes());
     }
     Ok(())
 }
@@ -218,34 +218,40 @@ fn getkeysandflags(knows: Knows<'_>, names: &Names, line: &[&[u8]], reply: &mut 
     Ok(())
 }
 
-fn keys_of(knows: Knows<'_>, names: &Names, line: &[&[u8]]) -> Result<commandtable::Keys, Error> {
-    let meta = lookup(names, line)
-        .filter(|meta| knows(meta))
+fn keys_of(
+    knows: Knows<'_>,
+    names: &Names,
+    line: &[&[u8]],
+) -> Result<commandtable::KeyRefs, Error> {
+    let command = lookup(names, line)
+        .filter(|command| knows(command))
         .ok_or(Error::GETKEYS_COMMAND)?;
-    if !meta.takes_keys() {
+    if !command.takes_keys() {
         return Err(Error::GETKEYS_NO_KEYS);
     }
-    if !meta.accepts(line.len()) {
+    if !command.accepts(line.len()) {
         return Err(Error::GETKEYS_ARITY);
     }
-    let found = keys(meta, line).unwrap_or_default();
-    if found.is_empty() && !meta.flags.contains(Flags::NO_MANDATORY_KEYS) {
+    let found = keys(command, line).unwrap_or_default();
+    if found.is_empty() && !command.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Err(Error::GETKEYS_ARGUMENTS);
     }
     Ok(found)
 }
 
 /// The command that a command line would run; a container when it stands alone.
-pub(in crate::commands) fn lookup(names: &Names, line: &[&[u8]]) -> Option<&'static Meta> {
-    let meta = names.find(line.first()?)?;
+pub(in crate::commands) fn lookup(names: &Names, line: &[&[u8]]) -> Option<&'static CommandInfo> {
+    let command = names.find(line.first()?)?;
     match line.get(1) {
-        Some(name) if meta.is_container() => meta.subcommand(name),
-        _ => Some(meta),
+        Some(name) if command.is_container() => command.subcommand(name),
+        _ => Some(command),
     }
 }
 
-fn known(knows: Knows<'_>) -> impl Iterator<Item = &'static Meta> {
-    commandtable::COMMANDS.iter().filter(|meta| knows(meta))
+fn known(knows: Knows<'_>) -> impl Iterator<Item = &'static CommandInfo> {
+    commandtable::COMMANDS
+        .iter()
+        .filter(|command| knows(command))
 }
 
 #[cfg(test)]
@@ -311,11 +317,11 @@ mod tests {
         let all = text(Protocol::V2, |reply| count(ALL, reply));
         assert_eq!(all, format!(":{} ", commandtable::COMMANDS.len()));
         let fewer = text(Protocol::V2, |reply| {
-            count(&|meta: &Meta| meta.name != "get", reply)
+            count(&|command: &CommandInfo| command.name != "get", reply)
         });
         assert_eq!(fewer, format!(":{} ", commandtable::COMMANDS.len() - 1));
 
-        let without = |meta: &Meta| meta.full_name != "object|freq";
+        let without = |command: &CommandInfo| command.full_name != "object|freq";
         let described = text(Protocol::V2, |reply| {
             info(&without, &Names::default(), &[b"object"], reply)
         });

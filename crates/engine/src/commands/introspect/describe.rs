@@ -2,36 +2,36 @@
 
 use resp::Reply;
 
-use commandtable::{Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Meta};
+use commandtable::{Arg, ArgKind, BeginSearch, CommandInfo, FindKeys, Flags, KeyFlags, KeySpec};
 
 /// One entry of COMMAND INFO, the subcommands for which `known` holds included.
-pub(super) fn info(reply: &mut Reply, meta: &Meta, known: &dyn Fn(&Meta) -> bool) {
+pub(super) fn info(reply: &mut Reply, command: &CommandInfo, known: &dyn Fn(&CommandInfo) -> bool) {
     reply.array(10);
-    reply.bulk(meta.full_name.as_bytes());
-    reply.int(meta.arity.into());
-    let flags = meta.flags.without(Flags::HIDDEN);
+    reply.bulk(command.full_name.as_bytes());
+    reply.int(command.arity.into());
+    let flags = command.flags.without(Flags::HIDDEN);
     reply.set(flags.len());
     for name in flags.names() {
         reply.simple(name.as_bytes());
     }
-    for index in [meta.first_key, meta.last_key, meta.step] {
+    for index in [command.first_key, command.last_key, command.step] {
         reply.int(index.into());
     }
-    reply.set(meta.acl.len());
-    for name in meta.acl.names() {
+    reply.set(command.acl.len());
+    for name in command.acl.names() {
         reply.simple(format!("@{name}").as_bytes());
     }
-    reply.set(meta.docs.tips.len());
-    for tip in meta.docs.tips {
+    reply.set(command.docs.tips.len());
+    for tip in command.docs.tips {
         reply.bulk(tip.as_bytes());
     }
-    reply.set(meta.key_specs.len());
-    for spec in meta.key_specs {
+    reply.set(command.key_specs.len());
+    for spec in command.key_specs {
         key_spec(reply, spec);
     }
     // An array also without any: the reference has an empty set then, which makes two types of one field.
-    reply.array(meta.subcommands.iter().filter(|sub| known(sub)).count());
-    for sub in meta.subcommands.iter().filter(|sub| known(sub)) {
+    reply.array(command.subcommands.iter().filter(|sub| known(sub)).count());
+    for sub in command.subcommands.iter().filter(|sub| known(sub)) {
         info(reply, sub, known);
     }
 }
@@ -116,9 +116,9 @@ fn numbers(reply: &mut Reply, fields: &[(&str, i32)]) {
 }
 
 /// The name of a command and its documentation, the subcommands for which `known` holds included.
-pub(super) fn docs(reply: &mut Reply, meta: &Meta, known: &dyn Fn(&Meta) -> bool) {
-    let docs = meta.docs;
-    reply.bulk(meta.full_name.as_bytes());
+pub(super) fn docs(reply: &mut Reply, command: &CommandInfo, known: &dyn Fn(&CommandInfo) -> bool) {
+    let docs = command.docs;
+    reply.bulk(command.full_name.as_bytes());
     let optional = [
         !docs.complexity.is_empty(),
         !docs.flags.is_empty(),
@@ -126,7 +126,7 @@ pub(super) fn docs(reply: &mut Reply, meta: &Meta, known: &dyn Fn(&Meta) -> bool
         docs.replaced_by.is_some(),
         !docs.history.is_empty(),
         !docs.args.is_empty(),
-        meta.is_container(),
+        command.is_container(),
     ];
     reply.map(3 + count(optional));
     field(reply, "summary", docs.summary);
@@ -157,10 +157,10 @@ pub(super) fn docs(reply: &mut Reply, meta: &Meta, known: &dyn Fn(&Meta) -> bool
         reply.bulk(b"arguments");
         arguments(reply, docs.args);
     }
-    if meta.is_container() {
+    if command.is_container() {
         reply.bulk(b"subcommands");
-        reply.map(meta.subcommands.iter().filter(|sub| known(sub)).count());
-        for sub in meta.subcommands.iter().filter(|sub| known(sub)) {
+        reply.map(command.subcommands.iter().filter(|sub| known(sub)).count());
+        for sub in command.subcommands.iter().filter(|sub| known(sub)) {
             self::docs(reply, sub, known);
         }
     }

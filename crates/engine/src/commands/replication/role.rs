@@ -16,7 +16,7 @@ use replication::replica::{LinkState, Purpose};
 /// Source: Valkey command reference, ROLE (since 2.8.12).
 pub(super) fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let out = &mut *x.out;
-    let repl = &x.core.repl;
+    let repl = &x.state.repl;
     if repl.is_replica() {
         let link = repl.link.as_ref().map(|side| &side.link);
         let (host, port) = link.and_then(|link| link.target()).unwrap_or(("", 0));
@@ -53,13 +53,13 @@ pub(super) fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, REPLICAOF (since 5.0.0).
 pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    if x.core.repl.hub.failover_state() != replication::primary::FailoverState::None {
+    if x.state.repl.hub.failover_state() != replication::primary::FailoverState::None {
         return Err(Error::REPLICAOF_FAILING_OVER);
     }
     if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
-        if x.core.repl.is_replica() {
+        if x.state.repl.is_replica() {
             set_primary(x, &[b"no", b"one"]);
-            crate::link::promote(x.keys, x.core, x.client.id);
+            crate::primary_link::promote(x.keys, x.state, x.client.id);
         }
         x.out.ok();
         return Ok(());
@@ -72,14 +72,14 @@ pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .ok_or(Error::INVALID_PRIMARY_PORT)?;
     let host = String::from_utf8_lossy(args[1]).into_owned();
     let same = x
-        .core
+        .state
         .repl
         .link
         .as_ref()
         .and_then(|side| side.link.target())
         == Some((host.as_str(), port));
     if same {
-        x.core.log(
+        x.state.log(
             Level::Notice,
             "REPLICAOF would result into synchronization with the primary we are already connected with. No operation performed.",
         );
@@ -88,22 +88,23 @@ pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     }
     set_primary(x, &[args[1], args[2]]);
     let line = format!("REPLICAOF {host}:{port} enabled ({})", requested_by(x));
-    crate::link::follow(x.keys, x.core, &host, port, Purpose::Follow);
-    x.core.log(Level::Notice, &line);
+    crate::primary_link::follow(x.keys, x.state, &host, port, Purpose::Follow);
+    x.state.log(Level::Notice, &line);
     x.out.ok();
     Ok(())
 }
 
 /// Keeps the parameter in step: CONFIG GET and REWRITE show the primary in force.
 fn set_primary(x: &mut Exec<'_>, words: &[&[u8]]) {
-    let mut config = x.core.config.clone();
+    let mut config = x.state.config.clone();
     if config.set(Param::Replicaof, words, Phase::Startup).is_ok() {
-        x.core.config = config;
+        x.state.config = config;
     }
 }
 
 fn requested_by(x: &Exec<'_>) -> String {
-    let client = crate::commands::client::describe(x.client, x.core.config.hide_user_data_from_log);
+    let client =
+        crate::commands::client::describe(x.client, x.state.config.hide_user_data_from_log);
     format!("user request from '{client}'")
 }
 
@@ -115,7 +116,7 @@ fn requested_by(x: &Exec<'_>) -> String {
 /// Source: Valkey command reference, FAILOVER (since 6.2.0).
 pub(super) fn failover(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let reply = x
-        .core
+        .state
         .repl
         .with_hub(|hub, env| hub.failover(env, &args[1..]));
     crate::repl::write_reply(x.out, reply)

@@ -23,15 +23,15 @@ fn ask_hub(
         pending_output: !x.out.is_empty() || x.client.in_flight > 0,
         monitor: x.client.flags.has(ClientFlags::MONITOR),
     };
-    let reply = x.core.repl.with_hub(|hub, env| input(hub, env, id, peer));
+    let reply = x.state.repl.with_hub(|hub, env| input(hub, env, id, peer));
     let answered = repl::write_reply(x.out, reply);
-    let is_replica = x.core.repl.hub.is_replica(id);
+    let is_replica = x.state.repl.hub.is_replica(id);
     if is_replica && !x.client.flags.has(ClientFlags::REPLICA) {
         // What others cause would come in the midst of its stream, or of the snapshot that a child writes to it.
-        crate::commands::pubsub::forget(x.core, x.client);
-        crate::tracking::disable(x.keys, &mut x.core.tracking, x.client);
-        if x.core.config.repl_disable_tcp_nodelay {
-            x.core.host.coalesce(x.client.id);
+        crate::commands::pubsub::forget(x.state, x.client);
+        crate::tracking::disable(x.keys, &mut x.state.tracking, x.client);
+        if x.state.config.repl_disable_tcp_nodelay {
+            x.state.host.coalesce(x.client.id);
         }
     }
     x.client.flags.put(ClientFlags::REPLICA, is_replica);
@@ -92,13 +92,13 @@ mod tests {
     #[test]
     fn a_replica_that_missed_nothing_continues_and_acknowledges() {
         let mut driver = Driver::new();
-        let replid = driver.engine.core.repl.hub.history().replid.to_string();
+        let replid = driver.engine.state.repl.hub.history().replid.to_string();
         driver.send(1, &[b"REPLCONF", b"capa", b"psync2"]);
         let reply = driver.send(1, &[b"PSYNC", replid.as_bytes(), b"1"]);
         assert_eq!(reply, format!("+CONTINUE {replid}\r\n").into_bytes());
         driver.send(0, &[b"SET", b"k", b"v"]);
         assert_eq!(driver.send(0, &[b"WAIT", b"1", b"0"]), b"");
-        let offset = driver.engine.core.repl.offset().to_string();
+        let offset = driver.engine.state.repl.offset().to_string();
         assert_eq!(
             driver.send(1, &[b"REPLCONF", b"ACK", offset.as_bytes()]),
             b""
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn packets_to_a_replica_are_gathered_where_that_is_wanted() {
         let mut driver = Driver::new();
-        let replid = driver.engine.core.repl.hub.history().replid.to_string();
+        let replid = driver.engine.state.repl.hub.history().replid.to_string();
         driver.send(1, &[b"PSYNC", replid.as_bytes(), b"1"]);
         assert_eq!(COALESCED.get(), 0);
         driver.send(0, &[b"CONFIG", b"SET", b"repl-disable-tcp-nodelay", b"yes"]);

@@ -14,13 +14,13 @@ use dataset::number::deadline_from_ms;
 /// Propagates: nothing; asks the replicas to acknowledge.
 /// Source: Valkey command reference, WAIT (since 3.0.0).
 pub(super) fn wait(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    if x.core.repl.is_replica() {
+    if x.state.repl.is_replica() {
         return Err(Error::WAIT_ON_REPLICA);
     }
     let wanted = number::int(args[1])?;
     let deadline_ms = deadline_from_ms(args[2], x.now_ms())?;
     let offset = x.client.write_offset;
-    let acked = x.core.repl.hub.acked(offset);
+    let acked = x.state.repl.hub.acked(offset);
     let enough = u64::try_from(wanted).map_or(true, |wanted| acked as u64 >= wanted);
     if enough || x.must_not_block() {
         x.out.uint(acked);
@@ -43,13 +43,13 @@ pub(super) fn waitaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     }
     let wanted = number::positive(args[2])?;
     let deadline_ms = deadline_from_ms(args[3], x.now_ms())?;
-    if x.core.repl.is_replica() {
+    if x.state.repl.is_replica() {
         return Err(Error::WAITAOF_ON_REPLICA);
     }
-    if local > 0 && !x.core.config.appendonly {
+    if local > 0 && !x.state.config.appendonly {
         return Err(Error::WAITAOF_NO_AOF);
     }
-    let acked = x.core.repl.hub.acked_aof(x.client.write_offset);
+    let acked = x.state.repl.hub.acked_aof(x.client.write_offset);
     if (local == 0 && acked as u64 >= wanted) || x.must_not_block() {
         x.out.array(2);
         x.out.int(0);
@@ -74,7 +74,7 @@ fn wait_for(
         aof_local,
     };
     x.block(wait, args, deadline_ms, OnTimeout::Acknowledged);
-    x.core.repl.with_hub(|hub, env| hub.request_acks(env));
+    x.state.repl.with_hub(|hub, env| hub.request_acks(env));
 }
 
 #[cfg(test)]

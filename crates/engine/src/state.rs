@@ -140,7 +140,7 @@ pub struct DebugKnobs {
 }
 
 /// Everything besides the keys.
-pub struct Core {
+pub struct ServerState {
     /// The parameters in force.
     pub config: Config,
     /// The handler of each command.
@@ -212,14 +212,18 @@ pub struct Core {
     pub expire: crate::cron::Expire,
 }
 
-impl Core {
+impl ServerState {
     /// Writes a log line if `loglevel` lets it pass.
     pub fn log(&self, level: Level, text: &str) {
         self.host.log(level, text);
     }
 
-    /// Lets `act` deal with a client and the rest of the core; nothing happens for one that has gone or runs.
-    pub(crate) fn with_client(&mut self, id: ClientId, act: impl FnOnce(&mut Core, &mut Client)) {
+    /// Lets `act` deal with a client and the rest of the state; nothing happens for one that has gone or runs.
+    pub(crate) fn with_client(
+        &mut self,
+        id: ClientId,
+        act: impl FnOnce(&mut ServerState, &mut Client),
+    ) {
         if let Some(slot) = self.clients.slot(id)
             && let Some(mut client) = self.clients.take(slot)
         {

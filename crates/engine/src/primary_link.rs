@@ -1,16 +1,16 @@
 //! The link to our primary, as the engine sees it: what arrives is applied here, what is to be sent goes to the process.
 
 use crate::client::{Client, ClientFlags, ClientId, Peer};
-use crate::core::{Core, LoadProgress, Loading};
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::host::{Attention, Crash, Level, LinkCommand};
+use crate::state::{LoadProgress, Loading, ServerState};
 use config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
 use dataset::Keys;
 use dataset::snapshot::{LoadOptions, Loaded};
 use replication::replica::{
-    self, Action, Conn, Env, Fate, Link, LoadId, LoadMode, Numbers, Purpose,
+    self, Action, Conn, Env, Link, LoadId, LoadMode, Numbers, Purpose, Routing,
 };
 use resp::{Batch, Decoder, Protocol, Reply, Violation};
 use smallvec::SmallVec;
@@ -145,12 +145,12 @@ pub struct Received {
 /// Calls the link with everything it has to know.
 fn with_link<R>(
     keys: &Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     call: impl FnOnce(&mut Link, &Env<'_>) -> R,
 ) -> Option<R> {
     let keyspace_empty = keys.dbs.iter().all(|db| db.is_empty()) && keys.functions.is_empty();
-    let now_ms = core.repl.now_ms;
-    let side = core.repl.link.as_mut()?;
+    let now_ms = state.repl.now_ms;
+    let side = state.repl.link.as_mut()?;
     let env = Env {
         config: &side.config,
         now_ms,
@@ -164,7 +164,7 @@ impl Engine {
     /// A connection is established.
     pub fn link_connected(&mut self, conn: Conn, addr: String, laddr: String, fd: i32) {
         self.set_time();
-        if let Some(side) = &mut self.core.repl.link
+        if let Some(side) = &mut self.state.repl.link
             && conn.channel == replica::Channel::Main
         {
             side.client.peer = Peer {
@@ -177,7 +177,7 @@ impl Engine {
             side.client.created_ms = self.keys.origin.now_ms;
             side.client.last_command = None;
         }
-        with_link(&self.keys, &mut self.core, |link, env| {
+        with_link(&self.keys, &mut self.state, |link, env| {
             link.connected(env, conn)
         });
         self.settle();
@@ -186,7 +186,7 @@ impl Engine {
     /// A connection could not be made, or has ended.
     pub fn link_closed(&mut self, conn: Conn, error: &str) {
         self.set_time();
-        with_link(&self.keys, &mut self.core, |link, env| {
+        with_link(&self.keys, &mut self.state, |link, env| {
             link.closed(env, conn, error)
         });
         self.settle();
@@ -195,7 +195,7 @@ impl Engine {
     /// Bytes have come. Takes a first run of them; to be called again with the rest.
     pub fn link_received(&mut self, conn: Conn, data: &[u8]) -> Received {
         self.set_time();
-        let Some(taken) = with_link(&self.keys, &mut self.core, |link, env| {
+        let Some(taken) = with_link(&self.keys, &mut self.state, |link, env| {
             link.bytes(env, conn, data)
         }) else {
             return Received {
@@ -204,21 +204,21 @@ impl Engine {
             };
         };
         // The handshake is no part of what is replicated.
-        if !matches!(taken.fate, Fate::Control | Fate::Stale) {
-            self.core.stats.net_repl_in += taken.used as u64;
+        if !matches!(taken.fate, Routing::Control | Routing::Stale) {
+            self.state.stats.net_repl_in += taken.used as u64;
         }
         let mut received = Received {
             used: taken.used,
             ..Received::default()
         };
         match taken.fate {
-            Fate::Payload => received.payload = Some(0..taken.used),
-            Fate::Stream => {
+            Routing::Payload => received.payload = Some(0..taken.used),
+            Routing::Stream => {
                 let stream = &data[..taken.used];
-                apply(&mut self.keys, &mut self.core, stream);
+                apply(&mut self.keys, &mut self.state, stream);
             }
-            Fate::Hold => received.hold = true,
-            Fate::Control | Fate::Header | Fate::Buffered | Fate::Stale => {}
+            Routing::Hold => received.hold = true,
+            Routing::Control | Routing::Header | Routing::Buffered | Routing::Stale => {}
         }
         self.settle();
         received
@@ -226,7 +226,7 @@ impl Engine {
 
     /// The sink has the payload that [`Self::link_received`] told of.
     pub fn link_payload_taken(&mut self) {
-        with_link(&self.keys, &mut self.core, |link, env| {
+        with_link(&self.keys, &mut self.state, |link, env| {
             link.payload_taken(env)
         });
         self.settle();
@@ -241,23 +241,23 @@ impl Engine {
     /// A snapshot has been loaded, or could not be.
     pub fn link_loaded(&mut self, load: LoadId, result: Result<Loaded, String>) {
         self.set_time();
-        let side = self.core.repl.link.as_ref();
+        let side = self.state.repl.link.as_ref();
         if !side.is_some_and(|side| side.link.is_receiving(load)) {
             // Called off, and the thread was late to see it: by now there may be another load under way.
             if let Ok(unused) = result {
-                self.core.host.free_databases(unused.dbs, false);
+                self.state.host.free_databases(unused.dbs, false);
             }
             return;
         }
         let loaded_well = result.is_ok();
         let outcome = match result {
             Ok(loaded) => {
-                self.core.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
+                self.state.saving.last_load_keys = (loaded.keys_loaded, loaded.keys_expired);
                 let aux_db = loaded
                     .replication
                     .as_ref()
                     .and_then(|aux| u32::try_from(aux.stream_db).ok());
-                if let Some(side) = &mut self.core.repl.link {
+                if let Some(side) = &mut self.state.repl.link {
                     side.loaded = Some(loaded);
                 }
                 replica::Loaded::Ok { stream_db: aux_db }
@@ -265,30 +265,30 @@ impl Engine {
             Err(error) => replica::Loaded::Failed(error),
         };
         if !loaded_well {
-            self.core.loading = Loading::No;
+            self.state.loading = Loading::No;
         }
-        with_link(&self.keys, &mut self.core, |link, env| {
+        with_link(&self.keys, &mut self.state, |link, env| {
             link.load_finished(env, load, outcome)
         });
-        pump(&mut self.keys, &mut self.core);
-        self.core.refresh_gate();
+        pump(&mut self.keys, &mut self.state);
+        self.state.refresh_gate();
         self.settle();
     }
 
     /// Applies one more piece of the locally buffered stream; true while there may be more.
     pub fn link_drain(&mut self) -> bool {
         self.set_time();
-        let Some(side) = &self.core.repl.link else {
+        let Some(side) = &self.state.repl.link else {
             return false;
         };
         if !side.draining {
             return false;
         }
-        let piece = with_link(&self.keys, &mut self.core, |link, env| link.drain(env)).flatten();
+        let piece = with_link(&self.keys, &mut self.state, |link, env| link.drain(env)).flatten();
         let more = piece.is_some();
         if let Some(piece) = piece {
-            apply(&mut self.keys, &mut self.core, &piece);
-        } else if let Some(side) = &mut self.core.repl.link {
+            apply(&mut self.keys, &mut self.state, &piece);
+        } else if let Some(side) = &mut self.state.repl.link {
             side.draining = false;
         }
         self.settle();
@@ -300,8 +300,8 @@ impl Engine {
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Applies a piece of the stream: whole commands are run as the primary's, and passed on verbatim.
-fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
-    let Some(mut side) = core.repl.link.take() else {
+fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
+    let Some(mut side) = state.repl.link.take() else {
         return;
     };
     side.buffer.extend_from_slice(bytes);
@@ -329,7 +329,7 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
                 getack |= args
                     .get(1)
                     .is_some_and(|word| word.eq_ignore_ascii_case(b"getack"));
-            } else if let Err(what) = run(keys, core, &mut side, &mut out, &args) {
+            } else if let Err(what) = run(keys, state, &mut side, &mut out, &args) {
                 failed = Some(what);
                 break;
             }
@@ -344,9 +344,9 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
             let whole = std::mem::take(&mut side.unapplied);
             let raw = if whole.is_empty() { command } else { &whole };
             applied += raw.len() as u64;
-            core.repl.link = Some(side);
-            core.repl.with_hub(|hub, env| hub.feed_raw(env, raw));
-            let Some(back) = core.repl.link.take() else {
+            state.repl.link = Some(side);
+            state.repl.with_hub(|hub, env| hub.feed_raw(env, raw));
+            let Some(back) = state.repl.link.take() else {
                 return;
             };
             side = back;
@@ -362,21 +362,21 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
     side.buffer = buffer;
     side.stream_db = side.client.db as u32;
     side.link.applied(applied);
-    core.repl.link = Some(side);
+    state.repl.link = Some(side);
     keys.origin = outer;
-    crate::tracking::turn_done(core);
+    crate::tracking::turn_done(state);
     if getack {
-        with_link(keys, core, |link, env| link.getack(env));
+        with_link(keys, state, |link, env| link.getack(env));
     }
     if let Some(what) = failed {
-        core.stats.panics_caught += 1;
+        state.stats.panics_caught += 1;
         keys.ahead.forget();
         let text = format!("A command of the stream failed an assertion: {what}");
-        core.log(Level::Warning, &text);
-        crate::recovery::forsake_history(keys, core, &text);
+        state.log(Level::Warning, &text);
+        crate::recovery::forsake_history(keys, state, &text);
     } else if let Err(error) = decoded {
-        let hide = core.config.hide_user_data_from_log;
-        let (client, name) = core
+        let hide = state.config.hide_user_data_from_log;
+        let (client, name) = state
             .repl
             .link
             .as_ref()
@@ -385,13 +385,13 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
                 (client, last_command(&side.client))
             });
         if error.violation == Violation::InlineFromPrimary {
-            core.log(Level::Warning, "WARNING: Receiving inline protocol from primary, primary stream corruption? Closing the primary connection and discarding the cached primary.");
+            state.log(Level::Warning, "WARNING: Receiving inline protocol from primary, primary stream corruption? Closing the primary connection and discarding the cached primary.");
         } else {
-            error_to_primary(core, &error.to_string(), name);
+            error_to_primary(state, &error.to_string(), name);
         }
-        core.log(Level::Warning, &error.log_line(&client));
+        state.log(Level::Warning, &error.log_line(&client));
         // The same bytes would come again from where we are.
-        with_link(keys, core, |link, env| {
+        with_link(keys, state, |link, env| {
             link.stream_unusable(env, &error.to_string())
         });
     }
@@ -403,31 +403,31 @@ fn apply(keys: &mut Keys, core: &mut Core, bytes: &[u8]) {
 /// The handler failed an assertion, with this text: who knows what it has done to the data.
 fn run(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     side: &mut LinkSide,
     out: &mut Reply,
     args: &[&[u8]],
 ) -> Result<(), String> {
-    keys.origin = crate::origin::primary(core, side.client.db, keys.origin.now_ms);
-    core.repl.applying = true;
-    core.now_ns = (core.clock.monotonic_ns)();
+    keys.origin = crate::origin::primary(state, side.client.db, keys.origin.now_ms);
+    state.repl.applying = true;
+    state.now_ns = (state.clock.monotonic_ns)();
     out.truncate(0);
-    let meta = &commandtable::COMMANDS[0];
+    let command = &commandtable::COMMANDS[0];
     let mut x = Exec {
         keys,
-        core,
+        state,
         client: &mut side.client,
         out,
-        meta,
+        command,
         waits: false,
     };
     let ran = catch_unwind(AssertUnwindSafe(|| {
         dispatch::process(&mut x, args, None);
-        if crate::settle::is_due(x.keys, x.core) {
-            crate::settle::settle(x.keys, x.core);
+        if crate::settle::is_due(x.keys, x.state) {
+            crate::settle::settle(x.keys, x.state);
         }
     }));
-    core.repl.applying = false;
+    state.repl.applying = false;
     if let Err(panic) = ran {
         return Err(format!(
             "{}, in '{}'",
@@ -436,11 +436,11 @@ fn run(
         ));
     }
     if out.output().start().first() == Some(&b'-') {
-        core.stats.unexpected_error_replies += 1;
+        state.stats.unexpected_error_replies += 1;
         let text = String::from_utf8_lossy(out.output().start());
         let text = text.strip_suffix("\r\n").unwrap_or(&text);
         let name = last_command(&side.client);
-        error_to_primary(core, text.strip_prefix("-ERR ").unwrap_or(text), name);
+        error_to_primary(state, text.strip_prefix("-ERR ").unwrap_or(text), name);
     }
     Ok(())
 }
@@ -449,18 +449,18 @@ fn run(
 fn last_command(primary: &Client) -> &'static str {
     primary
         .last_command
-        .map_or("<unknown>", |meta| meta.full_name)
+        .map_or("<unknown>", |command| command.full_name)
 }
 
 /// Something in the stream is refused with this text: the data may differ from the primary's.
-fn error_to_primary(core: &mut Core, text: &str, name: &str) {
+fn error_to_primary(state: &mut ServerState, text: &str, name: &str) {
     let line = format!(
         "== CRITICAL == This replica is sending an error to its primary: '{text}' after processing the command '{name}'"
     );
-    core.log(Level::Warning, &line);
-    log_latest(core);
-    if core.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
-        core.host.crash(Crash::Panic(format!(
+    state.log(Level::Warning, &line);
+    log_latest(state);
+    if state.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
+        state.host.crash(Crash::Panic(format!(
             "This replica panicked sending an error to its primary after processing the command '{name}'"
         )));
     }
@@ -470,13 +470,13 @@ fn error_to_primary(core: &mut Core, text: &str, name: &str) {
 const LATEST_BYTES: u64 = 256;
 
 /// Shows what came in front of an error, if the log may hold users' data.
-fn log_latest(core: &mut Core) {
-    let hub = &mut core.repl.hub;
+fn log_latest(state: &mut ServerState) {
+    let hub = &mut state.repl.hub;
     let Some(backlog) = hub.backlog().filter(|backlog| backlog.histlen() > 0) else {
         return;
     };
-    if core.config.hide_user_data_from_log {
-        core.log(
+    if state.config.hide_user_data_from_log {
+        state.log(
             Level::Notice,
             "hide-user-data-from-log is on, skip logging backlog content to avoid spilling user data.",
         );
@@ -487,12 +487,12 @@ fn log_latest(core: &mut Core) {
     let mut line = b"Latest backlog is: '".to_vec();
     quote_into(&mut line, &latest);
     line.push(b'\'');
-    core.log(Level::Notice, &String::from_utf8_lossy(&line));
+    state.log(Level::Notice, &String::from_utf8_lossy(&line));
 }
 
 /// Carries out what the link asks for.
-pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
-    while let Some(action) = core
+pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
+    while let Some(action) = state
         .repl
         .link
         .as_mut()
@@ -500,148 +500,148 @@ pub(crate) fn pump(keys: &mut Keys, core: &mut Core) {
     {
         match action {
             Action::Connect { conn, host, port } => {
-                let source = core.config.bind_source_addr.lossy().into_owned();
-                core.host.link(LinkCommand::Connect {
+                let source = state.config.bind_source_addr.lossy().into_owned();
+                state.host.link(LinkCommand::Connect {
                     conn,
                     host,
                     port,
                     source,
                 });
             }
-            Action::Send(conn, bytes) => core.host.link(LinkCommand::Send(conn, bytes)),
-            Action::Close(conn) => core.host.link(LinkCommand::Close(conn)),
-            Action::PauseReading(conn) => core.host.link(LinkCommand::Pause(conn)),
-            Action::ResumeReading(conn) => core.host.link(LinkCommand::Resume(conn)),
+            Action::Send(conn, bytes) => state.host.link(LinkCommand::Send(conn, bytes)),
+            Action::Close(conn) => state.host.link(LinkCommand::Close(conn)),
+            Action::PauseReading(conn) => state.host.link(LinkCommand::Pause(conn)),
+            Action::ResumeReading(conn) => state.host.link(LinkCommand::Resume(conn)),
             Action::BeginPayload(payload) => {
                 let parsing = payload.sink == replica::Sink::Parser;
-                forget_loaded(core);
-                if let Some(side) = &mut core.repl.link {
+                forget_loaded(state);
+                if let Some(side) = &mut state.repl.link {
                     side.parsing = parsing;
                 }
                 if parsing {
-                    begin_loading(keys, core, payload.serve_old, payload.mode, payload.size);
+                    begin_loading(keys, state, payload.serve_old, payload.mode, payload.size);
                 }
-                core.host.link(LinkCommand::BeginPayload(payload));
+                state.host.link(LinkCommand::BeginPayload(payload));
             }
             Action::EndPayload { load, mark_bytes } => {
-                core.host.link(LinkCommand::EndPayload { load, mark_bytes })
+                state.host.link(LinkCommand::EndPayload { load, mark_bytes })
             }
             Action::Load(load) => {
-                if core.repl.link.as_ref().is_some_and(|side| !side.parsing) {
-                    begin_loading(keys, core, false, LoadMode::Disabled, None);
+                if state.repl.link.as_ref().is_some_and(|side| !side.parsing) {
+                    begin_loading(keys, state, false, LoadMode::Disabled, None);
                 }
-                core.host.link(LinkCommand::Load(load));
+                state.host.link(LinkCommand::Load(load));
             }
             Action::AbortPayload(load) => {
-                core.loading = Loading::No;
-                core.refresh_gate();
-                forget_loaded(core);
-                core.host.link(LinkCommand::AbortPayload(load));
+                state.loading = Loading::No;
+                state.refresh_gate();
+                forget_loaded(state);
+                state.host.link(LinkCommand::AbortPayload(load));
             }
             Action::DropHistory => {
-                let now_ms = core.repl.now_ms;
-                core.repl.hub.detach(now_ms);
+                let now_ms = state.repl.now_ms;
+                state.repl.hub.detach(now_ms);
             }
             Action::Adopt(adoption) => {
-                if let Some(loaded) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
-                    swap_in(keys, core, loaded);
+                if let Some(loaded) = state.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+                    swap_in(keys, state, loaded);
                 }
-                core.loading = Loading::No;
-                core.refresh_gate();
-                core.repl
+                state.loading = Loading::No;
+                state.refresh_gate();
+                state.repl
                     .with_hub(|hub, env| hub.adopt(env, adoption.replid, adoption.offset));
-                if let Some(side) = &mut core.repl.link {
+                if let Some(side) = &mut state.repl.link {
                     side.adopted = true;
                 }
-                if let (Some(side), Some(db)) = (&mut core.repl.link, adoption.stream_db) {
+                if let (Some(side), Some(db)) = (&mut state.repl.link, adoption.stream_db) {
                     side.stream_db = db;
                     side.client.db = usize::try_from(db)
                         .unwrap_or(0)
                         .min(keys.dbs.len().saturating_sub(1));
                 }
             }
-            Action::Branch(replid) => core.repl.with_hub(|hub, env| hub.branch(env, replid)),
+            Action::Branch(replid) => state.repl.with_hub(|hub, env| hub.branch(env, replid)),
             Action::LinkUp => {
-                core.repl.with_hub(|hub, env| hub.ensure_backlog(env));
-                if let Some(side) = &mut core.repl.link {
+                state.repl.with_hub(|hub, env| hub.ensure_backlog(env));
+                if let Some(side) = &mut state.repl.link {
                     side.reset_stream();
                     if !std::mem::take(&mut side.adopted) {
-                        core.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept connections in read-write mode.\n");
+                        state.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept connections in read-write mode.\n");
                     }
                 }
-                core.refresh_gate();
+                state.refresh_gate();
             }
             Action::LinkDown => {
-                if let Some(side) = &mut core.repl.link {
+                if let Some(side) = &mut state.repl.link {
                     side.reset_stream();
                 }
-                core.refresh_gate();
+                state.refresh_gate();
             }
             Action::Drain => {
-                if let Some(side) = &mut core.repl.link {
+                if let Some(side) = &mut state.repl.link {
                     side.draining = true;
                 }
-                core.host.link(LinkCommand::Drain);
+                state.host.link(LinkCommand::Drain);
             }
             Action::BeforeMainPsync => {
-                if core.debug.pause_after_fork {
-                    core.log(Level::Notice, "Process is about to stop.");
-                    core.host.stop_self();
-                    core.log(Level::Notice, "Process has been continued.");
+                if state.debug.pause_after_fork {
+                    state.log(Level::Notice, "Process is about to stop.");
+                    state.host.stop_self();
+                    state.log(Level::Notice, "Process has been continued.");
                 }
             }
-            Action::RestartAof => core.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n"),
+            Action::RestartAof => state.host.tell_supervisor("STATUS=PRIMARY <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n"),
             Action::Failover { accepted } => {
-                core.repl
+                state.repl
                     .with_hub(|hub, env| hub.failover_finished(env, accepted));
             }
-            Action::Log(level, text) => core.log(level, &text),
+            Action::Log(level, text) => state.log(level, &text),
         }
     }
 }
 
 /// A dataset that was loaded but is not wanted any more.
-fn forget_loaded(core: &mut Core) {
-    if let Some(unused) = core.repl.link.as_mut().and_then(|side| side.loaded.take()) {
-        core.host.free_databases(unused.dbs, false);
+fn forget_loaded(state: &mut ServerState) {
+    if let Some(unused) = state.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+        state.host.free_databases(unused.dbs, false);
     }
 }
 
 /// Loading begins: the old data go, unless they are to be served or kept until the new ones are complete.
 fn begin_loading(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     serve_old: bool,
     mode: LoadMode,
     size: Option<u64>,
 ) {
-    core.loading = if serve_old {
+    state.loading = if serve_old {
         Loading::Serving
     } else {
         Loading::Blocking
     };
-    core.load_progress = LoadProgress {
+    state.load_progress = LoadProgress {
         started_at: keys.origin.now_ms / 1000,
         total_bytes: size.unwrap_or(0),
         ..LoadProgress::default()
     };
-    core.refresh_gate();
+    state.refresh_gate();
     if mode != LoadMode::SwapDb {
-        core.expire.own.clear();
+        state.expire.own.clear();
         for db in 0..keys.dbs.len() {
             keys.touch_all_watchers(db, None);
         }
         let old = keys.dbs.iter_mut().map(|db| db.clear()).collect();
         keys.functions = Arc::default();
-        let wait = !core.config.replica_lazy_flush;
-        core.host.free_databases(old, wait);
+        let wait = !state.config.replica_lazy_flush;
+        state.host.free_databases(old, wait);
         keys.all_stale();
     }
 }
 
 /// The new dataset takes the place of the old one.
-fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
-    core.expire.own.clear();
+fn swap_in(keys: &mut Keys, state: &mut ServerState, mut loaded: Loaded) {
+    state.expire.own.clear();
     for (db, new) in loaded.dbs.iter().enumerate().take(keys.dbs.len()) {
         keys.touch_all_watchers(db, Some(new));
     }
@@ -652,130 +652,138 @@ fn swap_in(keys: &mut Keys, core: &mut Core, mut loaded: Loaded) {
         keys.signal_all_ready(db);
     }
     keys.all_stale();
-    let wait = !core.config.replica_lazy_flush;
-    core.host.free_databases(old, wait);
+    let wait = !state.config.replica_lazy_flush;
+    state.host.free_databases(old, wait);
 }
 
 /// Becomes a replica of `host:port`.
-pub(crate) fn follow(keys: &mut Keys, core: &mut Core, host: &str, port: u16, purpose: Purpose) {
-    core.host.set_role(true);
-    let from = match &core.repl.link {
+pub(crate) fn follow(
+    keys: &mut Keys,
+    state: &mut ServerState,
+    host: &str,
+    port: u16,
+    purpose: Purpose,
+) {
+    state.host.set_role(true);
+    let from = match &state.repl.link {
         Some(side) => side.link.position(),
         None => {
             // What the transaction around this has written belongs to the history that we say we have.
-            crate::settle::feed_stream(keys, core);
-            core.repl.with_hub(|hub, env| hub.demote(env));
-            let history = core.repl.hub.history();
-            core.log(
+            crate::settle::feed_stream(keys, state);
+            state.repl.with_hub(|hub, env| hub.demote(env));
+            let history = state.repl.hub.history();
+            state.log(
                 Level::Notice,
                 "Before turning into a replica, using my own primary parameters to synthesize a cached primary: I may be able to synchronize with the new primary with just a partial transfer.",
             );
             Some((history.replid, history.offset))
         }
     };
-    unblock_for_role(keys, core);
-    if core.repl.link.is_none() {
-        let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.origin.now_ms);
-        side.client.id = core.clients.next_id();
-        core.repl.link = Some(side);
+    unblock_for_role(keys, state);
+    if state.repl.link.is_none() {
+        let mut side = LinkSide::new(&state.config, state.repl.link_numbers, keys.origin.now_ms);
+        side.client.id = state.clients.next_id();
+        state.repl.link = Some(side);
     }
-    if let Some(side) = &mut core.repl.link {
+    if let Some(side) = &mut state.repl.link {
         side.reset_stream();
     }
-    with_link(keys, core, |link, env| {
+    with_link(keys, state, |link, env| {
         link.start(env, host, port, from, purpose)
     });
-    core.refresh_gate();
-    pump(keys, core);
+    state.refresh_gate();
+    pump(keys, state);
 }
 
 /// Becomes a replica at the start, of the primary that the configuration names.
 pub(crate) fn follow_at_start(
     keys: &mut Keys,
-    core: &mut Core,
+    state: &mut ServerState,
     restored: Option<(replication::ReplId, u64, i64)>,
 ) {
-    let Some(primary) = core.config.replicaof.clone() else {
+    let Some(primary) = state.config.replicaof.clone() else {
         return;
     };
-    let mut side = LinkSide::new(&core.config, core.repl.link_numbers, keys.origin.now_ms);
-    side.client.id = core.clients.next_id();
+    let mut side = LinkSide::new(&state.config, state.repl.link_numbers, keys.origin.now_ms);
+    side.client.id = state.clients.next_id();
     if let Some((_, _, db)) = restored {
         side.client.db = usize::try_from(db)
             .unwrap_or(0)
             .min(keys.dbs.len().saturating_sub(1));
         side.stream_db = side.client.db as u32;
     }
-    core.repl.link = Some(side);
-    core.host.set_role(true);
+    state.repl.link = Some(side);
+    state.host.set_role(true);
     let from = restored.map(|(replid, offset, _)| (replid, offset));
     if let Some((replid, offset)) = from {
-        core.repl
+        state
+            .repl
             .with_hub(|hub, env| hub.adopt(env, Some(replid), offset));
     }
     let host = primary.host.lossy().into_owned();
-    with_link(keys, core, |link, env| {
+    with_link(keys, state, |link, env| {
         link.start(env, &host, primary.port, from, Purpose::Follow)
     });
-    core.refresh_gate();
-    pump(keys, core);
+    state.refresh_gate();
+    pump(keys, state);
 }
 
 /// Becomes a primary, as a client wants it.
-pub(crate) fn promote(keys: &mut Keys, core: &mut Core, by: ClientId) {
-    stop_link(keys, core);
-    core.repl
+pub(crate) fn promote(keys: &mut Keys, state: &mut ServerState, by: ClientId) {
+    stop_link(keys, state);
+    state
+        .repl
         .with_hub(|hub, env| hub.promote_for(env, replication::ClientId(by)));
-    unblock_for_role(keys, core);
+    unblock_for_role(keys, state);
 }
 
 /// Ends the link without touching the hub: it knows already, and may be in the middle of saying more.
-pub(crate) fn stop_link(keys: &mut Keys, core: &mut Core) {
-    core.host.set_role(false);
-    if let Some(side) = &mut core.repl.link {
+pub(crate) fn stop_link(keys: &mut Keys, state: &mut ServerState) {
+    state.host.set_role(false);
+    if let Some(side) = &mut state.repl.link {
         side.link.stop();
-        core.repl.link_numbers = side.link.numbers();
+        state.repl.link_numbers = side.link.numbers();
     }
-    pump(keys, core);
-    core.repl.link = None;
-    core.expire.own.clear();
-    core.loading = Loading::No;
-    keys.effects.recording = core.repl.records();
-    core.refresh_gate();
+    pump(keys, state);
+    state.repl.link = None;
+    state.expire.own.clear();
+    state.loading = Loading::No;
+    keys.effects.recording = state.repl.records();
+    state.refresh_gate();
 }
 
 /// Clients that wait for keys cannot be served by a replica, nor may they go on waiting when roles change.
-fn unblock_for_role(keys: &mut Keys, core: &mut Core) {
-    let waiting: Vec<_> = core
+fn unblock_for_role(keys: &mut Keys, state: &mut ServerState) {
+    let waiting: Vec<_> = state
         .clients
         .iter()
         .filter(|client| client.blocked.is_some())
         .map(|client| client.id)
         .collect();
     for id in waiting {
-        crate::blocking::unblock_with(keys, core, id, |core, _, out| {
-            core.stats.count_error("UNBLOCKED");
+        crate::blocking::unblock_with(keys, state, id, |state, _, out| {
+            state.stats.count_error("UNBLOCKED");
             out.error(crate::Error::UNBLOCKED_ROLE.text().as_bytes());
         });
     }
 }
 
 /// Cuts the link (CLIENT KILL): it is then taken up again by itself.
-pub(crate) fn cut(keys: &mut Keys, core: &mut Core) {
-    with_link(keys, core, |link, env| {
+pub(crate) fn cut(keys: &mut Keys, state: &mut ServerState) {
+    with_link(keys, state, |link, env| {
         link.stream_failed(env, "Connection with primary killed.")
     });
-    pump(keys, core);
+    pump(keys, state);
 }
 
 /// The data are not what the stream has made of them: only a full synchronisation will do.
-pub(crate) fn resynchronise(keys: &Keys, core: &mut Core, why: &str) {
-    with_link(keys, core, |link, env| link.stream_unusable(env, why));
+pub(crate) fn resynchronise(keys: &Keys, state: &mut ServerState, why: &str) {
+    with_link(keys, state, |link, env| link.stream_unusable(env, why));
 }
 
 /// Periodic work.
-pub(crate) fn tick(keys: &mut Keys, core: &mut Core) {
-    if core.repl.link.is_some() {
-        with_link(keys, core, |link, env| link.tick(env));
+pub(crate) fn tick(keys: &mut Keys, state: &mut ServerState) {
+    if state.repl.link.is_some() {
+        with_link(keys, state, |link, env| link.tick(env));
     }
 }
