@@ -69,8 +69,6 @@ pub enum Problem {
     NodeName,
     /// Defragmentation is not available.
     ActiveDefrag,
-    /// TLS is not available.
-    Tls,
     /// There is no append-only file.
     AppendOnly,
     /// There is no cluster mode.
@@ -154,7 +152,6 @@ impl fmt::Display for Problem {
             }
             Self::HostnameLength => "Hostnames must be less than 256 characters",
             Self::NodeName => "Announced human node name contained invalid character",
-            Self::Tls => "Unable to update TLS configuration. Check server logs.",
             Self::AppendOnly => "this build keeps no append-only file: appendonly must be 'no'",
             Self::Cluster => "this build has no cluster mode: cluster-enabled must be 'no'",
             Self::ActiveDefrag => {

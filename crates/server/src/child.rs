@@ -9,6 +9,7 @@ use crate::descriptors::Descriptors;
 use crate::errno_text;
 use crate::fanout::{self, Fanout, GivenUp};
 use crate::logging;
+use crate::relay::{self, Relays};
 use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
@@ -105,26 +106,43 @@ pub(crate) enum Output {
         eof_mark: [u8; 40],
         /// One that takes nothing for this long is given up, in milliseconds.
         timeout_ms: u64,
+        /// Between the child and some of them.
+        relays: Relays,
     },
 }
 
 impl Output {
-    /// Where the snapshot of `job` goes.
+    /// Where the snapshot of `job` goes. A TLS session goes with it where nothing comes behind the snapshot; where the stream
+    /// does, it stays here, and there is a relay.
     pub(crate) fn of(job: &SnapshotJob, descriptors: &Descriptors) -> Self {
         match &job.target {
             engine::host::Target::Disk => Output::File,
             engine::host::Target::Sockets { targets, eof_mark } => {
+                let timeout_ms = job.send_timeout_ms;
+                let mut relays = Relays::default();
                 let with_socket = targets.iter().filter_map(|target| {
+                    let client = target.client.0;
+                    let descriptor = descriptors.get(client)?;
+                    let (fd, channel) = match descriptor.channel {
+                        None => (descriptor.fd, None),
+                        Some(own) if target.is_last => {
+                            (descriptor.fd, Some(own.lock().give_away()?))
+                        }
+                        Some(own) => (relays.add(client, descriptor.fd, own, timeout_ms)?, None),
+                    };
+                    let prelude = target.prelude.clone();
                     Some(fanout::Target {
-                        client: target.client.0,
-                        fd: descriptors.get(target.client.0)?,
-                        prelude: target.prelude.clone(),
+                        client,
+                        fd,
+                        channel,
+                        prelude,
                     })
                 });
                 Output::Connections {
                     targets: with_socket.collect(),
                     eof_mark: *eof_mark,
-                    timeout_ms: job.send_timeout_ms,
+                    timeout_ms,
+                    relays,
                 }
             }
         }
@@ -139,7 +157,7 @@ impl Output {
 pub(crate) fn start(
     shared: Weak<Shared>,
     job: JobId,
-    output: &Output,
+    output: Output,
     files: &DumpFile,
     oom: crate::oom::Oom,
     sent: &Tally,
@@ -161,8 +179,11 @@ pub(crate) fn start(
         pid => {
             drop(writer);
             let child = Child::new(pid as u32);
-            let to_file = matches!(output, Output::File);
-            watch(shared, job, to_file, child.clone(), reader);
+            let relays = match output {
+                Output::File => None,
+                Output::Connections { relays, .. } => Some(relays.start()),
+            };
+            watch(shared, job, relays, child.clone(), reader);
             Ok(child)
         }
     }
@@ -182,7 +203,7 @@ pub(crate) fn absolute(relative: &Path) -> PathBuf {
 fn watch(
     shared: Weak<Shared>,
     job: JobId,
-    to_file: bool,
+    relays: Option<relay::Running>,
     child: Child,
     mut reader: io::PipeReader,
 ) {
@@ -227,6 +248,10 @@ fn watch(
             }
         }
         let status = child.wait();
+        let to_file = relays.is_none();
+        // What the child has written is not yet on its way to everybody.
+        let broken = relays.map(relay::Running::join).unwrap_or_default();
+        complete.retain(|client: &replication::ClientId| !broken.contains(&client.0));
         let result = match done {
             Some(bytes) if status == 0 && to_file => SnapshotResult::Disk { bytes },
             Some(_) if status == 0 => SnapshotResult::Sockets { complete },
@@ -334,14 +359,14 @@ impl DumpFile {
 
 /// The child's whole life; returns its exit code.
 fn run_child(
-    output: &Output,
+    output: Output,
     files: &DumpFile,
     sent: &Tally,
     write: WriteSnapshot<'_>,
     pipe: &OwnedFd,
 ) -> i32 {
     quiet_signals();
-    close_others(output, pipe.as_raw_fd());
+    close_others(&output, pipe.as_raw_fd());
     logging::set_pid();
     logging::set_role(b'C');
     let mut reporter = Reporter {
@@ -350,21 +375,25 @@ fn run_child(
         measuring: Duty::default(),
     };
     let mut progress = |keys| reporter.progress(keys);
+    let to_file = matches!(output, Output::File);
     let result = match output {
         Output::File => files.replace(|sink| write(sink, &mut progress)),
         Output::Connections {
             targets,
             eof_mark,
             timeout_ms,
+            relays,
         } => {
+            // The parent's: their descriptors are closed here.
+            std::mem::forget(relays);
             let report = |client, why| {
                 let timed_out = u64::from(why == GivenUp::Stuck);
                 send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
             };
-            let mut sink = Fanout::new(targets, *timeout_ms, sent, Box::new(report));
+            let mut sink = Fanout::new(targets, timeout_ms, sent, Box::new(report));
             sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
-                .and_then(|()| sink.write_all(eof_mark))
+                .and_then(|()| sink.write_all(&eof_mark))
                 .and_then(|()| sink.finish())
                 .map(|complete| {
                     for client in complete {
@@ -381,7 +410,7 @@ fn run_child(
     match result {
         Ok(bytes) => {
             let cow = private_dirty_bytes();
-            if matches!(output, Output::File) {
+            if to_file {
                 logging::log(Level::Notice, "DB saved on disk");
             }
             let megabytes = cow >> 20;

@@ -3,6 +3,7 @@
 //! The lock is taken once per batch. Idle connections own no buffers: input and output go through buffers of the event loop,
 //! and only what is incomplete or refused by the kernel is kept.
 
+use crate::descriptors::Descriptor;
 use crate::feed::{self, Feeder};
 use crate::shared::Shared;
 use crate::socket::Socket;
@@ -14,7 +15,6 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
@@ -147,11 +147,10 @@ impl Connection {
     /// Makes a client of a socket that has been accepted, unless the engine refuses it. `waker` gives it a turn.
     pub(crate) fn open(
         shared: &Arc<Shared>,
-        fd: OwnedFd,
+        mut socket: Socket,
         peer: Peer,
         waker: &Waker,
     ) -> Option<Self> {
-        let mut socket = Socket::new(fd);
         let attention = Arc::new(Attention::default());
         attention.register(waker);
         let mut engine = shared.engine.lock();
@@ -167,7 +166,11 @@ impl Connection {
         };
         let mut decoder = Decoder::default();
         decoder.authenticated = engine.is_authenticated(id);
-        shared.descriptors.add(id, socket.raw());
+        let descriptor = Descriptor {
+            fd: socket.raw(),
+            channel: socket.channel(),
+        };
+        shared.descriptors.add(id, descriptor);
         drop(engine);
         Some(Connection {
             socket,

@@ -3,6 +3,7 @@
 //! Read the configuration, bind, load the dataset, serve until told to stop. The main thread runs the event loop that also
 //! accepts connections and keeps time; with more I/O threads the others run loops of their own.
 
+mod channel;
 mod child;
 mod clock;
 mod connection;
@@ -15,15 +16,19 @@ mod event_loop;
 mod fanout;
 mod feed;
 mod figures;
+mod handshakes;
 mod limits;
 mod link_io;
+mod link_stream;
 mod listener;
 mod loading;
 mod logging;
 mod memory;
+mod migrate_stream;
 mod oom;
 mod payload;
 mod process;
+mod relay;
 mod replace;
 mod shared;
 mod signals;
@@ -33,6 +38,7 @@ mod supervise;
 mod tally;
 mod timer;
 mod title;
+mod tls_config;
 mod user_file;
 
 use control::Control;
@@ -50,6 +56,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use timer::Timer;
+use tls_config::TlsConfig;
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
@@ -74,6 +81,12 @@ fn cannot_serve(error: io::Error) {
 
 /// Serves until the engine or a signal ends it; returns the exit code.
 fn run(start: startup::Start) -> io::Result<u8> {
+    let tls = Arc::new(TlsConfig::default());
+    if tls.load(&start.config).is_err() {
+        let text = "Failed to configure TLS. Check logs for more info.";
+        logging::log(Level::Warning, text);
+        return Ok(1);
+    }
     let listeners = match Listeners::bind(&start.config) {
         Ok(listeners) => listeners,
         Err(text) => {
@@ -105,6 +118,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
             Arc::clone(&control),
             Arc::clone(&transfers),
             Arc::clone(&descriptors),
+            Arc::clone(&tls),
             weak.clone(),
         );
         let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
@@ -114,6 +128,7 @@ fn run(start: startup::Start) -> io::Result<u8> {
             engine: Mutex::new(engine),
             transfers,
             descriptors,
+            tls,
             control,
         }
     });
@@ -242,10 +257,10 @@ impl Main {
             .iter_mut()
             .filter(|acceptor| acceptor.is_ready())
         {
-            acceptor.let_in(&self.shared, |fd, peer| {
+            acceptor.let_in(&self.shared, |newcomer| {
                 match self.let_in % (self.others.len() + 1) {
-                    0 => self.connections.add(fd, peer),
-                    other => self.others[other - 1].accepted(fd, peer),
+                    0 => self.connections.add(newcomer),
+                    other => self.others[other - 1].accepted(newcomer),
                 }
                 self.let_in += 1;
             });

@@ -2,6 +2,7 @@
 
 use crate::descriptors::Descriptors;
 use crate::dump_transfer::Transfers;
+use crate::tls_config::TlsConfig;
 use engine::Engine;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) transfers: Arc<Transfers>,
     /// The sockets of clients.
     pub(crate) descriptors: Arc<Descriptors>,
+    /// What TLS connections are made from.
+    pub(crate) tls: Arc<TlsConfig>,
     /// Tells the main loop what has changed for it.
     pub(crate) control: Arc<crate::control::Control>,
 }

@@ -94,18 +94,29 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What is wrong with a certificate, in OpenSSL's words where it has any.
+fn in_words(why: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as E;
+    let words = match why {
+        E::Expired | E::ExpiredContext { .. } => "certificate has expired",
+        E::NotValidYet | E::NotValidYetContext { .. } => "certificate is not yet valid",
+        E::UnknownIssuer => "unable to get local issuer certificate",
+        E::BadSignature => "certificate signature failure",
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => "unsuitable certificate purpose",
+        other => return other.to_string(),
+    };
+    words.to_owned()
+}
+
 impl From<rustls::Error> for Failure {
     fn from(error: rustls::Error) -> Self {
-        use rustls::{AlertDescription, CertificateError};
+        use rustls::AlertDescription;
         Self::Broken(match error {
             rustls::Error::NoCertificatesPresented => {
                 "peer did not return a certificate".to_owned()
             }
-            rustls::Error::InvalidCertificate(CertificateError::Other(why)) => {
-                format!("certificate verify failed: {why}")
-            }
             rustls::Error::InvalidCertificate(why) => {
-                format!("certificate verify failed: {why:?}")
+                format!("certificate verify failed: {}", in_words(&why))
             }
             rustls::Error::AlertReceived(AlertDescription::CertificateUnknown) => {
                 "the peer refuses our certificate".to_owned()

@@ -38,6 +38,8 @@ pub enum Progress {
     Open,
     /// The peer has said that it sends no more.
     PeerClosed,
+    /// It has failed.
+    Over,
 }
 
 enum Side {
@@ -138,12 +140,16 @@ impl Session {
         plaintext: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
+        if self.progress == Progress::Over {
+            return Err(over());
+        }
         let is_first = self.progress == Progress::Handshake && self.handshake_bytes == 0;
         if is_first
             && ciphertext
                 .first()
                 .is_some_and(|first| !RECORD_TYPES.contains(first))
         {
+            self.progress = Progress::Over;
             return Err(Failure::NotTls);
         }
         let mut news = News {
@@ -152,15 +158,17 @@ impl Session {
             out,
         };
         let used = match &mut *self.side {
-            Side::Client(connection) => news.take_all(connection, ciphertext)?,
-            Side::Server(connection) => news.take_all(connection, ciphertext)?,
+            Side::Client(connection) => news.take_all(connection, ciphertext),
+            Side::Server(connection) => news.take_all(connection, ciphertext),
         };
+        let used = used.inspect_err(|_| self.progress = Progress::Over)?;
         if self.progress == Progress::Handshake {
             self.handshake_bytes += used;
         }
         if self.handshake_bytes > HANDSHAKE_BYTES_MAX
             || ciphertext.len() - used > INCOMPLETE_BYTES_MAX
         {
+            self.progress = Progress::Over;
             return Err(Failure::TooLong);
         }
         self.incomplete = ciphertext[used..].to_vec();
@@ -185,6 +193,10 @@ impl Session {
     }
 
     fn write(&mut self, outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        // rustls must not be shown other bytes than those it has failed on.
+        if self.progress == Progress::Over {
+            return Err(over());
+        }
         match &mut *self.side {
             Side::Client(connection) => outgoing.write(connection, &mut self.incomplete, out),
             Side::Server(connection) => outgoing.write(connection, &mut self.incomplete, out),
@@ -313,7 +325,7 @@ impl Outgoing<'_> {
                         out,
                     };
                     if !news.take(other)? {
-                        return Err(Failure::Broken("the session is not open".to_owned()));
+                        return Err(over());
                     }
                     false
                 }
@@ -324,6 +336,10 @@ impl Outgoing<'_> {
             }
         }
     }
+}
+
+fn over() -> Failure {
+    Failure::Broken("the session is not open".to_owned())
 }
 
 /// Has `work` append to `out`, in so much room or in as much as it asks for.
