@@ -68,9 +68,6 @@ impl Config {
             }
             Param::ClusterAnnounceHostname => hostname(&self.cluster_announce_hostname),
             Param::ClusterAnnounceHumanNodename => node_name(&self.cluster_announce_human_nodename),
-            Param::TlsPort if self.tls_port != 0 => Err(Problem::Tls),
-            Param::TlsCluster if self.tls_cluster => Err(Problem::Tls),
-            Param::TlsReplication if self.tls_replication => Err(Problem::Tls),
             Param::Hz => {
                 self.hz = self.hz.clamp(HZ_MIN, HZ_MAX);
                 Ok(())

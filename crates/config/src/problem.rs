@@ -69,8 +69,6 @@ pub enum Problem {
     NodeName,
     /// Defragmentation is not available.
     ActiveDefrag,
-    /// TLS is not available.
-    Tls,
     /// There is no cluster mode.
     Cluster,
     /// No such parameter or directive.
@@ -152,7 +150,6 @@ impl fmt::Display for Problem {
             }
             Self::HostnameLength => "Hostnames must be less than 256 characters",
             Self::NodeName => "Announced human node name contained invalid character",
-            Self::Tls => "Unable to update TLS configuration. Check server logs.",
             Self::Cluster => "this build has no cluster mode: cluster-enabled must be 'no'",
             Self::ActiveDefrag => {
                 "Active defragmentation cannot be enabled: it requires a server compiled with a modified Jemalloc \

@@ -787,6 +787,10 @@ parameters! {
     TlsSessionCaching tls_session_caching: bool = true,
         "tls-session-caching", Kind::Bool, [MODIFIABLE];
 
+    /// Whether certificates are refused that only OpenSSL takes, such as those of X.509 version 1. Not in the reference.
+    TlsStrictCertificates tls_strict_certificates: bool = false,
+        "tls-strict-certificates", Kind::Bool, [MODIFIABLE];
+
     /// Most keys remembered for client-side caching; 0 means no limit.
     TrackingTableMaxKeys tracking_table_max_keys: u64 = 1_000_000,
         "tracking-table-max-keys", number(C::SizeT, 0, i64::MAX as i128), [MODIFIABLE];

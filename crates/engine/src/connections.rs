@@ -61,6 +61,13 @@ impl Engine {
         Ok((self.state.clients.add(client), id))
     }
 
+    /// True when one more connection would be too many, besides so many that are not clients yet; it then counts as refused.
+    pub fn is_full(&mut self, besides: usize) -> bool {
+        let full = self.state.clients.len() + besides >= self.state.config.maxclients as usize;
+        self.state.stats.rejected_connections += u64::from(full);
+        full
+    }
+
     /// The peer has closed the connection, which is about to end: tells the log.
     pub fn peer_left(&self, id: ClientId) {
         if self.state.is_verbose()

@@ -97,6 +97,8 @@ impl LinkSide {
     pub fn configure(&mut self, config: &Config) {
         let port = if config.replica_announce_port > 0 {
             config.replica_announce_port
+        } else if config.tls_replication {
+            config.tls_port
         } else {
             config.port
         };

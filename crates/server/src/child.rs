@@ -9,6 +9,7 @@ use crate::descriptors::Descriptors;
 use crate::errno_text;
 use crate::fanout::{self, Fanout, GivenUp};
 use crate::logging;
+use crate::relay::{self, Relays};
 use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::tally::Tally;
@@ -113,12 +114,15 @@ pub(crate) enum Output {
         eof_mark: [u8; 40],
         /// One that takes nothing for this long is given up, in milliseconds.
         timeout_ms: u64,
+        /// Between the child and some of them.
+        relays: Relays,
     },
 }
 
 impl Output {
     /// Where the snapshot of `job` goes. `log` has the names of the append-only file, and whether its base is synced while
-    /// it is being written.
+    /// it is being written. A TLS session goes with the snapshot where nothing comes behind it; where the stream does, the
+    /// session stays here, and there is a relay.
     pub(crate) fn of(
         job: &SnapshotJob,
         descriptors: &Descriptors,
@@ -130,17 +134,31 @@ impl Output {
             }
             (engine::host::Target::Disk | engine::host::Target::Log { .. }, _) => Output::File,
             (engine::host::Target::Sockets { targets, eof_mark }, _) => {
+                let timeout_ms = job.send_timeout_ms;
+                let mut relays = Relays::default();
                 let with_socket = targets.iter().filter_map(|target| {
+                    let client = target.client.0;
+                    let descriptor = descriptors.get(client)?;
+                    let (fd, channel) = match descriptor.channel {
+                        None => (descriptor.fd, None),
+                        Some(own) if target.is_last => {
+                            (descriptor.fd, Some(own.lock().give_away()?))
+                        }
+                        Some(own) => (relays.add(client, descriptor.fd, own, timeout_ms)?, None),
+                    };
+                    let prelude = target.prelude.clone();
                     Some(fanout::Target {
-                        client: target.client.0,
-                        fd: descriptors.get(target.client.0)?,
-                        prelude: target.prelude.clone(),
+                        client,
+                        fd,
+                        channel,
+                        prelude,
                     })
                 });
                 Output::Connections {
                     targets: with_socket.collect(),
                     eof_mark: *eof_mark,
-                    timeout_ms: job.send_timeout_ms,
+                    timeout_ms,
+                    relays,
                 }
             }
         }
@@ -155,7 +173,7 @@ impl Output {
 pub(crate) fn start(
     shared: Weak<Shared>,
     job: JobId,
-    output: &Output,
+    output: Output,
     files: &DumpFile,
     oom: crate::oom::Oom,
     sent: &Tally,
@@ -180,12 +198,12 @@ pub(crate) fn start(
         pid => {
             drop(writer);
             let child = Child::new(pid as u32);
-            let kind = match output {
-                Output::File => Kind::Dump,
-                Output::Log { .. } => Kind::Log,
-                Output::Connections { .. } => Kind::Connections,
+            let (kind, relays) = match output {
+                Output::File => (Kind::Dump, None),
+                Output::Log { .. } => (Kind::Log, None),
+                Output::Connections { relays, .. } => (Kind::Connections, Some(relays.start())),
             };
-            watch(shared, job, kind, child.clone(), reader);
+            watch(shared, job, kind, relays, child.clone(), reader);
             Ok(child)
         }
     }
@@ -210,7 +228,14 @@ enum Kind {
 }
 
 /// Follows a child's reports in a thread of its own, then reaps it.
-fn watch(shared: Weak<Shared>, job: JobId, kind: Kind, child: Child, mut reader: io::PipeReader) {
+fn watch(
+    shared: Weak<Shared>,
+    job: JobId,
+    kind: Kind,
+    relays: Option<relay::Running>,
+    child: Child,
+    mut reader: io::PipeReader,
+) {
     let temporary = temporary_of(child.pid);
     let follow = move || {
         let mut complete = Vec::new();
@@ -252,6 +277,9 @@ fn watch(shared: Weak<Shared>, job: JobId, kind: Kind, child: Child, mut reader:
             }
         }
         let status = child.wait();
+        // What the child has written is not yet on its way to everybody.
+        let broken = relays.map(relay::Running::join).unwrap_or_default();
+        complete.retain(|client: &replication::ClientId| !broken.contains(&client.0));
         let result = match done {
             Some(bytes) if status == 0 && kind == Kind::Dump => SnapshotResult::Disk { bytes },
             Some(bytes) if status == 0 && kind == Kind::Log => {
@@ -383,14 +411,14 @@ impl DumpFile {
 
 /// The child's whole life; returns its exit code.
 fn run_child(
-    output: &Output,
+    output: Output,
     files: &DumpFile,
     sent: &Tally,
     write: WriteSnapshot<'_>,
     pipe: &OwnedFd,
 ) -> i32 {
     quiet_signals();
-    close_others(output, pipe.as_raw_fd());
+    close_others(&output, pipe.as_raw_fd());
     logging::set_pid();
     logging::set_role(b'C');
     let mut reporter = Reporter {
@@ -399,24 +427,32 @@ fn run_child(
         measuring: Duty::default(),
     };
     let mut progress = |keys| reporter.progress(keys);
+    let to_file = matches!(output, Output::File);
+    let what = match output {
+        Output::Log { .. } => "AOF rewrite",
+        _ => "RDB",
+    };
     let result = match output {
         Output::File => files.replace(|sink| write(sink, &mut progress)),
         Output::Log { names, sync_often } => {
-            crate::append::write_base(names, *sync_often, |sink| write(sink, &mut progress))
+            crate::append::write_base(&names, sync_often, |sink| write(sink, &mut progress))
         }
         Output::Connections {
             targets,
             eof_mark,
             timeout_ms,
+            relays,
         } => {
+            // The parent's: their descriptors are closed here.
+            std::mem::forget(relays);
             let report = |client, why| {
                 let timed_out = u64::from(why == GivenUp::Stuck);
                 send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
             };
-            let mut sink = Fanout::new(targets, *timeout_ms, sent, Box::new(report));
+            let mut sink = Fanout::new(targets, timeout_ms, sent, Box::new(report));
             sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
-                .and_then(|()| sink.write_all(eof_mark))
+                .and_then(|()| sink.write_all(&eof_mark))
                 .and_then(|()| sink.finish())
                 .map(|complete| {
                     for client in complete {
@@ -433,13 +469,9 @@ fn run_child(
     match result {
         Ok(bytes) => {
             let cow = private_dirty_bytes();
-            if matches!(output, Output::File) {
+            if to_file {
                 logging::log(Level::Notice, "DB saved on disk");
             }
-            let what = match output {
-                Output::Log { .. } => "AOF rewrite",
-                _ => "RDB",
-            };
             let megabytes = cow >> 20;
             logging::log(
                 Level::Notice,

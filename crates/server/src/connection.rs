@@ -4,6 +4,7 @@
 //! and only what is incomplete or refused by the kernel is kept.
 
 use crate::append::gate::Passage;
+use crate::descriptors::Descriptor;
 use crate::feed::{self, Feeder};
 use crate::shared::Shared;
 use crate::socket::Socket;
@@ -15,7 +16,6 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
@@ -154,11 +154,10 @@ impl Connection {
     /// Makes a client of a socket that has been accepted, unless the engine refuses it. `waker` gives it a turn.
     pub(crate) fn open(
         shared: &Arc<Shared>,
-        fd: OwnedFd,
+        mut socket: Socket,
         peer: Peer,
         waker: &Waker,
     ) -> Option<Self> {
-        let mut socket = Socket::new(fd);
         let attention = Arc::new(Attention::default());
         attention.register(waker);
         let mut engine = shared.engine.lock();
@@ -174,7 +173,11 @@ impl Connection {
         };
         let mut decoder = Decoder::default();
         decoder.authenticated = engine.is_authenticated(id);
-        shared.descriptors.add(id, socket.raw());
+        let descriptor = Descriptor {
+            fd: socket.raw(),
+            channel: socket.channel(),
+        };
+        shared.descriptors.add(id, descriptor);
         drop(engine);
         Some(Connection {
             socket,

@@ -19,7 +19,7 @@ pub(crate) struct Control {
     /// New listening sockets to serve, made while their parameters were being set.
     pub(crate) listeners: Mutex<Option<crate::listener::Listeners>>,
     /// Handles to the sockets that are being served.
-    pub(crate) listening: Mutex<Vec<std::net::TcpListener>>,
+    pub(crate) listening: Mutex<crate::listener::Handles>,
 }
 
 impl Control {
@@ -30,7 +30,7 @@ impl Control {
             exit_code: AtomicI32::new(RUNNING),
             bulk_bytes_max: AtomicU64::new(0),
             listeners: Mutex::new(None),
-            listening: Mutex::new(Vec::new()),
+            listening: Mutex::default(),
         }
     }
 

@@ -3,7 +3,9 @@
 //! A courier serves one target, so that a slow one holds up nobody else. When there are as many as there may be, the one
 //! with the least to do takes on another target. Who has had nothing to do for a while hangs up and ends.
 
+use crate::migrate_stream::MigrateStream;
 use crate::shared::Shared;
+use crate::tls_config::TlsConfig;
 use dataset::snapshot::older_payload;
 use engine::host::HostError;
 use engine::migration::{Delivery, Failure, Shipment, Target};
@@ -29,6 +31,7 @@ const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// All couriers.
 pub(crate) struct Couriers {
     shared: Weak<Shared>,
+    tls: Arc<TlsConfig>,
     pool: Arc<Mutex<Pool>>,
 }
 
@@ -51,9 +54,10 @@ struct Desk {
 }
 
 impl Couriers {
-    pub(crate) fn new(shared: Weak<Shared>) -> Self {
+    pub(crate) fn new(shared: Weak<Shared>, tls: Arc<TlsConfig>) -> Self {
         Couriers {
             shared,
+            tls,
             pool: Arc::default(),
         }
     }
@@ -97,9 +101,10 @@ impl Couriers {
         pool.hired += 1;
         let number = pool.hired;
         let (shared, desks) = (self.shared.clone(), Arc::clone(&self.pool));
+        let tls = Arc::clone(&self.tls);
         std::thread::Builder::new()
             .name("migrate".into())
-            .spawn(move || serve(&shared, &desks, number, &orders))?;
+            .spawn(move || serve(&shared, tls, &desks, number, &orders))?;
         pool.couriers.push(Desk {
             number,
             target: target.clone(),
@@ -118,8 +123,14 @@ impl Pool {
 }
 
 /// The life of a courier.
-fn serve(shared: &Weak<Shared>, pool: &Mutex<Pool>, number: u64, orders: &Receiver<Shipment>) {
-    let mut courier = Courier::default();
+fn serve(
+    shared: &Weak<Shared>,
+    tls: Arc<TlsConfig>,
+    pool: &Mutex<Pool>,
+    number: u64,
+    orders: &Receiver<Shipment>,
+) {
+    let mut courier = Courier::new(tls);
     loop {
         let Ok(shipment) = orders.recv_timeout(KEPT_FOR) else {
             let mut pool = pool.lock();
@@ -144,14 +155,14 @@ fn serve(shared: &Weak<Shared>, pool: &Mutex<Pool>, number: u64, orders: &Receiv
 }
 
 /// Who carries shipments, one after the other.
-#[derive(Default)]
 pub(crate) struct Courier {
+    tls: Arc<TlsConfig>,
     connection: Option<Connection>,
 }
 
 struct Connection {
     target: Target,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<MigrateStream>,
     /// The database selected there, unless that is uncertain.
     db: Option<i64>,
     /// The target has refused payloads of our version.
@@ -187,6 +198,13 @@ fn nothing_yet() -> Delivery {
 }
 
 impl Courier {
+    pub(crate) fn new(tls: Arc<TlsConfig>) -> Self {
+        Courier {
+            tls,
+            connection: None,
+        }
+    }
+
     /// Carries a shipment and brings back the answers. A connection that turns out to be dead before anything has been
     /// taken is replaced once.
     pub(crate) fn deliver(&mut self, shipment: &Shipment) -> Delivery {
@@ -213,7 +231,7 @@ impl Courier {
         });
         let mut connection = match reusable {
             Some(connection) => connection,
-            None => Connection::open(&shipment.target, shipment.timeout)?,
+            None => Connection::open(&shipment.target, shipment.timeout, &self.tls)?,
         };
         connection.exchange(shipment, delivery)?;
         if !connection.wants_older && is_too_new(delivery) {
@@ -260,7 +278,7 @@ fn in_older_form(restores: &[u8]) -> Vec<u8> {
 }
 
 impl Connection {
-    fn open(target: &Target, timeout: Duration) -> Result<Self, Broken> {
+    fn open(target: &Target, timeout: Duration, tls: &TlsConfig) -> Result<Self, Broken> {
         let connecting = Broken::by(Failure::Connecting);
         let addresses = (target.host.as_str(), target.port)
             .to_socket_addrs()
@@ -270,6 +288,10 @@ impl Connection {
             match TcpStream::connect_timeout(&address, timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(&connecting)?;
+                    let context = tls.migrate();
+                    let stream =
+                        MigrateStream::new(stream, context.as_ref(), &target.host, timeout)
+                            .map_err(&connecting)?;
                     return Ok(Connection {
                         target: target.clone(),
                         stream: BufReader::new(stream),
@@ -290,9 +312,7 @@ impl Connection {
     fn exchange(&mut self, shipment: &Shipment, delivery: &mut Delivery) -> Result<(), Broken> {
         let writing = Broken::by(Failure::Writing);
         let socket = self.stream.get_mut();
-        let timeout = Some(shipment.timeout);
-        socket.set_write_timeout(timeout).map_err(&writing)?;
-        socket.set_read_timeout(timeout).map_err(&writing)?;
+        socket.set_timeout(shipment.timeout).map_err(&writing)?;
         let selects = self.db != Some(shipment.db);
         let mut opening = shipment.login.clone();
         if selects {

@@ -3,14 +3,17 @@
 //! A connection belongs to one loop for its life. Others, be it the engine or another loop, reach it through the loop's
 //! [`Inbox`].
 
+use crate::channel;
 use crate::connection::{Connection, End, Progress, Scratch};
+use crate::handshakes::{FIRST_HANDSHAKE, Handshakes};
+use crate::listener::Newcomer;
 use crate::shared::Shared;
+use crate::socket::Socket;
 use engine::client::Peer;
 use mio::{Events, Poll, Registry, Token, Waker};
 use parking_lot::Mutex;
 use slab::Slab;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +38,8 @@ pub(crate) struct Inbox {
     grown: AtomicBool,
     /// They are to be given back.
     trim: AtomicBool,
+    /// Handshakes go on, and have a deadline.
+    shaking_hands: AtomicBool,
     waker: Waker,
 }
 
@@ -43,13 +48,13 @@ struct Mail {
     /// Connections that want a turn.
     wanted: Vec<usize>,
     /// Connections that have been accepted.
-    accepted: Vec<(OwnedFd, Peer)>,
+    accepted: Vec<Newcomer>,
 }
 
 impl Inbox {
     /// Gives the loop a connection to serve.
-    pub(crate) fn accepted(&self, fd: OwnedFd, peer: Peer) {
-        self.mail.lock().accepted.push((fd, peer));
+    pub(crate) fn accepted(&self, newcomer: Newcomer) {
+        self.mail.lock().accepted.push(newcomer);
         self.wake_loop();
     }
 
@@ -67,6 +72,9 @@ impl Inbox {
     pub(crate) fn trim(&self) {
         if self.grown.swap(false, Ordering::Relaxed) {
             self.trim.store(true, Ordering::Relaxed);
+            self.wake_loop();
+        }
+        if self.shaking_hands.load(Ordering::Relaxed) {
             self.wake_loop();
         }
     }
@@ -119,6 +127,7 @@ impl EventLoop {
             asleep: AtomicBool::new(false),
             grown: AtomicBool::new(false),
             trim: AtomicBool::new(false),
+            shaking_hands: AtomicBool::new(false),
             waker: Waker::new(poll.registry(), WAKE)?,
         });
         Ok(EventLoop {
@@ -153,9 +162,12 @@ impl EventLoop {
 
     /// A set of connections that this loop serves.
     pub(crate) fn connections(&self, shared: Arc<Shared>) -> io::Result<Connections> {
+        let registry = self.poll.registry().try_clone()?;
+        let handshakes = Handshakes::new(Arc::clone(&shared), registry.try_clone()?);
         Ok(Connections {
             shared,
-            registry: self.poll.registry().try_clone()?,
+            registry,
+            handshakes,
             inbox: Arc::clone(&self.inbox),
             all: Slab::new(),
             scratch: Scratch::default(),
@@ -189,6 +201,7 @@ impl EventLoop {
             match event.token() {
                 WAKE => {}
                 token if token.0 >= FIRST_OTHER => other(token),
+                token if token.0 >= FIRST_HANDSHAKE => connections.handshakes.note(event),
                 token => {
                     if let Some(connection) = connections.all.get_mut(token.0) {
                         connection.socket.note(event);
@@ -209,9 +222,10 @@ impl EventLoop {
             drop(mail);
             if self.inbox.trim.swap(false, Ordering::Relaxed) {
                 connections.scratch = Scratch::default();
+                channel::trim();
             }
-            for (fd, peer) in accepted {
-                connections.add(fd, peer);
+            for newcomer in accepted {
+                connections.add(newcomer);
             }
         }
         for key in self.wanted.drain(..) {
@@ -222,6 +236,7 @@ impl EventLoop {
         for key in self.in_line.drain(..) {
             connections.serve(key);
         }
+        connections.shake_hands();
         connections.write_log();
         Ok(())
     }
@@ -233,6 +248,7 @@ pub(crate) struct Connections {
     registry: Registry,
     inbox: Arc<Inbox>,
     all: Slab<Box<Connection>>,
+    handshakes: Handshakes,
     scratch: Scratch,
     /// Those that had more to do than fits in a turn.
     again: Vec<usize>,
@@ -243,15 +259,47 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Serves a connection from now on.
-    pub(crate) fn add(&mut self, fd: OwnedFd, peer: Peer) {
+    /// True when nobody has anything to do before something is reported.
+    fn may_wait(&self) -> bool {
+        self.again.is_empty() && self.unwritten == 0 && !self.handshakes.are_due()
+    }
+
+    /// Serves a connection from now on, once its handshake is over if it needs one.
+    pub(crate) fn add(&mut self, newcomer: Newcomer) {
+        let Newcomer { fd, peer, tls } = newcomer;
+        match tls {
+            None => self.admit(Socket::new(fd, None), peer),
+            Some(context) => {
+                self.handshakes.begin(fd, peer, &context);
+                self.inbox.shaking_hands.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes handshakes further.
+    fn shake_hands(&mut self) {
+        if self.handshakes.is_empty() {
+            return;
+        }
+        let mut over = Vec::new();
+        self.handshakes
+            .turn(|socket, peer| over.push((socket, peer)));
+        for (socket, peer) in over {
+            self.admit(socket, peer);
+        }
+        let go_on = !self.handshakes.is_empty();
+        self.inbox.shaking_hands.store(go_on, Ordering::Relaxed);
+    }
+
+    /// Makes a client of a connection.
+    fn admit(&mut self, socket: Socket, peer: Peer) {
         let entry = self.all.vacant_entry();
         let key = entry.key();
         let waker = Arc::new(ConnectionWaker {
             connection: key,
             inbox: Arc::clone(&self.inbox),
         });
-        let Some(connection) = Connection::open(&self.shared, fd, peer, &waker.into()) else {
+        let Some(connection) = Connection::open(&self.shared, socket, peer, &waker.into()) else {
             return;
         };
         let registered = connection.socket.register(&self.registry, Token(key));
@@ -291,11 +339,6 @@ impl Connections {
                 self.close(key, None);
             }
         }
-    }
-
-    /// Whether there is nothing to do until somebody reports something.
-    fn may_wait(&self) -> bool {
-        self.again.is_empty() && self.unwritten == 0
     }
 
     /// Writes the log up to where output waits for it, and lets the output go that need wait no longer.

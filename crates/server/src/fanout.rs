@@ -5,11 +5,13 @@
 //! given up; the rest goes on, until nobody is left.
 #![allow(unsafe_code, reason = "system calls on raw descriptors")]
 
+use crate::channel::Channel;
 use engine::client::ClientId;
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 /// Bytes of a piece of the window: what is given to a connection at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -28,12 +30,13 @@ pub(crate) enum GivenUp {
 }
 
 /// A connection that a snapshot goes to.
-#[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// Its client.
     pub(crate) client: ClientId,
     /// Its descriptor.
     pub(crate) fd: RawFd,
+    /// Its TLS, if it has one, which is nobody else's any more.
+    pub(crate) channel: Option<Channel>,
     /// Written before the snapshot.
     pub(crate) prelude: Vec<u8>,
 }
@@ -42,6 +45,7 @@ pub(crate) struct Target {
 struct Receiver {
     client: u64,
     fd: RawFd,
+    channel: Option<Channel>,
     /// What is meant for it alone, and comes first.
     prelude: Vec<u8>,
     /// Bytes of the prelude that answer the request and are no part of the transfer: all but its last line.
@@ -72,17 +76,18 @@ impl<'a> Fanout<'a> {
     /// A snapshot to `targets`. `report` is told of every receiver that is given up, and what connections take is added to
     /// `sent`.
     pub(crate) fn new(
-        targets: &[Target],
+        targets: Vec<Target>,
         timeout_ms: u64,
         sent: &'a AtomicU64,
         report: Box<dyn FnMut(u64, GivenUp) + 'a>,
     ) -> Self {
         let moved_ns = crate::clock::monotonic_ns();
-        let receivers = targets.iter().map(|target| Receiver {
+        let receivers = targets.into_iter().map(|target| Receiver {
             client: target.client,
             fd: target.fd,
-            prelude: target.prelude.clone(),
+            channel: target.channel,
             answer: answer_len(&target.prelude),
+            prelude: target.prelude,
             taken: 0,
             moved_ns,
         });
@@ -211,7 +216,7 @@ impl Receiver {
     ) -> io::Result<bool> {
         let mut moved = false;
         while !self.prelude.is_empty() {
-            match write_some(self.fd, &self.prelude)? {
+            match write_through(self.fd, &mut self.channel, &self.prelude)? {
                 0 => return Ok(moved),
                 count => {
                     self.prelude.drain(..count);
@@ -231,7 +236,7 @@ impl Receiver {
             else {
                 return Ok(moved);
             };
-            match write_some(self.fd, rest)? {
+            match write_through(self.fd, &mut self.channel, rest)? {
                 0 => return Ok(moved),
                 count => {
                     self.taken += count as u64;
@@ -279,6 +284,25 @@ impl Write for Fanout<'_> {
     }
 }
 
+/// Writes what the connection takes now, through its TLS if it has one; 0 when it takes nothing.
+fn write_through(fd: RawFd, channel: &mut Option<Channel>, bytes: &[u8]) -> io::Result<usize> {
+    let Some(channel) = channel else {
+        return write_some(fd, bytes);
+    };
+    match channel.write(&[IoSlice::new(bytes)], &mut |bytes| offer(fd, bytes)) {
+        Poll::Pending => Ok(0),
+        Poll::Ready(result) => result,
+    }
+}
+
+/// Writes what the connection takes now.
+pub(crate) fn offer(fd: RawFd, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    match write_some(fd, bytes) {
+        Ok(0) => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
 /// Writes what the connection takes now; 0 when it takes nothing.
 pub(crate) fn write_some(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     loop {
@@ -315,6 +339,7 @@ mod tests {
         Target {
             client,
             fd: stream.as_raw_fd(),
+            channel: None,
             prelude: format!("answer\r\nfor {client}\n").into_bytes(),
         }
     }
@@ -340,7 +365,7 @@ mod tests {
         let targets = [target(1, &stuck), target(2, &good)];
         let received = reader(good_end);
         let sent = AtomicU64::new(0);
-        let mut fanout = Fanout::new(&targets, 1000, &sent, Box::new(report));
+        let mut fanout = Fanout::new(targets.into(), 1000, &sent, Box::new(report));
         fanout.start().unwrap();
         fanout.write_all(&payload()).unwrap();
         assert!(lost.borrow().is_empty(), "nobody was waited for");
@@ -368,7 +393,7 @@ mod tests {
         let report = |client, why| lost.borrow_mut().push((client, why));
         let targets = [target(1, &one), target(2, &two)];
         let sent = AtomicU64::new(0);
-        let mut fanout = Fanout::new(&targets, 10_000, &sent, Box::new(report));
+        let mut fanout = Fanout::new(targets.into(), 10_000, &sent, Box::new(report));
         drop(one_end);
         fanout.write_all(&[7; 2 * CHUNK_BYTES]).unwrap();
         drop(two_end);

@@ -4,6 +4,7 @@
 //! everything happens in the order in which the engine asked for it. It has a thread of its own, and so has each sink: a
 //! slow disk holds up the snapshot, but not the stream beside it, and neither holds up clients.
 
+use crate::link_stream::LinkStream;
 use crate::logging;
 use crate::payload::Sink;
 use crate::shared::Shared;
@@ -17,9 +18,8 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpSocket, TcpStream};
+use tls::ClientContext;
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 
 /// Bytes read from a connection at once.
@@ -27,7 +27,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// What reaches the task.
 enum Event {
-    Connected(Conn, io::Result<TcpStream>),
+    Connected(Conn, io::Result<LinkStream>),
     /// Bytes of a connection; none when it has ended.
     Bytes(Conn, io::Result<Vec<u8>>),
     /// The sink of the snapshot has caught up: the connection that feeds it may be read again.
@@ -112,11 +112,23 @@ struct LinkIo {
     events: mpsc::UnboundedSender<Event>,
     lines: HashMap<Channel, Line>,
     /// The connections asked for and not yet there. One that was closed meanwhile must not take the place of its successor.
-    connecting: HashMap<Channel, Conn>,
+    connecting: HashMap<Channel, Connecting>,
     /// Where the snapshot being received goes.
     receiving: Option<Sink>,
     storing: Storing,
     loads: Loads,
+}
+
+/// A connection that is being made.
+struct Connecting {
+    conn: Conn,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// The snapshot on its way into a file. Whether it is complete first or asked for first is all the same.
@@ -150,7 +162,7 @@ impl Loads {
 impl LinkIo {
     fn handle(&mut self, shared: &Arc<Shared>, event: Event) {
         match event {
-            Event::Connected(conn, _) if self.connecting.get(&conn.channel) != Some(&conn) => {}
+            Event::Connected(conn, _) if !self.is_connecting(conn) => {}
             Event::Connected(conn, Ok(stream)) => self.connected(shared, conn, stream),
             Event::Connected(conn, Err(error)) => {
                 self.connecting.remove(&conn.channel);
@@ -187,13 +199,18 @@ impl LinkIo {
                 port,
                 source,
             } => {
-                self.connecting.insert(conn.channel, conn);
+                let context = match context(shared) {
+                    Ok(context) => context,
+                    Err(why) => return shared.engine.lock().link_closed(conn, why),
+                };
                 let events = self.events.clone();
-                tokio::spawn(async move {
-                    let connected = connect(&host, port, &source).await;
+                let task = tokio::spawn(async move {
+                    let connected = connect(&host, port, &source, context.as_ref()).await;
                     // The process is ending when nobody listens any more.
                     let _ = events.send(Event::Connected(conn, connected));
                 });
+                self.connecting
+                    .insert(conn.channel, Connecting { conn, task });
             }
             LinkCommand::Send(conn, bytes) => {
                 if let Some(line) = self.line(conn) {
@@ -205,7 +222,7 @@ impl LinkIo {
                 if self.line(conn).is_some() {
                     self.lines.remove(&conn.channel);
                 }
-                if self.connecting.get(&conn.channel) == Some(&conn) {
+                if self.is_connecting(conn) {
                     self.connecting.remove(&conn.channel);
                 }
             }
@@ -250,29 +267,32 @@ impl LinkIo {
         }
     }
 
+    fn is_connecting(&self, conn: Conn) -> bool {
+        let connecting = self.connecting.get(&conn.channel);
+        connecting.is_some_and(|connecting| connecting.conn == conn)
+    }
+
     fn line(&mut self, conn: Conn) -> Option<&mut Line> {
         self.lines
             .get_mut(&conn.channel)
             .filter(|line| line.conn == conn)
     }
 
-    fn connected(&mut self, shared: &Arc<Shared>, conn: Conn, stream: TcpStream) {
+    fn connected(&mut self, shared: &Arc<Shared>, conn: Conn, stream: LinkStream) {
         self.connecting.remove(&conn.channel);
-        // Options that cannot be set make a connection slower, not wrong.
-        let _ = stream.set_nodelay(true);
         let address = |result: io::Result<std::net::SocketAddr>| {
             result.map_or_else(|_| String::new(), |a| a.to_string())
         };
         let (addr, laddr, fd) = (
-            address(stream.peer_addr()),
-            address(stream.local_addr()),
-            stream.as_raw_fd(),
+            address(stream.tcp.peer_addr()),
+            address(stream.tcp.local_addr()),
+            stream.tcp.as_raw_fd(),
         );
-        let (reader, writer) = stream.into_split();
+        let stream = Arc::new(stream);
         let (bytes_out, outgoing) = mpsc::unbounded_channel();
-        tokio::spawn(write(writer, outgoing));
+        tokio::spawn(write(Arc::clone(&stream), outgoing));
         let (go_on, go) = mpsc::channel(1);
-        let reader = tokio::spawn(read(conn, reader, go, self.events.clone()));
+        let reader = tokio::spawn(read(conn, stream, go, self.events.clone()));
         let line = Line {
             conn,
             writer: bytes_out,
@@ -474,7 +494,21 @@ fn load_options(shared: &Arc<Shared>) -> LoadOptions {
     shared.engine.lock().link_load_options()
 }
 
-async fn connect(host: &str, port: u16, source: &str) -> io::Result<TcpStream> {
+/// What the TLS of the link is made from, if it is to have that.
+fn context(shared: &Shared) -> Result<Option<ClientContext>, &'static str> {
+    if !shared.engine.lock().state.config.tls_replication {
+        return Ok(None);
+    }
+    let context = shared.tls.client();
+    context.map(Some).ok_or("TLS is not configured")
+}
+
+async fn connect(
+    host: &str,
+    port: u16,
+    source: &str,
+    context: Option<&ClientContext>,
+) -> io::Result<LinkStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "no address for this host");
     for address in tokio::net::lookup_host((host, port)).await? {
         let socket = if address.is_ipv4() {
@@ -494,7 +528,14 @@ async fn connect(host: &str, port: u16, source: &str) -> io::Result<TcpStream> {
             }
         }
         match socket.connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                // Options that cannot be set make a connection slower, not wrong.
+                let _ = stream.set_nodelay(true);
+                return match context {
+                    None => Ok(LinkStream::plain(stream)),
+                    Some(context) => LinkStream::secure(stream, context, host).await,
+                };
+            }
             Err(error) => last = error,
         }
     }
@@ -504,13 +545,13 @@ async fn connect(host: &str, port: u16, source: &str) -> io::Result<TcpStream> {
 /// Reads piece by piece, each only after it has been told to go on.
 async fn read(
     conn: Conn,
-    mut reader: OwnedReadHalf,
+    stream: Arc<LinkStream>,
     mut go: mpsc::Receiver<()>,
     events: mpsc::UnboundedSender<Event>,
 ) {
     while go.recv().await.is_some() {
-        let mut bytes = Vec::with_capacity(READ_BYTES);
-        let result = reader.read_buf(&mut bytes).await.map(|_| bytes);
+        let mut bytes = Vec::new();
+        let result = stream.read(&mut bytes, READ_BYTES).await.map(|_| bytes);
         let ended = result.as_ref().map_or(true, Vec::is_empty);
         if events.send(Event::Bytes(conn, result)).is_err() || ended {
             return;
@@ -519,9 +560,9 @@ async fn read(
 }
 
 /// Writes what there is to write; the connection closes when the sender goes.
-async fn write(mut writer: OwnedWriteHalf, mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>) {
+async fn write(stream: Arc<LinkStream>, mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>) {
     while let Some(bytes) = outgoing.recv().await {
-        if writer.write_all(&bytes).await.is_err() {
+        if stream.write_all(&bytes).await.is_err() {
             // The reader notices the end as well and reports it.
             return;
         }

@@ -1,5 +1,6 @@
 //! Listening sockets, and taking connections from them.
 
+use crate::handshakes::handshakes_max;
 use crate::logging;
 use crate::shared::Shared;
 use config::Config;
@@ -15,12 +16,66 @@ use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tls::ServerContext;
+
+/// What a client is told of a port that cannot be bound.
+const CANNOT_LISTEN: &str = "Unable to listen on this port. Check server logs.";
 
 /// Sockets that are bound but not yet served.
+#[derive(Default)]
 pub(crate) struct Listeners {
     tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
     unix: Option<UnixListener>,
+}
+
+/// Handles to TCP sockets that are being served.
+#[derive(Default)]
+pub(crate) struct Handles {
+    tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
+}
+
+impl Handles {
+    fn of(&self, speaks: Speaks) -> &[TcpListener] {
+        match speaks {
+            Speaks::Plain => &self.tcp,
+            Speaks::Tls => &self.tls,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &TcpListener> {
+        self.tcp.iter().chain(&self.tls)
+    }
+}
+
+/// The port that the server is known by: the one with TLS if there is no other.
+pub(crate) fn shown_port(config: &Config) -> u16 {
+    let port = if config.port != 0 {
+        config.port
+    } else {
+        config.tls_port
+    };
+    u16::try_from(port).unwrap_or(0)
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// `port`.
+    Plain,
+    /// `tls-port`.
+    Tls,
+}
+
+/// A connection that has been accepted.
+pub(crate) struct Newcomer {
+    pub(crate) fd: OwnedFd,
+    pub(crate) peer: Peer,
+    /// What its TLS is made from, if it is to speak that.
+    pub(crate) tls: Option<ServerContext>,
 }
 
 impl Listeners {
@@ -29,8 +84,18 @@ impl Listeners {
     /// # Errors
     /// A text for the log; lines about single addresses have been logged.
     pub(crate) fn bind(config: &Config) -> Result<Self, String> {
-        let mut listeners = Self::bind_tcp(config)
-            .map_err(|_| format!("Failed listening on port {} (tcp), aborting.", config.port))?;
+        let mut listeners = Listeners {
+            tcp: bind_port(config, config.port, false).map_err(|_| {
+                format!("Failed listening on port {} (tcp), aborting.", config.port)
+            })?,
+            tls: bind_port(config, config.tls_port, false).map_err(|_| {
+                format!(
+                    "Failed listening on port {} (tls), aborting.",
+                    config.tls_port
+                )
+            })?,
+            unix: None,
+        };
         let path = config.unixsocket.lossy().into_owned();
         if !path.is_empty() {
             let bound = bind_unix(&path, config.unixsocketperm).map_err(|error| {
@@ -42,108 +107,97 @@ impl Listeners {
             listeners.unix = Some(bound);
             crate::startup::leave_behind("unix socket", path);
         }
-        if listeners.tcp.is_empty() && listeners.unix.is_none() {
+        if listeners.tcp.is_empty() && listeners.tls.is_empty() && listeners.unix.is_none() {
             return Err("Configured to not listen anywhere, exiting.".to_owned());
         }
         Ok(listeners)
     }
 
-    /// Binds the TCP port on all configured addresses.
+    /// Binds the ports anew of which `changed` is true, while `current` are still being served: new addresses may overlap with
+    /// theirs. When the new ones are there nobody can connect to the old ones any more.
     ///
     /// # Errors
     /// A text for the client that asked.
-    pub(crate) fn bind_tcp(config: &Config) -> Result<Self, String> {
-        Self::bind_sharing(config, false)
-    }
-
-    fn bind_sharing(config: &Config, share: bool) -> Result<Self, String> {
-        let mut tcp = Vec::new();
-        let port = u16::try_from(config.port).unwrap_or(0);
-        if port == 0 {
-            return Ok(Listeners { tcp, unix: None });
-        }
-        for address in &config.bind {
-            let text = address.lossy();
-            let (text, optional) = match text.strip_prefix('-') {
-                Some(rest) => (rest, true),
-                None => (&*text, false),
-            };
-            match bind_one(text, port, config.tcp_backlog, share) {
-                Ok(mut bound) => tcp.append(&mut bound),
-                Err(error) => {
-                    logging::log(
-                        Level::Warning,
-                        &format!(
-                            "Warning: Could not create server TCP listening socket {text}:{port}: {}",
-                            bind_problem(&error)
-                        ),
-                    );
-                    let number = error.raw_os_error();
-                    let absent = number == Some(libc::EADDRNOTAVAIL);
-                    let unsupported = matches!(
-                        number,
-                        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT)
-                    );
-                    if (optional && absent) || unsupported {
-                        continue;
-                    }
-                    return Err("Unable to listen on this port. Check server logs.".to_owned());
-                }
+    pub(crate) fn rebind(
+        config: &Config,
+        current: &Handles,
+        changed: impl Fn(Speaks) -> bool,
+    ) -> Result<Self, String> {
+        let old = |speaks| {
+            if changed(speaks) {
+                current.of(speaks)
+            } else {
+                &[]
             }
-        }
-        Ok(Listeners { tcp, unix: None })
-    }
-
-    /// As [`Self::bind_tcp`], while `current` are still being served: new addresses may overlap with theirs. When the new
-    /// ones are there nobody can connect to the old ones any more.
-    ///
-    /// # Errors
-    /// A text for the client that asked.
-    pub(crate) fn rebind_tcp(config: &Config, current: &[TcpListener]) -> Result<Self, String> {
+        };
+        let old = || old(Speaks::Plain).iter().chain(old(Speaks::Tls));
         // Sockets may share a port as long as all of them allow it. They allow it for this moment only: another process
         // must not be able to take a share.
-        let share = |listeners: &[TcpListener], on: bool| {
-            for listener in listeners {
+        let share = |on: bool| {
+            for listener in old() {
                 // Failing means that binding fails as well, and tells.
                 let _ = SockRef::from(listener).set_reuse_port(on);
             }
         };
-        share(current, true);
-        let bound = Self::bind_sharing(config, true);
-        if let Ok(listeners) = &bound {
-            share(&listeners.tcp, false);
-            // Their tasks keep them open for a moment yet. They go on allowing to share, or the next change could come in
-            // this moment and would fail.
-            for listener in current {
-                // It has been shut down already when the change before this one was never served.
-                let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+        let bind = |speaks, port| match changed(speaks) {
+            true => bind_port(config, port, true),
+            false => Ok(cloned(current.of(speaks))),
+        };
+        share(true);
+        let bound = bind(Speaks::Plain, config.port)
+            .and_then(|tcp| Ok((tcp, bind(Speaks::Tls, config.tls_port)?)));
+        match bound {
+            Ok((tcp, tls)) => {
+                for listener in tcp.iter().chain(&tls) {
+                    let _ = SockRef::from(listener).set_reuse_port(false);
+                }
+                // Their tasks keep them open for a moment yet. They go on allowing to share, or the next change could come in
+                // this moment and would fail.
+                for listener in old() {
+                    // It has been shut down already when the change before this one was never served.
+                    let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+                }
+                Ok(Listeners {
+                    tcp,
+                    tls,
+                    unix: None,
+                })
             }
-        } else {
-            share(current, false);
+            Err(text) => {
+                share(false);
+                Err(text)
+            }
         }
-        bound
     }
 
-    /// Handles to the sockets, for [`Self::rebind_tcp`].
-    pub(crate) fn handles(&self) -> Vec<TcpListener> {
-        let handles = self.tcp.iter().map(TcpListener::try_clone);
-        handles.filter_map(Result::ok).collect()
+    /// Handles to the sockets, for [`Self::rebind`].
+    pub(crate) fn handles(&self) -> Handles {
+        Handles {
+            tcp: cloned(&self.tcp),
+            tls: cloned(&self.tls),
+        }
     }
 
     /// The `listenerN` rows of INFO.
     pub(crate) fn describe(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
-        if config.port != 0 {
-            let mut row = String::from("name=tcp");
+        let addresses = |name: &str, port: i32| {
+            let mut row = format!("name={name}");
             for address in &config.bind {
                 row.push_str(&format!(",bind={}", address.lossy()));
             }
-            row.push_str(&format!(",port={}", config.port));
-            rows.push(("listener0", row));
+            row.push_str(&format!(",port={port}"));
+            row
+        };
+        if config.port != 0 {
+            rows.push(("listener0", addresses("tcp", config.port)));
         }
         if !config.unixsocket.as_bytes().is_empty() {
             let row = format!("name=unix,bind={}", config.unixsocket.lossy());
             rows.push(("listener1", row));
+        }
+        if config.tls_port != 0 {
+            rows.push(("listener2", addresses("tls", config.tls_port)));
         }
         rows
     }
@@ -151,9 +205,10 @@ impl Listeners {
     /// The sockets as a loop serves them, under tokens from `first` on.
     pub(crate) fn serve(self, registry: &Registry, first: usize) -> Vec<Acceptor> {
         let tcp = self.tcp.into_iter().map(Listener::Tcp);
+        let tls = self.tls.into_iter().map(Listener::Tls);
         let unix = self.unix.into_iter().map(Listener::Unix);
         let mut acceptors = Vec::new();
-        for (listener, number) in tcp.chain(unix).zip(first..) {
+        for (listener, number) in tcp.chain(tls).chain(unix).zip(first..) {
             let acceptor = Acceptor {
                 listener,
                 token: Token(number),
@@ -191,8 +246,8 @@ impl ListeningPause {
     }
 
     /// Refuses new connections, and those that nobody has let in yet.
-    pub(crate) fn close(&self, tcp: &[TcpListener]) {
-        for listener in tcp {
+    pub(crate) fn close(&self, tcp: &Handles) {
+        for listener in tcp.all() {
             // The process is about to end: that helps as well.
             let _ = SockRef::from(listener).shutdown(Shutdown::Both);
         }
@@ -203,8 +258,8 @@ impl ListeningPause {
     }
 
     /// Takes new connections again.
-    pub(crate) fn open(&self, tcp: &[TcpListener]) {
-        for listener in tcp {
+    pub(crate) fn open(&self, tcp: &Handles) {
+        for listener in tcp.all() {
             if let Err(error) = SockRef::from(listener).listen(self.backlog) {
                 let reason = crate::errno_text(&error);
                 logging::log(Level::Warning, &format!("Can't listen again: {reason}"));
@@ -225,6 +280,7 @@ impl ListeningPause {
 
 enum Listener {
     Tcp(TcpListener),
+    Tls(TcpListener),
     Unix(UnixListener),
 }
 
@@ -256,7 +312,7 @@ impl Acceptor {
 
     fn raw(&self) -> i32 {
         match &self.listener {
-            Listener::Tcp(listener) => listener.as_raw_fd(),
+            Listener::Tcp(listener) | Listener::Tls(listener) => listener.as_raw_fd(),
             Listener::Unix(listener) => listener.as_raw_fd(),
         }
     }
@@ -271,28 +327,47 @@ impl Acceptor {
         self.short = false;
     }
 
-    /// Takes the connections that wait, at most `max-new-connections-per-cycle` of them.
-    pub(crate) fn let_in(&mut self, shared: &Shared, mut add: impl FnMut(OwnedFd, Peer)) {
-        let max = shared
-            .engine
-            .lock()
-            .state
-            .config
-            .max_new_connections_per_cycle;
+    /// Takes the connections that wait: at most `max-new-connections-per-cycle` of them, or of those with TLS
+    /// `max-new-tls-connections-per-cycle`.
+    pub(crate) fn let_in(&mut self, shared: &Shared, mut add: impl FnMut(Newcomer)) {
+        let (max, handshakes_max) = {
+            let config = &shared.engine.lock().state.config;
+            match self.listener {
+                Listener::Tls(_) => (
+                    config.max_new_tls_connections_per_cycle,
+                    handshakes_max(config.maxclients),
+                ),
+                _ => (config.max_new_connections_per_cycle, usize::MAX),
+            }
+        };
         for _ in 0..max {
+            if shared.tls.handshakes.load(Ordering::Relaxed) >= handshakes_max {
+                // They end soon, one way or the other.
+                self.short = true;
+                return;
+            }
             let accepted = match &self.listener {
-                Listener::Tcp(listener) => accept(listener.as_fd()).map(|(fd, from)| {
-                    set_up(shared, &fd);
-                    let peer = tcp_peer(&fd, from);
-                    (fd, peer)
+                Listener::Tcp(listener) => accept_tcp(shared, listener).map(|(fd, peer)| {
+                    Some(Newcomer {
+                        fd,
+                        peer,
+                        tls: None,
+                    })
                 }),
+                Listener::Tls(listener) => {
+                    accept_tcp(shared, listener).map(|(fd, peer)| secure(shared, fd, peer))
+                }
                 Listener::Unix(listener) => accept(listener.as_fd()).map(|(fd, _)| {
                     let peer = unix_peer(shared, &fd);
-                    (fd, peer)
+                    Some(Newcomer {
+                        fd,
+                        peer,
+                        tls: None,
+                    })
                 }),
             };
             match accepted {
-                Ok((fd, peer)) => add(fd, peer),
+                Ok(newcomer) => newcomer.into_iter().for_each(&mut add),
                 // Nobody is waiting, or others have taken this socket's place.
                 Err(Errno::AGAIN | Errno::INVAL) => {
                     self.waiting = false;
@@ -321,6 +396,25 @@ impl Acceptor {
     }
 }
 
+fn accept_tcp(shared: &Shared, listener: &TcpListener) -> rustix::io::Result<(OwnedFd, Peer)> {
+    let (fd, from) = accept(listener.as_fd())?;
+    set_up(shared, &fd);
+    let peer = tcp_peer(&fd, from);
+    Ok((fd, peer))
+}
+
+/// A connection that is to speak TLS; none when there are too many clients already: a handshake would be for nothing, and
+/// without one there is no way to say so.
+fn secure(shared: &Shared, fd: OwnedFd, peer: Peer) -> Option<Newcomer> {
+    let mut engine = shared.engine.lock();
+    let besides = shared.tls.handshakes.load(Ordering::Relaxed);
+    if engine.is_full(besides) {
+        return None;
+    }
+    let tls = Some(shared.tls.server(&engine.state.config)?);
+    Some(Newcomer { fd, peer, tls })
+}
+
 fn accept(listener: impl AsFd) -> rustix::io::Result<(OwnedFd, Option<SocketAddrAny>)> {
     acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
 }
@@ -332,6 +426,53 @@ fn bind_problem(error: &io::Error) -> String {
         Some(reason) => reason.to_owned(),
         None => format!("bind: {text}"),
     }
+}
+
+/// Binds a port on all configured addresses; none if the port is 0.
+///
+/// # Errors
+/// A text for the client that asked; lines about single addresses have been logged.
+fn bind_port(config: &Config, port: i32, share: bool) -> Result<Vec<TcpListener>, String> {
+    let mut listeners = Vec::new();
+    let port = u16::try_from(port).unwrap_or(0);
+    if port == 0 {
+        return Ok(listeners);
+    }
+    for address in &config.bind {
+        let text = address.lossy();
+        let (text, optional) = match text.strip_prefix('-') {
+            Some(rest) => (rest, true),
+            None => (&*text, false),
+        };
+        match bind_one(text, port, config.tcp_backlog, share) {
+            Ok(mut bound) => listeners.append(&mut bound),
+            Err(error) => {
+                logging::log(
+                    Level::Warning,
+                    &format!(
+                        "Warning: Could not create server TCP listening socket {text}:{port}: {}",
+                        bind_problem(&error)
+                    ),
+                );
+                let number = error.raw_os_error();
+                let absent = number == Some(libc::EADDRNOTAVAIL);
+                let unsupported = matches!(
+                    number,
+                    Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT)
+                );
+                if (optional && absent) || unsupported {
+                    continue;
+                }
+                return Err(CANNOT_LISTEN.to_owned());
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn cloned(listeners: &[TcpListener]) -> Vec<TcpListener> {
+    let clones = listeners.iter().map(TcpListener::try_clone);
+    clones.filter_map(Result::ok).collect()
 }
 
 fn bind_one(address: &str, port: u16, backlog: i32, share: bool) -> io::Result<Vec<TcpListener>> {

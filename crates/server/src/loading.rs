@@ -84,11 +84,12 @@ fn fatal(shared: &Arc<Shared>, lines: &[String]) {
 }
 
 fn ready(shared: &Arc<Shared>) {
-    let (tcp, unix, replica) = {
+    let (tcp, unix, tls, replica) = {
         let engine = shared.engine.lock();
         (
             engine.state.config.port != 0,
             !engine.state.config.unixsocket.as_bytes().is_empty(),
+            engine.state.config.tls_port != 0,
             engine.state.repl.is_replica(),
         )
     };
@@ -97,6 +98,9 @@ fn ready(shared: &Arc<Shared>) {
     }
     if unix {
         logging::log(Level::Notice, "Ready to accept connections unix");
+    }
+    if tls {
+        logging::log(Level::Notice, "Ready to accept connections tls");
     }
     crate::supervise::ready(replica);
 }

@@ -4,6 +4,7 @@
 //! accepts connections and keeps time; with more I/O threads the others run loops of their own.
 
 mod append;
+mod channel;
 mod child;
 mod clock;
 mod connection;
@@ -16,15 +17,19 @@ mod event_loop;
 mod fanout;
 mod feed;
 mod figures;
+mod handshakes;
 mod limits;
 mod link_io;
+mod link_stream;
 mod listener;
 mod loading;
 mod logging;
 mod memory;
+mod migrate_stream;
 mod oom;
 mod payload;
 mod process;
+mod relay;
 mod replace;
 mod shared;
 mod signals;
@@ -34,24 +39,23 @@ mod supervise;
 mod tally;
 mod timer;
 mod title;
+mod tls_config;
 mod user_file;
 
 use append::AppendFile;
 use control::Control;
-use descriptors::Descriptors;
-use dump_transfer::Transfers;
 use engine::Engine;
 use engine::host::Level;
 use event_loop::{Connections, EventLoop, FIRST_OTHER, Inbox};
 use listener::{Acceptor, Listeners};
 use mio::Token;
-use parking_lot::Mutex;
 use process::ServerProcess;
-use shared::Shared;
+use shared::{Parts, Shared};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use timer::Timer;
+use tls_config::TlsConfig;
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
@@ -76,6 +80,12 @@ fn cannot_serve(error: io::Error) {
 
 /// Serves until the engine or a signal ends it; returns the exit code.
 fn run(start: startup::Start) -> io::Result<u8> {
+    let tls = Arc::new(TlsConfig::default());
+    if tls.load(&start.config).is_err() {
+        let text = "Failed to configure TLS. Check logs for more info.";
+        logging::log(Level::Warning, text);
+        return Ok(1);
+    }
     let listeners = match Listeners::bind(&start.config) {
         Ok(listeners) => listeners,
         Err(text) => {
@@ -90,8 +100,6 @@ fn run(start: startup::Start) -> io::Result<u8> {
     let event_loop = EventLoop::new()?;
     let control = Arc::new(Control::new(Arc::clone(event_loop.inbox())));
     *control.listening.lock() = listeners.handles();
-    let transfers = Arc::new(Transfers::default());
-    let descriptors = Arc::new(Descriptors::default());
     keyspace::set_hash_seed({
         let random = process::random_bytes();
         let mut seed = [0; 16];
@@ -99,28 +107,20 @@ fn run(start: startup::Start) -> io::Result<u8> {
         seed
     });
     let (config, users, names) = (start.config, start.users, start.names);
-    let append = Arc::new(AppendFile::new(&config));
+    let parts = Parts {
+        transfers: Arc::default(),
+        descriptors: Arc::default(),
+        append: Arc::new(AppendFile::new(&config)),
+        tls,
+        control,
+    };
     let io_threads = usize::try_from(config.io_threads).unwrap_or(1).max(1);
     let shared = Arc::new_cyclic(|weak| {
-        let process = ServerProcess::new(
-            &config,
-            facts,
-            Arc::clone(&control),
-            Arc::clone(&transfers),
-            Arc::clone(&descriptors),
-            Arc::clone(&append),
-            weak.clone(),
-        );
+        let process = ServerProcess::new(&config, facts, parts.clone(), weak.clone());
         let mut engine = Engine::new(config, clock::SYSTEM, Box::new(process));
         engine.state.names = names;
         engine.state.users = users;
-        Shared {
-            engine: Mutex::new(engine),
-            transfers,
-            descriptors,
-            append,
-            control,
-        }
+        Shared::new(engine, parts)
     });
     shared.append.start_syncer(Arc::downgrade(&shared));
     listener::warn_of_backlog(tcp_backlog);
@@ -248,10 +248,10 @@ impl Main {
             .iter_mut()
             .filter(|acceptor| acceptor.is_ready())
         {
-            acceptor.let_in(&self.shared, |fd, peer| {
+            acceptor.let_in(&self.shared, |newcomer| {
                 match self.let_in % (self.others.len() + 1) {
-                    0 => self.connections.add(fd, peer),
-                    other => self.others[other - 1].accepted(fd, peer),
+                    0 => self.connections.add(newcomer),
+                    other => self.others[other - 1].accepted(newcomer),
                 }
                 self.let_in += 1;
             });

@@ -5,11 +5,13 @@ use crate::append::AppendFile;
 use crate::child::{self, DumpFile};
 use crate::control::Control;
 use crate::courier::{Courier, Couriers as CourierThreads};
-use crate::descriptors::Descriptors;
+use crate::descriptors::{Descriptor, Descriptors};
 use crate::dump_transfer::{Transfer, Transfers};
 use crate::link_io;
-use crate::shared::Shared;
+use crate::listener::{Listeners, Speaks};
+use crate::shared::{Parts, Shared};
 use crate::tally::Tally;
+use crate::tls_config::{self, TlsConfig};
 use crate::{crash, logging, memory, user_file};
 use config::{Config, LogLevel, Param};
 use engine::client::ClientId;
@@ -42,6 +44,7 @@ pub(crate) struct ServerProcess {
     transfers: Arc<Transfers>,
     descriptors: Arc<Descriptors>,
     append: Arc<AppendFile>,
+    tls: Arc<TlsConfig>,
     facts: ProcessFacts,
     dump: DumpFile,
     oom: crate::oom::Oom,
@@ -65,14 +68,18 @@ impl ServerProcess {
     pub(crate) fn new(
         config: &Config,
         facts: ProcessFacts,
-        control: Arc<Control>,
-        transfers: Arc<Transfers>,
-        descriptors: Arc<Descriptors>,
-        append: Arc<AppendFile>,
+        parts: Parts,
         shared: Weak<Shared>,
     ) -> Self {
+        let Parts {
+            transfers,
+            descriptors,
+            append,
+            tls,
+            control,
+        } = parts;
         control.limit_bulk(config);
-        let couriers = CourierThreads::new(shared.clone());
+        let couriers = CourierThreads::new(shared.clone(), Arc::clone(&tls));
         let (garbage, work) = mpsc::channel();
         let pending_frees = Arc::new(AtomicUsize::new(0));
         let pending = Arc::clone(&pending_frees);
@@ -102,6 +109,7 @@ impl ServerProcess {
             transfers,
             descriptors,
             append,
+            tls,
             facts,
             dump: dump_file(config),
             oom: crate::oom::Oom::new(config),
@@ -115,6 +123,28 @@ impl ServerProcess {
             couriers,
             link: None,
         }
+    }
+
+    /// Ports or addresses have changed.
+    fn listen(&mut self, config: &Config, parameter: Param) -> Result<(), String> {
+        let mut listening = self.control.listening.lock();
+        let changed = |speaks| match parameter {
+            Param::Port => speaks == Speaks::Plain,
+            Param::TlsPort => speaks == Speaks::Tls,
+            _ => true,
+        };
+        let listeners =
+            Listeners::rebind(config, &listening, changed).map_err(|text| match parameter {
+                Param::Bind => "Failed to bind to specified addresses.".to_owned(),
+                _ => text,
+            })?;
+        *listening = listeners.handles();
+        self.facts.listeners = listeners.describe(config);
+        self.facts.port = crate::listener::shown_port(config);
+        crate::title::show(config);
+        *self.control.listeners.lock() = Some(listeners);
+        self.control.raise_changed();
+        Ok(())
     }
 
     fn discard(&self, count: usize, garbage: Garbage) {
@@ -173,26 +203,16 @@ impl Process for ServerProcess {
     }
 
     fn apply(&mut self, config: &Config, parameter: Param) -> Result<(), String> {
+        if tls_config::concerns(parameter) {
+            self.tls.apply(config, parameter)?;
+        }
         match parameter {
             Param::Loglevel => logging::configure(&config.logfile.lossy(), threshold(config.loglevel)),
             Param::Dir => std::env::set_current_dir(std::ffi::OsStr::from_bytes(config.dir.as_bytes()))
                 .map_err(|error| crate::errno_text(&error))?,
             Param::JemallocBgThread => crate::memory::purge_in_background(config.jemalloc_bg_thread),
             Param::Dbfilename => self.dump = dump_file(config),
-            Param::Port | Param::Bind => {
-                let mut listening = self.control.listening.lock();
-                let listeners = crate::listener::Listeners::rebind_tcp(config, &listening)
-                    .map_err(|text| match parameter {
-                        Param::Bind => "Failed to bind to specified addresses.".to_owned(),
-                        _ => text,
-                    })?;
-                *listening = listeners.handles();
-                self.facts.listeners = listeners.describe(config);
-                self.facts.port = u16::try_from(config.port).unwrap_or(0);
-                crate::title::show(config);
-                *self.control.listeners.lock() = Some(listeners);
-                self.control.raise_changed();
-            }
+            Param::Port | Param::TlsPort | Param::Bind => self.listen(config, parameter)?,
             Param::Appendfsync
             | Param::NoAppendfsyncOnRewrite
             | Param::LatencyMonitorThreshold
@@ -405,7 +425,7 @@ impl Snapshots for ServerProcess {
         let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
         let output = child::Output::of(job, &self.descriptors, self.append.for_child());
         let shared = self.shared.clone();
-        let child = child::start(shared, job.id, &output, &self.dump, self.oom, &sent, write)
+        let child = child::start(shared, job.id, output, &self.dump, self.oom, &sent, write)
             .map_err(|error| error.to_string())?;
         let pid = child.pid;
         self.child = Some(child);
@@ -503,14 +523,13 @@ impl AppendLog for ServerProcess {
 
 impl Connections for ServerProcess {
     fn write_now(&mut self, client: ClientId, bytes: &[u8]) {
-        if let Some(fd) = self.descriptors.get(client) {
-            // What the connection does not take at once it can do without.
-            let _ = crate::fanout::write_some(fd, bytes);
+        if let Some(descriptor) = self.descriptors.get(client) {
+            descriptor.write_now(bytes);
         }
     }
 
     fn coalesce(&mut self, client: ClientId) {
-        if let Some(fd) = self.descriptors.get(client) {
+        if let Some(Descriptor { fd, .. }) = self.descriptors.get(client) {
             // SAFETY: the engine's lock is held, so the descriptor stays open: see `Descriptors`.
             let socket = unsafe { BorrowedFd::borrow_raw(fd) };
             // A Unix socket has no such option, and nothing to gain from it.
@@ -519,7 +538,7 @@ impl Connections for ServerProcess {
     }
 
     fn hang_up(&mut self, client: ClientId) {
-        if let Some(fd) = self.descriptors.get(client) {
+        if let Some(Descriptor { fd, .. }) = self.descriptors.get(client) {
             // SAFETY: a system call on a descriptor that stays open, as above. Failing means that the peer has closed the
             // connection already.
             unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
@@ -541,7 +560,7 @@ impl Couriers for ServerProcess {
     }
 
     fn ship_now(&mut self, shipment: &Shipment) -> Delivery {
-        Courier::default().deliver(shipment)
+        Courier::new(Arc::clone(&self.tls)).deliver(shipment)
     }
 
     fn cached_targets(&self) -> usize {

@@ -3,19 +3,155 @@
 //! It is registered once and edge-triggered: the kernel tells when a direction has become ready, which is remembered here
 //! until a call finds it otherwise. A read that brings less than there was room for has emptied the socket, so the call that
 //! would only say so is saved.
+//!
+//! What goes over it may be TLS: then a channel stands between the socket and its user, who does not notice.
 #![allow(unsafe_code, reason = "a vector is told what the kernel wrote to it")]
 
+use crate::channel::{Channel, log_failure};
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::task::Poll;
 
-/// A TCP or Unix stream socket that does not block.
+/// A TCP or Unix stream socket that does not block, plain or with TLS.
 pub(crate) struct Socket {
+    plain: PlainSocket,
+    /// Others write through it too: see [`crate::descriptors`].
+    channel: Option<Arc<Mutex<Channel>>>,
+}
+
+impl Socket {
+    /// A socket that has just been accepted.
+    pub(crate) fn new(fd: OwnedFd, channel: Option<Channel>) -> Self {
+        Socket {
+            plain: PlainSocket::new(fd),
+            channel: channel.map(|channel| Arc::new(Mutex::new(channel))),
+        }
+    }
+
+    /// Has the kernel report on it under `token`.
+    pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        registry.register(&mut SourceFd(&self.raw()), token, all)
+    }
+
+    /// No more reports. Closing is not enough when a child process holds a copy of the descriptor.
+    pub(crate) fn deregister(&self, registry: &Registry) {
+        // It has been registered, which is all that this could object to.
+        let _ = registry.deregister(&mut SourceFd(&self.raw()));
+    }
+
+    /// Takes note of a report.
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.plain.note(event);
+        if let Some(channel) = &self.channel {
+            // A connection that is broken says so to its reader.
+            let _ = channel.lock().flush(&mut |bytes| self.plain.write(bytes));
+        }
+    }
+
+    /// Appends up to `max` bytes to `into`, as far as it has room. None have come when the peer has ended.
+    pub(crate) fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Poll<io::Result<usize>> {
+        match &self.channel {
+            None => self.plain.read(into, max),
+            Some(channel) => read_channel(&mut self.plain, &mut channel.lock(), into, max),
+        }
+    }
+
+    /// Writes; tells how many bytes need not be written again.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &self.channel {
+            None => self.plain.write(bytes),
+            Some(_) => self.write_channel(&[IoSlice::new(bytes)]),
+        }
+    }
+
+    /// Writes several pieces at once; tells how many bytes need not be written again.
+    pub(crate) fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match &self.channel {
+            None => self.plain.write_vectored(parts),
+            Some(_) => self.write_channel(parts),
+        }
+    }
+
+    fn write_channel(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let Some(channel) = &self.channel else {
+            return Poll::Ready(Ok(0));
+        };
+        channel
+            .lock()
+            .write(parts, &mut |bytes| self.plain.write(bytes))
+    }
+
+    /// Takes the handshake of its channel as far as it goes; `Ready` once it is over.
+    ///
+    /// # Errors
+    /// It has failed, or the peer has left.
+    pub(crate) fn shake_hands(&mut self) -> Poll<Result<(), tls::Failure>> {
+        let Some(channel) = &self.channel else {
+            return Poll::Ready(Ok(()));
+        };
+        let (plain, mut channel) = (RefCell::new(&mut self.plain), channel.lock());
+        channel.shake_hands(
+            &mut |into, max| plain.borrow_mut().read(into, max),
+            &mut |bytes| plain.borrow_mut().write(bytes),
+        )
+    }
+
+    /// Its channel, for those who write beside its user.
+    pub(crate) fn channel(&self) -> Option<Arc<Mutex<Channel>>> {
+        self.channel.clone()
+    }
+
+    /// The descriptor, which stays with the socket.
+    pub(crate) fn raw(&self) -> RawFd {
+        self.plain.fd.as_raw_fd()
+    }
+
+    /// Closes both directions, also for copies of the descriptor that a child holds.
+    pub(crate) fn shut_down(&self) {
+        // Failing means that the peer has closed it already.
+        let _ = rustix::net::shutdown(&self.plain.fd, rustix::net::Shutdown::Both);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(channel) = &self.channel {
+            channel.lock().close(&mut |bytes| self.plain.write(bytes));
+        }
+    }
+}
+
+/// Reads through a channel.
+fn read_channel(
+    plain: &mut PlainSocket,
+    channel: &mut Channel,
+    into: &mut Vec<u8>,
+    max: usize,
+) -> Poll<io::Result<usize>> {
+    let plain = RefCell::new(plain);
+    let read = channel.read(
+        into,
+        max,
+        &mut |into, max| plain.borrow_mut().read(into, max),
+        &mut |bytes| plain.borrow_mut().write(bytes),
+    );
+    if let Poll::Ready(Err(error)) = &read {
+        log_failure(error);
+    }
+    read
+}
+
+/// What the kernel has.
+struct PlainSocket {
     fd: OwnedFd,
     readable: bool,
     writable: bool,
@@ -24,10 +160,9 @@ pub(crate) struct Socket {
     wary: bool,
 }
 
-impl Socket {
-    /// A socket that has just been accepted.
-    pub(crate) fn new(fd: OwnedFd) -> Self {
-        Socket {
+impl PlainSocket {
+    fn new(fd: OwnedFd) -> Self {
+        PlainSocket {
             fd,
             readable: false,
             writable: true,
@@ -35,20 +170,8 @@ impl Socket {
         }
     }
 
-    /// Has the kernel report on it under `token`.
-    pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
-        let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        registry.register(&mut SourceFd(&self.fd.as_raw_fd()), token, all)
-    }
-
-    /// No more reports. Closing is not enough when a child process holds a copy of the descriptor.
-    pub(crate) fn deregister(&self, registry: &Registry) {
-        // It has been registered, which is all that this could object to.
-        let _ = registry.deregister(&mut SourceFd(&self.fd.as_raw_fd()));
-    }
-
     /// Takes note of a report.
-    pub(crate) fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &Event) {
         let ended = event.is_read_closed() || event.is_error();
         self.wary |= ended || event.is_priority();
         self.readable |= ended || event.is_readable();
@@ -56,7 +179,7 @@ impl Socket {
     }
 
     /// Appends up to `max` bytes to `into`, as far as it has room. None have come when the peer has ended.
-    pub(crate) fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Poll<io::Result<usize>> {
+    fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Poll<io::Result<usize>> {
         if !self.readable {
             return Poll::Pending;
         }
@@ -82,12 +205,12 @@ impl Socket {
     }
 
     /// Writes; tells how many bytes the kernel has taken.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.try_write(|fd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL))
     }
 
     /// Writes several pieces at once; tells how many bytes the kernel has taken.
-    pub(crate) fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.try_write(|fd| rustix::io::writev(fd, parts))
     }
 
@@ -106,17 +229,6 @@ impl Socket {
             result => Poll::Ready(result.map_err(io::Error::from)),
         }
     }
-
-    /// The descriptor, which stays with the socket.
-    pub(crate) fn raw(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-
-    /// Closes both directions, also for copies of the descriptor that a child holds.
-    pub(crate) fn shut_down(&self) {
-        // Failing means that the peer has closed it already.
-        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
-    }
 }
 
 #[cfg(test)]
@@ -132,7 +244,7 @@ mod tests {
         let (ours, peer) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let poller = Poller::new().unwrap();
-        let socket = Socket::new(ours.into());
+        let socket = Socket::new(ours.into(), None);
         socket.register(poller.registry(), Token(7)).unwrap();
         (poller, socket, peer)
     }
@@ -181,7 +293,7 @@ mod tests {
         let (ours, _) = listener.accept().unwrap();
         ours.set_nonblocking(true).unwrap();
         let mut poller = Poller::new().unwrap();
-        let mut socket = Socket::new(ours.into());
+        let mut socket = Socket::new(ours.into(), None);
         socket.register(poller.registry(), Token(7)).unwrap();
         peer.write_all(b"ab").unwrap();
         rustix::net::send(&peer, b"!", SendFlags::OOB).unwrap();

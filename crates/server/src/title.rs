@@ -131,9 +131,10 @@ fn variable(config: &Config, name: &str) -> String {
     let socket = config.unixsocket.lossy();
     match name {
         "title" => PROGRAM.to_owned(),
-        "listen-addr" if config.port != 0 => {
+        "listen-addr" if config.port != 0 || config.tls_port != 0 => {
             let address = config.bind.first().map(|address| address.lossy());
-            format!("{}:{}", address.as_deref().unwrap_or("*"), config.port)
+            let port = crate::listener::shown_port(config);
+            format!("{}:{port}", address.as_deref().unwrap_or("*"))
         }
         "listen-addr" => format!("unixsocket:{socket}"),
         "server-mode" if config.cluster_enabled => "[cluster]".to_owned(),

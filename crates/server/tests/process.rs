@@ -258,20 +258,60 @@ fn a_server_that_listens_nowhere_ends() {
 }
 
 #[test]
-fn tls_is_refused_rather_than_left_out() {
-    for option in [
-        ["--tls-port", "7"],
-        ["--tls-replication", "yes"],
-        ["--tls-cluster", "yes"],
+fn tls_without_what_it_takes_ends_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("missing");
+    let missing = missing.to_str().expect("a path");
+    let port = ["--tls-port", "7", "--port", "0"];
+    for (options, line) in [
+        (vec![], "No tls-cert-file configured!"),
+        (
+            vec!["--tls-cert-file", missing],
+            "No tls-key-file configured!",
+        ),
+        (
+            vec!["--tls-cert-file", missing, "--tls-key-file", missing],
+            "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or \
+             tls-auth-clients are enabled!",
+        ),
+        (
+            vec![
+                "--tls-cert-file",
+                missing,
+                "--tls-key-file",
+                missing,
+                "--tls-auth-clients",
+                "no",
+            ],
+            "Failed to load certificate: ",
+        ),
+        (
+            vec![
+                "--tls-cert-file",
+                missing,
+                "--tls-key-file",
+                missing,
+                "--tls-auth-clients",
+                "no",
+                "--tls-protocols",
+                "SSLv3",
+            ],
+            "Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'.",
+        ),
     ] {
+        let told = predicate::str::contains(line).and(predicate::str::contains(
+            "Failed to configure TLS. Check logs for more info.",
+        ));
         binary()
-            .args(option)
+            .args(port)
+            .args(options)
             .assert()
             .code(1)
-            .stderr(predicate::str::contains(
-                "Unable to update TLS configuration",
-            ));
+            .stdout(told);
     }
+    // Nobody looks at what nobody uses.
+    let server = Server::start(OURS, &["--tls-cert-file", missing]);
+    assert_eq!(server.client().words("PING").text(), "PONG");
 }
 
 #[test]

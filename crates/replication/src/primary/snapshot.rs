@@ -391,7 +391,11 @@ impl Hub {
                     prelude.extend_from_slice(b"$EOF:");
                     prelude.extend_from_slice(mark);
                     prelude.extend_from_slice(b"\r\n");
-                    targets.push(SocketTarget { client, prelude });
+                    targets.push(SocketTarget {
+                        client,
+                        prelude,
+                        is_last: dual,
+                    });
                 }
                 None if prelude.is_empty() => {}
                 None => self.actions.push_back(Action::Send {

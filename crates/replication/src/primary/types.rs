@@ -159,6 +159,8 @@ pub struct SocketTarget {
     pub client: ClientId,
     /// What the writer sends before the RDB: `+FULLRESYNC` or `$ENDOFF` line, then `$EOF:<mark>`.
     pub prelude: Vec<u8>,
+    /// Nothing follows the snapshot on this connection: the stream has one of its own.
+    pub is_last: bool,
 }
 
 /// Where a snapshot goes.

@@ -27,7 +27,7 @@ pub(super) fn gather(config: &Config, config_file: String) -> ProcessFacts {
         config_file,
         supervised: crate::supervise::in_force().name().to_owned(),
         listeners: Vec::new(),
-        port: u16::try_from(config.port).unwrap_or(0),
+        port: crate::listener::shown_port(config),
         run_id,
         started_at: (crate::clock::unix_us() / 1_000_000) as i64,
     }

@@ -34,7 +34,7 @@ pub(super) fn announce(given: bool) {
 
 /// Says how it serves: with a picture where people look, else in a line.
 pub(super) fn banner(config: &Config) {
-    let port = config.port;
+    let port = crate::listener::shown_port(config);
     let terminal = config.logfile.as_bytes().is_empty()
         && std::io::IsTerminal::is_terminal(&std::io::stdout());
     if config.always_show_logo || terminal {

@@ -42,6 +42,7 @@ impl World {
                 let rdb = save(&node.data, identity.stream_db);
                 let (targets, disk) = match job.target {
                     Target::Disk => (Vec::new(), true),
+                    Target::Log { .. } => unreachable!("the hub asks for no log"),
                     Target::Sockets { targets, eof_mark } => {
                         let to = |t: primary::SocketTarget| {
                             let mut bytes = VecDeque::from(t.prelude);
