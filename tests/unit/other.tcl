@@ -482,7 +482,8 @@ start_server {tags {"other network external:skip"} overrides {save ""}} {
 
 start_server {tags {"other external:skip needs:debug"}} {
     test {DEBUG MALLCTL reads and sets numbers of the allocator} {
-        assert_equal 16 [r debug mallctl arenas.quantum]
+        # As the allocator was built.
+        assert {[r debug mallctl arenas.quantum] in {8 16}}
         assert_equal 0 [r debug mallctl opt.abort]
         set before [r debug mallctl arenas.muzzy_decay_ms 1234]
         assert_equal 1234 [r debug mallctl arenas.muzzy_decay_ms $before]
