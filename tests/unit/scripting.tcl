@@ -1021,6 +1021,45 @@ start_server {tags {"scripting"} overrides {busy-reply-threshold 10}} {
         $client close
     }
 
+    test {a script in a transaction is killed, and the transaction goes on} {
+        r del n
+        r function load replace "#!lua name=busy\nredis.register_function('loop', function() while true do end end)"
+        set client [valkey_deferring_client]
+        foreach command {multi {set n 1} {eval {while true do end} 0} {incr n} {fcall loop 0} {eval {return 'last'} 0} ping} {
+            $client {*}$command
+            $client read
+        }
+        $client exec
+        foreach kind {script function} {
+            wait_for_condition 100 20 {
+                [catch {r ping} message] == 1 && [string match -nocase "BUSY*$kind KILL*" $message]
+            } else {
+                fail "the $kind is not busy"
+            }
+            assert_equal OK [r $kind kill]
+        }
+        catch {$client read} message
+        assert_match {ERR Script killed by user with SCRIPT KILL...*} $message
+        assert_equal {2 PONG} [list [r get n] [r ping]]
+        $client close
+    }
+
+    test {a transaction with a slow script is one on the stream} {
+        r del n
+        set repl [attach_to_replication_stream]
+        set client [valkey_deferring_client]
+        foreach command {multi {set n 1} {eval {redis.call('incr', 'n') local i = 0 while i < 3000000 do i = i + 1 end return 'slow'} 0} {incr n}} {
+            $client {*}$command
+            $client read
+        }
+        $client exec
+        assert_equal {OK slow 3} [$client read]
+        r set after 1
+        assert_replication_stream $repl {multi {select *} {set n 1} {incr n} {incr n} exec {set after 1}}
+        close_replication_stream $repl
+        $client close
+    } {} {needs:repl}
+
     test {functions are killed as functions} {
         r function load replace "#!lua name=busy\nredis.register_function('loop', function() while true do end end)"
         set client [busy_client fcall loop 1 k arg]

@@ -85,8 +85,8 @@ pub(crate) fn run(
             busy::warn(caller.x.state, &run, elapsed_ms);
             warned = true;
         }
-        // What comes by the stream, or is a part of something larger, goes on to its end.
-        if outer.source == Source::Client && !outer.nested {
+        // What comes by the primary's stream goes on to its end.
+        if outer.source == Source::Client {
             busy::set_aside(x, args, run, active, db, started_ns);
             x.keys.origin = outer;
             return Ok(());
