@@ -1021,6 +1021,45 @@ start_server {tags {"scripting"} overrides {busy-reply-threshold 10}} {
         $client close
     }
 
+    test {a script in a transaction is killed, and the transaction goes on} {
+        r del n
+        r function load replace "#!lua name=busy\nredis.register_function('loop', function() while true do end end)"
+        set client [valkey_deferring_client]
+        foreach command {multi {set n 1} {eval {while true do end} 0} {incr n} {fcall loop 0} {eval {return 'last'} 0} ping} {
+            $client {*}$command
+            $client read
+        }
+        $client exec
+        foreach kind {script function} {
+            wait_for_condition 100 20 {
+                [catch {r ping} message] == 1 && [string match -nocase "BUSY*$kind KILL*" $message]
+            } else {
+                fail "the $kind is not busy"
+            }
+            assert_equal OK [r $kind kill]
+        }
+        catch {$client read} message
+        assert_match {ERR Script killed by user with SCRIPT KILL...*} $message
+        assert_equal {2 PONG} [list [r get n] [r ping]]
+        $client close
+    }
+
+    test {a transaction with a slow script is one on the stream} {
+        r del n
+        set repl [attach_to_replication_stream]
+        set client [valkey_deferring_client]
+        foreach command {multi {set n 1} {eval {redis.call('incr', 'n') local i = 0 while i < 3000000 do i = i + 1 end return 'slow'} 0} {incr n}} {
+            $client {*}$command
+            $client read
+        }
+        $client exec
+        assert_equal {OK slow 3} [$client read]
+        r set after 1
+        assert_replication_stream $repl {multi {select *} {set n 1} {incr n} {incr n} exec {set after 1}}
+        close_replication_stream $repl
+        $client close
+    } {} {needs:repl}
+
     test {functions are killed as functions} {
         r function load replace "#!lua name=busy\nredis.register_function('loop', function() while true do end end)"
         set client [busy_client fcall loop 1 k arg]
@@ -1055,4 +1094,78 @@ start_server {tags {"scripting external:skip"} overrides {busy-reply-threshold 1
         }
         $client close
     }
+}
+
+# Classes of past vulnerabilities: the answer is an error or the right value, and the server goes on.
+start_server {tags {"scripting"}} {
+    foreach {name script pattern} {
+        {struct sizes} {return struct.pack('c99999999999', 'x')} {*}
+        {struct integers} {return struct.pack('i33', 1)} {*integral size 33 is larger than limit of 32*}
+        {struct offsets} {return struct.unpack('s', 'abc', -1)} {*}
+        {bit.tohex of the least number} {return bit.tohex(1, -2147483648)} {00000001}
+        {cjson nesting} {local t = {} for i = 1, 1001 do t = {t} end return cjson.encode(t)} {*Cannot serialise, excessive nesting (1001)*}
+        {cjson decoding} {return cjson.decode(('['):rep(1001))} {*Found too many nested data structures (1001) at character 1001*}
+        {cmsgpack cut short} {return cmsgpack.unpack(('\146'):rep(10))} {*}
+        {long brackets} {return tostring(loadstring('return [' .. ('='):rep(100000) .. '[x'))} {nil}
+        {syntax levels} {return tostring(loadstring(('('):rep(300) .. '1' .. (')'):rep(300)))} {nil}
+        {chunks under a hasty collector} {for i = 1, 200 do collectgarbage('setpause', 0) loadstring('return ' .. i, 'chunk' .. i) end return 'fine'} {fine}
+        {many values} {return select('#', unpack({}, 1, 7000))} {7000}
+        {deep recursion} {local function f() return f() + 1 end return f()} {*stack overflow*}
+        {loops of metatables} {local t = setmetatable({}, {}) getmetatable(t).__index = t return t.x} {*loop in gettable*}
+        {format widths} {return string.format('%99999d', 1)} {*invalid format (width or precision too long)*}
+        {inconsistent orders} {local t = {} for i = 1, 100 do t[i] = i end table.sort(t, function() return true end) return 'sorted'} {*}
+        {no debug} {debug.getinfo(1)} {*nonexistent global variable 'debug'*}
+        {no package} {return package} {*nonexistent global variable 'package'*}
+        {no io} {return io} {*nonexistent global variable 'io'*}
+        {no require} {return require('x')} {*nonexistent global variable 'require'*}
+        {no dofile} {return dofile('x')} {*nonexistent global variable 'dofile'*}
+        {no os.execute} {return os.execute('x')} {*attempt to call field 'execute' (a nil value)*}
+        {metatables of simple values} {return tostring(getmetatable(1)) .. tostring(getmetatable(true)) .. tostring(getmetatable(print == nil and 1 or 1))} {*}
+    } {
+        test "hostile scripts: $name" {
+            catch {r eval $script 0} message
+            assert_match $pattern $message
+            r function load replace "#!lua name=hostile\nredis.register_function('hostile', function() $script end)"
+            catch {r fcall hostile 0} message
+            assert_match $pattern $message
+            assert_equal PONG [r ping]
+        }
+    }
+
+    test {a connection gets one reply for each script, whatever bytes it is about} {
+        set channel [raw_socket [srv host] [srv port]]
+        fconfigure $channel -translation binary
+        set requests ""
+        set count 0
+        foreach byte {0 10 13 36 42 43 45 58 255} {
+            foreach template {
+                {return %s} {error(%s)} {return {err = %s}} {return {ok = %s}} {return {big_number = %s}} {error({err = %s})}
+                {return redis.error_reply(%s)} {return redis.status_reply(%s)} {return redis.call(%s)} {return _G[%s]}
+                {return {verbatim_string = {format = %s, string = %s}}} {redis.setresp(3) return {map = {[%s] = %s}}}
+            } {
+                set text [format {'a\%03d\013\010+x'} $byte]
+                set script [string map [list %s $text] $template]
+                append requests "*3\r\n\$4\r\nEVAL\r\n\$[string length $script]\r\n$script\r\n\$1\r\n0\r\n"
+                append requests "*2\r\n\$4\r\nECHO\r\n\$8\r\n[format %08d $count]\r\n"
+                incr count
+            }
+        }
+        puts -nonewline $channel "$requests*1\r\n\$4\r\nQUIT\r\n"
+        flush $channel
+        set replies [read $channel]
+        close $channel
+        # Between two echoes stands one frame: a line, or a string of the length that it tells.
+        set at 0
+        for {set number 0} {$number < $count} {incr number} {
+            set mark "\$8\r\n[format %08d $number]\r\n"
+            set end [string first $mark $replies $at]
+            assert {$end >= $at}
+            set frame [string range $replies $at [expr {$end - 1}]]
+            if {[string index $frame 0] in {+ - :}} {
+                assert_equal 1 [regexp -all {\n} $frame] $frame
+            }
+            set at [expr {$end + [string length $mark]}]
+        }
+        assert_equal "+OK\r\n" [string range $replies $at end]
+    } {} {peer:skip}
 }

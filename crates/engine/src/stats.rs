@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-/// Distinct error codes that are counted; beyond it only the total grows (a peer that invents codes cannot fill memory).
+/// Distinct error codes beyond which those that scripts make up are counted together.
 const ERROR_CODES_MAX: usize = 128;
+/// What those are called.
+const TOO_MANY_CODES: &str = "ERRORSTATS_OVERFLOW";
 
 /// One command's counters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,14 +135,24 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// Counts an error reply.
+    /// Counts an error reply whose code is one of ours.
     #[cold]
     pub fn count_error(&mut self, code: &str) {
         self.error_replies += 1;
         if let Some(count) = self.errors.get_mut(code) {
             *count += 1;
-        } else if self.errors.len() < ERROR_CODES_MAX {
+        } else {
             self.errors.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// Counts an error reply whose code a script has made up.
+    #[cold]
+    pub fn count_made_up_error(&mut self, code: &str) {
+        if self.errors.len() >= ERROR_CODES_MAX && !self.errors.contains_key(code) {
+            self.count_error(TOO_MANY_CODES);
+        } else {
+            self.count_error(code);
         }
     }
 

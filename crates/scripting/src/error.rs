@@ -39,8 +39,8 @@ fixed! {
     SET_REPL_ARGUMENTS = "ERR server.set_repl() requires one argument.";
     SET_REPL_FLAGS = "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
     ACL_CHECK_COMMAND = "ERR Invalid command passed to server.acl_check_cmd()";
-    /// A command that is called while a library is loaded.
-    NOT_WHILE_LOADING = "ERR This Redis command is not allowed from script";
+    /// A script is about to change what scripts run in, or a library to call a command.
+    NOT_WHILE_RUNNING = "ERR This Redis command is not allowed from script";
     // Registration.
     REGISTER_OUTSIDE = "ERR server.register_function can only be called on FUNCTION LOAD command";
     REGISTER_COUNT = "ERR wrong number of arguments to server.register_function";

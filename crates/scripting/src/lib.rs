@@ -37,3 +37,4 @@ pub use libraries::{ENGINE, Function, Library, LoadHost, Policy};
 pub use run::{Progress, Run};
 pub use scripting::{Discarded, Scripting};
 pub use scripts::Keep;
+pub use to_reply::Counted;

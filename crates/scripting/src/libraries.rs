@@ -405,7 +405,7 @@ struct LoadingHost<'a> {
 
 impl Host for LoadingHost<'_> {
     fn call(&mut self, _args: &[&[u8]], _targets: Targets, reply: &mut Reply) {
-        reply.error(Error::NOT_WHILE_LOADING.text());
+        reply.error(Error::NOT_WHILE_RUNNING.text());
     }
 
     fn may_call(&mut self, _args: &[&[u8]]) -> Option<bool> {

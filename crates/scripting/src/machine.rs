@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::names::Names;
 use crate::registration::Registration;
 use crate::sandbox::{self, LibraryGlobals};
-use crate::to_lua::{self, Counted};
+use crate::to_lua;
+use crate::to_reply::Counted;
 use lua::{LoadError, OutOfMemory, State, TableId, Value};
 use resp::{Protocol, Reply};
 

@@ -10,8 +10,8 @@ use crate::libraries::Function as LibraryFunction;
 use crate::limits::{BROKEN_ERROR_BYTES_MAX, CALL_UNITS, REPLY_BYTES_KEPT};
 use crate::machine::Machine;
 use crate::sandbox::Function;
-use crate::to_lua::{self, Counted};
-use crate::to_reply::{self, OnError, until_nul};
+use crate::to_lua;
+use crate::to_reply::{self, Counted, OnError, until_nul};
 use lua::{Failure, FailureKind, Outcome, Value};
 use resp::{Protocol, Reply};
 use std::sync::Arc;
@@ -135,13 +135,11 @@ impl Run {
     }
 
     /// Writes the reply of a run that has ended: one, whatever the script has returned or raised. `on_error` hears of every
-    /// error in it that the statistics do not know yet.
+    /// error in it.
     pub fn write_reply(&mut self, out: &mut Reply, on_error: OnError<'_>) {
         if let Some((text, counted)) = &self.failure {
             out.error(text);
-            if *counted == Counted::No {
-                on_error(text);
-            }
+            on_error(text, *counted);
             return;
         }
         let Machine { state, names, .. } = &mut *self.machine;

@@ -53,6 +53,14 @@ impl Scripting {
         self.running
     }
 
+    /// Nothing can be loaded or removed while the interpreter is with a run.
+    fn not_while_running(&self) -> Result<(), Error> {
+        if self.running {
+            return Err(Error::NOT_WHILE_RUNNING);
+        }
+        Ok(())
+    }
+
     // Scripts.
 
     /// The flags of a cached script.
@@ -78,6 +86,7 @@ impl Scripting {
     /// # Errors
     /// Its first line is wrong, it is no Lua, or memory is used up.
     pub fn load_script(&mut self, body: &[u8], digest: Digest, keep: Keep) -> Result<(), Error> {
+        self.not_while_running()?;
         self.scripts.load(body, digest, keep)
     }
 
@@ -94,9 +103,13 @@ impl Scripting {
         Some(started.map(|run| self.begin(run)))
     }
 
-    /// SCRIPT FLUSH.
-    pub fn flush_scripts(&mut self) -> Option<Discarded> {
-        self.scripts.flush().map(Discarded)
+    /// SCRIPT FLUSH. The interpreter is given away, to be dropped where that does not matter.
+    ///
+    /// # Errors
+    /// A script is under way.
+    pub fn flush_scripts(&mut self) -> Result<Option<Discarded>, Error> {
+        self.not_while_running()?;
+        Ok(self.scripts.flush().map(Discarded))
     }
 
     /// How many scripts are cached.
@@ -158,6 +171,7 @@ impl Scripting {
         replace: bool,
         host: &mut dyn LoadHost,
     ) -> Result<Box<[u8]>, Error> {
+        self.not_while_running()?;
         self.libraries.load(code, replace, host)
     }
 
@@ -171,6 +185,7 @@ impl Scripting {
         policy: Policy,
         host: &mut dyn LoadHost,
     ) -> Result<(), Error> {
+        self.not_while_running()?;
         self.libraries.restore(codes, policy, host)
     }
 
@@ -183,6 +198,7 @@ impl Scripting {
         codes: &[C],
         host: &mut dyn LoadHost,
     ) -> Result<(), Error> {
+        self.not_while_running()?;
         self.libraries.check(codes, host)
     }
 
@@ -191,12 +207,17 @@ impl Scripting {
     /// # Errors
     /// There is none of that name.
     pub fn delete_library(&mut self, name: &[u8]) -> Result<(), Error> {
+        self.not_while_running()?;
         self.libraries.delete(name)
     }
 
-    /// FUNCTION FLUSH.
-    pub fn flush_libraries(&mut self) -> Option<Discarded> {
-        self.libraries.flush().map(Discarded)
+    /// FUNCTION FLUSH. The interpreter is given away, to be dropped where that does not matter.
+    ///
+    /// # Errors
+    /// A script is under way.
+    pub fn flush_libraries(&mut self) -> Result<Option<Discarded>, Error> {
+        self.not_while_running()?;
+        Ok(self.libraries.flush().map(Discarded))
     }
 
     // Runs.

@@ -3,6 +3,7 @@
 //! There is no recursion on the depth of a reply. Nothing is collected meanwhile, so that values may stand in variables.
 
 use crate::names::Names;
+use crate::to_reply::Counted;
 use lua::{OutOfMemory, State, TableId, Value};
 use resp::Protocol;
 use words::{int, parse};
@@ -182,13 +183,6 @@ fn next(
         _ => Value::Nil,
     };
     Ok(Item::Value(value))
-}
-
-/// Whether the statistics of errors know of an error already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counted {
-    Yes,
-    No,
 }
 
 /// The table that is an error.

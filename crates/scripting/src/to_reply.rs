@@ -10,8 +10,17 @@ use lua::{State, TableId, Value};
 use resp::{Protocol, Reply};
 use words::print::NumberBuf;
 
-/// An error inside a reply: its text, and whether the statistics know of it already.
-pub(crate) type OnError<'a> = &'a mut dyn FnMut(&[u8]);
+/// Whether the statistics of errors know of an error already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A command that the script has called failed with it.
+    Yes,
+    /// The script has made it up.
+    No,
+}
+
+/// Hears of each error inside of a reply: its text, and whether it has been counted.
+pub(crate) type OnError<'a> = &'a mut dyn FnMut(&[u8], Counted);
 
 /// A table that is being written.
 #[derive(Clone, Copy)]
@@ -42,7 +51,7 @@ struct Writer<'a> {
 }
 
 /// Writes a value as one reply: see the table of conversions in the documentation of EVAL. `on_error` hears of every error
-/// that the reply contains and that has not been counted.
+/// that the reply contains.
 pub(crate) fn write(
     state: &mut State,
     names: &Names,
@@ -114,9 +123,8 @@ impl Writer<'_> {
             let counted = self.field(table, names.ignore_error_stats_update).is_true();
             let text = until_nul(self.state.bytes(id));
             self.out.error(text);
-            if !counted {
-                (self.on_error)(text);
-            }
+            let counted = if counted { Counted::Yes } else { Counted::No };
+            (self.on_error)(text, counted);
             return None;
         }
         if let Value::String(id) = self.field(table, names.ok) {
@@ -221,7 +229,7 @@ impl Writer<'_> {
 
     fn error(&mut self, text: &[u8]) {
         self.out.error(text);
-        (self.on_error)(text);
+        (self.on_error)(text, Counted::No);
     }
 }
 

@@ -102,6 +102,8 @@ struct Figures {
     tables: Vec<(usize, usize, usize)>,
     /// Of scripts, and of libraries.
     caches: (usize, usize),
+    /// Scripts that are cached.
+    scripts: usize,
     keys: usize,
     memory: crate::host::MemoryFigures,
     /// Tables whose items are on the way to bigger or smaller ones, and the bytes that they will give back.
@@ -135,6 +137,7 @@ impl Figures {
                 .map(|(index, db)| (index, db.table_bytes(), db.expires_bytes()))
                 .collect(),
             caches: x.state.scripting.cache_bytes(),
+            scripts: x.state.scripting.scripts(),
             keys: x.keys.dbs.iter().map(keyspace::Db::len).sum(),
             memory,
             rehashing: x

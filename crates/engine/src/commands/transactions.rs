@@ -4,10 +4,11 @@ use super::Family;
 use crate::client::{Client, ClientFlags, Transaction, name_bytes};
 use crate::dispatch;
 use crate::exec::{Args, Exec};
+use crate::scripting::busy;
 use crate::users;
-use commandtable::{Error, Outcome};
-use dataset::Keys;
+use commandtable::{CommandInfo, Error, Outcome};
 use dataset::keys::DbKeyRef;
+use dataset::{Keys, Origin};
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[
@@ -58,13 +59,49 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     let Some(transaction) = transaction else {
         return Err(Error::EXEC_WITHOUT_MULTI);
     };
-    let exec_command = x.command;
-    let outer = x.keys.origin;
+    let rest = Rest {
+        transaction,
+        next: 0,
+        origin: x.keys.origin,
+        exec: x.command,
+        started_ns: x.state.now_ns,
+        reply: Vec::new(),
+    };
+    let mark = x.out.len();
+    x.out.array(rest.transaction.queue.len());
+    if let Some(mut rest) = run_queue(x, rest) {
+        // Nothing may come between the parts of a reply.
+        rest.reply = x.out.output().to_vec().split_off(mark);
+        x.out.truncate(mark);
+        busy::keep_rest(x.state, rest);
+    }
+    // The commands have recorded themselves.
+    x.propagate_nothing();
+    Ok(())
+}
+
+/// What is left of a transaction while one of its scripts is busy.
+pub(crate) struct Rest {
+    transaction: Box<Transaction>,
+    /// The command that comes next.
+    next: usize,
+    /// Where EXEC comes from.
+    pub(crate) origin: Origin,
+    /// EXEC as the table has it: it may have another name.
+    pub(crate) exec: &'static CommandInfo,
+    pub(crate) started_ns: u64,
+    /// The reply so far.
+    pub(crate) reply: Vec<u8>,
+}
+
+/// Runs what is left of a transaction. Gives back what is left then, if one of its scripts is busy.
+pub(crate) fn run_queue(x: &mut Exec<'_>, mut rest: Rest) -> Option<Rest> {
+    let outer = rest.origin;
     x.keys.origin = outer.inside();
     // The dispatcher has asked again whether the server is in a state to run them. Rights may have been lost meanwhile, also
     // by a command of the transaction itself.
-    x.out.array(transaction.queue.len());
-    for queued in &transaction.queue {
+    while let Some(queued) = rest.transaction.queue.get(rest.next) {
+        rest.next += 1;
         let Some(handler) = x.state.registry.handler(queued.command) else {
             continue;
         };
@@ -77,6 +114,12 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             Ok(()) => dispatch::call(x, handler, &args),
             Err(denied) => dispatch::write_error(x.state, x.out, &denied.reply_at_exec()),
         }
+        drop(args);
+        if x.waits {
+            x.command = rest.exec;
+            x.keys.origin = outer;
+            return Some(rest);
+        }
         if x.out.len() == mark {
             // A reply has been announced for each, also for CLIENT REPLY OFF and the like, which have none.
             x.out.ok();
@@ -84,11 +127,9 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         // All commands run, but what nobody will read is not kept.
         x.state.refuses_reply(x.client, x.out, usize::MAX);
     }
-    x.command = exec_command;
+    x.command = rest.exec;
     x.keys.origin = outer;
-    // The commands have recorded themselves.
-    x.propagate_nothing();
-    Ok(())
+    None
 }
 
 /// `DISCARD`: forgets what was queued.

@@ -9,6 +9,7 @@ use super::run::{self, Active};
 use crate::accounting::account;
 use crate::blocking::{self, Blocked, WaitFor};
 use crate::client::{Client, ClientId};
+use crate::commands::transactions::{self, Rest};
 use crate::dispatch;
 use crate::exec::{Args, Exec};
 use crate::host::{Level, LinkCommand};
@@ -55,6 +56,8 @@ pub(crate) struct Busy {
     held: Vec<Conn>,
     /// What has become of keys on their way to other servers.
     deliveries: Vec<(u64, Delivery)>,
+    /// The transaction that it is a part of.
+    rest: Option<Rest>,
 }
 
 /// Sets a script aside that has run since `started_ns`: its client waits from now on.
@@ -85,6 +88,7 @@ pub(super) fn set_aside(
         shutdown: None,
         held: Vec::new(),
         deliveries: Vec::new(),
+        rest: None,
     }));
     x.state.refresh_gate();
     x.client.blocked = Some(Box::new(Blocked {
@@ -216,6 +220,13 @@ pub(crate) fn adopt(state: &mut ServerState, client: Box<Client>) {
     }
 }
 
+/// The script is a part of a transaction, of which this is left.
+pub(crate) fn keep_rest(state: &mut ServerState, rest: Rest) {
+    if let Some(busy) = state.busy.as_deref_mut() {
+        busy.rest = Some(rest);
+    }
+}
+
 /// SIGTERM waits for the script's end. True if there is one.
 pub(crate) fn postpones(state: &mut ServerState, options: crate::shutdown::Options) -> bool {
     match state.busy.as_deref_mut() {
@@ -322,18 +333,69 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
             client.last_command = Some(busy.command);
             let (changed, what) = (keys.dirty != dirty, recovery::text_of(&*panic));
             recovery::give_up(keys, state, &mut client, changed, &what);
+            busy.rest = None;
         }
     }
-    keys.origin = outer;
-    keys.effects.mode = Propagate::default();
     client.db = busy.caller_db;
     blocking::unregister(keys, state, &mut client);
+    let Busy {
+        run,
+        held,
+        deliveries,
+        shutdown,
+        rest,
+        ..
+    } = *busy;
+    state.scripting.ended(run);
+    if let Some(rest) = rest {
+        go_on_with(keys, state, &mut client, rest);
+    }
+    keys.origin = outer;
+    if let Some(next) = state.busy.as_deref_mut() {
+        // Another script of the same transaction is busy now.
+        next.held = held;
+        next.deliveries = deliveries;
+        next.shutdown = shutdown;
+        match slot {
+            Some(slot) => state.clients.put_back(slot, client),
+            None => next.orphan = Some(client),
+        }
+        return;
+    }
+    keys.effects.mode = Propagate::default();
     crate::settle::feed_stream(keys, state);
     client.write_offset = state.repl.offset();
     if let Some(slot) = slot {
         state.clients.put_back(slot, client);
     }
-    resume_others(keys, state, *busy);
+    resume_others(keys, state, held, deliveries, shutdown);
+}
+
+/// Goes on with the transaction that a script was a part of. Either its reply is complete then, or another of its scripts is
+/// busy.
+fn go_on_with(keys: &mut Keys, state: &mut ServerState, client: &mut Client, rest: Rest) {
+    let (exec, started_ns) = (rest.exec, rest.started_ns);
+    let mut out = Reply::new(client.out.protocol);
+    out.raw(&rest.reply);
+    let mut x = Exec {
+        keys,
+        state,
+        client,
+        out: &mut out,
+        command: exec,
+        waits: false,
+    };
+    if let Some(mut rest) = transactions::run_queue(&mut x, rest) {
+        rest.reply = out.output().to_vec();
+        keep_rest(state, rest);
+        blocking::register(keys, state, client);
+        return;
+    }
+    dispatch::keep_quiet(client, &mut out, 0);
+    client.out.protocol = out.protocol;
+    client.out.output_mut().append(out.output_mut());
+    let nanos = (state.clock.monotonic_ns)().saturating_sub(started_ns);
+    account(state, client, exec, nanos, false, &[exec.name.as_bytes()]);
 }
 
 fn run_slice(
@@ -372,9 +434,13 @@ fn run_slice(
     }
 }
 
-/// Replies to the client that has waited, and counts its command.
+/// Writes the reply of a script that has ended, and counts its command. That of a transaction is kept with what is left of
+/// it.
 fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) {
-    let mut out = std::mem::take(&mut client.out);
+    let mut out = match &busy.rest {
+        None => std::mem::take(&mut client.out),
+        Some(_) => Reply::new(client.out.protocol),
+    };
     let mark = out.len();
     state.stats.charge_errors();
     let mut x = Exec {
@@ -387,25 +453,35 @@ fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &m
     };
     run::write_reply(&mut x, &mut busy.run);
     let failed = state.stats.charge_errors();
-    dispatch::keep_quiet(client, &mut out, mark);
-    client.out = out;
+    match &mut busy.rest {
+        None => {
+            dispatch::keep_quiet(client, &mut out, mark);
+            client.out = out;
+        }
+        Some(rest) => rest.reply.extend(out.output().to_vec()),
+    }
     let nanos = (state.clock.monotonic_ns)().saturating_sub(busy.started_ns);
     let args: SmallVec<[&[u8]; 8]> = busy.args.iter().collect();
     account(state, client, busy.command, nanos, failed, &args);
 }
 
 /// Lets everything go on that has stood still.
-fn resume_others(keys: &mut Keys, state: &mut ServerState, busy: Busy) {
-    state.scripting.ended(busy.run);
+fn resume_others(
+    keys: &mut Keys,
+    state: &mut ServerState,
+    held: Vec<Conn>,
+    deliveries: Vec<(u64, Delivery)>,
+    shutdown: Option<crate::shutdown::Options>,
+) {
     state.refresh_gate();
-    for conn in busy.held {
+    for conn in held {
         state.host.link(LinkCommand::Resume(conn));
     }
     crate::primary_link::go_on_draining(state);
-    for (id, delivery) in busy.deliveries {
+    for (id, delivery) in deliveries {
         crate::migration::delivered(keys, state, id, delivery);
     }
-    if let Some(options) = busy.shutdown {
+    if let Some(options) = shutdown {
         crate::shutdown::begin(keys, state, options, None);
     }
 }

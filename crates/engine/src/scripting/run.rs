@@ -6,8 +6,7 @@ use crate::exec::{Args, Exec};
 use crate::state::ServerState;
 use commandtable::{Error, Outcome};
 use dataset::Source;
-use resp::Reply;
-use scripting::{Progress, Run, ScriptFlags};
+use scripting::{Counted, Progress, Run, ScriptFlags};
 use words::int::parse_i64;
 
 /// Units of work between two looks at the clock: less than a millisecond's worth.
@@ -85,8 +84,8 @@ pub(crate) fn run(
             busy::warn(caller.x.state, &run, elapsed_ms);
             warned = true;
         }
-        // What comes by the stream, or is a part of something larger, goes on to its end.
-        if outer.source == Source::Client && !outer.nested {
+        // What comes by the primary's stream goes on to its end.
+        if outer.source == Source::Client {
             busy::set_aside(x, args, run, active, db, started_ns);
             x.keys.origin = outer;
             return Ok(());
@@ -109,23 +108,28 @@ fn takes_long(state: &ServerState, started_ns: u64) -> Option<u64> {
 
 /// Replies with what a script has returned or raised.
 pub(super) fn write_reply(x: &mut Exec<'_>, run: &mut Run) {
-    let before = x.out.len();
-    let mut errors = false;
-    let Exec { state, out, .. } = &mut *x;
-    run.write_reply(out, &mut |text| {
-        state.stats.count_error(code(text));
-        errors = true;
+    let Exec {
+        state,
+        out,
+        command,
+        ..
+    } = &mut *x;
+    // Each error of one of its commands in the reply counts for the script as well, what it has made up counts as one.
+    let (mut known, mut made_up) = (0, 0);
+    run.write_reply(out, &mut |text, counted| match counted {
+        Counted::Yes => known += 1,
+        Counted::No => {
+            made_up += 1;
+            state.stats.count_made_up_error(code(text));
+        }
     });
-    if !errors && begins_with_error(out, before) {
-        // One of its commands' errors, which has been counted as such, is the reply.
+    if made_up == 0 && known > 0 {
         state.stats.charge_again();
+        known -= 1;
     }
+    state.stats.commands[command.id as usize].failed += known;
     // Its commands have recorded themselves.
     x.propagate_nothing();
-}
-
-fn begins_with_error(out: &Reply, at: usize) -> bool {
-    out.output().start().get(at) == Some(&b'-')
 }
 
 /// What the statistics call an error that a script has made up: its first word, if it has several.

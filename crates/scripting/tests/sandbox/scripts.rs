@@ -355,7 +355,7 @@ fn scripts_of_eval_go_when_there_are_too_many() {
     assert_eq!(server.scripting.scripts(), 502);
     assert!(server.scripting.script_flags(&digest(3)).is_some());
     assert_eq!(server.eval(&body(3)), ":3\r\n");
-    assert!(server.scripting.flush_scripts().is_some());
+    assert!(server.scripting.flush_scripts().unwrap().is_some());
     assert_eq!(
         (
             server.scripting.scripts(),
@@ -412,7 +412,7 @@ fn a_run_can_be_left_and_killed_anywhere() {
     }
     run.kill();
     let mut out = resp::Reply::default();
-    run.write_reply(&mut out, &mut |_| {});
+    run.write_reply(&mut out, &mut |_, _| {});
     server.scripting.ended(run);
     let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
     assert!(
@@ -459,6 +459,6 @@ fn random_numbers_are_one_sequence() {
     );
     assert_eq!(server.fcall("f", &[], &[]), ":92\r\n");
     assert_eq!(server.eval("return math.random(100)"), ":21\r\n");
-    server.scripting.flush_scripts();
+    server.scripting.flush_scripts().unwrap();
     assert_eq!(server.eval("return math.random(100)"), ":73\r\n");
 }

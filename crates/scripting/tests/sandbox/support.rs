@@ -1,7 +1,7 @@
 //! A small server around scripts: a few commands, a log, users who may not `deny`.
 
 use resp::{Protocol, Reply};
-use scripting::{Digest, Host, Keep, LoadHost, LogLevel, Progress, Scripting, Targets};
+use scripting::{Counted, Digest, Host, Keep, LoadHost, LogLevel, Progress, Scripting, Targets};
 
 /// Units of work of a slice.
 const SLICE: u64 = 1_000;
@@ -86,8 +86,10 @@ impl Server {
     fn finish(&mut self, mut run: scripting::Run, out: &mut Reply) {
         while run.resume(&mut self.fake, SLICE) == Progress::OutOfBudget {}
         let errors = &mut self.errors;
-        run.write_reply(out, &mut |text| {
-            errors.push(String::from_utf8_lossy(text).into_owned());
+        run.write_reply(out, &mut |text, counted| {
+            if counted == Counted::No {
+                errors.push(String::from_utf8_lossy(text).into_owned());
+            }
         });
         self.scripting.ended(run);
     }

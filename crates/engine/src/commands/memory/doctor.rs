@@ -14,6 +14,8 @@ const TOTAL_RATIO: f64 = 1.4;
 const LAYER_RATIO: f64 = 1.1;
 /// Buffers per client that are still small.
 const CLIENT_BYTES_MAX: usize = 200 << 10;
+/// Cached scripts that are not yet many.
+const SCRIPTS_MAX: usize = 1000;
 /// Buffers per replica that are still small.
 const REPLICA_BYTES_MAX: usize = 10 << 20;
 
@@ -81,6 +83,11 @@ fn issues(figures: &Figures) -> Vec<(&'static str, &'static str)> {
             "Big client buffers",
             "What is kept for clients is more than 200K for each, on average: they may read slowly, as subscribers do that cannot follow, or send very long pipelines or arguments. CLIENT LIST tells who it is.",
         ),
+        (
+            figures.scripts > SCRIPTS_MAX,
+            "Many scripts",
+            "More than 1000 scripts are cached by SCRIPT LOAD: scripts that differ in nothing but values should get these as arguments. SCRIPT FLUSH forgets them all.",
+        ),
     ];
     all.into_iter()
         .filter_map(|(is, name, advice)| is.then_some((name, advice)))
@@ -106,6 +113,7 @@ mod tests {
             clients_number: 1,
             tables: Vec::new(),
             caches: (0, 0),
+            scripts: 0,
             keys: 0,
             memory: MemoryFigures {
                 used: 100 * MB,

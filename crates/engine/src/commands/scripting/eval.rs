@@ -49,7 +49,6 @@ fn run_body(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
     let (keys, words) = split_keys(args, Error::NOT_AN_INTEGER)?;
     let digest = Digest::of(args[1]);
     if x.state.scripting.script_flags(&digest).is_none() {
-        super::not_while_running(x)?;
         let scripting = &mut x.state.scripting;
         scripting
             .load_script(args[1], digest, Keep::WhileUsed)

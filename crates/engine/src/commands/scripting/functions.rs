@@ -1,6 +1,6 @@
 //! FUNCTION: libraries of functions.
 
-use super::{Family, help, is_flush_mode, not_while_running, payload};
+use super::{Family, help, is_flush_mode, payload};
 use crate::exec::{Args, Exec};
 use crate::scripting::busy;
 use crate::scripting::libraries::{From, Loading};
@@ -52,7 +52,6 @@ fn load(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         }
         replace = true;
     }
-    not_while_running(x)?;
     let mut host = loading(x);
     let name = x.state.scripting.load_library(code, replace, &mut host);
     let name = name.map_err(refused)?;
@@ -68,7 +67,6 @@ fn load(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: itself.
 /// Source: Valkey command reference, FUNCTION DELETE (since 7.0.0).
 fn delete(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    not_while_running(x)?;
     let deleted = x.state.scripting.delete_library(args[2]);
     deleted.map_err(refused)?;
     x.keys.dirty += 1;
@@ -89,8 +87,7 @@ fn flush(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !is_flush_mode(&args[2..]) {
         return Err(Error::FUNCTION_FLUSH_MODE);
     }
-    not_while_running(x)?;
-    drop(x.state.scripting.flush_libraries());
+    drop(x.state.scripting.flush_libraries().map_err(refused)?);
     x.keys.dirty += 1;
     x.out.ok();
     Ok(())
@@ -128,7 +125,6 @@ fn restore(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         _ => return Err(Error::subcommand_syntax(args)),
     };
     let codes = payload::read(args[2])?;
-    not_while_running(x)?;
     let mut host = loading(x);
     let restored = x
         .state

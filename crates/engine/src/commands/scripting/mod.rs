@@ -11,8 +11,7 @@ pub(super) use functions::COMMANDS as FUNCTIONS;
 pub(super) use scripts::COMMANDS as SCRIPTS;
 
 use super::Family;
-use crate::exec::{Args, Exec};
-use commandtable::{Error, Outcome};
+use crate::exec::Args;
 
 /// Whether words say where to free what is flushed. Nothing else may stand there.
 fn is_flush_mode(words: Args<'_>) -> bool {
@@ -21,17 +20,6 @@ fn is_flush_mode(words: Args<'_>) -> bool {
         [mode] => mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async"),
         _ => false,
     }
-}
-
-/// Nothing can be loaded or removed while a script runs, of which this is then a command: its interpreter is with it.
-///
-/// # Errors
-/// One does run.
-fn not_while_running(x: &Exec<'_>) -> Outcome {
-    if x.state.scripting.is_running() {
-        return Err(Error::NOT_FROM_SCRIPT);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

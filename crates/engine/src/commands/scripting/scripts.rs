@@ -1,6 +1,6 @@
 //! SCRIPT: the cache of scripts.
 
-use super::{Family, help, is_flush_mode, not_while_running};
+use super::{Family, help, is_flush_mode};
 use crate::exec::{Args, Exec};
 use crate::scripting::busy;
 use crate::scripting::run::refused;
@@ -24,7 +24,6 @@ pub(in crate::commands) static COMMANDS: Family = &[
 /// Propagates: nothing: each server has a cache of its own.
 /// Source: Valkey command reference, SCRIPT LOAD (since 2.6.0).
 fn load(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    not_while_running(x)?;
     let digest = Digest::of(args[2]);
     let scripting = &mut x.state.scripting;
     scripting
@@ -74,8 +73,7 @@ fn flush(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !is_flush_mode(&args[2..]) {
         return Err(Error::SCRIPT_FLUSH_MODE);
     }
-    not_while_running(x)?;
-    drop(x.state.scripting.flush_scripts());
+    drop(x.state.scripting.flush_scripts().map_err(refused)?);
     x.out.ok();
     Ok(())
 }
