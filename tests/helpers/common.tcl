@@ -8,7 +8,7 @@ set ::external 0
 set ::singledb 0
 set ::slow_factor 1
 set ::tls [info exists ::env(TEST_TLS)]
-foreach name {diff waits resp tls data} {
+foreach name {diff resp tls data} {
     source [file join $::harness::tests_dir lib $name.tcl]
 }
 # The server may stand still for as long as the test likes.

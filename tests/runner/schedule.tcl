@@ -106,7 +106,9 @@ proc schedule::prepare {argv} {
         }
     }
 
-    if {[dict get $options tls] && [catch {
+    set ::tls [dict get $options tls]
+    set ::slow_factor 1
+    if {$::tls && [catch {
         package require tls 1.6
         secure::folder
     } message]} {
@@ -538,7 +540,7 @@ proc schedule::expire {slot why} {
 
 # What a server answers to an inline command within half a second.
 proc schedule::ask {port command} {
-    if {[catch {socket 127.0.0.1 $port} channel]} {
+    if {[catch {run_socket 127.0.0.1 $port} channel]} {
         return "  (no connection: $channel)"
     }
     set text ""
