@@ -55,10 +55,13 @@ proc tls_socket {host port args} {
 
 # A connection as this run has them.
 proc run_socket {host port} {
-    if {$::tls} {
-        return [tls_socket $host $port]
+    if {!$::tls} {
+        return [socket $host $port]
     }
-    socket $host $port
+    set channel [tls_socket $host $port]
+    # As sockets have it.
+    fconfigure $channel -translation {auto crlf}
+    return $channel
 }
 
 # A listening socket as this run has them.
