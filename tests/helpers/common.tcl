@@ -6,7 +6,9 @@ namespace eval harness {
 }
 set ::external 0
 set ::singledb 0
-foreach name {diff resp data} {
+set ::slow_factor 1
+set ::tls [info exists ::env(TEST_TLS)]
+foreach name {diff resp tls data} {
     source [file join $::harness::tests_dir lib $name.tcl]
 }
 # The server may stand still for as long as the test likes.

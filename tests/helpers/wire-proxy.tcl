@@ -1,13 +1,15 @@
 # A TCP proxy that keeps what passes: PORT HOST TARGET_PORT DIR.
-# Connection N leaves DIR/N.in (towards the target) and DIR/N.out (from it).
+# Connection N leaves DIR/N.in (towards the target) and DIR/N.out (from it). In a run over
+# TLS it speaks that to both sides, and keeps what is inside.
 
+source [file join [file dirname [file normalize [info script]]] common.tcl]
 lassign $argv port host target dir
 set count 0
 
 proc accept {client address from} {
     set n $::count
     incr ::count
-    if {[catch {socket $::host $::target} server]} {
+    if {[catch {run_socket $::host $::target} server]} {
         close $client
         return
     }
@@ -34,6 +36,6 @@ proc pass {from to log} {
     }
 }
 
-socket -server accept -myaddr 127.0.0.1 $port
+run_listen accept $port
 close [open $dir/ready w]
 vwait forever

@@ -10,8 +10,11 @@ proc slow_snapshot {level n delay} {
     r $level config set rdb-key-save-delay $delay
 }
 
-# Start the synchronisation of an empty replica (level 0 of level -1).
+# Start the synchronisation of an empty replica (level 0 of level -1). A connection to it is kept for when it is paused:
+# with TLS there is no other way to it then.
 proc begin_sync {} {
+    catch {wire_close $::spare}
+    set ::spare [wire_open [srv host] [srv port]]
     leave [srv client]
     r replicaof {*}[at -1]
 }
@@ -30,10 +33,8 @@ proc snapshot_channel {level} {
 # Lets the replica go on for good: with DEBUG PAUSE-AFTER-FORK every attempt stops it anew, until it has read that it
 # shall not any more.
 proc end_pauses {} {
-    set c [wire_open [srv host] [srv port]]
-    wire_send $c DEBUG PAUSE-AFTER-FORK 0
-    wait_for_condition 300 20 {[exec kill -CONT [srv pid]] eq "" && ![catch {wire_line $c 20}]} else { fail "the flag stays on" }
-    wire_close $c
+    wire_send $::spare DEBUG PAUSE-AFTER-FORK 0
+    wait_for_condition 300 20 {[exec kill -CONT [srv pid]] eq "" && ![catch {wire_line $::spare 20}]} else { fail "the flag stays on" }
     wait_for_condition 300 20 {[exec kill -CONT [srv pid]] eq "" && ![process_is_paused [srv pid]]} else { fail "it stays paused" }
 }
 

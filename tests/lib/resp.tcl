@@ -42,23 +42,24 @@ namespace eval resp {
 }
 namespace eval valkey {}
 
-proc valkey {{server 127.0.0.1} {port 6379} {defer 0} {tls 0} {tlsoptions {}} {readraw 0}} {
+proc valkey {{server 127.0.0.1} {port 6379} {defer 0} {tls ""} {tlsoptions {}} {readraw 0}} {
     set id [incr resp::next]
-    resp::init $id $server $port $defer $readraw
+    resp::init $id $server $port $defer $readraw [expr {$tls eq "" ? $::tls : $tls}]
     interp alias {} ::valkey::client$id {} resp::dispatch $id
     return ::valkey::client$id
 }
 
-proc resp::init {id host port defer readraw} {
+proc resp::init {id host port defer readraw tls} {
     variable state
     array set state [list $id,host $host $id,port $port $id,deferred $defer $id,blocking 1 \
-        $id,readraw $readraw $id,reconnect 0 $id,attributes {} $id,sent {} $id,callbacks {} $id,fd ""]
+        $id,readraw $readraw $id,tls $tls $id,reconnect 0 $id,attributes {} $id,sent {} $id,callbacks {} $id,fd ""]
     connect $id
 }
 
 proc resp::connect {id} {
     variable state
-    set fd [socket $state($id,host) $state($id,port)]
+    set open [expr {$state($id,tls) ? "tls_socket" : "socket"}]
+    set fd [$open $state($id,host) $state($id,port)]
     fconfigure $fd -translation binary -buffering full -buffersize 65536 -blocking 0
     set state($id,fd) $fd
     set words [resp::credentials $state($id,host) $state($id,port)]
@@ -82,7 +83,7 @@ proc resp::credentials {host port} {
 
 # A plain connection, logged in like the clients are, for bytes of the test's own.
 proc raw_socket {host port} {
-    set channel [socket $host $port]
+    set channel [run_socket $host $port]
     set words [resp::credentials $host $port]
     if {[llength $words]} {
         fconfigure $channel -translation binary -buffering none -blocking 1

@@ -398,7 +398,7 @@ proc servers::ping_until {server end} {
         return 1
     }
     while {[clock milliseconds] < $end} {
-        if {![catch {socket [dict get $server host] [dict get $server port]} fd]} {
+        if {![catch {run_socket [dict get $server host] [dict get $server port]} fd]} {
             fconfigure $fd -translation binary -blocking 0 -buffering none
             catch {puts -nonewline $fd "PING\r\n"}
             set answer ""
@@ -435,7 +435,7 @@ proc servers::create {settings} {
         if {!$fixed && "port" ni [dict get $settings omit]} {
             dict set config port [ports::next]
         }
-        write_config [file join $home valkey.conf] $config [dict get $settings config_lines]
+        write_config [file join $home valkey.conf] [secure::merge $config] [dict get $settings config_lines]
         set host [expr {[dict exists $config bind] ? [lindex [dict get $config bind] 0] : "127.0.0.1"}]
         if {![regexp {^[0-9.]+$} $host] || $host eq "0.0.0.0"} {
             set host 127.0.0.1

@@ -2,11 +2,11 @@
 
 # Command lists for `exec {*}[...]`.
 proc valkeycli {host port {opts {}}} {
-    list $::VALKEY_CLI_BIN -h $host -p $port {*}[tools::credentials] {*}$opts
+    list $::VALKEY_CLI_BIN -h $host -p $port {*}[tlsargs] {*}[tools::credentials] {*}$opts
 }
 
 proc valkeycliuri {scheme host port {opts {}}} {
-    list $::VALKEY_CLI_BIN -u $scheme$host:$port {*}$opts
+    list $::VALKEY_CLI_BIN -u $scheme$host:$port {*}[tlsargs] {*}$opts
 }
 
 proc valkeycli_unixsocket {unixsocket {opts {}}} {
@@ -19,15 +19,15 @@ proc valkeycli_exec {level args} {
 }
 
 proc valkeybenchmark {host port {opts {}}} {
-    list $::VALKEY_BENCHMARK_BIN -h $host -p $port {*}[tools::credentials] {*}$opts
+    list $::VALKEY_BENCHMARK_BIN -h $host -p $port {*}[tlsargs] {*}[tools::credentials] {*}$opts
 }
 
 proc valkeybenchmarkuri {host port {opts {}}} {
-    list $::VALKEY_BENCHMARK_BIN -u valkey://$host:$port {*}$opts
+    list $::VALKEY_BENCHMARK_BIN -u valkey://$host:$port {*}[tlsargs] {*}$opts
 }
 
 proc valkeybenchmarkuriuserpass {host port user pass {opts {}}} {
-    list $::VALKEY_BENCHMARK_BIN -u valkey://$user:$pass@$host:$port {*}$opts
+    list $::VALKEY_BENCHMARK_BIN -u valkey://$user:$pass@$host:$port {*}[tlsargs] {*}$opts
 }
 
 namespace eval tools {

@@ -28,7 +28,7 @@ proc wire::adopt {channel} {
 # Listen on a port of this unit's; returns LISTENER PORT.
 proc wire_listen {} {
     set port [ports::next]
-    set listener [socket -server wire::on_accept -myaddr 127.0.0.1 $port]
+    set listener [run_listen wire::on_accept $port]
     lappend wire::listeners $listener
     set wire::accepted($port) {}
     return [list $listener $port]

@@ -21,7 +21,7 @@ proc ::harness::load {group args} {
 switch -- [lindex $argv 0] {
     coordinator {
         ::harness::load runner options catalog channel reaper report junit tap events flaky quarantine binaries schedule
-        ::harness::load lib tags portrange
+        ::harness::load lib tags portrange tls
         # When nobody reads the output any more there is nobody to tell either.
         if {[catch {schedule::main [lrange $argv 1 end]} code failure]} {
             if {[lrange [dict get $failure -errorcode] 0 1] ne {POSIX EPIPE}} {

@@ -42,6 +42,7 @@ namespace eval options {
         {--large-memory {} flag 0 "also run tests tagged large-memory"}
         {--singledb {} flag 0 "never SELECT, leave singledb:skip tests out"}
         {--cluster-mode {} flag 0 "the server is cluster enabled: implies --singledb, leaves cluster:skip out"}
+        {--tls {} flag 0 "run over TLS (needs tcl-tls), leave tls:skip out"}
         {--io-threads {} flag 0 "start servers with io-threads 2, leave io-threads:skip out"}
         {--ignore-encoding {} flag 0 "assert_encoding always passes"}
         {--ignore-digest {} flag 0 "the digest procs return a constant"}

@@ -85,8 +85,8 @@ proc schedule::prepare {argv} {
     }
     set binaries [binaries::find $options]
     # Also checks the words of --tags, before anything is started.
-    set facts [dict create peer [dict get $binaries peer] tls 0 valgrind 0]
-    foreach fact {external singledb cluster_mode large_memory io_threads} {
+    set facts [dict create peer [dict get $binaries peer] valgrind 0]
+    foreach fact {external tls singledb cluster_mode large_memory io_threads} {
         dict set facts $fact [dict get $options $fact]
     }
     tags::configure [dict get $options tags] $facts
@@ -104,6 +104,15 @@ proc schedule::prepare {argv} {
         if {[catch {close [socket [dict get $options host] [dict get $options port]]} message]} {
             throw {HARNESS BROKEN} "no server to test at [dict get $options host] port [dict get $options port]: $message"
         }
+    }
+
+    set ::tls [dict get $options tls]
+    set ::slow_factor 1
+    if {$::tls && [catch {
+        package require tls 1.6
+        secure::folder
+    } message]} {
+        throw {HARNESS BROKEN} "--tls needs tcl-tls and openssl: $message"
     }
 
     set tmp [file join $::harness::tests_dir tmp]
@@ -531,7 +540,7 @@ proc schedule::expire {slot why} {
 
 # What a server answers to an inline command within half a second.
 proc schedule::ask {port command} {
-    if {[catch {socket 127.0.0.1 $port} channel]} {
+    if {[catch {run_socket 127.0.0.1 $port} channel]} {
         return "  (no connection: $channel)"
     }
     set text ""

@@ -27,7 +27,7 @@ proc unit::main {run jobfile} {
     variable alone [dict get $job alone]
     variable round [dict get $job round]
     globals $settings
-    ::harness::load lib portrange tags cases diff expect waits ports resp logs server external \
+    ::harness::load lib portrange tags cases diff expect waits ports resp logs tls server external \
         info processes replication wire data load aof tools pubsub breakpoint
     foreach optional {cluster slots modes} {
         if {[file exists [file join $::harness::tests_dir lib $optional.tcl]]} {
@@ -90,7 +90,7 @@ proc unit::globals {settings} {
     variable options
     variable dir
     foreach {global key} {
-        accurate accurate large_memory large_memory singledb singledb cluster_mode cluster_mode
+        tls tls accurate accurate large_memory large_memory singledb singledb cluster_mode cluster_mode
         io_threads io_threads ignoreencoding ignore_encoding ignoredigest ignore_digest
         no_latency no_latency verbose verbose quiet quiet external external
         dump_logs dump_logs clients clients baseport baseport portcount portcount
@@ -105,6 +105,10 @@ proc unit::globals {settings} {
     set ::pass [dict get $options pass]
     set ::other_server_bin [dict get $options other_server_bin]
     set ::global_config [dict get $options config]
+    if {$::tls} {
+        # For the helper programs.
+        set ::env(TEST_TLS) 1
+    }
     set ::denytags {}
     set ::allowtags {}
     foreach word [join [dict get $options tags]] {
@@ -115,7 +119,7 @@ proc unit::globals {settings} {
         }
     }
     foreach {global value} {
-        tls 0 tls_module 0 valgrind 0 force_resp3 0 log_req_res 0 durable 1
+        tls_module 0 valgrind 0 force_resp3 0 log_req_res 0 durable 1
         cur_test "" curfile "" traceleaks 0 force_failure 0 timeout 1200
     } {
         set ::$global $value

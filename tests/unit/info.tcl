@@ -26,7 +26,8 @@ start_server {tags {"info external:skip"}} {
         assert_equal standalone [s server_mode]
         assert_equal 40 [string length [s run_id]]
         assert_range [expr {[s server_time_usec] / 1000000 - [clock seconds]}] -5 5
-        assert_match {name=tcp,bind=127.0.0.1*port=*} [s listener0]
+        lassign [expr {$::tls ? {listener2 tls} : {listener0 tcp}}] row kind
+        assert_match "name=$kind,bind=127.0.0.1*port=*" [s $row]
     }
 
     test {what clients of another product read has the name they look for} {

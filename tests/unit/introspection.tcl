@@ -413,7 +413,7 @@ start_server {tags {"introspection external:skip"}} {
         set c [valkey_client]
         assert_equal PONG [$c ping]
         $c close
-    }
+    } {*} {tls:skip}
 
     test {every parameter that can be set can be set to what it is} {
         foreach {name value} [r config get *] {
@@ -481,7 +481,7 @@ start_server {tags {"introspection external:skip"}} {
         wire_close $channel
         assert_equal 1 [s rejected_connections]
         r config set maxclients 10000
-    }
+    } {*} {tls:skip}
 
     test {LATENCY notes slow commands} {
         r config set latency-monitor-threshold 20

@@ -395,7 +395,7 @@ start_server $plain {
         wait_for_condition 100 20 {[is_closed $target]} else {fail "the connection is kept"}
         wire_close_all
         r get k
-    } {v}
+    } {v} {tls:skip}
 
     test {MIGRATE KEYS keeps what a target did not answer for} {
         r mset a 1 b 2 c 3
@@ -407,7 +407,7 @@ start_server $plain {
         assert_error {IOERR error or timeout reading to target instance} {$caller read}
         assert_equal {{} 2 3} [r mget a b c]
         end_migration
-    }
+    } {*} {tls:skip}
 
     test {MIGRATE tries once more when the target hangs up} {
         r set k v
@@ -437,7 +437,7 @@ start_server $plain {
         assert_error {IOERR error or timeout * to target instance} {$caller read}
         assert_equal v [r get k]
         end_migration
-    }
+    } {*} {tls:skip}
 
     test {MIGRATE in a transaction waits no longer than its timeout} {
         r set k v
@@ -448,7 +448,7 @@ start_server $plain {
         assert_error {IOERR error or timeout reading to target instance} {r exec}
         wire_close_all
         r mget k after
-    } {v 1}
+    } {v 1} {tls:skip}
 
     test {MIGRATE hides passwords from the slow log} {
         r set k v
@@ -593,7 +593,7 @@ start_server $plain {
             wire_raw $target "+OK\r\n+OK\r\n"
             assert_equal OK [$caller read]
             end_migration
-        }
+        } {*} {tls:skip}
 
         test {MIGRATE COPY does not care what happens meanwhile} {
             r set k v

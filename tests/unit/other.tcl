@@ -425,7 +425,7 @@ start_server {tags {"other external:skip needs:linux"} overrides {save ""}} {
         r config set bind "* -::*"
         assert_match "*valkey-server \\*:$port" [process_title [srv 0 pid]]
         r config set bind 127.0.0.1
-    }
+    } {*} {tls:skip}
 
     test {a snapshot child has a title of its own} {
         r set key value
@@ -438,7 +438,7 @@ start_server {tags {"other external:skip needs:linux"} overrides {save ""}} {
         r config set rdb-key-save-delay 0
         exec kill -9 $child
         waitForBgsave r
-    } {} {needs:save}
+    } {} {needs:save tls:skip}
 }
 
 start_server {tags {"other external:skip needs:linux"} overrides {set-proc-title no}} {
@@ -477,7 +477,7 @@ start_server {tags {"other network external:skip"} overrides {save ""}} {
         assert_equal PONG [exec {*}[valkeycli_unixsocket [srv 0 unixsocket]] ping]
         r config set port $port
         foreach client [list $c $again $other] {$client close}
-    }
+    } {*} {tls:skip}
 }
 
 start_server {tags {"other external:skip needs:debug"}} {

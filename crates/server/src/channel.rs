@@ -292,3 +292,197 @@ pub(crate) fn log_failure(error: &io::Error) {
         logging::log(Level::Verbose, &format!("Reading from client: {error}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use tls::{AuthClients, Contexts, KeyPair, Outside, Settings};
+
+    struct Disk;
+
+    impl Outside for Disk {
+        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+            std::fs::read(path)
+        }
+
+        fn list(&self, _folder: &Path) -> io::Result<Vec<PathBuf>> {
+            Ok(Vec::new())
+        }
+
+        fn clock(&self) -> fn() -> u64 {
+            || crate::clock::unix_us() / 1_000_000
+        }
+    }
+
+    /// A certificate that vouches for itself.
+    fn contexts() -> Contexts {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("cert"), folder.path().join("key"));
+        let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x \
+                     -addext basicConstraints=critical,CA:FALSE -keyout";
+        let mut openssl = Command::new("openssl");
+        openssl.args(words.split_whitespace());
+        let made = openssl.arg(&key).arg("-out").arg(&cert).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let settings = Settings {
+            own: KeyPair {
+                cert_file: cert.clone(),
+                key_file: key,
+                key_file_pass: Vec::new(),
+            },
+            ca_cert_file: cert,
+            ..Settings::default()
+        };
+        Contexts::load(&settings, &Disk).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// One direction of a connection, which takes so many bytes at once and so many altogether.
+    #[derive(Default)]
+    struct Pipe {
+        bytes: Vec<u8>,
+        room: usize,
+        at_once: usize,
+    }
+
+    impl Pipe {
+        fn send(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let count = bytes.len().min(self.room).min(self.at_once);
+            self.bytes.extend_from_slice(&bytes[..count]);
+            self.room -= count;
+            if count == 0 {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok(count))
+            }
+        }
+
+        fn receive(&mut self, into: &mut Vec<u8>, max: usize) -> Poll<io::Result<usize>> {
+            let count = self.bytes.len().min(max).min(self.at_once);
+            into.extend(self.bytes.drain(..count));
+            if count == 0 {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok(count))
+            }
+        }
+    }
+
+    /// Two channels that have shaken hands, and the pipes to the first and to the second.
+    fn pair() -> (Channel, Channel, Pipe, Pipe) {
+        let contexts = contexts();
+        let mut client = Channel::new(Session::client(contexts.client(), "127.0.0.1").unwrap());
+        let mut server = Channel::new(Session::server(contexts.server(AuthClients::No)).unwrap());
+        let pipe = || Pipe {
+            room: usize::MAX,
+            at_once: usize::MAX,
+            ..Pipe::default()
+        };
+        let (mut to_client, mut to_server) = (pipe(), pipe());
+        client.begin().unwrap();
+        client.flush(&mut |bytes| to_server.send(bytes)).unwrap();
+        let mut open = 0;
+        while open < 2 {
+            let one = server.shake_hands(
+                &mut |into, max| to_server.receive(into, max),
+                &mut |bytes| to_client.send(bytes),
+            );
+            let other = client.shake_hands(
+                &mut |into, max| to_client.receive(into, max),
+                &mut |bytes| to_server.send(bytes),
+            );
+            let done = |polled: Poll<Result<(), Failure>>| {
+                usize::from(polled.map(Result::unwrap).is_ready())
+            };
+            open = done(one) + done(other);
+        }
+        (client, server, to_client, to_server)
+    }
+
+    fn read_all(channel: &mut Channel, from: &mut Pipe, max: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut back = Pipe::default();
+        while let Poll::Ready(count) = channel.read(
+            &mut all,
+            max,
+            &mut |into, max| from.receive(into, max),
+            &mut |bytes| back.send(bytes),
+        ) {
+            let count = count.unwrap();
+            assert!(count <= max && count > 0, "{count} of {max}");
+        }
+        all
+    }
+
+    #[test]
+    fn a_write_that_was_refused_goes_on_with_the_same_bytes() {
+        let (mut client, mut server, mut to_client, _) = pair();
+        let value: Vec<u8> = (0..300_000u32).map(|n| (n * 7 / 3) as u8).collect();
+        (to_client.room, to_client.at_once) = (0, 1000);
+        let (mut written, mut refused) = (0, 0);
+        while written < value.len() {
+            let (one, two) = value[written..].split_at((value.len() - written) / 3);
+            let parts = [IoSlice::new(one), IoSlice::new(two)];
+            match server.write(&parts, &mut |bytes| to_client.send(bytes)) {
+                Poll::Ready(count) => written += count.unwrap(),
+                Poll::Pending => {
+                    refused += 1;
+                    // What comes beside it must not come in between.
+                    server.write_aside(b"\n", &mut |bytes| to_client.send(bytes));
+                    to_client.room += 7000;
+                }
+            }
+        }
+        assert!(refused > 30, "{refused}");
+        assert!(server.outgoing.is_empty() && server.accepted == 0);
+        to_client.room = usize::MAX;
+        server.write_aside(b"\n", &mut |bytes| to_client.send(bytes));
+        let read = read_all(&mut client, &mut to_client, 777);
+        assert!(read.strip_suffix(b"\n") == Some(&value[..]));
+        assert_eq!(
+            (client.left_over.capacity(), server.outgoing.capacity()),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn a_channel_given_away_goes_on_elsewhere_and_nowhere_else() {
+        let (mut client, mut server, mut to_client, mut to_server) = pair();
+        (to_client.room, to_client.at_once) = (10, usize::MAX);
+        let parts = [IoSlice::new(b"+OK\r\n")];
+        assert!(
+            server
+                .write(&parts, &mut |bytes| to_client.send(bytes))
+                .is_pending()
+        );
+        let mut other = server.give_away().unwrap();
+        to_client.room = usize::MAX;
+        let before = to_client.bytes.len();
+        let refused = server.write(&parts, &mut |bytes| to_client.send(bytes));
+        assert!(matches!(refused, Poll::Ready(Err(_))));
+        server.write_aside(b"\n", &mut |bytes| to_client.send(bytes));
+        server.close(&mut |bytes| to_client.send(bytes));
+        assert_eq!(
+            to_client.bytes.len(),
+            before,
+            "nothing is sent from here any more"
+        );
+        // What the peer says is thrown away.
+        let ack = [IoSlice::new(b"REPLCONF ACK 1\r\n")];
+        assert!(
+            client
+                .write(&ack, &mut |bytes| to_server.send(bytes))
+                .is_ready()
+        );
+        assert_eq!(read_all(&mut server, &mut to_server, 100), b"");
+        let sent = other.write(&[IoSlice::new(b"snapshot")], &mut |bytes| {
+            to_client.send(bytes)
+        });
+        assert!(matches!(sent, Poll::Ready(Ok(8))), "{sent:?}");
+        assert_eq!(
+            read_all(&mut client, &mut to_client, 100),
+            b"+OK\r\nsnapshot"
+        );
+    }
+}

@@ -103,6 +103,7 @@ static UNSAFE: &[&str] = &[
     "server/src/memory.rs",
     "server/src/memory/control.rs",
     "server/src/process.rs",
+    "server/src/relay.rs",
     "server/src/socket.rs",
     "server/src/startup/daemon.rs",
     "server/src/startup/facts.rs",
