@@ -53,6 +53,12 @@ tcl() {
     ./runtest --quiet --clients 4 --retry 1 --flaky-ok "$@"
 }
 
+# What depends on how bytes travel: the protocol, logging in, and synchronisations on one connection and on two.
+over_tls() {
+    tcl --tls --single unit/tls --single unit/protocol --single unit/auth --single integration/replication-sync \
+        --single integration/dual-channel --single integration/dual-channel-failures "$@"
+}
+
 utils/install-deps.sh
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
@@ -67,6 +73,8 @@ step "Tcl suite on our server, and each test alone" tcl --each-alone --events "$
 step "commands that were sent" env SENT_EVENTS="$sent" cargo test --quiet -p server --test tidy -- --nocapture every_command
 # Another runtime than the one of a single thread.
 step "Tcl suite on our server with I/O threads" tcl --io-threads
+step "units over TLS on our server" over_tls
+step "units over TLS on the reference" over_tls --server-bin "$(command -v valkey-server)"
 step "Tcl suite on the reference" tcl --server-bin "$(command -v valkey-server)"
 step "our primary, the reference as replica" tcl --other-server-bin "$(command -v valkey-server)" \
     --single integration/replication-pairs
