@@ -28,7 +28,7 @@ proc unit::main {run jobfile} {
     variable round [dict get $job round]
     globals $settings
     ::harness::load lib portrange tags cases diff expect waits ports resp logs tls server external \
-        info processes replication wire data load aof tools pubsub breakpoint
+        info processes replication wire data load aof tools pubsub scripts breakpoint
     foreach optional {cluster slots modes} {
         if {[file exists [file join $::harness::tests_dir lib $optional.tcl]]} {
             ::harness::load lib $optional

@@ -6,7 +6,6 @@ use crate::scripting::busy;
 use crate::scripting::libraries::{From, Loading};
 use crate::scripting::run::refused;
 use commandtable::{Error, Outcome};
-use dataset::Source;
 use resp::Reply;
 use scripting::{ENGINE, Library, Policy};
 use std::sync::Arc;
@@ -26,7 +25,7 @@ pub(in crate::commands) static COMMANDS: Family = &[
 
 /// Where the libraries of the running command come from.
 fn loading(x: &Exec<'_>) -> Loading {
-    let from = if x.keys.origin.source == Source::Primary {
+    let from = if x.keys.origin.source.repeats() {
         From::Trusted
     } else {
         From::Client
