@@ -67,8 +67,6 @@ step "Tcl suite on our server, and each test alone" tcl --each-alone --events "$
 step "commands that were sent" env SENT_EVENTS="$sent" cargo test --quiet -p server --test tidy -- --nocapture every_command
 # Another runtime than the one of a single thread.
 step "Tcl suite on our server with I/O threads" tcl --io-threads
-step "Tcl suite over TLS on our server" tcl --tls --single unit/auth --single unit/protocol --single unit/migrate \
-    --single 'integration/replication-*' --single 'integration/dual-channel*'
 step "Tcl suite on the reference" tcl --server-bin "$(command -v valkey-server)"
 step "our primary, the reference as replica" tcl --other-server-bin "$(command -v valkey-server)" \
     --single integration/replication-pairs
