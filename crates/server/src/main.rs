@@ -3,6 +3,7 @@
 //! Read the configuration, bind, load the dataset, serve until told to stop. The main thread runs the event loop that also
 //! accepts connections and keeps time; with more I/O threads the others run loops of their own.
 
+mod binding;
 mod channel;
 mod child;
 mod clock;
