@@ -4,6 +4,7 @@
 //! accepts connections and keeps time; with more I/O threads the others run loops of their own.
 
 mod append;
+mod binding;
 mod channel;
 mod child;
 mod clock;

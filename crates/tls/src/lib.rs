@@ -6,7 +6,7 @@
 //! It can be moved to another thread or process as long as nothing of it stays behind.
 //!
 //! The protocol and all cryptography are rustls'. Chains and dates are verified by its own verifier; names are not checked,
-//! as in Valkey. What that verifier refuses and users have all the same is in [`legacy`](crate::legacy) alone.
+//! as in Valkey. What that verifier refuses and users have all the same is in the module `legacy` alone.
 //!
 //! This crate opens no socket and reads no clock; files and time come in as arguments ([`Outside`]).
 #![forbid(unsafe_code)]

@@ -55,7 +55,7 @@ pub struct Settings {
     pub prefer_server_ciphers: bool,
     /// `tls-session-caching`.
     pub session_caching: bool,
-    /// `tls-session-cache-size`: sessions; 0 stands for [`SESSIONS_MAX`](crate::cache::SESSIONS_MAX).
+    /// `tls-session-cache-size`: sessions; 0 stands for 2^20.
     pub session_cache_size: usize,
     /// `tls-session-cache-timeout`, in seconds.
     pub session_cache_timeout_s: u64,

@@ -231,18 +231,125 @@ fn clients_are_judged_as_the_reference_judges_them() {
     }
 }
 
-#[test]
-fn a_key_that_is_not_the_certificates_does_not_make_a_client() {
-    // The certificate of version 1 is good; who shows it does not have its key.
-    let stolen = Settings {
-        client: pair("valkey.crt", "client.key"),
-        ..usual()
+/// A client of rustls' own that does not care whom it talks to.
+mod thief {
+    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::crypto::ring;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::{
+        ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+        SupportedProtocolVersion,
     };
-    assert!(
-        refusal(&stolen).ends_with("client.key: key values mismatch"),
-        "{}",
-        refusal(&stolen)
-    );
+    use std::path::Path;
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    struct Anybody;
+
+    impl ServerCertVerifier for Anybody {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            ring::default_provider()
+                .signature_verification_algorithms
+                .supported_schemes()
+        }
+    }
+
+    /// It shows a certificate and signs with this key.
+    pub(super) fn with(
+        cert: &Path,
+        key: &Path,
+        version: &'static SupportedProtocolVersion,
+    ) -> ClientConnection {
+        let provider = Arc::new(ring::default_provider());
+        let chain = CertificateDer::pem_file_iter(cert).unwrap();
+        let chain: Vec<_> = chain.map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_client_cert_resolver(Arc::new(shown));
+        ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap()
+    }
+}
+
+/// How our server ends the handshake with such a client.
+fn show(
+    cert: &str,
+    key: &str,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> Result<(), Failure> {
+    let folder = certificates();
+    let mut client = thief::with(&folder.join(cert), &folder.join(key), version);
+    let contexts = load(&usual());
+    let mut server = Session::server(contexts.server(AuthClients::Yes)).unwrap();
+    loop {
+        let mut to_server = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut to_server).unwrap();
+        }
+        let mut to_client = Vec::new();
+        feed(&mut server, &to_server, &mut Vec::new(), &mut to_client)?;
+        if server.progress() == Progress::Open {
+            return Ok(());
+        }
+        let mut rest = &to_client[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+}
+
+#[test]
+fn who_shows_a_certificate_must_have_its_key() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for cert in ["valkey.crt", "client.crt"] {
+            assert_eq!(show(cert, &cert.replace("crt", "key"), version), Ok(()));
+            let failure = show(cert, "untrusted.key", version).unwrap_err();
+            let told = failure.to_string();
+            assert!(
+                told.ends_with("certificate signature failure"),
+                "{cert}: {told}"
+            );
+        }
+    }
+    let stolen = with_client("valkey.crt", "client.key");
+    assert!(refusal(&stolen).ends_with("client.key: key values mismatch"));
 }
 
 #[test]
