@@ -237,6 +237,7 @@ pub fn snapshot(data: &[u8]) {
         access: None,
         functions: loaded.functions.clone().into(),
         filter: Filter::ALL,
+        aof_base: false,
     };
     let mut bytes = Vec::new();
     snapshot::write(&loaded.dbs, &info, &mut bytes, &mut |_| ()).expect("memory takes all bytes");

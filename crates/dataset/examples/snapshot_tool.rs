@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             access: None,
             functions: loaded.functions.into(),
             filter: Filter::ALL,
+            aof_base: false,
         };
         let started = Instant::now();
         write(&loaded.dbs, &info, &mut File::create(copy)?, &mut |_| ())?;
