@@ -159,6 +159,8 @@ impl AppendFile {
     fn follow_policy(&self) {
         let always = self.settings.fsync.is(AppendFsync::Always);
         self.gate.wait_for_sync(always && !self.is_paused());
+        // Not between its look at the policy and its wait.
+        let _mouth = self.mouth.lock();
         self.woken.notify_one();
     }
 
@@ -194,6 +196,7 @@ impl AppendFile {
             return;
         }
         self.write(&mut mouth);
+        self.wake_syncer(&mouth);
         let news = mouth.news();
         drop(mouth);
         if let Some(news) = news {
