@@ -338,6 +338,7 @@ fn run<R: io::Read>(
 impl AppendFile {
     /// The log that has been loaded, or begun, is written from now on: `file`, of which `size` bytes are there.
     fn open_at_start(&self, known: Known, file: File, size: u64) -> io::Result<()> {
+        self.publish_sizes(&known);
         self.layout.lock().known = Some(known);
         let mut mouth = self.mouth.lock();
         mouth.open(file, size, self.gate.written())?;
