@@ -135,8 +135,39 @@ start_server {overrides {appendonly yes save ""}} {
             waitForBgrewriteaof r
         } {} {needs:repl}
 
+        test {a replica that is started anew goes on where its log ends} {
+            r config rewrite
+            set before [s -1 sync_full]
+            r -1 set k y
+            wait_for_ofs_sync r $primary
+            restart_server 0 true false
+            wait_done_loading r
+            wait_for_sync r
+            r -1 set k z
+            wait_for_ofs_sync r $primary
+            assert_equal z [r get k]
+            assert_equal $before [s -1 sync_full]
+            assert_morethan [s -1 sync_partial_ok] 0
+        } {} {needs:repl peer:skip}
+
+        test {a replica that was killed synchronises anew} {
+            expect_end
+            r config rewrite
+            set before [s -1 sync_full]
+            r -1 set k killed
+            wait_for_ofs_sync r $primary
+            exec kill -9 [srv 0 pid]
+            restart_server 0 true false
+            wait_done_loading r
+            wait_for_sync r
+            wait_for_ofs_sync r $primary
+            assert_equal killed [r get k]
+            assert_equal [expr {$before + 1}] [s -1 sync_full]
+        } {} {needs:repl}
+
         test {a replica that becomes a primary goes on with its log} {
             r replicaof no one
+            r config rewrite
             r set own 1
             assert_equal 1 [s aof_enabled]
             restart_server 0 true false

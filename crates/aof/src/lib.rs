@@ -8,6 +8,7 @@
 //! - [`start`]: what lies there when a server starts, and what is to be done about it.
 //! - [`decoder`], [`reader`]: records out of bytes, and what the end of a file means.
 //! - [`encoder`], [`writer`]: bytes out of records, in the order they were made, and how far they have got.
+//! - [`identity`]: where in the history of replication a log ends.
 //! - [`rewrite`]: a new base takes the place of what has grown.
 //! - [`files`], [`steps`]: what all of them do to files.
 //!
@@ -42,6 +43,7 @@ pub mod encoder;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod files;
+pub mod identity;
 pub mod limits;
 pub mod manifest;
 pub mod names;

@@ -15,6 +15,7 @@ pub(crate) use switch::{restart, stop_for_sync, switch_off, switch_on};
 use crate::engine::Engine;
 use crate::state::ServerState;
 use aof::encoder::Encoder;
+use aof::identity::Identity;
 use aof::rewrite::Failures;
 
 /// Whether a log is kept.
@@ -119,6 +120,13 @@ impl AppendOnly {
         self.appended += (self.buffer.len() - before) as u64;
     }
 
+    /// Appends the line that says where in the history of replication the log ends.
+    fn append_identity(&mut self, identity: &Identity) {
+        let line = identity.line();
+        self.buffer.extend_from_slice(&line);
+        self.appended += line.len() as u64;
+    }
+
     /// Bytes that the process has not been given yet.
     pub(crate) fn buffered(&self) -> u64 {
         self.buffer.len() as u64
@@ -142,6 +150,20 @@ pub(crate) fn push(state: &mut ServerState) {
         let aof = &mut state.aof;
         state.host.push_log(&mut aof.buffer, aof.appended, offset);
     }
+}
+
+/// The process ends, and the log with it: says where in the history of replication that is.
+pub(crate) fn end(state: &mut ServerState) {
+    if state.aof.state == State::On
+        && let Some(identity) = crate::saving::identity(state)
+    {
+        state.aof.append_identity(&Identity {
+            replid: identity.replid,
+            offset: identity.offset,
+            stream_db: identity.stream_db,
+        });
+    }
+    push(state);
 }
 
 /// The stream offset up to which everything is on the disk; `None` without a log.

@@ -46,7 +46,7 @@ fn tracks_access(policy: MaxmemoryPolicy) -> bool {
 }
 
 /// The replication identity a dump file carries, so that a restart can resume.
-fn identity(state: &ServerState) -> Option<ReplicationAux> {
+pub(crate) fn identity(state: &ServerState) -> Option<ReplicationAux> {
     let history = state.repl.hub.history();
     let stream_db = match &state.repl.link {
         Some(link) => i64::from(link.stream_db),

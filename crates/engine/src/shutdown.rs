@@ -194,7 +194,7 @@ fn save_and_exit(
     }
     if state.aof.is_enabled() {
         state.log(Level::Notice, "Calling fsync() on the AOF file.");
-        crate::aof::push(state);
+        crate::aof::end(state);
         if let Err(error) = state.host.sync_log() {
             let line = format!("Fail to fsync the AOF file: {error}.");
             state.log(Level::Warning, &line);

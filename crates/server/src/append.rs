@@ -74,6 +74,9 @@ pub(crate) struct AppendFile {
     sync_ended: Condvar,
     /// Bytes that the log takes in memory.
     memory: AtomicUsize,
+    /// See [`layout::Known`].
+    base_bytes: AtomicU64,
+    earlier_bytes: AtomicU64,
     layout: Mutex<Layout>,
     settings: Settings,
 }
@@ -102,6 +105,8 @@ impl AppendFile {
             woken: Condvar::new(),
             sync_ended: Condvar::new(),
             memory: AtomicUsize::new(0),
+            base_bytes: AtomicU64::new(0),
+            earlier_bytes: AtomicU64::new(0),
             layout: Mutex::default(),
             settings: Settings::default(),
         };
@@ -159,6 +164,8 @@ impl AppendFile {
     fn follow_policy(&self) {
         let always = self.settings.fsync.is(AppendFsync::Always);
         self.gate.wait_for_sync(always && !self.is_paused());
+        // Not between its look at the policy and its wait.
+        let _mouth = self.mouth.lock();
         self.woken.notify_one();
     }
 
@@ -194,6 +201,7 @@ impl AppendFile {
             return;
         }
         self.write(&mut mouth);
+        self.wake_syncer(&mouth);
         let news = mouth.news();
         drop(mouth);
         if let Some(news) = news {
@@ -208,11 +216,9 @@ impl AppendFile {
 
     /// Figures for INFO. The engine's lock is held.
     pub(crate) fn figures(&self) -> LogFigures {
-        let (base_size, earlier) = {
-            let layout = self.layout.lock();
-            let known = layout.known.as_ref();
-            known.map_or((0, 0), |known| (known.base_bytes, known.earlier_bytes))
-        };
+        // Not those of the layout, which waits for the disk while it changes.
+        let base_size = self.base_bytes.load(Ordering::Relaxed);
+        let earlier = self.earlier_bytes.load(Ordering::Relaxed);
         let mouth = self.mouth.lock();
         let writer = mouth.writer.as_ref();
         LogFigures {

@@ -174,6 +174,7 @@ impl EventLoop {
             again: Vec::new(),
             held_back: Vec::new(),
             unwritten: 0,
+            settles: false,
         })
     }
 
@@ -256,12 +257,14 @@ pub(crate) struct Connections {
     held_back: Vec<usize>,
     /// The furthest position of the log that one of them waits for and that has not been written yet; 0 for none.
     unwritten: u64,
+    /// Some of that output has gone in this turn while other output waits: who has got it may have more to ask.
+    settles: bool,
 }
 
 impl Connections {
     /// True when nobody has anything to do before something is reported.
     fn may_wait(&self) -> bool {
-        self.again.is_empty() && self.unwritten == 0 && !self.handshakes.are_due()
+        self.again.is_empty() && self.unwritten == 0 && !self.settles && !self.handshakes.are_due()
     }
 
     /// Serves a connection from now on, once its handshake is over if it needs one.
@@ -341,14 +344,34 @@ impl Connections {
         }
     }
 
-    /// Writes the log up to where output waits for it, and lets the output go that need wait no longer.
+    /// Writes the log up to where output waits for it, and lets the output go that need wait no longer. If none may go, what
+    /// is written has to be synced.
+    ///
+    /// When some has gone, its receivers are given a turn first: what they ask for by then is synced along with the rest.
     fn write_log(&mut self) {
+        self.settles = false;
         if self.held_back.is_empty() {
             return;
         }
         let append = Arc::clone(&self.shared.append);
         let unwritten = std::mem::take(&mut self.unwritten);
         append.flush(&self.shared, unwritten);
+        if self.release() {
+            self.settles = !self.held_back.is_empty();
+            return;
+        }
+        let waits_until = |key: &usize| self.all.get(*key)?.waits_until();
+        let Some(furthest) = self.held_back.iter().filter_map(waits_until).max() else {
+            return;
+        };
+        append.sync_for(&self.shared, furthest);
+        self.release();
+    }
+
+    /// Lets the output go that need not wait for the log any longer; true when there was some.
+    fn release(&mut self) -> bool {
+        let mut any = false;
+        let append = Arc::clone(&self.shared.append);
         for key in std::mem::take(&mut self.held_back) {
             let Some(connection) = self.all.get_mut(key) else {
                 continue;
@@ -364,10 +387,14 @@ impl Connections {
             {
                 connection.waits_for_log = true;
                 self.held_back.push(key);
-            } else if !connection.in_line {
-                self.serve(key);
+            } else {
+                any = true;
+                if !connection.in_line {
+                    self.serve(key);
+                }
             }
         }
+        any
     }
 
     /// Forgets a connection, and the client unless that has been done.

@@ -8,6 +8,11 @@
 //! `DURABILITY_ROUNDS` is the number of kills of each kind (default 2), `DURABILITY_SERVER` another binary to be killed,
 //! `DURABILITY_SEED` decides about the moments.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the moment of a kill is a matter of the real clock"
+)]
+
 mod common;
 
 use common::{Client, OURS, PATIENCE, Reply, Server, setting};
@@ -15,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Writers of a round.
@@ -24,6 +29,10 @@ const WRITERS: usize = 6;
 const PIPELINE: u64 = 8;
 /// The last kill comes at most so many milliseconds after the first write.
 const LIFE_MS_MAX: u64 = 400;
+
+/// How often, and for how long, a start is waited for.
+const START_TRIES: usize = 3;
+const START_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What a writer knows of its keys.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,7 +183,25 @@ fn start(dir: &Path, policy: &str, more: &[&str]) -> Server {
         policy,
     ];
     options.extend_from_slice(more);
-    Server::start(&binary(), &options)
+    // Somebody else may have taken the port in the meantime; a log that is refused is refused again.
+    for _ in 0..START_TRIES {
+        let empty = TempDir::new().expect("a folder can be made");
+        let mut server = Server::spawn(&binary(), empty, &options);
+        let started = Instant::now();
+        while started.elapsed() < START_TIME_MAX {
+            let answer =
+                Client::connect(server.port).and_then(|mut client| client.call(&[b"PING"]));
+            if matches!(answer, Ok(Reply::Simple(_))) {
+                return server;
+            }
+            if server.child.try_wait().expect("it is our child").is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let log = std::fs::read_to_string(Path::new(&dir).join("log")).unwrap_or_default();
+    panic!("the server does not start:\n{log}");
 }
 
 /// Has children write the dataset, again and again, until told to stop or the server is gone.

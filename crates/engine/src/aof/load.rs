@@ -12,6 +12,7 @@ use crate::registry::Handler;
 use crate::scripting::libraries;
 use crate::state::{LoadProgress, Loading, ServerState};
 use ::aof::decoder::Kind;
+use ::aof::identity::Identity;
 use ::aof::reader::{Ending, LogReader, Next, begins_as_rdb};
 use config::PropagationErrorBehavior;
 use dataset::Keys;
@@ -34,6 +35,8 @@ pub struct LogLoad {
     out: Reply,
     /// The commands of the transaction under way.
     queued: Option<Vec<Words>>,
+    /// Where in the history of replication the file ends, if it says so; `None` as long as it says nothing of data at all.
+    identity: Option<Option<Identity>>,
 }
 
 /// How far a file has got.
@@ -95,6 +98,12 @@ pub enum OpenError {
 }
 
 impl LogLoad {
+    /// Where in the history of replication the file ends: `None` when it has no data, `Some(None)` when it does not say.
+    #[must_use]
+    pub fn identity(self) -> Option<Option<Identity>> {
+        self.identity
+    }
+
     fn new(now_ms: i64) -> Self {
         let peer = Peer {
             addr: String::new(),
@@ -117,6 +126,7 @@ impl LogLoad {
             client,
             out: Reply::new(Protocol::V2),
             queued: None,
+            identity: None,
         }
     }
 }
@@ -170,6 +180,15 @@ impl Engine {
         step
     }
 
+    /// Takes up the configured role, in the history that the log has ended with.
+    pub fn start_role_of_log(&mut self, identity: Option<Identity>) {
+        let restored = identity.and_then(|identity| {
+            let replid = replication::ReplId::parse(identity.replid.as_bytes())?;
+            Some((replid, identity.offset, identity.stream_db))
+        });
+        self.start_role(restored);
+    }
+
     /// The log is loaded, and the process appends to it from now on: everybody is served.
     pub fn end_log_load(&mut self) {
         self.set_time();
@@ -197,7 +216,13 @@ fn run_records<R: Read>(
                 Next::End(ending) => return Ok(Step::End(ending)),
             };
             let ran = match (record.kind, &mut load.queued) {
-                (Kind::Annotation, _) => Ok(()),
+                (Kind::Annotation, _) => {
+                    let text = record.args.get(0).unwrap_or_default();
+                    if let Some(identity) = Identity::parse(text) {
+                        load.identity = Some(Some(identity));
+                    }
+                    continue;
+                }
                 (Kind::Multi, queued) => {
                     *queued = Some(Vec::new());
                     Ok(())
@@ -219,6 +244,8 @@ fn run_records<R: Read>(
                     run(keys, state, load, &args)
                 }
             };
+            // The history has moved on.
+            load.identity = Some(None);
             if let Err(name) = ran {
                 return Ok(Step::Unknown(name));
             }

@@ -186,6 +186,7 @@ impl AppendFile {
         }
         known.manifest = begun.manifest;
         known.earlier_bytes += former_bytes;
+        self.publish_sizes(known);
         known.rewrite = Some(UnderWay {
             rewrite,
             log,
@@ -235,6 +236,7 @@ impl AppendFile {
         }
         known.manifest = committed.manifest;
         known.measure();
+        self.publish_sizes(known);
         let mut mouth = self.mouth.lock();
         if let Some(writer) = &mut mouth.writer {
             writer.covered(under_way.position);
@@ -269,6 +271,13 @@ impl AppendFile {
         if let Err(error) = perform(&Disk, &under_way.rewrite.fail(&known.names, &bases)) {
             failed(&error);
         }
+    }
+
+    /// Tells how large the files are that are not written any more.
+    pub(super) fn publish_sizes(&self, known: &Known) {
+        self.base_bytes.store(known.base_bytes, Ordering::Relaxed);
+        self.earlier_bytes
+            .store(known.earlier_bytes, Ordering::Relaxed);
     }
 
     /// Removes what former rewrites have left, unless it is to be kept.

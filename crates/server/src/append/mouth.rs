@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering;
 
 /// A sync that runs longer is worth a line in the log when more is written behind it.
 const SLOW_SYNC_NS: u64 = 2_000_000_000;
+/// A sync that takes no longer is left to no other thread: on a busy machine that would take as long to get its turn.
+const SHORT_SYNC_NS: u64 = 4_000_000;
 /// Nanoseconds between two lines about writes that fail.
 const ERROR_LOGGED_EVERY_NS: u64 = 30_000_000_000;
 /// Room for queued bytes that is kept from one turn to the next.
@@ -33,9 +35,15 @@ pub(super) struct Mouth {
     pub(super) offset: u64,
     /// There is something to be synced.
     pub(super) unsynced: bool,
+    /// Somebody waits for it to be.
+    pub(super) sync_wanted: bool,
+    /// The thread that syncs waits for something to do.
+    pub(super) syncer_is_idle: bool,
     /// When the sync that runs was begun, and when the last one was.
     pub(super) sync_since_ns: Option<u64>,
     pub(super) sync_begun_ns: u64,
+    /// What the last one took.
+    sync_took_ns: u64,
     /// The sync that runs has been called slow.
     called_slow: bool,
     pub(super) delayed_syncs: u64,
@@ -123,11 +131,64 @@ impl AppendFile {
             return;
         }
         self.write(&mut mouth);
+        self.wake_syncer(&mouth);
         let news = mouth.news();
         drop(mouth);
         if let Some(news) = news {
             shared.engine.lock().hear_of_log(news);
         }
+    }
+
+    /// Has everything that is written synced, where somebody waits for `position` to be: here and now where that takes no
+    /// time, else by the thread that does nothing else. Nobody holds a lock.
+    ///
+    /// One at a time: what is written while one runs waits for whoever calls this when it has ended, and by then more may
+    /// have been written. Two that follow each other at once would share among them what one could do.
+    pub(crate) fn sync_for(&self, shared: &Shared, position: u64) {
+        let mut mouth = self.mouth.lock();
+        if self.gate.passage(position).is_some() || mouth.sync_since_ns.is_some() {
+            return;
+        }
+        if !self.syncs_here(&mouth) {
+            mouth.sync_wanted = true;
+            self.woken.notify_one();
+            return;
+        }
+        self.sync(&mut mouth);
+        let news = mouth.news();
+        drop(mouth);
+        let mut engine = shared.engine.lock();
+        if let Some(news) = news {
+            engine.hear_of_log(news);
+        }
+        engine.log_synced();
+    }
+
+    /// Whether who has written syncs as well: where that is so short that waking another thread, and being woken by it, would
+    /// not pay. With a slow disk other connections are served meanwhile.
+    fn syncs_here(&self, mouth: &Mouth) -> bool {
+        mouth.unsynced
+            && mouth.sync_error.is_none()
+            && mouth.sync_took_ns <= SHORT_SYNC_NS
+            && self.settings.fsync.is(AppendFsync::Always)
+            && !self.is_paused()
+    }
+
+    /// Wakes the thread that syncs if it waits for something to do, and there is.
+    pub(super) fn wake_syncer(&self, mouth: &Mouth) {
+        if mouth.syncer_is_idle && mouth.unsynced && mouth.sync_since_ns.is_none() {
+            self.woken.notify_one();
+        }
+    }
+
+    /// Syncs what is written. Others write meanwhile.
+    pub(super) fn sync(&self, mouth: &mut MutexGuard<'_, Mouth>) {
+        let Some((ticket, file, offset)) = self.begin_sync(mouth) else {
+            mouth.unsynced = false;
+            return;
+        };
+        let result = MutexGuard::unlocked(mouth, || file.sync_data());
+        self.end_sync(mouth, ticket, offset, &result);
     }
 
     /// Writes all that is queued. With `always` a disk that refuses is the end of the process.
@@ -168,7 +229,6 @@ impl AppendFile {
                     logging::log(Level::Warning, line);
                 }
                 self.gate.set_written(position);
-                self.woken.notify_one();
             }
             Err(error) => self.refused(mouth, position, &error),
         }
@@ -235,6 +295,7 @@ impl AppendFile {
         let ticket = mouth.writer.as_ref()?.begin_sync(now_ns / 1_000_000);
         let handle = Arc::clone(mouth.handle.as_ref()?);
         mouth.unsynced = false;
+        mouth.sync_wanted = false;
         mouth.called_slow = false;
         mouth.sync_begun_ns = now_ns;
         mouth.sync_since_ns = Some(now_ns);
@@ -250,6 +311,8 @@ impl AppendFile {
         result: &io::Result<()>,
     ) {
         let began_ns = mouth.sync_since_ns.take();
+        let took_ns = began_ns.map_or(0, |began| clock::monotonic_ns().saturating_sub(began));
+        mouth.sync_took_ns = took_ns;
         self.sync_ended.notify_all();
         let Some(writer) = &mut mouth.writer else {
             return;
@@ -265,7 +328,7 @@ impl AppendFile {
                 mouth.sync_error = None;
                 self.gate.set_synced(synced);
                 let always = self.settings.fsync.is(AppendFsync::Always);
-                let ms = began_ns.map_or(0, |began| (clock::monotonic_ns() - began) / 1_000_000);
+                let ms = took_ns / 1_000_000;
                 let threshold = self.settings.latency_ms.load(Ordering::Relaxed);
                 if always && threshold > 0 && ms >= threshold {
                     mouth.slow.push(("aof-fsync-always", ms));
@@ -289,6 +352,7 @@ impl AppendFile {
         mouth.sync_error = Some(reason);
         mouth.unsynced = true;
         self.write(mouth);
+        self.wake_syncer(mouth);
     }
 
     /// Writes and syncs everything that the engine has appended and pushed, here and now.

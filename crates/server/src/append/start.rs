@@ -5,6 +5,7 @@ use super::{AppendFile, MARKS};
 use crate::shared::Shared;
 use crate::{clock, logging};
 use aof::files::{Disk, Files, LogFile};
+use aof::identity::Identity;
 use aof::names::{BaseForm, Names};
 use aof::reader::{Ending, LogReader, Truncated, Verdict};
 use aof::start::{self, Begin, Load, Plan, Ready, ToLoad};
@@ -14,7 +15,7 @@ use engine::aof::load::{OpenError, Step, open};
 use engine::host::Level;
 use parking_lot::MutexGuard;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Nanoseconds for which records are run before others have their turn.
@@ -68,8 +69,8 @@ pub(crate) fn load_at_start(shared: &Arc<Shared>) -> Result<(), Refused> {
     };
     let names = &wanted.names;
     let seen = start::look(&Disk, names, wanted.dump.as_ref()).map_err(why)?;
-    let (ready, synced_to) = match start::plan(&seen, names).map_err(why)? {
-        Plan::Begin(begin) => (begin_log(shared, &wanted, &begin)?, None),
+    let (ready, read) = match start::plan(&seen, names).map_err(why)? {
+        Plan::Begin(begin) => (begin_log(shared, &wanted, &begin)?, Read::default()),
         Plan::Load(load) => load_log(shared, &wanted, &load)?,
     };
     let ready = if shared.append.keeps_history() {
@@ -85,13 +86,14 @@ pub(crate) fn load_at_start(shared: &Arc<Shared>) -> Result<(), Refused> {
             logging::log(Level::Warning, &error.to_string());
         }
     }
-    let (file, size) = writer::begin(&Disk, &ready.file, synced_to, MARKS).map_err(|error| {
-        let reason = aof::files::reason(&error);
-        vec![format!(
-            "Can't open the append-only file {}: {reason}",
-            ready.file.display()
-        )]
-    })?;
+    let (file, size) =
+        writer::begin(&Disk, &ready.file, read.synced_to, MARKS).map_err(|error| {
+            let reason = aof::files::reason(&error);
+            vec![format!(
+                "Can't open the append-only file {}: {reason}",
+                ready.file.display()
+            )]
+        })?;
     let known = Known::new(wanted.names, ready.manifest);
     shared
         .append
@@ -100,7 +102,7 @@ pub(crate) fn load_at_start(shared: &Arc<Shared>) -> Result<(), Refused> {
     // At once: nothing may be written before it is logged.
     let mut engine = shared.engine.lock();
     engine.end_log_load();
-    engine.start_role(None);
+    engine.start_role_of_log(read.identity);
     Ok(())
 }
 
@@ -178,26 +180,32 @@ fn load_dump(shared: &Arc<Shared>, wanted: &Wanted) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Loads what there is; what the marks of the last file say of it.
-fn load_log(
-    shared: &Arc<Shared>,
-    wanted: &Wanted,
-    load: &Load,
-) -> Result<(Ready, Option<u64>), Refused> {
+/// What has been read besides data.
+#[derive(Default)]
+struct Read {
+    /// How far the marks of the last file say that it was synced.
+    synced_to: Option<u64>,
+    /// Where in the history of replication the log ends.
+    identity: Option<Identity>,
+}
+
+/// Loads what there is.
+fn load_log(shared: &Arc<Shared>, wanted: &Wanted, load: &Load) -> Result<(Ready, Read), Refused> {
     perform(&Disk, &load.before).map_err(why)?;
     load.lines.iter().for_each(|line| notice(line));
     let ready = load.after(&wanted.names, MARKS);
     let started_ns = clock::monotonic_ns();
     let total = load.files.iter().map(|file| file.size).sum();
     shared.engine.lock().begin_log_load(total);
-    let (mut before, mut synced_to) = (0, None);
+    let (mut before, mut read) = (0, Read::default());
     for file in &load.files {
         let file_started_ns = clock::monotonic_ns();
-        let marks = load_file(shared, wanted, file, before)?;
+        let (marks, identity) = load_file(shared, wanted, file, before)?;
+        read.identity = identity.unwrap_or(read.identity);
         before += file.size;
         let path = wanted.names.path(&file.name);
         if path == ready.file {
-            synced_to = marks;
+            read.synced_to = marks;
         } else if !file.is_base {
             writer::settle(&Disk, &path, marks).map_err(|error| unreadable(file, &error))?;
         }
@@ -212,7 +220,7 @@ fn load_log(
     notice(&format!(
         "DB loaded from append only file: {seconds:.3} seconds"
     ));
-    Ok((ready, synced_to))
+    Ok((ready, read))
 }
 
 fn unreadable(file: &ToLoad, error: &io::Error) -> Refused {
@@ -225,13 +233,13 @@ fn unreadable(file: &ToLoad, error: &io::Error) -> Refused {
     )]
 }
 
-/// Loads one file; how far its marks say that it was synced.
+/// Loads one file; how far its marks say that it was synced, and what it says of its place in the history.
 fn load_file(
     shared: &Arc<Shared>,
     wanted: &Wanted,
     file: &ToLoad,
     before: u64,
-) -> Result<Option<u64>, Refused> {
+) -> Result<(Option<u64>, Option<Option<Identity>>), Refused> {
     let name = String::from_utf8_lossy(&file.name);
     let path = wanted.names.path(&file.name);
     let source = Disk.read(&path, 0).map_err(|error| {
@@ -272,12 +280,14 @@ fn load_file(
             notice("Reading the remaining AOF tail...");
         }
     }
-    let ending = run(shared, file, &mut reader, before)?;
+    let (ending, mut identity) = run(shared, file, &mut reader, before)?;
     let marks = reader.synced_to();
     match ending.verdict(&name, file.place, wanted.truncated) {
         Verdict::Whole => {}
         Verdict::Refuse { lines } => return Err(lines),
         Verdict::Cut { at, lines } => {
+            // Who knows what has been there.
+            identity = Some(None);
             let (last, others) = lines
                 .split_last()
                 .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
@@ -297,16 +307,16 @@ fn load_file(
             logging::log(Level::Warning, last);
         }
     }
-    Ok(marks)
+    Ok((marks, identity))
 }
 
 /// Runs the records of a file. Others have their turn in between.
-fn run<R: Read>(
+fn run<R: io::Read>(
     shared: &Arc<Shared>,
     file: &ToLoad,
     reader: &mut LogReader<R>,
     before: u64,
-) -> Result<Ending, Refused> {
+) -> Result<(Ending, Option<Option<Identity>>), Refused> {
     let mut load = shared.engine.lock().begin_log_file();
     loop {
         let mut engine = shared.engine.lock();
@@ -315,7 +325,7 @@ fn run<R: Read>(
         MutexGuard::unlock_fair(engine);
         match step.map_err(|error| unreadable(file, &error))? {
             Step::More => {}
-            Step::End(ending) => return Ok(ending),
+            Step::End(ending) => return Ok((ending, load.identity())),
             Step::Unknown(command) => {
                 let (name, offset) = (String::from_utf8_lossy(&file.name), reader.valid_to());
                 return Err(vec![
@@ -330,6 +340,7 @@ fn run<R: Read>(
 impl AppendFile {
     /// The log that has been loaded, or begun, is written from now on: `file`, of which `size` bytes are there.
     fn open_at_start(&self, known: Known, file: File, size: u64) -> io::Result<()> {
+        self.publish_sizes(&known);
         self.layout.lock().known = Some(known);
         let mut mouth = self.mouth.lock();
         mouth.open(file, size, self.gate.written())?;

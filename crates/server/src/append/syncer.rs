@@ -1,4 +1,5 @@
-//! The thread that syncs: at once with `always`, once a second with `everysec`, never with `no`.
+//! The thread that syncs: once a second with `everysec`, never with `no`; with `always` at once, where that takes so long
+//! that others should be served meanwhile.
 //!
 //! While a sync runs more is written; all of that is the next one's.
 
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// Nanoseconds between the beginnings of two syncs with `everysec`.
 const EVERY_NS: u64 = 1_000_000_000;
+
+/// Nanoseconds between those with `always` of what no reply waits for.
+const UNWANTED_EVERY_NS: u64 = 10_000_000;
 
 impl AppendFile {
     /// Starts the thread.
@@ -32,14 +36,13 @@ impl AppendFile {
         let mut mouth = self.mouth.lock();
         loop {
             match self.due_in_ns(&mouth) {
-                None => self.woken.wait(&mut mouth),
+                None => {
+                    mouth.syncer_is_idle = true;
+                    self.woken.wait(&mut mouth);
+                    mouth.syncer_is_idle = false;
+                }
                 Some(0) => {
-                    let Some((ticket, file, offset)) = self.begin_sync(&mut mouth) else {
-                        mouth.unsynced = false;
-                        continue;
-                    };
-                    let result = MutexGuard::unlocked(&mut mouth, || file.sync_data());
-                    self.end_sync(&mut mouth, ticket, offset, &result);
+                    self.sync(&mut mouth);
                     let news = mouth.news();
                     MutexGuard::unlocked(&mut mouth, || {
                         if let Some(shared) = shared.upgrade() {
@@ -60,17 +63,20 @@ impl AppendFile {
 
     /// Nanoseconds until the next sync; `None` while there is nothing to be synced, or nobody wants it.
     fn due_in_ns(&self, mouth: &super::Mouth) -> Option<u64> {
-        if !mouth.unsynced || mouth.writer.is_none() || self.is_paused() {
+        if !mouth.unsynced || mouth.sync_since_ns.is_some() || self.is_paused() {
             return None;
         }
         if self.settings.fsync.is(AppendFsync::No) {
             return None;
         }
-        // Who tries again after a failure does not do so without a pause.
-        if self.settings.fsync.is(AppendFsync::Always) && mouth.sync_error.is_none() {
-            return Some(0);
-        }
-        let next_ns = mouth.sync_begun_ns + EVERY_NS;
+        let every_ns = match self.settings.fsync.is(AppendFsync::Always) {
+            // Who tries again after a failure does not do so without a pause.
+            true if mouth.sync_error.is_some() => EVERY_NS,
+            true if mouth.sync_wanted => return Some(0),
+            true => UNWANTED_EVERY_NS,
+            false => EVERY_NS,
+        };
+        let next_ns = mouth.sync_begun_ns + every_ns;
         Some(next_ns.saturating_sub(clock::monotonic_ns()))
     }
 
