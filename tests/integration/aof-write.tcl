@@ -101,14 +101,21 @@ start_server {overrides {appendonly yes save "" appendfsync everysec}} {
     }
 }
 
+# Has the inner server follow the outer one, with a log that has begun anew.
+proc follow_the_outer {} {
+    if {[s role] eq "master"} {
+        r replicaof [srv -1 host] [srv -1 port]
+    }
+    wait_for_sync r
+    eventually 10000 {[s aof_enabled] == 1 && [s aof_rewrite_in_progress] == 0}
+}
+
 start_server {overrides {appendonly yes save ""}} {
     start_server {overrides {appendonly yes save ""}} {
         set primary [srv -1 client]
         test {a replica logs what it has taken from its primary, and what follows} {
             r -1 set before 1
-            r replicaof [srv -1 host] [srv -1 port]
-            wait_for_sync r
-            eventually 10000 {[s aof_enabled] == 1 && [s aof_rewrite_in_progress] == 0}
+            follow_the_outer
             r -1 set after 1
             r -1 multi
             r -1 incr a
@@ -120,6 +127,7 @@ start_server {overrides {appendonly yes save ""}} {
         } {} {needs:repl needs:debug}
 
         test {WAITAOF counts the files of replicas} {
+            follow_the_outer
             r -1 set k v
             assert_equal {1 1} [r -1 waitaof 1 1 10000]
             r -1 set k w
@@ -128,6 +136,7 @@ start_server {overrides {appendonly yes save ""}} {
         } {} {needs:repl}
 
         test {a replica without a log is not counted} {
+            follow_the_outer
             r config set appendonly no
             r -1 set k x
             assert_equal 0 [lindex [r -1 waitaof 0 1 100] 1]
@@ -136,6 +145,7 @@ start_server {overrides {appendonly yes save ""}} {
         } {} {needs:repl}
 
         test {a replica that is started anew goes on where its log ends} {
+            follow_the_outer
             r config rewrite
             set before [s -1 sync_full]
             r -1 set k y
@@ -152,6 +162,7 @@ start_server {overrides {appendonly yes save ""}} {
 
         test {a replica that was killed synchronises anew} {
             expect_end
+            follow_the_outer
             r config rewrite
             set before [s -1 sync_full]
             r -1 set k killed
@@ -166,6 +177,9 @@ start_server {overrides {appendonly yes save ""}} {
         } {} {needs:repl}
 
         test {a replica that becomes a primary goes on with its log} {
+            r -1 set after 1
+            follow_the_outer
+            wait_for_ofs_sync r $primary
             r replicaof no one
             r config rewrite
             r set own 1

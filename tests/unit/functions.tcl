@@ -416,6 +416,10 @@ start_server {tags {"scripting external:skip needs:repl"}} {
         }
 
         test {changes of libraries reach a replica} {
+            r -1 function flush
+            r -1 function load [library primary fp]
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
             r -1 function load "#!lua name=reads\nredis.register_function{function_name='ro', callback=function() return 'ro' end, flags={'no-writes'}}"
             wait_for_ofs_sync r [srv -1 client]
             assert_equal ro [r fcall_ro ro 0]
@@ -432,6 +436,8 @@ start_server {tags {"scripting external:skip needs:repl"}} {
         }
 
         test {effects of functions reach a replica} {
+            r replicaof [srv -1 host] [srv -1 port]
+            wait_for_sync r
             r -1 function load [library writes w {return redis.call('set', keys[1], args[1])}]
             r -1 fcall w 1 k v
             wait_for_ofs_sync r [srv -1 client]
