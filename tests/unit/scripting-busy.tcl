@@ -146,7 +146,8 @@ start_server {tags {"scripting"} overrides {busy-reply-threshold 10}} {
     }
 
     test {a transaction with a slow script is one on the stream} {
-        r del n
+        # Nothing is to expire meanwhile.
+        r flushall
         set repl [attach_to_replication_stream]
         set client [valkey_deferring_client]
         foreach command {multi {set n 1} {eval {redis.call('incr', 'n') local i = 0 while i < 3000000 do i = i + 1 end return 'slow'} 0} {incr n}} {
