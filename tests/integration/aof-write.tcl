@@ -61,6 +61,17 @@ start_server {overrides {appendonly yes save "" appendfsync everysec}} {
         assert_error {ERR timeout is negative} {r waitaof 0 0 -1}
     }
 
+    test {WAITAOF waits for what a script has written that others had to wait for} {
+        r config set appendfsync no busy-reply-threshold 1
+        set rd [valkey_deferring_client]
+        $rd eval {local i = 0 while i < 3000000 do i = i + 1 end return redis.call('incr', 'counter')} 0
+        assert_match {[0-9]*} [$rd read]
+        $rd waitaof 1 0 100
+        assert_equal {0 0} [$rd read]
+        $rd close
+        r config set appendfsync everysec busy-reply-threshold 5000
+    }
+
     test {switched off while somebody waits, the wait ends} {
         r config set appendfsync no
         r incr counter

@@ -43,6 +43,7 @@ proc tls_socket {host port args} {
             if {[clock milliseconds] - $start > $secure::handshake_ms * $::slow_factor} {
                 error "the handshake takes more than $secure::handshake_ms ms"
             }
+            # The pause between two looks.
             after 1
         }
     } message]} {

@@ -200,6 +200,7 @@ with_tls_server {} {
         foreach byte [split "PING\r\n" ""] {
             puts -nonewline $channel $byte
             flush $channel
+            # Each in a record and a segment of its own.
             after 2
         }
         assert_equal "+PONG\r" [gets $channel]

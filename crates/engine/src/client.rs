@@ -221,6 +221,27 @@ pub struct Client {
 }
 
 impl Client {
+    /// Somebody without a connection who may do everything: our primary, or a log that is being loaded.
+    pub(crate) fn without_connection(now_ms: i64) -> Box<Self> {
+        let peer = Peer {
+            addr: String::new(),
+            laddr: String::new(),
+            fd: -1,
+            unix: false,
+            loopback: false,
+        };
+        let mut client = Box::new(Client::new(
+            0,
+            peer,
+            &Arc::new(User::permissive_default()),
+            Arc::new(Attention::default()),
+            now_ms,
+            Protocol::V2,
+        ));
+        client.authenticated = true;
+        client
+    }
+
     /// What it has just written has been handed on: that is what it waits for with WAIT and WAITAOF.
     pub(crate) fn has_written(&mut self, state: &ServerState) {
         self.write_offset = state.repl.offset();

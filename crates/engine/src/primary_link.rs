@@ -4,7 +4,7 @@ use crate::client::{Client, ClientFlags, ClientId, Peer};
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::exec::Exec;
-use crate::host::{Attention, Crash, Level, LinkCommand};
+use crate::host::{Crash, Level, LinkCommand};
 use crate::state::{LoadProgress, Loading, ServerState};
 use config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
 use dataset::Keys;
@@ -16,7 +16,6 @@ use resp::{Batch, Decoder, Protocol, Reply, Violation};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// What we do towards our primary.
 pub struct LinkSide {
@@ -44,24 +43,8 @@ pub struct LinkSide {
 
 impl LinkSide {
     fn new(config: &Config, numbers: Numbers, now_ms: i64) -> Self {
-        let peer = Peer {
-            addr: String::new(),
-            laddr: String::new(),
-            fd: -1,
-            unix: false,
-            loopback: false,
-        };
-        let mut client = Box::new(Client::new(
-            0,
-            peer,
-            // A primary may do everything.
-            &Arc::new(acl::User::permissive_default()),
-            Arc::new(Attention::default()),
-            now_ms,
-            Protocol::V2,
-        ));
+        let mut client = Client::without_connection(now_ms);
         client.flags.set(ClientFlags::PRIMARY);
-        client.authenticated = true;
         let mut decoder = Decoder::default();
         decoder.authenticated = true;
         let mut side = LinkSide {

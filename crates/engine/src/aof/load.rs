@@ -3,11 +3,11 @@
 //! A transaction is run when its EXEC is read, so that one that lacks its end leaves nothing behind. Replies go nowhere;
 //! an error is worth a line in the log. Nothing expires meanwhile, nobody waits, and nothing is appended or propagated.
 
-use crate::client::{Client, Peer};
+use crate::client::Client;
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::exec::Exec;
-use crate::host::{Attention, Crash, Level};
+use crate::host::{Crash, Level};
 use crate::registry::Handler;
 use crate::scripting::libraries;
 use crate::state::{LoadProgress, Loading, ServerState};
@@ -21,7 +21,6 @@ use resp::{Protocol, Reply};
 use scripting::Policy;
 use smallvec::SmallVec;
 use std::io::{self, Chain, Cursor, Read};
-use std::sync::Arc;
 use words::Words;
 
 /// Bytes by which a snapshot is told from commands.
@@ -105,23 +104,7 @@ impl LogLoad {
     }
 
     fn new(now_ms: i64) -> Self {
-        let peer = Peer {
-            addr: String::new(),
-            laddr: String::new(),
-            fd: -1,
-            unix: false,
-            loopback: false,
-        };
-        let mut client = Box::new(Client::new(
-            0,
-            peer,
-            // A log may do everything.
-            &Arc::new(acl::User::permissive_default()),
-            Arc::new(Attention::default()),
-            now_ms,
-            Protocol::V2,
-        ));
-        client.authenticated = true;
+        let client = Client::without_connection(now_ms);
         LogLoad {
             client,
             out: Reply::new(Protocol::V2),

@@ -364,7 +364,7 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
     }
     keys.effects.mode = Propagate::default();
     crate::settle::feed_stream(keys, state);
-    client.write_offset = state.repl.offset();
+    client.has_written(state);
     if let Some(slot) = slot {
         state.clients.put_back(slot, client);
     }
