@@ -282,6 +282,10 @@ pub trait Snapshots {
     fn take_sent(&mut self) -> u64 {
         0
     }
+    /// Bytes of the snapshot under way, or of the last one, that each replica's connection has taken.
+    fn sent_to(&self) -> Vec<(ClientId, u64)> {
+        Vec::new()
+    }
     /// Writes `header` and then the file that the last snapshot child has written to a replica's connection; reports
     /// [`crate::Engine::dump_sent`] when all of it has been written.
     ///
@@ -448,6 +452,8 @@ pub enum LinkCommand {
     AbortPayload(replication::replica::LoadId),
     /// Call `link_drain` until it is done.
     Drain,
+    /// Delete the file behind the buffer.
+    DropSpill,
 }
 
 /// Ways to crash on request.

@@ -27,6 +27,7 @@ enum Event {
     Stall(usize, Option<Channel>),
     Dual(usize, bool),
     Diskless(bool),
+    Spill(usize, bool),
     Load(usize, LoadMode),
     /// The node becomes the root of everything.
     Promote(usize),
@@ -55,6 +56,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (node.clone(), prop::option::of(channel)).prop_map(|(n, c)| Event::Stall(n, c)),
         1 => (node.clone(), any::<bool>()).prop_map(|(n, b)| Event::Dual(n, b)),
         1 => any::<bool>().prop_map(Event::Diskless),
+        1 => (node.clone(), any::<bool>()).prop_map(|(n, b)| Event::Spill(n, b)),
         1 => (node.clone(), load).prop_map(|(n, l)| Event::Load(n, l)),
         1 => node.clone().prop_map(Event::Promote),
         3 => (node, any::<bool>()).prop_map(|(n, b)| Event::Follow(n, b)),
@@ -103,6 +105,10 @@ fn play(events: &[Event], chunk: usize) {
             Event::Diskless(on) => nodes
                 .iter()
                 .for_each(|n| Rc::make_mut(&mut world.nodes[*n].primary).diskless_sync = *on),
+            Event::Spill(n, on) => {
+                Rc::make_mut(&mut world.nodes[*n].replica).spill_bytes_max =
+                    if *on { 60_000 } else { 0 };
+            }
             Event::Load(n, mode) => Rc::make_mut(&mut world.nodes[*n].replica).load_mode = *mode,
             Event::Promote(n) => {
                 if world.nodes[*n].link.target().is_some() {

@@ -35,6 +35,7 @@ mod replace;
 mod shared;
 mod signals;
 mod socket;
+mod spill;
 mod startup;
 mod supervise;
 mod tally;

@@ -51,6 +51,8 @@ pub(crate) struct ServerProcess {
     listening_pause: crate::listener::ListeningPause,
     /// What connections have taken of the snapshot under way, or of the last one, and the engine has not been told of.
     child_sent: Option<Tally>,
+    /// Who gets the child's snapshot, in the order of the tally.
+    child_targets: Vec<ClientId>,
     /// The snapshot child that was started last, unless it has been killed.
     child: Option<child::Child>,
     /// What the snapshot child writes, when it writes a file.
@@ -115,6 +117,7 @@ impl ServerProcess {
             oom: crate::oom::Oom::new(config),
             listening_pause: crate::listener::ListeningPause::new(config),
             child_sent: None,
+            child_targets: Vec::new(),
             child: None,
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
@@ -430,6 +433,12 @@ impl Snapshots for ServerProcess {
         let pid = child.pid;
         self.child = Some(child);
         self.child_sent = Some(sent);
+        self.child_targets = match &job.target {
+            replication::primary::Target::Sockets { targets, .. } => {
+                targets.iter().map(|t| t.client.0).collect()
+            }
+            _ => Vec::new(),
+        };
         self.child_file = child::temporary_of(pid);
         self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
@@ -438,7 +447,19 @@ impl Snapshots for ServerProcess {
     fn take_sent(&mut self) -> u64 {
         self.child_sent
             .as_ref()
-            .map_or(0, |sent| sent.swap(0, Ordering::Relaxed))
+            .map_or(0, |sent| sent.all().swap(0, Ordering::Relaxed))
+    }
+
+    fn sent_to(&self) -> Vec<(ClientId, u64)> {
+        let Some(sent) = &self.child_sent else {
+            return Vec::new();
+        };
+        let targets = self.child_targets.iter().enumerate();
+        targets
+            .filter_map(|(number, client)| {
+                Some((*client, sent.of(number)?.load(Ordering::Relaxed)))
+            })
+            .collect()
     }
 
     fn kill_snapshot(&mut self) {

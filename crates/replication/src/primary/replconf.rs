@@ -63,7 +63,9 @@ impl Hub {
             self.session(client).announced_ip = (!value.is_empty()).then(|| printable(value));
         } else if is(b"capa") {
             let dual_possible = env.config.dual_channel && env.config.diskless_sync;
-            let capabilities = &mut self.session(client).capabilities;
+            let session = self.session(client);
+            session.offered_dual |= value.eq_ignore_ascii_case(b"dual-channel");
+            let capabilities = &mut session.capabilities;
             if value.eq_ignore_ascii_case(b"eof") {
                 capabilities.eof = true;
             } else if value.eq_ignore_ascii_case(b"psync2") {

@@ -1,5 +1,6 @@
 //! What the primary knows about one client that takes part in replication.
 
+use super::report::Report;
 use super::types::{Filter, JobId};
 use crate::ClientId;
 use backlog::Cursor;
@@ -108,6 +109,9 @@ pub(super) struct Session {
     pub(super) port: u16,
     pub(super) version: u32,
     pub(super) capabilities: Capabilities,
+    /// It knows two channels, whether or not we have them.
+    pub(super) offered_dual: bool,
+    pub(super) report: Report,
     pub(super) requirements: Requirements,
     pub(super) rdb_only: bool,
     /// The snapshot channel this main channel named.
@@ -137,6 +141,8 @@ impl Session {
             joined: 0,
             version: 0,
             capabilities: Capabilities::default(),
+            offered_dual: false,
+            report: Report::default(),
             requirements: Requirements::default(),
             rdb_only: false,
             rdb_client: None,

@@ -3,6 +3,7 @@
 use super::hub::{Hub, Running, Waiting};
 use super::session::{Capabilities, Requirements, State};
 use super::types::*;
+use crate::sync::SyncMode;
 use crate::{ClientId, Level};
 
 impl Hub {
@@ -123,6 +124,7 @@ impl Hub {
                 for client in receivers {
                     let cursor = self.swap_state(client, State::Done);
                     self.session(client).state = State::SendBulk { cursor };
+                    self.session(client).report.snapshot_size(*bytes);
                     let header = format!("${bytes}\r\n").into_bytes();
                     self.actions.push_back(Action::SendFile { client, header });
                 }
@@ -366,10 +368,21 @@ impl Hub {
             killed: false,
             unwanted_since_ms: None,
         });
+        let mode = match (sockets, dual) {
+            (false, _) => SyncMode::ClassicDisk,
+            (true, false) => SyncMode::ClassicSockets,
+            (true, true) => SyncMode::DualChannel,
+        };
+        let estimate = self.snapshot_estimate;
         let mark = sockets.then(|| *self.fresh_id().as_bytes());
         let mut targets = Vec::with_capacity(group.len());
         for (client, ..) in group {
             let mut prelude = Vec::new();
+            let report = &mut self.session(client).report;
+            report.snapshot(env.now_ms, mode, estimate);
+            if !dual {
+                self.tell_way(client);
+            }
             let cursor = if dual {
                 prelude = self.begin_waiting(client, id, offset, stream_db);
                 None
@@ -521,6 +534,7 @@ impl Hub {
 
     /// Closes a client whose snapshot failed; its pin goes with it.
     fn close_failed(&mut self, env: &Env<'_>, client: ClientId) {
+        self.count_failure(client, "its snapshot failed");
         if self.waiting.contains_key(&client) {
             self.release_waiting(client);
         }

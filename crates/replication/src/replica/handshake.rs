@@ -5,6 +5,7 @@ use super::link::{Link, Main, Rdb, RdbState, Retry, Step};
 use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
+use crate::sync::{SyncMode, WhyClassic, WhyFull};
 use crate::text::{parse_u64, printable};
 use crate::{Level, ReplId};
 use words::int::parse_i64;
@@ -87,7 +88,7 @@ impl Link {
             b"capa",
             b"dual-channel",
         ];
-        self.dual_announced = config.dual_channel;
+        self.dual_announced = config.dual_channel && self.classic_next.is_none();
         self.send(
             conn,
             &capabilities[..if self.dual_announced { 7 } else { 5 }],
@@ -179,6 +180,9 @@ impl Link {
             self.full = parse_full_resync(rest);
             self.log_full_resync(self.full);
             self.state = Main::AwaitHeader;
+            self.report
+                .begin(SyncMode::ClassicSockets, Some(self.why_full(self.full)));
+            self.report.why_classic = Some(self.why_classic(env));
         } else if let (Some(rest), true) =
             (line.strip_prefix(b"+CONTINUE"), self.position().is_some())
         {
@@ -186,6 +190,8 @@ impl Link {
         } else if line.starts_with(b"+DUALCHANNELSYNC") && self.dual_announced {
             self.log(Level::Notice, RDB_CHANNEL_NEEDED.into());
             self.state = Main::Parked;
+            self.report.begin(SyncMode::DualChannel, None);
+            self.report.why_classic = None;
             let conn = self.new_conn(Channel::Rdb);
             self.rdb = Some(Rdb {
                 conn: Some(conn),
@@ -212,9 +218,11 @@ impl Link {
             self.log_not_supported(line);
             self.log(Level::Notice, "Retrying with SYNC...".into());
             if let Some(conn) = self.main {
-                self.actions
-                    .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
+                self.send_bytes(conn, b"SYNC\r\n".to_vec());
             }
+            self.report
+                .begin(SyncMode::ClassicSockets, Some(WhyFull::Asked));
+            self.report.why_classic = Some(self.why_classic(env));
             self.state = Main::AwaitHeader;
         }
     }
@@ -255,8 +263,33 @@ impl Link {
         }
     }
 
+    /// Why the primary gives us all of its data, at this place of its history.
+    fn why_full(&self, of: Option<(ReplId, u64)>) -> WhyFull {
+        match (self.position(), of) {
+            (None, _) => WhyFull::NothingToContinue,
+            (Some((ours, _)), Some((theirs, _))) if ours != theirs => WhyFull::OtherHistory,
+            (Some((_, applied)), Some((_, offset))) if applied > offset => WhyFull::AheadOfPrimary,
+            (Some((_, applied)), Some((_, offset))) => WhyFull::TooFarBehind {
+                bytes: offset - applied,
+            },
+            (Some(_), None) => WhyFull::OtherHistory,
+        }
+    }
+
+    /// Why it does so on one channel.
+    fn why_classic(&self, env: &Env<'_>) -> WhyClassic {
+        match self.classic_next {
+            Some(why) => why,
+            None if self.dual_announced => WhyClassic::NotOffered,
+            None if !env.config.dual_channel => WhyClassic::SwitchedOff,
+            None => WhyClassic::NotOffered,
+        }
+    }
+
     /// `+CONTINUE`, possibly under a new id.
     fn continued(&mut self, rest: &[u8]) {
+        self.report.begin(SyncMode::Partial, None);
+        self.report.why_classic = None;
         self.log(
             Level::Notice,
             "Successful partial resynchronization with primary.".into(),
@@ -346,8 +379,7 @@ impl Link {
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
                 if let Some(conn) = rdb.conn {
-                    self.actions
-                        .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
+                    self.send_bytes(conn, b"SYNC\r\n".to_vec());
                 }
                 self.log(Level::Debug, FIRST_REPLY.into());
             }
@@ -377,6 +409,7 @@ impl Link {
             rdb.offset = endoff.offset;
             rdb.stream_db = endoff.stream_db;
         }
+        self.report.why_full = Some(self.why_full(Some((endoff.replid, endoff.offset))));
         self.last_io_ms = env.now_ms;
         if let Some(conn) = self.main {
             let id = endoff.client.to_string();

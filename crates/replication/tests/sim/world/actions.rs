@@ -97,6 +97,7 @@ impl World {
                     link.start(env, "node", target, from, Purpose::Failover)
                 });
             }
+            Do::Pace { ms } => self.nodes[n].paced_ms += ms,
             Do::Promote => self.link(n, |link, _| link.stop()),
             Do::Log(level, text) => self.nodes[n].log.push((level, text)),
         }
@@ -159,7 +160,12 @@ impl World {
                     .1;
                 bytes.truncate(bytes.len() - mark_bytes as usize);
             }
-            Action::Load(load) => self.nodes[n].loading = Some(load),
+            Action::Load { load, mode } => {
+                self.nodes[n].loading = Some(load);
+                if let Some((payload, _)) = &mut self.nodes[n].payload {
+                    payload.mode = mode;
+                }
+            }
             Action::AbortPayload(_) => {
                 let node = &mut self.nodes[n];
                 (node.payload, node.loading, node.loaded) = (None, None, None);
@@ -190,6 +196,7 @@ impl World {
                 self.nodes[n].draining = false;
             }
             Action::Drain => self.nodes[n].draining = true,
+            Action::DropSpill => self.nodes[n].spill.clear(),
             Action::BeforeMainPsync | Action::RestartAof => {}
             Action::Failover { accepted } => {
                 self.hub(n, |hub, env| hub.failover_finished(env, accepted))
@@ -277,9 +284,11 @@ impl World {
             let (_, bytes) = node.payload.take().expect("a payload was received");
             let result = match load(&bytes) {
                 Some((data, stream_db)) => {
+                    let is_empty = data.is_empty();
                     node.loaded = Some(data);
                     Loaded::Ok {
                         stream_db: Some(stream_db),
+                        is_empty,
                     }
                 }
                 None => Loaded::Failed("the snapshot is damaged".into()),
@@ -289,8 +298,12 @@ impl World {
         }
         if self.nodes[n].draining && !self.nodes[n].hold_drain {
             match self.link(n, |link, env| link.drain(env)) {
-                Some(block) => self.apply(n, &block),
-                None => self.nodes[n].draining = false,
+                Drain::Bytes(block) => self.apply(n, &block),
+                Drain::Spilled(count) => {
+                    let piece: Vec<u8> = self.nodes[n].spill.drain(..count as usize).collect();
+                    self.apply(n, &piece);
+                }
+                Drain::Done => self.nodes[n].draining = false,
             }
             return true;
         }
