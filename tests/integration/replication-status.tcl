@@ -307,3 +307,89 @@ start_server {tags {"repl external:skip"} overrides {save "" timeout 3 repl-disk
         wait_for_log [list [srv stdout] 0] {*timeout (3 seconds) is not above repl-diskless-sync-delay (5 seconds)*}
     } undefined {peer:skip}
 }
+
+foreach kind {dual classic} {
+    set both [expr {$kind eq "dual" ? "yes" : "no"}]
+    start_server [list tags {"repl dual-channel-replication external:skip needs:debug"} overrides [concat $dual [list repl-snapshot-spool 100mb dual-channel-replication-enabled $both]]] {
+        set p [srv client]
+
+        foreach level {1 2 3} {
+            start_server [list overrides [list save "" dual-channel-replication-enabled $both]] {
+                test "$kind: replicas that come one after the other get one snapshot ($level)" {
+                    if {$level == 1} { $p debug populate 1000 key 500 }
+                    r replicaof {*}[at -1]
+                    wait_for_sync r
+                    for {set k 0} {$k < 100} {incr k} { $p set late:$level:$k [string repeat v 100] }
+                    wait_for_ofs_sync r $p
+                    assert_equal [$p debug digest] [r debug digest]
+                    assert_equal 1 [s -1 total_forks]
+                } undefined {peer:skip}
+            }
+        }
+
+        test "$kind: a snapshot that is kept goes when the backlog does not reach back to it" {
+            start_server [list overrides [list save "" dual-channel-replication-enabled $both]] {
+                r replicaof {*}[at -1]
+                wait_for_sync r
+            }
+            assert_morethan [s repl_sync_replicas_spooled_offset] -1
+            $p config set repl-backlog-size 16kb
+            for {set k 0} {$k < 100} {incr k} { $p set filler [string repeat v 10000] }
+            wait_for_condition 50 50 {[s repl_sync_replicas_spooled_offset] == -1} else { fail "the file stays" }
+            assert_equal {} [lmap fd [glob /proc/[srv pid]/fd/*] {
+                if {[catch {file readlink $fd} name] || ![string match *temp-spool* $name]} continue
+                set name
+            }]
+            $p config set repl-backlog-size 10mb
+        } undefined {peer:skip}
+
+        start_server [list overrides [concat $dual [list dual-channel-replication-enabled $both]]] {
+            set r [srv client]
+            foreach load {disabled swapdb} {
+                test "$kind: a snapshot whose connection breaks is gone on with (load $load)" {
+                    wait_no_save -1
+                    $p config set rdb-key-save-delay 2000
+                    for {set k 0} {$k < 500} {incr k} { $p set $load:$k [string repeat $k 200] }
+                    # What is kept from before goes.
+                    $p config set repl-snapshot-spool 0
+                    wait_for_condition 50 50 {[s -1 repl_sync_replicas_spooled_offset] == -1} else { fail "the file stays" }
+                    $p config set repl-snapshot-spool 100mb
+                    $r config set repl-diskless-load $load
+                    $r replicaof no one
+                    $r flushall
+                    set forks [s -1 total_forks]
+                    set mark [log_mark]
+                    $r replicaof {*}[at -1]
+                    foreach cut {1 2} {
+                        set had [s repl_sync_done_bytes]
+                        wait_for_condition 500 20 {[s repl_sync_phase] eq "receiving-snapshot" && [s repl_sync_done_bytes] > $had} else { fail "[s repl_sync_phase], [s repl_sync_done_bytes] bytes" }
+                        $p client kill id [channel_id $p [expr {$kind eq "dual" ? "sync" : "psync"}]]
+                        wait_for_log $mark {*bytes of the snapshot are kept, the rest is asked for*}
+                    }
+                    $p set meanwhile 1
+                    $p config set rdb-key-save-delay 0
+                    wait_for_log $mark {*going on with the snapshot at byte*}
+                    wait_for_sync $r
+                    wait_for_ofs_sync $r $p
+                    assert_equal [$p debug digest] [$r debug digest]
+                    assert_equal [expr {$forks + 1}] [s -1 total_forks]
+                    assert_equal 0 [s repl_sync_failures_total]
+                } undefined {peer:skip}
+            }
+        }
+
+        test "$kind: a snapshot too big for its file is sent as ever" {
+            $p config set repl-snapshot-spool 0
+            wait_for_condition 50 50 {[s repl_sync_replicas_spooled_offset] == -1} else { fail "the file stays" }
+            $p config set repl-snapshot-spool 50000
+            for {set k 0} {$k < 500} {incr k} { $p set big:$k [string repeat $k 200] }
+            start_server [list overrides [list save "" dual-channel-replication-enabled $both]] {
+                r replicaof {*}[at -1]
+                wait_for_sync r
+                wait_for_ofs_sync r $p
+                assert_equal [$p debug digest] [r debug digest]
+                wait_for_condition 50 50 {[s -1 repl_sync_replicas_spooled_offset] == -1} else { fail "it is kept" }
+            }
+        } undefined {peer:skip}
+    }
+}

@@ -563,6 +563,10 @@ parameters! {
     ReplPingReplicaPeriod repl_ping_replica_period: i32 = 10,
         "repl-ping-replica-period" | "repl-ping-slave-period", number(C::Int, 1, i32::MAX as i128), [MODIFIABLE];
 
+    /// How big a file is kept of a snapshot, for replicas that come late or whose connection breaks; 0 means none.
+    ReplSnapshotSpool repl_snapshot_spool: u64 = 0,
+        "repl-snapshot-spool", memory(C::SizeT, 0, i64::MAX as i128), [MODIFIABLE];
+
     /// Whether writers are slowed down before a replica that synchronises is closed for being behind.
     ReplSyncPacing repl_sync_pacing: bool = true,
         "repl-sync-pacing", Kind::Bool, [MODIFIABLE];

@@ -292,6 +292,25 @@ pub trait Snapshots {
     /// # Errors
     /// Why there is no such file any more.
     fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError>;
+    /// Writes `prelude` and then the file that is kept of the last snapshot that went to connections, from byte `from` on and as
+    /// far as it grows; reports [`crate::Engine::dump_sent`] when all of it has been written.
+    ///
+    /// # Errors
+    /// Why there is no such file.
+    fn send_spool(
+        &mut self,
+        _client: ClientId,
+        _prelude: Vec<u8>,
+        _from: u64,
+    ) -> Result<(), HostError> {
+        Err("no snapshot is kept".into())
+    }
+    /// Deletes that file. Who is being sent one that is whole gets the rest.
+    fn drop_spool(&mut self) {}
+    /// Whether that file has become too big, or could not be written.
+    fn has_lost_spool(&self) -> bool {
+        false
+    }
     /// Removes the file that the last snapshot child has written.
     fn remove_dump(&mut self);
 }

@@ -78,6 +78,7 @@ impl Repl {
             rdb_client_grace_ms: self.hub_config.rdb_client_grace_ms,
             min_replicas_to_write: u64::from(config.min_replicas_to_write.unsigned_abs()),
             min_replicas_max_lag_seconds: u64::from(config.min_replicas_max_lag.unsigned_abs()),
+            spool_bytes: config.repl_snapshot_spool,
             sync_pacing: config.repl_sync_pacing,
             save_points: !config.save.rules().is_empty(),
             append_only: config.appendonly,
@@ -233,6 +234,17 @@ fn carry_out(keys: &mut Keys, state: &mut ServerState, action: primary::Action) 
                 .repl
                 .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
         },
+        Action::SendSpool {
+            client,
+            prelude,
+            from,
+        } => match state.host.send_spool(client.0, prelude, from) {
+            Ok(()) => raise_attention(state, client.0),
+            Err(error) => state
+                .repl
+                .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
+        },
+        Action::DropSpool => state.host.drop_spool(),
         Action::StreamTo(client) | Action::Wake(client) => raise_attention(state, client.0),
         Action::Close { client, reason } => {
             if let Some(slot) = state.clients.slot(client.0)

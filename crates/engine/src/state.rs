@@ -276,6 +276,9 @@ impl ServerState {
             let now_ms = self.repl.now_ms;
             self.repl.hub.snapshot_progress(now_ms, client, bytes);
         }
+        if self.host.has_lost_spool() {
+            self.repl.with_hub(|hub, env| hub.spool_lost(env));
+        }
     }
 
     /// Whether lines of [`Level::Verbose`] are logged: what is only for them need not be made up otherwise.

@@ -46,6 +46,9 @@ pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;
 /// A snapshot whose receivers have all gone is stopped after so long, in milliseconds.
 pub(crate) const UNWANTED_MS_MAX: u64 = 200;
 
+/// How long the beginning of a snapshot is kept after its connection broke, in milliseconds.
+pub(crate) const SUSPENDED_MS_MAX: u64 = 30_000;
+
 /// A snapshot without keys is at most this long, in bytes. One that goes through a file and may be such is loaded before
 /// the old data are dropped, where a primary without data is not welcome.
 pub(crate) const EMPTY_SNAPSHOT_BYTES_MAX: u64 = 1 << 20;

@@ -144,6 +144,15 @@ impl Meter {
         }
     }
 
+    /// One that begins with so many bytes.
+    pub(crate) fn resume(now_ms: u64, bytes: u64) -> Self {
+        Meter {
+            since_ms: now_ms,
+            bytes,
+            rate: 0,
+        }
+    }
+
     /// So many bytes have been transferred in all.
     pub(crate) fn sample(&mut self, now_ms: u64, bytes: u64) {
         let elapsed_ms = now_ms.saturating_sub(self.since_ms);

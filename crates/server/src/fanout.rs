@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "system calls on raw descriptors")]
 
 use crate::channel::Channel;
+use crate::spool::SpoolWriter;
 use crate::tally::Tally;
 use engine::client::ClientId;
 use std::collections::VecDeque;
@@ -72,6 +73,8 @@ pub(crate) struct Fanout<'a> {
     timeout_ns: u64,
     /// Bytes of the transfer that connections have taken, headers included.
     sent: &'a Tally,
+    /// A file that gets everything, too.
+    spool: Option<SpoolWriter>,
     report: Box<dyn FnMut(u64, GivenUp) + 'a>,
 }
 
@@ -103,8 +106,18 @@ impl<'a> Fanout<'a> {
             end: 0,
             timeout_ns: timeout_ms.saturating_mul(1_000_000),
             sent,
+            spool: None,
             report,
         }
+    }
+
+    /// Everything goes into this file as well, and goes on to do so when no receiver is left.
+    pub(crate) fn spool_to(&mut self, spool: Option<SpoolWriter>) {
+        self.spool = spool;
+    }
+
+    fn spools(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| !spool.is_lost())
     }
 
     /// Sends the preludes: receivers have something to do with them before the snapshot comes.
@@ -130,6 +143,9 @@ impl<'a> Fanout<'a> {
             self.wait_writable(|_| true);
             self.pump()?;
         }
+        if let Some(spool) = &mut self.spool {
+            spool.finish();
+        }
         Ok(self.receivers.iter().map(|r| r.client).collect())
     }
 
@@ -139,6 +155,9 @@ impl<'a> Fanout<'a> {
         loop {
             self.pump()?;
             let (base, end) = (self.base, self.end);
+            if self.receivers.is_empty() {
+                return Ok(());
+            }
             if self.receivers.iter().all(|r| r.taken < end) {
                 self.wait_writable(|_| true);
             } else if end - base > WINDOW_BYTES_MAX as u64 {
@@ -172,6 +191,11 @@ impl<'a> Fanout<'a> {
             }
         }
         let Some(least) = self.receivers.iter().map(|r| r.taken).min() else {
+            if self.spools() {
+                self.window.clear();
+                self.base = self.end;
+                return Ok(());
+            }
             return Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "no replica is left",
@@ -275,6 +299,9 @@ impl Write for Fanout<'_> {
         };
         let count = bytes.len().min(CHUNK_BYTES - last.len());
         last.extend_from_slice(&bytes[..count]);
+        if let Some(spool) = &mut self.spool {
+            spool.write(&bytes[..count]);
+        }
         let full = last.len() == CHUNK_BYTES;
         self.end += count as u64;
         if full {

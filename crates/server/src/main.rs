@@ -36,6 +36,7 @@ mod shared;
 mod signals;
 mod socket;
 mod spill;
+mod spool;
 mod startup;
 mod supervise;
 mod tally;

@@ -50,7 +50,17 @@ impl Tally {
 
     /// Of one receiver alone; the first is 0. There are none for receivers that are too many for the page.
     pub(crate) fn of(&self, receiver: usize) -> Option<&AtomicU64> {
-        self.numbers()[1..].get(receiver)
+        self.numbers()[1..COUNT - 2].get(receiver)
+    }
+
+    /// How far the file that is kept of the snapshot is written.
+    pub(crate) fn spool_bytes(&self) -> &AtomicU64 {
+        &self.numbers()[COUNT - 1]
+    }
+
+    /// What has become of that file.
+    pub(crate) fn spool_state(&self) -> &AtomicU64 {
+        &self.numbers()[COUNT - 2]
     }
 
     fn numbers(&self) -> &[AtomicU64; COUNT] {

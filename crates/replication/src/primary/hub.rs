@@ -3,6 +3,7 @@
 use super::failover::Failover;
 use super::pacing::Pacing;
 use super::session::{Session, State};
+use super::spool::Spool;
 use super::types::*;
 use crate::{ClientId, Entropy, History, Level, ReplId};
 use backlog::{Appended, Backlog, Cursor};
@@ -57,6 +58,7 @@ pub struct Hub {
     /// About what the next snapshot takes, in bytes.
     pub(super) snapshot_estimate: Option<u64>,
     pub(super) pacing: Pacing,
+    pub(super) spool: Option<Spool>,
     pub(super) failed_syncs: u64,
     pub(super) last_failure: String,
     /// Replicas whose writer waits for bytes.
@@ -86,6 +88,7 @@ impl Hub {
             stats: Stats::default(),
             snapshot_estimate: None,
             pacing: Pacing::default(),
+            spool: None,
             failed_syncs: 0,
             last_failure: String::new(),
             asleep: Vec::new(),

@@ -28,6 +28,7 @@ impl Hub {
         }
         self.end_grace(env);
         self.look_at_pace(env);
+        self.look_at_spool(env);
         self.check_failover(env);
         if self.unwanted_for_ms(env.now_ms) > UNWANTED_MS_MAX {
             self.kill_snapshot(env.config.save_points);

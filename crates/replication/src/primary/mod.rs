@@ -10,6 +10,7 @@ mod replconf;
 mod report;
 mod session;
 mod snapshot;
+pub(crate) mod spool;
 mod types;
 
 pub use failover::FailoverState;

@@ -2,6 +2,7 @@
 
 use super::hub::Hub;
 use super::session::State;
+use super::spool::parse_resume;
 use super::types::*;
 use crate::ClientId;
 use crate::limits::ANNOUNCED_IP_BYTES;
@@ -65,6 +66,9 @@ impl Hub {
             let dual_possible = env.config.dual_channel && env.config.diskless_sync;
             let session = self.session(client);
             session.offered_dual |= value.eq_ignore_ascii_case(b"dual-channel");
+            if let Some(resume) = parse_resume(value) {
+                session.resume = Some(resume);
+            }
             let capabilities = &mut session.capabilities;
             if value.eq_ignore_ascii_case(b"eof") {
                 capabilities.eof = true;

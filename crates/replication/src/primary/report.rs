@@ -84,6 +84,14 @@ impl Hub {
         }
     }
 
+    /// A connection has taken so many bytes more of a file.
+    pub fn snapshot_taken(&mut self, now_ms: u64, client: ClientId, bytes: u64) {
+        if let Some(session) = self.sessions.get(&client) {
+            let sent = session.report.snapshot_sent + bytes;
+            self.snapshot_progress(now_ms, client, sent);
+        }
+    }
+
     /// One report for each client that takes part, in the order in which they came.
     pub fn reports(&self, env: &Env<'_>) -> Vec<ReplicaReport> {
         let mut sessions: Vec<_> = self

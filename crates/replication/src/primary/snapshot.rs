@@ -5,10 +5,14 @@ use super::session::{Capabilities, Requirements, State};
 use super::types::*;
 use crate::sync::SyncMode;
 use crate::{ClientId, Level};
+use backlog::Backlog;
 
 impl Hub {
     /// A client has just begun to wait for a snapshot: attach it, delay it, or start one.
     pub(super) fn join_snapshot(&mut self, env: &Env<'_>, client: ClientId) {
+        if self.join_spool(env, client) {
+            return;
+        }
         let text = match &self.running {
             Some(running) if running.disk => {
                 if self.attach(client) {
@@ -139,7 +143,8 @@ impl Hub {
                         ),
                     );
                 }
-                let text = match complete.is_empty() {
+                let is_spooled = self.spool_written(job);
+                let text = match complete.is_empty() && !is_spooled {
                     false => "Background RDB transfer terminated with success",
                     true => "Background RDB transfer error",
                 };
@@ -152,6 +157,9 @@ impl Hub {
                 }
             }
             SnapshotResult::Failed { signal } => {
+                if self.spools(job) {
+                    self.spool_lost(env);
+                }
                 if !running.disk {
                     // Replicas that break off a dual-channel transfer make it fail, whoever is first to notice.
                     let text = match signal {
@@ -182,6 +190,9 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(&client) else {
             return;
         };
+        if std::mem::take(&mut session.from_spool) {
+            return self.streamed(env, client);
+        }
         if !matches!(session.state, State::SendBulk { .. }) {
             return;
         }
@@ -228,11 +239,12 @@ impl Hub {
         let Some(id) = self.running.as_ref().map(|r| r.id) else {
             return 0;
         };
-        let wanted = self.sessions.values().any(|s| match &s.state {
-            State::WaitEnd { job, .. } => *job == id,
-            State::BgTransfer { .. } => s.rdb_job == Some(id),
-            _ => false,
-        });
+        let wanted = self.spools(id)
+            || self.sessions.values().any(|s| match &s.state {
+                State::WaitEnd { job, .. } => *job == id,
+                State::BgTransfer { .. } => s.rdb_job == Some(id),
+                _ => false,
+            });
         let Some(running) = &mut self.running else {
             return 0;
         };
@@ -247,7 +259,10 @@ impl Hub {
     /// received whole.)
     pub(super) fn receiver_dropped(&mut self, job: JobId) {
         let classic = |r: &Running| r.id == job && !r.disk && !r.dual;
-        if self.running.as_ref().is_some_and(classic) && self.receivers(job).is_empty() {
+        if !self.spools(job)
+            && self.running.as_ref().is_some_and(classic)
+            && self.receivers(job).is_empty()
+        {
             self.kill_snapshot(false);
         }
     }
@@ -274,7 +289,7 @@ impl Hub {
         let of_job = |s: &State| matches!(s, State::WaitEnd { job: j, .. } if *j == job);
         self.sessions
             .iter()
-            .filter(|(_, s)| of_job(&s.state))
+            .filter(|(_, s)| of_job(&s.state) && !s.from_spool)
             .map(|(c, _)| *c)
             .collect()
     }
@@ -374,7 +389,12 @@ impl Hub {
             (true, true) => SyncMode::DualChannel,
         };
         let estimate = self.snapshot_estimate;
-        let mark = sockets.then(|| *self.fresh_id().as_bytes());
+        let mark = sockets.then(|| self.new_mark(env));
+        if let Some((mark, spool_bytes)) = mark
+            && spool_bytes > 0
+        {
+            self.begin_spool(env, id, requirements, mode, stream_db, mark);
+        }
         let mut targets = Vec::with_capacity(group.len());
         for (client, ..) in group {
             let mut prelude = Vec::new();
@@ -384,12 +404,14 @@ impl Hub {
                 self.tell_way(client);
             }
             let cursor = if dual {
-                prelude = self.begin_waiting(client, id, offset, stream_db);
+                if let Some(cursor) = self.backlog.as_mut().map(Backlog::cursor_at_end) {
+                    prelude = self.begin_waiting(client, id, (offset, stream_db), cursor);
+                }
                 None
             } else if self.session(client).rdb_only {
                 None
             } else {
-                self.backlog.as_mut().map(backlog::Backlog::cursor_at_end)
+                self.backlog.as_mut().map(Backlog::cursor_at_end)
             };
             prelude.extend(self.full_resync_line(client, offset).unwrap_or_default());
             self.session(client).state = State::WaitEnd {
@@ -400,7 +422,7 @@ impl Hub {
                 acked: false,
             };
             match &mark {
-                Some(mark) => {
+                Some((mark, _)) => {
                     prelude.extend_from_slice(b"$EOF:");
                     prelude.extend_from_slice(mark);
                     prelude.extend_from_slice(b"\r\n");
@@ -422,7 +444,11 @@ impl Hub {
         self.actions.push_back(Action::StartSnapshot(SnapshotJob {
             id,
             target: match mark {
-                Some(eof_mark) => Target::Sockets { targets, eof_mark },
+                Some((eof_mark, spool_bytes)) => Target::Sockets {
+                    targets,
+                    eof_mark,
+                    spool_bytes,
+                },
                 None => Target::Disk,
             },
             filter: requirements.filter,
@@ -438,12 +464,12 @@ impl Hub {
     }
 
     /// Pins the stream for a snapshot channel and returns its `$ENDOFF` line.
-    fn begin_waiting(
+    pub(super) fn begin_waiting(
         &mut self,
         client: ClientId,
         job: JobId,
-        offset: u64,
-        stream_db: u32,
+        (offset, stream_db): (u64, u32),
+        cursor: backlog::Cursor,
     ) -> Vec<u8> {
         let name = self.session(client).name();
         if self.session(client).port != 0 {
@@ -454,16 +480,12 @@ impl Hub {
             Level::Notice,
             format!("Sending to replica {name} RDB end offset {offset} and client-id {client}"),
         );
-        let Some(backlog) = &mut self.backlog else {
-            return Vec::new();
-        };
-        let unattached = backlog.is_empty();
+        let unattached = self.backlog.as_ref().is_some_and(Backlog::is_empty);
         let tail = if unattached {
             "no repl-backlog to track"
         } else {
             "tracking repl-backlog tail"
         };
-        let cursor = backlog.cursor_at_end();
         self.log(
             Level::Debug,
             format!("Add rdb replica {name} to waiting psync, with cid {client}, {tail}"),
@@ -486,7 +508,7 @@ impl Hub {
         .into_bytes()
     }
 
-    fn full_resync_line(&mut self, client: ClientId, offset: u64) -> Option<Vec<u8>> {
+    pub(super) fn full_resync_line(&mut self, client: ClientId, offset: u64) -> Option<Vec<u8>> {
         let replid = self.history.replid;
         (!self.session(client).pre_psync)
             .then(|| format!("+FULLRESYNC {replid} {offset}\r\n").into_bytes())
@@ -533,7 +555,7 @@ impl Hub {
     }
 
     /// Closes a client whose snapshot failed; its pin goes with it.
-    fn close_failed(&mut self, env: &Env<'_>, client: ClientId) {
+    pub(super) fn close_failed(&mut self, env: &Env<'_>, client: ClientId) {
         self.count_failure(client, "its snapshot failed");
         if self.waiting.contains_key(&client) {
             self.release_waiting(client);

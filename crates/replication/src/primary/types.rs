@@ -24,6 +24,8 @@ pub struct Config {
     pub dual_channel: bool,
     /// `client-output-buffer-limit replica`.
     pub output_limit: OutputLimit,
+    /// `repl-snapshot-spool`, in bytes: how big a file is kept of a snapshot for replicas that come late; 0 = none.
+    pub spool_bytes: u64,
     /// `repl-sync-pacing`.
     pub sync_pacing: bool,
     /// How long a snapshot channel's pin outlives it, in milliseconds (DEBUG DELAY-RDB-CLIENT-FREE-SECONDS).
@@ -50,6 +52,7 @@ impl Default for Config {
             diskless_max_replicas: 0,
             dual_channel: false,
             output_limit: OutputLimit::default(),
+            spool_bytes: 0,
             sync_pacing: false,
             rdb_client_grace_ms: crate::limits::RDB_CLIENT_GRACE_MS,
             min_replicas_to_write: 0,
@@ -178,6 +181,8 @@ pub enum Target {
         targets: Vec<SocketTarget>,
         /// What to write after the RDB to each.
         eof_mark: [u8; 40],
+        /// All of it also goes into a file of at most so many bytes; 0 = there is none.
+        spool_bytes: u64,
     },
     /// To the base of the append-only file.
     Log {
@@ -274,6 +279,17 @@ pub enum Action {
         /// The `$<len>` line.
         header: Vec<u8>,
     },
+    /// Write `prelude`, then the file that is kept of a snapshot, from byte `from` on; then report `file_sent`.
+    SendSpool {
+        /// To whom.
+        client: ClientId,
+        /// Lines in front of it.
+        prelude: Vec<u8>,
+        /// Bytes that the client has already.
+        from: u64,
+    },
+    /// The file that is kept of a snapshot is of no use any more.
+    DropSpool,
     /// From now on feed this client from the stream: `Hub::read` and `Hub::sent`.
     StreamTo(ClientId),
     /// Close this connection. Its state here is gone already; reporting `client_closed` does no harm.
@@ -342,6 +358,8 @@ pub struct Stats {
     pub partial_err: u64,
     /// Share of `client_output_buffer_limit_disconnections`.
     pub output_limit_closed: u64,
+    /// Snapshots sent from the file of an earlier one.
+    pub spool_served: u64,
 }
 
 /// Memory figures, in bytes.

@@ -89,10 +89,12 @@ impl Link {
             b"dual-channel",
         ];
         self.dual_announced = config.dual_channel && self.classic_next.is_none();
-        self.send(
-            conn,
-            &capabilities[..if self.dual_announced { 7 } else { 5 }],
-        );
+        let resume = self.resume_capability();
+        let mut capabilities = capabilities[..if self.dual_announced { 7 } else { 5 }].to_vec();
+        if let Some(resume) = &resume {
+            capabilities.extend([&b"capa"[..], resume]);
+        }
+        self.send(conn, &capabilities);
         self.steps.push_back(Step::Capabilities);
         self.send(conn, &[b"REPLCONF", b"version", version::VALKEY.as_bytes()]);
         self.steps.push_back(Step::Version);
@@ -288,6 +290,7 @@ impl Link {
 
     /// `+CONTINUE`, possibly under a new id.
     fn continued(&mut self, rest: &[u8]) {
+        self.forget_suspended();
         self.report.begin(SyncMode::Partial, None);
         self.report.why_classic = None;
         self.log(
@@ -342,6 +345,10 @@ impl Link {
             args.extend([&b"ip-address"[..], config.announced_ip.as_bytes()]);
         }
         args.extend([&b"version"[..], version::VALKEY.as_bytes()]);
+        let resume = self.resume_capability();
+        if let Some(resume) = &resume {
+            args.extend([&b"capa"[..], resume]);
+        }
         self.send(conn, &args);
         if let Some(rdb) = &mut self.rdb {
             rdb.last_io_ms = env.now_ms;

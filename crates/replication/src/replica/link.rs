@@ -102,6 +102,8 @@ pub(super) enum Retry {
     FailedSync,
     /// The same, and the number of channels has nothing to do with it.
     RefusedSync,
+    /// At once: what has come of a snapshot is kept, and the rest is asked for.
+    Resume,
 }
 
 impl Retry {
@@ -129,6 +131,8 @@ pub struct Link {
     /// Identity a classic full sync will have.
     pub(super) full: Option<(ReplId, u64)>,
     pub(super) receiving: Option<Receiving>,
+    /// A snapshot whose connection broke, and until when it is kept so that it can be gone on with.
+    pub(super) suspended: Option<(Receiving, u64)>,
     /// The parser was done before the payload's last byte was counted.
     pub(super) early: Option<Loaded>,
     /// The payload's last byte has been seen and goes to the sink now.
@@ -182,6 +186,7 @@ impl Link {
             read: 0,
             full: None,
             receiving: None,
+            suspended: None,
             early: None,
             complete: false,
             buffer: LocalBuffer::default(),
@@ -263,6 +268,7 @@ impl Link {
     }
 
     fn end(&mut self) {
+        self.forget_suspended();
         if self.state == Main::Draining {
             self.log(
                 Level::Warning,
@@ -405,6 +411,13 @@ impl Link {
     /// Periodic work; call it about ten times a second.
     pub fn tick(&mut self, env: &Env<'_>) {
         self.check_timeouts(env);
+        if self
+            .suspended
+            .as_ref()
+            .is_some_and(|(_, until_ms)| env.now_ms > *until_ms)
+        {
+            self.forget_suspended();
+        }
         match self.state {
             Main::Waiting if env.now_ms >= self.next_attempt_ms => {
                 self.hasty_attempts = 0;
@@ -579,7 +592,7 @@ impl Link {
             self.down_since_ms = Some(env.now_ms);
         }
         match retry {
-            Retry::RefusedSync => {}
+            Retry::RefusedSync | Retry::Resume => {}
             _ if was_dual => self.count_dual_failure(retry),
             // One channel has had its turn.
             Retry::FailedSync => self.classic_next = None,
@@ -705,7 +718,10 @@ impl Link {
                 let text = "Provisional primary closed connection";
                 self.log(Level::Verbose, text.into());
                 self.report.warning = Some(text.into());
-                self.abort_dual(env, None);
+                match self.suspend(env) {
+                    true => self.give_up_attempt(env, Retry::Resume),
+                    false => self.abort_dual(env, None),
+                }
             }
             _ => {
                 self.log(
@@ -786,7 +802,11 @@ impl Link {
             Level::Warning,
             "Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter in valkey.conf to a larger value.".into(),
         );
-        self.give_up_attempt(env, Retry::FailedSync);
+        let retry = match self.suspend(env) {
+            true => Retry::Resume,
+            false => Retry::FailedSync,
+        };
+        self.give_up_attempt(env, retry);
     }
 }
 

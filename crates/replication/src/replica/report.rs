@@ -64,6 +64,12 @@ impl Report {
         self.meter = Meter::start(now_ms);
     }
 
+    /// The rest of one begins to arrive.
+    pub(super) fn resume(&mut self, now_ms: u64, bytes: u64) {
+        self.received = bytes;
+        self.meter = Meter::resume(now_ms, bytes);
+    }
+
     /// More of it has come.
     pub(super) fn receive(&mut self, now_ms: u64, bytes: &[u8]) {
         if self.received < HEAD_BYTES as u64 && self.estimate.is_none() && self.size.is_none() {

@@ -5,7 +5,7 @@ use super::link::{Link, Main, Position, RdbState, Retry};
 use super::payload::{Header, Receiving};
 use super::types::*;
 use crate::Level;
-use crate::limits::{EMPTY_SNAPSHOT_BYTES_MAX, SPILL_PIECE_BYTES};
+use crate::limits::{EMPTY_SNAPSHOT_BYTES_MAX, SPILL_PIECE_BYTES, SUSPENDED_MS_MAX};
 use crate::sync::SyncMode;
 use crate::text::printable;
 
@@ -39,6 +39,9 @@ impl Link {
         } else {
             (Sink::File, "to disk")
         };
+        if self.resume(env, channel, header) {
+            return;
+        }
         let size = match header {
             Header::Sized(bytes) => {
                 self.log(
@@ -85,6 +88,70 @@ impl Link {
             (Some(rdb), Channel::Rdb) => rdb.state = RdbState::Payload,
             _ => self.state = Main::Payload,
         }
+    }
+
+    /// Goes on with the snapshot whose connection broke, if this is the rest of it; otherwise that is given up.
+    fn resume(&mut self, env: &Env<'_>, channel: Channel, header: Header) -> bool {
+        let Some((receiving, until_ms)) = self.suspended.take() else {
+            return false;
+        };
+        if !receiving.is_of(header) {
+            self.suspended = Some((receiving, until_ms));
+            self.forget_suspended();
+            return false;
+        }
+        let bytes = receiving.received;
+        self.log(
+            Level::Notice,
+            format!("PRIMARY <-> REPLICA sync: going on with the snapshot at byte {bytes}"),
+        );
+        self.report.resume(env.now_ms, bytes);
+        self.receiving = Some(receiving);
+        match (&mut self.rdb, channel) {
+            (Some(rdb), Channel::Rdb) => rdb.state = RdbState::Payload,
+            _ => self.state = Main::Payload,
+        }
+        true
+    }
+
+    /// What has come of the snapshot is kept for the next attempt, if the primary keeps it as well.
+    pub(super) fn suspend(&mut self, env: &Env<'_>) -> bool {
+        let Some(receiving) = self
+            .receiving
+            .take_if(|r| r.received > 0 && r.resumable().is_some())
+        else {
+            return false;
+        };
+        let text = format!(
+            "PRIMARY <-> REPLICA sync: the first {} bytes of the snapshot are kept, the rest is asked for",
+            receiving.received
+        );
+        self.log(Level::Notice, text);
+        self.suspended = Some((receiving, env.now_ms.saturating_add(SUSPENDED_MS_MAX)));
+        true
+    }
+
+    /// Nothing comes of the snapshot whose connection broke.
+    pub(super) fn forget_suspended(&mut self) {
+        if let Some((receiving, _)) = self.suspended.take() {
+            self.actions
+                .push_back(Action::AbortPayload(receiving.payload.load));
+        }
+    }
+
+    /// How to ask for the rest of it.
+    pub(super) fn resume_capability(&self) -> Option<Vec<u8>> {
+        let (receiving, _) = self.suspended.as_ref()?;
+        let bytes = receiving.received.to_string();
+        Some(
+            [
+                b"resume-",
+                &receiving.resumable()?[..],
+                b"-",
+                bytes.as_bytes(),
+            ]
+            .concat(),
+        )
     }
 
     /// Snapshot bytes.
@@ -190,6 +257,14 @@ impl Link {
 
     /// The data are complete in memory and ready to be swapped in, or loading them failed.
     pub fn load_finished(&mut self, env: &Env<'_>, load: LoadId, result: Loaded) {
+        if self
+            .suspended
+            .as_ref()
+            .is_some_and(|(r, _)| r.payload.load == load)
+        {
+            // What has come is damaged: the rest is of no use.
+            return self.forget_suspended();
+        }
         let Some(payload) = self
             .receiving
             .as_ref()
@@ -291,6 +366,13 @@ impl Link {
 
     /// The connection has ended in the middle of the snapshot.
     pub(super) fn payload_lost(&mut self, env: &Env<'_>, error: &str) {
+        if self.suspend(env) {
+            self.log(
+                Level::Warning,
+                format!("I/O error trying to sync with PRIMARY: {error}"),
+            );
+            return self.give_up_attempt(env, Retry::Resume);
+        }
         match self.receiving.as_ref().map(|r| (r.payload, r.received)) {
             // For the parser it is a snapshot that ends too early.
             Some((payload, received)) if payload.sink == Sink::Parser => {
@@ -320,9 +402,9 @@ impl Link {
     /// Whether this payload is the one that is awaited.
     #[must_use]
     pub fn is_receiving(&self, load: LoadId) -> bool {
-        self.receiving
-            .as_ref()
-            .is_some_and(|receiving| receiving.payload.load == load)
+        let suspended = self.suspended.as_ref().map(|(receiving, _)| receiving);
+        let known = self.receiving.as_ref().into_iter().chain(suspended);
+        known.into_iter().any(|r| r.payload.load == load)
     }
 
     /// Whether the payload is complete and being loaded. Data that are loaded before the payload's end is known are kept

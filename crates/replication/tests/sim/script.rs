@@ -260,6 +260,7 @@ fn config(world: &mut World, n: usize, word: &str, at: &str) {
             };
             r.buffer_bytes_max = number();
         }
+        "spool" => p.spool_bytes = number(),
         "spill" => r.spill_bytes_max = number(),
         "refuse-empty" => r.refuse_empty_primary = value == "yes",
         "soft" => (p.output_limit.soft_bytes, p.output_limit.soft_seconds) = (number(), 1),

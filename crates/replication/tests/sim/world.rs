@@ -84,6 +84,8 @@ pub(crate) struct Node {
     /// Upstream bytes that are no whole command yet.
     unparsed: Vec<u8>,
     pub(crate) spill: VecDeque<u8>,
+    /// The file that is kept of a snapshot.
+    spool: Vec<u8>,
     pub(crate) paced_ms: u64,
     child: Option<Child>,
     pub(crate) dump: Vec<u8>,
@@ -167,6 +169,7 @@ impl World {
             upstream_db: 0,
             unparsed: Vec::new(),
             spill: VecDeque::new(),
+            spool: Vec::new(),
             paced_ms: 0,
             child: None,
             dump: Vec::new(),

@@ -143,6 +143,8 @@ pub(crate) fn primary_figures(state: &ServerState) -> Vec<Figure> {
     vec![
         ("failures_total", int(failures)),
         ("last_failure", Value::Text(cause.to_owned())),
+        ("spooled_offset", optional(hub.spooled_offset())),
+        ("spool_served", int(hub.stats().spool_served)),
         ("pacing", Value::Int(i64::from(rate.is_some()))),
         ("paced_to_bytes_per_second", optional(rate)),
         ("paced_ms", int(state.stats.paced_ms)),

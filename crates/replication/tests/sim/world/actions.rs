@@ -43,7 +43,14 @@ impl World {
                 let (targets, disk) = match job.target {
                     Target::Disk => (Vec::new(), true),
                     Target::Log { .. } => unreachable!("the hub asks for no log"),
-                    Target::Sockets { targets, eof_mark } => {
+                    Target::Sockets {
+                        targets,
+                        eof_mark,
+                        spool_bytes,
+                    } => {
+                        if spool_bytes > 0 {
+                            node.spool = [&rdb[..], &eof_mark].concat();
+                        }
                         let to = |t: primary::SocketTarget| {
                             let mut bytes = VecDeque::from(t.prelude);
                             bytes.extend(&rdb);
@@ -72,6 +79,19 @@ impl World {
                     self.hub(n, |hub, env| hub.file_sent(env, client));
                 }
             }
+            Do::SendSpool {
+                client,
+                prelude,
+                from,
+            } => {
+                if let Some(w) = self.wire_of(n, client) {
+                    let down = &mut self.wires[w].down.data;
+                    down.extend(prelude);
+                    down.extend(&self.nodes[n].spool[from as usize..]);
+                    self.hub(n, |hub, env| hub.file_sent(env, client));
+                }
+            }
+            Do::DropSpool => self.nodes[n].spool.clear(),
             Do::StreamTo(client) => {
                 if let Some(w) = self.wire_of(n, client) {
                     self.wires[w].streaming = true;
@@ -266,7 +286,9 @@ impl World {
         }
         if child.targets.iter().all(|(_, left, _)| left.is_empty()) {
             let complete: Vec<_> = child.targets.iter().filter(|t| t.2).map(|t| t.0).collect();
-            let result = match complete.is_empty() {
+            // A writer that keeps a file goes on without receivers.
+            let is_lost = complete.is_empty() && self.nodes[n].spool.is_empty();
+            let result = match is_lost {
                 true => SnapshotResult::Failed { signal: None },
                 false => SnapshotResult::Sockets { complete },
             };
