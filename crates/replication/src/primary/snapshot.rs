@@ -88,6 +88,9 @@ impl Hub {
         if self.running.take_if(|r| r.id == job).is_none() {
             return;
         }
+        if self.spools(job) {
+            self.spool_lost(env);
+        }
         for client in self.receivers(job) {
             let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
             self.actions.push_back(Action::Send { client, bytes });
