@@ -109,7 +109,7 @@ fn damage_is_told_in_the_words_of_the_reference() {
         text(b"RUDIS0011"),
         "Wrong signature trying to load DB from file"
     );
-    assert_eq!(text(b"REDIS0012"), "Can't handle RDB format version 12");
+    assert_eq!(text(b"REDIS0013"), "Can't handle RDB format version 13");
     let mut wrong = bytes.clone();
     wrong[9 + 3] ^= 1;
     assert!(text(&wrong).starts_with("Wrong RDB checksum expected: ("));
@@ -391,6 +391,39 @@ fn streams_of_both_references_are_what_the_commands_made() {
         let text = |dbs: &[Db]| format!("{:?}", stream_in(dbs, b"s"));
         assert_eq!(text(&again), text(&dbs));
     }
+}
+
+#[test]
+fn what_redis_8_has_and_we_have_not_is_refused_by_name_and_place() {
+    for (name, told) in [
+        (
+            "fields-expire.rdb",
+            "Internal error in RDB reading offset 140, function at hash-listpack-ex -> field 'f3' expires (at 4102444800123 ms), and fields that expire are not supported. It is the first value that this server cannot hold: key 'h' in DB 0",
+        ),
+        (
+            "fields-expire-unpacked.rdb",
+            "Internal error in RDB reading offset 101, function at hash-metadata -> field 'f3' expires (at 4102444800456 ms), and fields that expire are not supported. It is the first value that this server cannot hold: key 'h' in DB 0",
+        ),
+        (
+            "vector-set.rdb",
+            "Internal error in RDB reading offset 101, function at module -> The RDB file contains module data I can't load: no matching module type 'vectorset'. It is the first value that this server cannot hold: key 'v' in DB 0",
+        ),
+    ] {
+        let error = loaded(&fixture(name)).unwrap_err();
+        assert_eq!(error.to_string(), told);
+        assert_eq!(error.last_words(), [told]);
+    }
+}
+
+#[test]
+fn a_hash_whose_fields_do_not_expire_any_more_is_a_hash() {
+    let dbs = loaded(&fixture("no-field-expires.rdb")).unwrap().dbs;
+    let ValueRef::Hash(hash) = dbs[0].get(b"h").unwrap().value() else {
+        panic!("no hash")
+    };
+    assert!(hash.as_listpack().is_some());
+    assert!(hash.contains(b"f1") && hash.contains(b"f2"));
+    assert_eq!(hash.len(), 2);
 }
 
 #[test]
