@@ -10,6 +10,8 @@ use std::rc::Rc;
 #[derive(Debug, Clone, Copy)]
 struct Mode {
     dual: bool,
+    /// The primary speaks as Redis does.
+    redis: bool,
     diskless: bool,
     load: LoadMode,
     /// Bytes a pipe moves per step.
@@ -33,6 +35,7 @@ fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
     let mut world = World::new();
     let (p, r) = (world.add("P"), world.add("R"));
     world.chunk = mode.chunk;
+    world.nodes[p].redis = mode.redis;
     let primary = Rc::make_mut(&mut world.nodes[p].primary);
     (primary.dual_channel, primary.diskless_sync) = (mode.dual, mode.diskless);
     primary.backlog_bytes = 16 * 1024;
@@ -120,6 +123,7 @@ fn cut_everywhere(mode: Mode) {
 fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: false,
+        redis: false,
         diskless: false,
         load: LoadMode::Disabled,
         chunk: 64,
@@ -131,6 +135,7 @@ fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
 fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: false,
+        redis: false,
         diskless: true,
         load: LoadMode::SwapDb,
         chunk: 64,
@@ -142,6 +147,7 @@ fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 64,
@@ -153,6 +159,7 @@ fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::SwapDb,
         chunk: 17,
@@ -164,6 +171,7 @@ fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_with_a_slow_load_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 32,
@@ -175,9 +183,34 @@ fn a_dual_channel_sync_with_a_slow_load_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_with_a_late_main_channel_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 32,
         order: Order::RdbFirst,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_as_with_redis_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        redis: true,
+        diskless: true,
+        load: LoadMode::Disabled,
+        chunk: 64,
+        order: Order::Natural,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_as_with_redis_with_a_slow_load_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        redis: true,
+        diskless: true,
+        load: LoadMode::SwapDb,
+        chunk: 32,
+        order: Order::MainFirst,
     });
 }

@@ -5,6 +5,7 @@ mod hub;
 mod info;
 mod liveness;
 mod psync;
+mod redis;
 mod replconf;
 mod session;
 mod snapshot;

@@ -78,6 +78,9 @@ impl Hub {
             );
             return Reply::Line(b"+DUALCHANNELSYNC\r\n".to_vec());
         }
+        if self.wants_rdb_channel(client) {
+            return self.park_for_rdb_channel(client, &name);
+        }
         self.begin_full(&env, client);
         Reply::Nothing
     }

@@ -70,6 +70,8 @@ impl Hub {
                 capabilities.psync2 = true;
             } else if value.eq_ignore_ascii_case(b"dual-channel") && dual_possible {
                 capabilities.dual_channel = true;
+            } else if value.eq_ignore_ascii_case(b"rdb-channel-repl") && dual_possible {
+                capabilities.rdb_channel = true;
             }
         } else if is(b"version") {
             let version = parse_version(value)
@@ -81,6 +83,8 @@ impl Hub {
             self.session(client).requirements.filter = filter(value)?;
         } else if is(b"rdb-channel") {
             self.session(client).requirements.rdb_channel = flag(value)?;
+        } else if is(b"main-ch-client-id") {
+            self.name_main_channel(client, value)?;
         } else if is(b"set-rdb-client-id") {
             let number = parse_i64(value).ok_or(NOT_AN_INTEGER)?;
             let known = u64::try_from(number)

@@ -10,6 +10,8 @@ pub(super) struct Capabilities {
     pub(super) eof: bool,
     pub(super) psync2: bool,
     pub(super) dual_channel: bool,
+    /// What Redis calls a dual channel.
+    pub(super) rdb_channel: bool,
 }
 
 impl Capabilities {
@@ -18,6 +20,7 @@ impl Capabilities {
         (self.eof || !other.eof)
             && (self.psync2 || !other.psync2)
             && (self.dual_channel || !other.dual_channel)
+            && (self.rdb_channel || !other.rdb_channel)
     }
 }
 
@@ -33,7 +36,7 @@ pub(super) struct Requirements {
 pub(super) enum State {
     /// An ordinary client that may have said REPLCONF.
     Normal,
-    /// `+DUALCHANNELSYNC` sent: a main channel whose snapshot channel is on its way.
+    /// `+DUALCHANNELSYNC` or `+RDBCHANNELSYNC` sent: a main channel whose snapshot channel is on its way.
     Parked,
     /// Waiting for a snapshot to start.
     WaitStart { since_ms: u64 },
@@ -110,8 +113,10 @@ pub(super) struct Session {
     pub(super) capabilities: Capabilities,
     pub(super) requirements: Requirements,
     pub(super) rdb_only: bool,
-    /// The snapshot channel this main channel named.
+    /// The snapshot channel this main channel named or, where the replica is Redis, that named it.
     pub(super) rdb_client: Option<ClientId>,
+    /// The main channel that this snapshot channel of Redis named.
+    pub(super) main_client: Option<ClientId>,
     /// The snapshot that this main channel's snapshot channel receives.
     pub(super) rdb_job: Option<JobId>,
     pub(super) state: State,
@@ -140,6 +145,7 @@ impl Session {
             requirements: Requirements::default(),
             rdb_only: false,
             rdb_client: None,
+            main_client: None,
             rdb_job: None,
             state: State::Normal,
             pre_psync: false,

@@ -88,6 +88,7 @@ impl Hub {
             self.actions.push_back(Action::Send { client, bytes });
             self.close_failed(env, client);
         }
+        self.close_mains_without_snapshot(env, job, &[]);
     }
 
     /// The writer gave up one receiver of a socket snapshot, because it took nothing for too long or its connection is
@@ -118,6 +119,13 @@ impl Hub {
             return;
         };
         let receivers = self.receivers(job);
+        match result {
+            SnapshotResult::Disk { .. } => {}
+            SnapshotResult::Sockets { complete } => {
+                self.close_mains_without_snapshot(env, job, complete);
+            }
+            SnapshotResult::Failed { .. } => self.close_mains_without_snapshot(env, job, &[]),
+        }
         match result {
             SnapshotResult::Disk { bytes } => {
                 for client in receivers {
@@ -370,7 +378,11 @@ impl Hub {
         let mut targets = Vec::with_capacity(group.len());
         for (client, ..) in group {
             let mut prelude = Vec::new();
-            let cursor = if dual {
+            let redis = self.session(client).main_client.is_some();
+            let cursor = if redis {
+                self.join_main(env, client, id);
+                None
+            } else if dual {
                 prelude = self.begin_waiting(client, id, offset, stream_db);
                 None
             } else if self.session(client).rdb_only {

@@ -1,7 +1,7 @@
 //! The handshake, line by line, on both connections.
 
-use super::lines::LineReader;
-use super::link::{Link, Main, Rdb, RdbState, Retry, Step};
+use super::link::{Link, Main, RdbState, Retry, Step};
+use super::redis::Dialect;
 use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
@@ -19,7 +19,7 @@ pub(super) mod psync_result {
     pub(in super::super) const DUAL_CHANNEL: i32 = 6;
 }
 
-const RDB_CHANNEL_NEEDED: &str = "PSYNC is not possible, initialize RDB channel.";
+pub(super) const RDB_CHANNEL_NEEDED: &str = "PSYNC is not possible, initialize RDB channel.";
 const FIRST_REPLY: &str = "Received first reply from primary using rdb connection.";
 
 impl Link {
@@ -88,6 +88,7 @@ impl Link {
             b"dual-channel",
         ];
         self.dual_announced = config.dual_channel;
+        self.rdb_channel_announced = false;
         self.send(
             conn,
             &capabilities[..if self.dual_announced { 7 } else { 5 }],
@@ -124,7 +125,7 @@ impl Link {
                 }
                 Step::Port => "listening-port",
                 Step::Ip => "ip-address",
-                Step::Capabilities => "capa",
+                Step::Capabilities | Step::RdbChannel => "capa",
                 Step::Version => "version",
             };
             self.log(
@@ -135,7 +136,8 @@ impl Link {
                 ),
             );
         }
-        if self.steps.is_empty() {
+        self.rdb_channel_announced |= step == Step::RdbChannel;
+        if self.steps.is_empty() && !self.offer_rdb_channel(step, line) {
             self.send_psync();
         }
     }
@@ -169,9 +171,11 @@ impl Link {
         if line.is_empty() {
             return;
         }
-        let accepted = [&b"+FULLRESYNC"[..], b"+CONTINUE", b"+DUALCHANNELSYNC"]
-            .iter()
-            .any(|a| line.starts_with(a));
+        let rdb_channel = self.rdb_channel_sync(line);
+        let accepted = rdb_channel.is_some()
+            || [&b"+FULLRESYNC"[..], b"+CONTINUE", b"+DUALCHANNELSYNC"]
+                .iter()
+                .any(|a| line.starts_with(a));
         if std::mem::take(&mut self.failover) {
             self.actions.push_back(Action::Failover { accepted });
         }
@@ -186,16 +190,9 @@ impl Link {
         } else if line.starts_with(b"+DUALCHANNELSYNC") && self.dual_announced {
             self.log(Level::Notice, RDB_CHANNEL_NEEDED.into());
             self.state = Main::Parked;
-            let conn = self.new_conn(Channel::Rdb);
-            self.rdb = Some(Rdb {
-                conn: Some(conn),
-                lines: LineReader::default(),
-                state: RdbState::Connecting,
-                replid: None,
-                offset: 0,
-                stream_db: None,
-                last_io_ms: env.now_ms,
-            });
+            self.open_rdb(env, Dialect::Valkey);
+        } else if let Some(main) = rdb_channel {
+            self.begin_rdb_channel(env, main);
         } else if is_try_later(line) {
             self.log_try_later(line);
             self.fail(env, Retry::Cron);
@@ -280,7 +277,7 @@ impl Link {
     }
 
     /// A missing permission: asking each second would not change it, and would hide it.
-    fn refused(&mut self, env: &Env<'_>) {
+    pub(super) fn refused(&mut self, env: &Env<'_>) {
         self.log(
             Level::Warning,
             "The PRIMARY refuses to synchronize this replica's user: it needs the permissions +psync +replconf +ping and, for dual channel, +sync. Trying again in 10 seconds.".into(),
@@ -293,6 +290,21 @@ impl Link {
 
     pub(super) fn rdb_connected(&mut self, env: &Env<'_>, conn: Conn) {
         let auth = self.send_auth(env, conn);
+        match self.rdb.as_ref().map(|rdb| rdb.dialect) {
+            Some(Dialect::Redis { main }) => self.introduce_rdb_channel(env, conn, main),
+            Some(Dialect::Valkey) | None => self.introduce_snapshot(env, conn),
+        }
+        if let Some(rdb) = &mut self.rdb {
+            rdb.last_io_ms = env.now_ms;
+            rdb.state = if auth {
+                RdbState::AwaitAuth
+            } else {
+                RdbState::AwaitReplconf
+            };
+        }
+    }
+
+    fn introduce_snapshot(&mut self, env: &Env<'_>, conn: Conn) {
         let config = env.config;
         let port = config.announced_port.to_string();
         let mut args: Vec<&[u8]> = vec![
@@ -310,14 +322,6 @@ impl Link {
         }
         args.extend([&b"version"[..], version::VALKEY.as_bytes()]);
         self.send(conn, &args);
-        if let Some(rdb) = &mut self.rdb {
-            rdb.last_io_ms = env.now_ms;
-            rdb.state = if auth {
-                RdbState::AwaitAuth
-            } else {
-                RdbState::AwaitReplconf
-            };
-        }
     }
 
     pub(super) fn rdb_line(&mut self, env: &Env<'_>, line: &[u8]) {
@@ -345,14 +349,22 @@ impl Link {
             }
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
-                if let Some(conn) = rdb.conn {
-                    self.actions
-                        .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
+                match (rdb.conn, rdb.dialect) {
+                    (Some(conn), Dialect::Valkey) => self
+                        .actions
+                        .push_back(Action::Send(conn, b"SYNC\r\n".to_vec())),
+                    (Some(conn), Dialect::Redis { .. }) => {
+                        self.send(conn, &[b"PSYNC", b"?", b"-1"]);
+                    }
+                    (None, _) => {}
                 }
                 self.log(Level::Debug, FIRST_REPLY.into());
             }
             RdbState::AwaitEndoff if line.is_empty() => {
                 self.log(Level::Debug, "Received empty $ENDOFF response".into())
+            }
+            RdbState::AwaitEndoff if rdb.dialect != Dialect::Valkey => {
+                self.rdb_full_resync(env, line);
             }
             RdbState::AwaitEndoff => self.endoff(env, line),
             RdbState::AwaitHeader => self.header(env, Channel::Rdb, line),
@@ -445,7 +457,7 @@ fn is_try_later(line: &[u8]) -> bool {
 }
 
 /// ` <replid> <offset>` after `+FULLRESYNC`.
-fn parse_full_resync(rest: &[u8]) -> Option<(ReplId, u64)> {
+pub(super) fn parse_full_resync(rest: &[u8]) -> Option<(ReplId, u64)> {
     let mut words = rest.strip_prefix(b" ")?.split(|b| *b == b' ');
     let replid = ReplId::parse(words.next()?)?;
     let offset = parse_offset(words.next()?)?;

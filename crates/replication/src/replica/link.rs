@@ -4,6 +4,7 @@ use super::buffer::LocalBuffer;
 use super::handshake::psync_result;
 use super::lines::{Line, LineReader};
 use super::payload::Receiving;
+use super::redis::Dialect;
 use super::types::*;
 use crate::limits::{
     HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN, UNLOADABLE_DOUBLINGS_MAX,
@@ -33,7 +34,7 @@ pub(super) enum Main {
     Parked,
     AwaitIdentity,
     AwaitDualPsync,
-    /// Dual channel: the stream flows into the local buffer.
+    /// Dual channel: the stream flows, or may flow at any time, into the local buffer.
     Buffering,
     /// Dual channel: loaded; the local buffer is being applied.
     Draining,
@@ -48,6 +49,8 @@ pub(super) enum Step {
     Ip,
     Capabilities,
     Version,
+    /// Of a primary that is no Valkey.
+    RdbChannel,
 }
 
 /// Where the snapshot connection stands.
@@ -56,6 +59,7 @@ pub(super) enum RdbState {
     Connecting,
     AwaitAuth,
     AwaitReplconf,
+    /// `$ENDOFF`, or `+FULLRESYNC` where the primary is Redis.
     AwaitEndoff,
     AwaitHeader,
     Payload,
@@ -70,7 +74,8 @@ pub(super) struct Rdb {
     pub(super) conn: Option<Conn>,
     pub(super) lines: LineReader,
     pub(super) state: RdbState,
-    /// Identity of the snapshot, from `$ENDOFF`.
+    pub(super) dialect: Dialect,
+    /// Identity of the snapshot, from `$ENDOFF` or `+FULLRESYNC`.
     pub(super) replid: Option<ReplId>,
     pub(super) offset: u64,
     pub(super) stream_db: Option<u32>,
@@ -125,6 +130,8 @@ pub struct Link {
     pub(super) buffer: LocalBuffer,
     /// This handshake said `capa dual-channel`: the setting may have changed since.
     pub(super) dual_announced: bool,
+    /// And, to Redis, `capa rdb-channel-repl`.
+    pub(super) rdb_channel_announced: bool,
     pub(super) failover: bool,
     pub(super) up: bool,
     pub(super) numbers: Numbers,
@@ -166,6 +173,7 @@ impl Link {
             complete: false,
             buffer: LocalBuffer::default(),
             dual_announced: false,
+            rdb_channel_announced: false,
             failover: false,
             up: false,
             numbers: Numbers::default(),

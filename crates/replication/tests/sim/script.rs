@@ -237,6 +237,7 @@ fn config(world: &mut World, n: usize, word: &str, at: &str) {
     );
     match key {
         "dual" => (p.dual_channel, r.dual_channel) = (value == "yes", value == "yes"),
+        "redis" => node.redis = value == "yes",
         "diskless" => p.diskless_sync = value == "yes",
         "delay" => p.diskless_delay_seconds = number(),
         "max-replicas" => p.diskless_max_replicas = number(),

@@ -102,6 +102,8 @@ pub(crate) struct Node {
     pub(crate) mute: bool,
     /// Snapshots started.
     pub(crate) forks: usize,
+    /// As a primary it knows of two connections what Redis 8 knows, and nothing of Valkey's way.
+    pub(crate) redis: bool,
     /// Replies to raw requests of the script.
     pub(crate) replies: Vec<Vec<u8>>,
 }
@@ -179,6 +181,7 @@ impl World {
             stalled: None,
             mute: false,
             forks: 0,
+            redis: false,
             replies: Vec::new(),
         });
         self.nodes.len() - 1
@@ -563,6 +566,18 @@ impl World {
         match name.to_ascii_lowercase().as_slice() {
             b"ping" => b"+PONG\r\n".to_vec(),
             b"auth" => b"+OK\r\n".to_vec(),
+            b"replconf"
+                if self.nodes[p].redis
+                    && rest.first().is_some_and(|option| *option == b"version") =>
+            {
+                b"-ERR Unrecognized REPLCONF option: version\r\n".to_vec()
+            }
+            b"replconf" if self.nodes[p].redis && rest.contains(&b"dual-channel".as_slice()) => {
+                // Words it does not know are taken, and mean nothing.
+                let known = &rest[..rest.len() - 2];
+                self.hub(p, |hub, env| hub.replconf(env, client, known))
+                    .into_bytes()
+            }
             b"replconf" => self
                 .hub(p, |hub, env| hub.replconf(env, client, &rest))
                 .into_bytes(),
