@@ -1,7 +1,7 @@
 //! Tests of saving and loading together.
 
 use super::{Conflict, Filter, LoadError, LoadOptions, Loaded, ReplicationAux, SaveInfo};
-use super::{load, load_from, write};
+use super::{load, load_from, read_value, write};
 use crate::AccessClock;
 use crate::digest::Digest;
 use keyspace::stream::{Delivery, Group};
@@ -10,6 +10,7 @@ use keyspace::{
     ZSet,
 };
 use proptest::prelude::*;
+use rdb::{Event, Reader, ReaderOptions};
 use std::io::Read as _;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -26,6 +27,7 @@ fn info() -> SaveInfo {
         functions: super::FunctionLibraries::default(),
         filter: Filter::ALL,
         aof_base: false,
+        format: super::Format::Current,
     }
 }
 
@@ -424,6 +426,38 @@ fn a_hash_whose_fields_do_not_expire_any_more_is_a_hash() {
     assert!(hash.as_listpack().is_some());
     assert!(hash.contains(b"f1") && hash.contains(b"f2"));
     assert_eq!(hash.len(), 2);
+}
+
+#[test]
+fn what_redis_7_is_written_has_nothing_that_is_younger() {
+    let wide = LoadOptions::new(16, NOW_MS);
+    let load_wide = |bytes: &[u8]| load(bytes, &wide, &mut |_| true).unwrap().dbs;
+    for name in ["valkey-8.0.1.rdb", "streams-valkey-server.rdb"] {
+        let dbs = load_wide(&fixture(name));
+        let older = SaveInfo {
+            format: super::Format::Redis7,
+            ..info()
+        };
+        let bytes = saved(&dbs, &older);
+        assert!(bytes.starts_with(b"REDIS0010"));
+        let mut reader = Reader::new(&bytes[..], ReaderOptions::default());
+        reader.header().unwrap();
+        let (mut key, mut types) = (Vec::new(), 0);
+        loop {
+            match reader.next(&mut key).unwrap() {
+                Event::Key(head) => {
+                    assert!(head.type_ as u8 <= 19, "{:?}", head.type_);
+                    types += 1;
+                    read_value(&mut reader, head.type_, &Limits::default()).unwrap();
+                }
+                Event::Eof(_) => break,
+                _ => {}
+            }
+        }
+        assert!(types > 2);
+        let again = load_wide(&bytes);
+        assert_eq!(Digest::of_dataset(&again), Digest::of_dataset(&dbs));
+    }
 }
 
 #[test]

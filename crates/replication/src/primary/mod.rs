@@ -10,6 +10,7 @@ mod replconf;
 mod session;
 mod snapshot;
 mod types;
+mod unread;
 
 pub use failover::FailoverState;
 pub use hub::Hub;

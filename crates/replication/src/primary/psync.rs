@@ -246,6 +246,7 @@ impl Hub {
 
     fn begin_full(&mut self, env: &Env<'_>, client: ClientId) {
         self.stats.full += 1;
+        self.choose_format(client);
         self.joins += 1;
         let place = self.joins;
         let session = self.session(client);

@@ -118,6 +118,7 @@ impl Hub {
             .ack_aof
             .max(aof_offset.unwrap_or(0).min(self.history.offset));
         session.ack_ms = env.now_ms;
+        let first = !std::mem::replace(&mut session.acked, true);
         if let State::WaitEnd {
             acked, disk: false, ..
         } = &mut session.state
@@ -144,6 +145,9 @@ impl Hub {
                 );
             }
             other => session.state = other,
+        }
+        if first {
+            self.note_read(client);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the primary knows about one client that takes part in replication.
 
-use super::types::{Filter, JobId};
+use super::types::{Filter, JobId, SnapshotFormat};
 use crate::ClientId;
 use backlog::Cursor;
 
@@ -28,6 +28,7 @@ impl Capabilities {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Requirements {
     pub(super) filter: Filter,
+    pub(super) format: SnapshotFormat,
     pub(super) rdb_channel: bool,
 }
 
@@ -124,6 +125,10 @@ pub(super) struct Session {
     pub(super) joined: u64,
     /// It used SYNC: no FULLRESYNC line, no ACKs to expect.
     pub(super) pre_psync: bool,
+    /// It has asked for a snapshot.
+    pub(super) had_snapshot: bool,
+    /// It has acknowledged something since.
+    pub(super) acked: bool,
     pub(super) ack: u64,
     pub(super) ack_aof: u64,
     pub(super) ack_ms: u64,
@@ -149,6 +154,8 @@ impl Session {
             rdb_job: None,
             state: State::Normal,
             pre_psync: false,
+            had_snapshot: false,
+            acked: false,
             ack: 0,
             ack_aof: 0,
             ack_ms: 0,

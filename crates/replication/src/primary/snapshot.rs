@@ -348,7 +348,8 @@ impl Hub {
             .waiters()
             .filter(|(_, r, ..)| *r == requirements)
             .collect();
-        let filtered = requirements.filter != Filter::default();
+        let filtered = requirements.filter != Filter::default()
+            || requirements.format != SnapshotFormat::Current;
         let sockets =
             (env.config.diskless_sync || filtered) && group.iter().all(|(_, _, c, _)| c.eof);
         let dual = sockets && requirements.rdb_channel;
@@ -425,6 +426,7 @@ impl Hub {
                 None => Target::Disk,
             },
             filter: requirements.filter,
+            format: requirements.format,
             for_replicas: true,
             dual,
             identity: Some(Identity {

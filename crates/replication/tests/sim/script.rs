@@ -289,6 +289,10 @@ fn check(world: &World, n: usize, word: &str, at: &str) -> (bool, String) {
         "waiting" => node.hub.replicas_waiting_psync().to_string(),
         "snapshot" => node.hub.snapshot_running().to_string(),
         "forks" => node.forks.to_string(),
+        "formats" => {
+            let names: Vec<_> = node.formats.iter().map(|f| format!("{f:?}")).collect();
+            names.join(",").to_lowercase()
+        }
         "offset" => node.hub.history().offset.to_string(),
         "second-offset" => node
             .hub

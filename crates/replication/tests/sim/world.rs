@@ -4,7 +4,7 @@ mod actions;
 
 use super::model::{Data, load, parse_request, request, save};
 use replication::primary::{
-    self, Action as Do, Hub, JobId, OtherChild, Peer, Role, SnapshotResult, Target,
+    self, Action as Do, Hub, JobId, OtherChild, Peer, Role, SnapshotFormat, SnapshotResult, Target,
 };
 use replication::replica::{
     self, Action, Channel, Conn, Link, LoadId, LoadMode, Loaded, Payload, Purpose, Routing,
@@ -100,6 +100,8 @@ pub(crate) struct Node {
     pub(crate) stalled: Option<Channel>,
     /// Nothing this node sends upstream arrives.
     pub(crate) mute: bool,
+    /// How the snapshots were written that were started.
+    pub(crate) formats: Vec<SnapshotFormat>,
     /// Snapshots started.
     pub(crate) forks: usize,
     /// As a primary it knows of two connections what Redis 8 knows, and nothing of Valkey's way.
@@ -180,6 +182,7 @@ impl World {
             paused: false,
             stalled: None,
             mute: false,
+            formats: Vec::new(),
             forks: 0,
             redis: false,
             replies: Vec::new(),
