@@ -8,7 +8,7 @@
 )]
 
 use dataset::digest::Digest;
-use dataset::snapshot::{Filter, LoadOptions, SaveInfo, load, write};
+use dataset::snapshot::{Filter, Format, LoadOptions, SaveInfo, load, write};
 use std::fs::File;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             functions: loaded.functions.into(),
             filter: Filter::ALL,
             aof_base: false,
+            format: Format::Current,
         };
         let started = Instant::now();
         write(&loaded.dbs, &info, &mut File::create(copy)?, &mut |_| ())?;

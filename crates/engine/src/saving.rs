@@ -5,9 +5,9 @@ use crate::state::{Child, ChildOutput, ServerState};
 use commandtable::Error;
 use config::MaxmemoryPolicy;
 use dataset::Keys;
-use dataset::snapshot::{self, Conflict, Filter, LoadOptions, ReplicationAux, SaveInfo};
+use dataset::snapshot::{self, Conflict, Filter, Format, LoadOptions, ReplicationAux, SaveInfo};
 use keyspace::Resize;
-use replication::primary::OtherChild;
+use replication::primary::{OtherChild, SnapshotFormat};
 
 /// Seconds after a failed save before a save point tries again.
 const RETRY_SECONDS: i64 = 5;
@@ -33,6 +33,7 @@ fn info(
             .collect(),
         filter,
         aof_base: false,
+        format: Format::Current,
     }
 }
 
@@ -107,6 +108,10 @@ pub(crate) fn fork(
         functions: !job.filter.exclude_functions,
     };
     let mut info = info(keys, state, identity, filter);
+    info.format = match job.format {
+        SnapshotFormat::Current => Format::Current,
+        SnapshotFormat::Redis7 => Format::Redis7,
+    };
     if let Target::Log { .. } = job.target {
         // A log has no place in a history: it goes on where the base ends.
         info.replication = None;
@@ -309,6 +314,7 @@ pub fn background_save(keys: &mut Keys, state: &mut ServerState) -> Result<(), E
         id: state.repl.hub.next_job(),
         target: Target::Disk,
         filter: Default::default(),
+        format: Default::default(),
         for_replicas: false,
         dual: false,
         identity: None,

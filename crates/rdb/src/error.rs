@@ -48,6 +48,13 @@ pub enum ErrorKind {
     Unsupported(ValueType),
     /// A value of a module, by the name of its type.
     Module(String),
+    /// A hash with a field that expires: what reads it has no place for that.
+    FieldExpires {
+        /// The field.
+        field: Vec<u8>,
+        /// When, in milliseconds since the epoch.
+        at_ms: u64,
+    },
     /// A format that only pre-releases wrote; the text is the reference's.
     NotSupported(&'static str),
     /// The sink did not accept the value; the text is the sink's.
@@ -139,6 +146,11 @@ impl fmt::Display for ErrorKind {
             Self::Module(name) => write!(
                 f,
                 "The RDB file contains module data I can't load: no matching module type '{name}'"
+            ),
+            Self::FieldExpires { field, at_ms } => write!(
+                f,
+                "field '{}' expires (at {at_ms} ms), and fields that expire are not supported",
+                field.escape_ascii()
             ),
             Self::NotSupported(what) => f.write_str(what),
             Self::Refused(why) => write!(f, "value refused: {why}"),

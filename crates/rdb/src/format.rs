@@ -1,7 +1,13 @@
 //! Constants of the format: versions, opcodes, value types, length tags.
 
-/// The version that we write, and the highest that we read.
+/// The version that we write, and the highest of a DUMP payload that we read.
 pub const RDB_VERSION: u16 = 11;
+
+/// The highest version of a file that we read: that of Redis 7.4 and 8.
+pub const RDB_VERSION_READ_MAX: u16 = 12;
+
+/// The highest number of a value type in files up to [`RDB_VERSION`].
+pub(crate) const TYPE_MAX: u8 = ValueType::StreamListpacks3 as u8;
 
 /// The first version that ends with a checksum.
 pub(crate) const VERSION_WITH_CHECKSUM: u32 = 5;
@@ -113,6 +119,12 @@ impl ValueType {
             Self::StreamListpacks | Self::StreamListpacks2 | Self::StreamListpacks3
         )
     }
+
+    /// Whether it is a hash whose fields may expire.
+    #[must_use]
+    pub fn has_field_expiry(self) -> bool {
+        matches!(self, Self::HashMetadata | Self::HashListpackEx)
+    }
 }
 
 value_types! {
@@ -158,6 +170,14 @@ value_types! {
     SetListpack = 20, "set-listpack";
     /// Stream of Redis 7.2 and Valkey.
     StreamListpacks3 = 21, "stream-3";
+    /// Hash of a pre-release of Redis 7.4; cannot be parsed.
+    HashMetadataPreGa = 22, "hash-metadata-pre-ga";
+    /// Packed hash of a pre-release of Redis 7.4; cannot be parsed.
+    HashListpackExPreGa = 23, "hash-listpack-ex-pre-ga";
+    /// Hash of Redis 7.4 whose fields may expire: see `expiring`.
+    HashMetadata = 24, "hash-metadata";
+    /// Blob of Redis 7.4: listpack of fields, values and when they expire.
+    HashListpackEx = 25, "hash-listpack-ex";
 }
 
 #[cfg(test)]
@@ -170,6 +190,6 @@ mod tests {
             assert_eq!(ValueType::from_byte(type_ as u8), Some(type_));
         }
         assert_eq!(ValueType::from_byte(8), None);
-        assert_eq!(ValueType::from_byte(22), None);
+        assert_eq!(ValueType::from_byte(26), None);
     }
 }

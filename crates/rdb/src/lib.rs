@@ -1,4 +1,4 @@
-//! The RDB file format: a streaming reader (versions 1 to 11) and writer (version 11).
+//! The RDB file format: a streaming reader (versions 1 to 12) and writer (version 11).
 //!
 //! This crate knows bytes: opcodes, lengths, string encodings, LZF, CRC-64 and the packed blobs that
 //! stand inside a file. It does not know how values are held in memory, and it opens no file and no
@@ -21,7 +21,8 @@
 //! Nothing that stands in a file can panic the reader or make it allocate far ahead of the bytes that
 //! have arrived; the bounds are in [`limits`].
 //!
-//! Source: the RDB file as Valkey 8.0.1 writes and reads it (checked against the binary by the tests).
+//! Source: the RDB file as Valkey 8.0.1 writes and reads it (checked against the binary by the tests), and for version 12
+//! as Redis 8.0 writes it (checked with files of it).
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -32,6 +33,7 @@ mod check;
 mod crc64;
 pub mod dump;
 mod error;
+mod expiring;
 mod format;
 mod input;
 pub mod limits;
@@ -44,7 +46,7 @@ mod writer;
 
 pub use crc64::{Crc64, crc64};
 pub use error::{Error, ErrorKind, Result};
-pub use format::{RDB_VERSION, ValueType};
+pub use format::{RDB_VERSION, RDB_VERSION_READ_MAX, ValueType};
 pub use reader::{Checksum, Event, KeyHead, Reader, ReaderOptions};
 pub use text::Text;
 pub use value::{Accept, Discard, Kind, Loaded, ValueSink, module_name};

@@ -6,8 +6,8 @@ use packed::IntBuf;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
-    MAGIC, RDB_VERSION, SLOT_INFO_AUX, VERSION_WITH_CHECKSUM, ValueType, length, module_opcode,
-    opcode,
+    MAGIC, RDB_VERSION, RDB_VERSION_READ_MAX, SLOT_INFO_AUX, TYPE_MAX, VERSION_WITH_CHECKSUM,
+    ValueType, length, module_opcode, opcode,
 };
 use crate::input::Input;
 use crate::limits::{BUFFER_BYTES, STRING_BYTES_MAX};
@@ -170,7 +170,7 @@ impl<R: Read> Reader<R> {
         self.input.into_parts()
     }
 
-    /// Reads the header and returns the version of the file, 1 to 11.
+    /// Reads the header and returns the version of the file, 1 to [`RDB_VERSION_READ_MAX`].
     pub fn header(&mut self) -> Result<u32> {
         self.input.what = "header";
         let header = self.input.array::<9>()?;
@@ -184,7 +184,7 @@ impl<R: Read> Reader<R> {
                 .wrapping_mul(10)
                 .wrapping_add(u32::from(digit.wrapping_sub(b'0')));
         }
-        if version == 0 || version > u32::from(RDB_VERSION) {
+        if version == 0 || version > u32::from(RDB_VERSION_READ_MAX) {
             return Err(self.input.error(ErrorKind::BadVersion(version)));
         }
         self.version = version;
@@ -203,7 +203,7 @@ impl<R: Read> Reader<R> {
         loop {
             self.input.what = "opcode";
             let byte = self.input.byte()?;
-            if let Some(type_) = ValueType::from_byte(byte) {
+            if let Some(type_) = self.type_of(byte) {
                 self.input.what = "key";
                 key.clear();
                 self.string_onto(key).map_err(|error| error.before(type_))?;
@@ -352,7 +352,15 @@ impl<R: Read> Reader<R> {
     pub fn value_type(&mut self) -> Result<ValueType> {
         self.input.what = "value type";
         let byte = self.input.byte()?;
-        ValueType::from_byte(byte).ok_or_else(|| self.input.error(ErrorKind::UnknownType(byte)))
+        self.type_of(byte)
+            .ok_or_else(|| self.input.error(ErrorKind::UnknownType(byte)))
+    }
+
+    /// The value type with this number, if files of this version have it.
+    #[inline]
+    fn type_of(&self, byte: u8) -> Option<ValueType> {
+        ValueType::from_byte(byte)
+            .filter(|_| byte <= TYPE_MAX || self.version > u32::from(RDB_VERSION))
     }
 
     /// A caller decodes a value of this type itself: errors are about that.

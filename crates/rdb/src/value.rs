@@ -6,6 +6,7 @@ use packed::{Count, IntBuf, Intset, Listpack};
 
 use crate::check;
 use crate::error::{ErrorKind, Result};
+use crate::expiring::Expiring;
 use crate::format::{ValueType, list_node};
 use crate::limits::{PACKED_BYTES_MAX, SIZE_HINT_MAX};
 use crate::old;
@@ -113,8 +114,8 @@ impl<R: Read> Reader<R> {
     /// types first and reads them with [`listpack`](Self::listpack), [`length`](Self::length) and so on.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for streams, [`ErrorKind::Module`] for module values; [`ErrorKind::Refused`] when the sink
-    /// does not accept; the others as everywhere.
+    /// [`ErrorKind::Unsupported`] for streams, [`ErrorKind::Module`] for module values, [`ErrorKind::FieldExpires`] for
+    /// hashes with a field that expires; [`ErrorKind::Refused`] when the sink does not accept; the others as everywhere.
     #[inline]
     pub fn value<S: ValueSink>(&mut self, type_: ValueType, sink: &mut S) -> Result<Loaded> {
         self.input.what = type_.name();
@@ -151,18 +152,27 @@ impl<R: Read> Reader<R> {
                 let name = module_name(self.length()?);
                 Err(self.input.error(ErrorKind::Module(name)))
             }
+            ValueType::HashMetadata => self.expiring_fields(sink, Expiring::Refused),
+            ValueType::HashListpackEx => {
+                let listpack = self.expiring_listpack(Expiring::Refused)?;
+                self.unique(Kind::Hash, listpack, sink)
+            }
             ValueType::StreamListpacks
             | ValueType::StreamListpacks2
-            | ValueType::StreamListpacks3 => Err(self.input.error(ErrorKind::Unsupported(type_))),
+            | ValueType::StreamListpacks3
+            | ValueType::HashMetadataPreGa
+            | ValueType::HashListpackExPreGa => {
+                Err(self.input.error(ErrorKind::Unsupported(type_)))
+            }
         }
     }
 
     #[inline]
-    fn check(&self, accepted: Accept) -> Result<()> {
+    pub(crate) fn check(&self, accepted: Accept) -> Result<()> {
         accepted.map_err(|why| self.input.error(ErrorKind::Refused(why)))
     }
 
-    fn begin<S: ValueSink>(&mut self, kind: Kind, sink: &mut S) -> Result<u64> {
+    pub(crate) fn begin<S: ValueSink>(&mut self, kind: Kind, sink: &mut S) -> Result<u64> {
         let count = self.count()?;
         if count > 0 {
             let hint = usize::try_from(count).map_or(SIZE_HINT_MAX, |c| c.min(SIZE_HINT_MAX));
@@ -211,7 +221,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Keeps the buffer for the next value, unless it has become large.
-    fn keep_field(&mut self, field: Vec<u8>) {
+    pub(crate) fn keep_field(&mut self, field: Vec<u8>) {
         if field.capacity() <= self.input.take_max() {
             self.field = field;
         }
@@ -240,9 +250,18 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Of two members that are the same the first one stays: it is the one that lookups in the reference find.
     fn packed<S: ValueSink>(&mut self, kind: Kind, sink: &mut S) -> Result<Loaded> {
-        let mut listpack = self.listpack()?;
+        let listpack = self.listpack()?;
+        self.unique(kind, listpack, sink)
+    }
+
+    /// Of two members that are the same the first one stays: it is the one that lookups in the reference find.
+    pub(crate) fn unique<S: ValueSink>(
+        &mut self,
+        kind: Kind,
+        mut listpack: Listpack,
+        sink: &mut S,
+    ) -> Result<Loaded> {
         let step = step(kind);
         if listpack.len().is_multiple_of(step)
             && check::has_duplicates(&listpack, step, &mut self.digests)
@@ -392,7 +411,7 @@ enum Node {
     Plain(Vec<u8>),
 }
 
-fn loaded(count: u64) -> Loaded {
+pub(crate) fn loaded(count: u64) -> Loaded {
     if count == 0 {
         Loaded::Empty
     } else {

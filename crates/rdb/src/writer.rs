@@ -72,8 +72,13 @@ impl<W: Write> Writer<W> {
 
     /// The header of a file.
     pub fn begin(&mut self) -> io::Result<()> {
+        self.begin_as(RDB_VERSION)
+    }
+
+    /// The header of a file of another version: the caller writes nothing that this has not.
+    pub fn begin_as(&mut self, version: u16) -> io::Result<()> {
         self.put(MAGIC)?;
-        self.put(format!("{RDB_VERSION:04}").as_bytes())
+        self.put(format!("{version:04}").as_bytes())
     }
 
     /// An auxiliary field, such as `valkey-ver`.

@@ -5,8 +5,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Dataset, Form, contents, load, save};
-use rdb::{Checksum, ErrorKind, ReaderOptions, ValueType, WriterOptions};
+use common::{Dataset, Form, Value, contents, load, save};
+use rdb::{Checksum, ErrorKind, Event, Reader, ReaderOptions, ValueType, WriterOptions};
 
 fn fixture(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -19,7 +19,7 @@ fn load_fixture(name: &str) -> Dataset {
 
 #[test]
 fn a_file_of_each_reference_gives_all_its_keys() {
-    for name in ["valkey-8.0.1", "redis-7.0", "uncompressed"] {
+    for name in ["valkey-8.0.1", "redis-7.0", "redis-8.0", "uncompressed"] {
         let dataset = load_fixture(name);
         assert_eq!(dataset.keys, contents().keys, "{name}");
         assert_eq!(dataset.sizes, [(20, 1), (1, 0)]);
@@ -38,8 +38,10 @@ fn a_file_of_each_reference_gives_all_its_keys() {
             assert!(dataset.types.contains(&type_), "{name} has {type_:?}");
         }
     }
-    let types = load_fixture("valkey-8.0.1").types;
-    assert!(types.contains(&ValueType::SetListpack));
+    for name in ["valkey-8.0.1", "redis-8.0"] {
+        let types = load_fixture(name).types;
+        assert!(types.contains(&ValueType::SetListpack), "{name}");
+    }
 }
 
 #[test]
@@ -115,6 +117,65 @@ fn a_stream_is_named_with_its_place() {
 }
 
 #[test]
+fn a_hash_is_read_when_none_of_its_fields_expires_and_refused_when_one_does() {
+    let dataset = load_fixture("no-field-expires");
+    assert_eq!(dataset.types, [ValueType::HashListpackEx]);
+    let pair = |field: &str, value: &str| (field.as_bytes().to_vec(), value.as_bytes().to_vec());
+    assert_eq!(
+        dataset.keys[&(0, b"h".to_vec())].value,
+        Value::Hash([pair("f1", "v1"), pair("f2", "22")].into())
+    );
+    for (name, offset, first) in [
+        ("fields-expire", 140, ("f3", 4_102_444_800_123)),
+        ("fields-expire-unpacked", 101, ("f3", 4_102_444_800_456)),
+    ] {
+        let error = load(fixture(name).as_slice(), ReaderOptions::default()).unwrap_err();
+        let ErrorKind::FieldExpires { field, at_ms } = error.kind() else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            (&field[..], *at_ms),
+            (first.0.as_bytes(), first.1),
+            "{name}"
+        );
+        assert_eq!(error.offset(), offset, "{name}");
+    }
+}
+
+#[test]
+fn fields_that_expire_are_counted_by_those_who_only_look() {
+    for (name, count) in [
+        ("no-field-expires", 0),
+        ("fields-expire", 2),
+        ("fields-expire-unpacked", 2),
+    ] {
+        let file = fixture(name);
+        let mut reader = Reader::new(file.as_slice(), ReaderOptions::default());
+        assert_eq!(reader.header().unwrap(), 12);
+        let (mut key, mut counted) = (Vec::new(), None);
+        loop {
+            match reader.next(&mut key).unwrap() {
+                Event::Key(head) => {
+                    counted = Some(reader.skip_expiring_hash(head.type_).unwrap());
+                }
+                Event::Eof(checksum) => {
+                    assert!(matches!(checksum, Checksum::Verified(_)));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(counted, Some(Some(count)), "{name}");
+    }
+}
+
+#[test]
+fn a_vector_set_is_a_value_of_a_module() {
+    let error = load(fixture("vector-set").as_slice(), ReaderOptions::default()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Module(name) if name == "vectorset"));
+}
+
+#[test]
 fn a_fixture_cut_anywhere_is_an_error() {
     for (name, step) in [
         ("lru", 1),
@@ -122,6 +183,10 @@ fn a_fixture_cut_anywhere_is_an_error() {
         ("function", 1),
         ("cluster", 1),
         ("no-checksum", 1),
+        ("no-field-expires", 1),
+        ("fields-expire", 1),
+        ("fields-expire-unpacked", 1),
+        ("redis-8.0", 23),
         ("valkey-8.0.1", 23),
         ("redis-7.0", 23),
     ] {

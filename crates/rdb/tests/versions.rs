@@ -198,7 +198,7 @@ fn the_header_is_checked() {
     assert!(matches!(kind(b"RIDES0011\xFF"), ErrorKind::BadMagic));
     assert!(matches!(kind(b"REDIS00x1\xFF"), ErrorKind::BadMagic));
     assert!(matches!(kind(b"REDIS0000\xFF"), ErrorKind::BadVersion(0)));
-    assert!(matches!(kind(b"REDIS0012\xFF"), ErrorKind::BadVersion(12)));
+    assert!(matches!(kind(b"REDIS0013\xFF"), ErrorKind::BadVersion(13)));
     assert!(matches!(kind(b"REDIS001"), ErrorKind::UnexpectedEof));
 }
 
@@ -217,6 +217,73 @@ fn unknown_and_unsupported_items_are_told_apart() {
     }
     let module = b"\x81\x01\x23\x45\x67\x89\xab\xcd\x01\x00";
     assert!(matches!(kind(&key(7, "k", module)), ErrorKind::Module(name) if name == "ASNFZ4mrz"));
+}
+
+#[test]
+fn types_of_version_12_are_known_from_there_on() {
+    let kind = |version, type_| {
+        let item = key(type_, "k", &[0; 16]);
+        read(&file(version, &[&item])).unwrap_err().into_kind()
+    };
+    for type_ in 22..=25 {
+        assert!(matches!(kind(11, type_), ErrorKind::UnknownType(t) if t == type_));
+        assert!(!matches!(kind(12, type_), ErrorKind::UnknownType(_)));
+    }
+    for type_ in 22..=23 {
+        assert!(matches!(kind(12, type_), ErrorKind::Unsupported(t) if t as u8 == type_));
+    }
+    assert!(matches!(kind(12, 26), ErrorKind::UnknownType(26)));
+}
+
+/// `hash-metadata` with these records of when, field and value.
+fn metadata(records: &[&[u8]]) -> Vec<u8> {
+    let count = [u8::try_from(records.len()).unwrap()];
+    [&1000u64.to_le_bytes()[..], &count, &records.concat()].concat()
+}
+
+#[test]
+fn an_unpacked_hash_without_field_expiry_is_a_hash() {
+    let hash = |records: &[&[u8]]| file(12, &[&key(24, "h", &metadata(records))]);
+    let pair = |field: &[u8], value: &[u8]| (field.to_vec(), value.to_vec());
+    assert_eq!(
+        value(&hash(&[b"\x00\x01f\x01v", b"\x00\x01g\xC0\x05"])),
+        Value::Hash([pair(b"f", b"v"), pair(b"g", b"5")].into())
+    );
+    assert_eq!(read(&hash(&[])).unwrap().skipped, [b"h"]);
+    let expiring = |when: u8| {
+        let record = [&[when][..], b"\x01f\x01v"].concat();
+        read(&hash(&[&record])).unwrap_err().into_kind()
+    };
+    for (when, at) in [(1, 1000), (8, 1007)] {
+        assert!(
+            matches!(expiring(when), ErrorKind::FieldExpires { field, at_ms } if field == b"f" && at_ms == at)
+        );
+    }
+}
+
+#[test]
+fn a_packed_hash_with_field_expiry_is_made_of_triples() {
+    let hash = |items: &[&str]| {
+        let mut listpack = packed::Listpack::new();
+        items
+            .iter()
+            .for_each(|item| listpack.push_back(item.as_bytes()));
+        let body = [&[0; 8][..], &blob(listpack.as_bytes())].concat();
+        file(12, &[&key(25, "h", &body)])
+    };
+    let pair = |field: &[u8], value: &[u8]| (field.to_vec(), value.to_vec());
+    assert_eq!(
+        value(&hash(&["f", "v", "0", "17", "5", "0"])),
+        Value::Hash([pair(b"f", b"v"), pair(b"17", b"5")].into())
+    );
+    assert_eq!(read(&hash(&[])).unwrap().skipped, [b"h"]);
+    let kind = |items: &[&str]| read(&hash(items)).unwrap_err().into_kind();
+    assert!(
+        matches!(kind(&["f", "v", "0", "17", "5", "9"]), ErrorKind::FieldExpires { field, at_ms: 9 } if field == b"17")
+    );
+    for wrong in [&["f", "v"][..], &["f"], &["f", "v", "x"], &["f", "v", "-1"]] {
+        assert!(matches!(kind(wrong), ErrorKind::Corrupt(_)), "{wrong:?}");
+    }
 }
 
 #[test]

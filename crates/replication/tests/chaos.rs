@@ -66,7 +66,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn play(events: &[Event], chunk: usize) {
+fn play(events: &[Event], chunk: usize, redis: bool) {
     let mut world = World::new();
     world.chunk = chunk;
     let nodes = [world.add("A"), world.add("B"), world.add("C")];
@@ -77,6 +77,7 @@ fn play(events: &[Event], chunk: usize) {
             primary.backlog_bytes,
             primary.rdb_client_grace_ms,
         ) = (true, 16 * 1024, 3000);
+        world.nodes[n].redis = redis;
         let replica = Rc::make_mut(&mut world.nodes[n].replica);
         (replica.dual_channel, replica.buffer_bytes_max) = (true, 20_000);
     }
@@ -182,7 +183,8 @@ proptest! {
     fn every_history_of_accidents_heals(
         events in prop::collection::vec(event(), 5..60),
         chunk in prop_oneof![Just(16usize), Just(100), Just(1000)],
+        redis: bool,
     ) {
-        play(&events, chunk);
+        play(&events, chunk, redis);
     }
 }

@@ -10,6 +10,8 @@ use std::rc::Rc;
 #[derive(Debug, Clone, Copy)]
 struct Mode {
     dual: bool,
+    /// The primary speaks as Redis does.
+    redis: bool,
     diskless: bool,
     load: LoadMode,
     /// Bytes a pipe moves per step.
@@ -36,6 +38,7 @@ fn sync(mode: Mode, cut: Option<Cut>) -> ([(usize, usize); 2], usize) {
     let mut world = World::new();
     let (p, r) = (world.add("P"), world.add("R"));
     world.chunk = mode.chunk;
+    world.nodes[p].redis = mode.redis;
     let primary = Rc::make_mut(&mut world.nodes[p].primary);
     (primary.dual_channel, primary.diskless_sync) = (mode.dual, mode.diskless);
     primary.backlog_bytes = 16 * 1024;
@@ -124,6 +127,7 @@ fn cut_everywhere(mode: Mode) {
 fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: false,
+        redis: false,
         diskless: false,
         load: LoadMode::Disabled,
         chunk: 64,
@@ -136,6 +140,7 @@ fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
 fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: false,
+        redis: false,
         diskless: true,
         load: LoadMode::SwapDb,
         chunk: 64,
@@ -148,6 +153,7 @@ fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 64,
@@ -160,6 +166,7 @@ fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::SwapDb,
         chunk: 17,
@@ -172,6 +179,7 @@ fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_with_a_slow_load_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 32,
@@ -184,6 +192,7 @@ fn a_dual_channel_sync_with_a_slow_load_survives_a_cut_at_every_byte() {
 fn a_dual_channel_sync_with_a_late_main_channel_survives_a_cut_at_every_byte() {
     cut_everywhere(Mode {
         dual: true,
+        redis: false,
         diskless: true,
         load: LoadMode::Disabled,
         chunk: 32,
@@ -206,6 +215,7 @@ fn syncs_with_a_snapshot_that_is_kept_survive_a_cut_at_every_byte() {
             chunk: 32,
             order,
             spool: true,
+            redis: false,
         });
     }
 }
@@ -220,6 +230,7 @@ fn a_snapshot_that_is_kept_is_gone_on_with_after_a_cut() {
             chunk: 16,
             order: Order::Natural,
             spool: true,
+            redis: false,
         };
         let channel = if dual { Channel::Rdb } else { Channel::Main };
         let (carried, forks) = sync(mode, None);
@@ -242,4 +253,30 @@ fn a_snapshot_that_is_kept_is_gone_on_with_after_a_cut() {
         );
         assert_eq!(forks, 2, "dual channel: {dual}");
     }
+}
+
+#[test]
+fn a_dual_channel_sync_as_with_redis_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        redis: true,
+        diskless: true,
+        load: LoadMode::Disabled,
+        chunk: 64,
+        order: Order::Natural,
+        spool: false,
+    });
+}
+
+#[test]
+fn a_dual_channel_sync_as_with_redis_with_a_slow_load_survives_a_cut_at_every_byte() {
+    cut_everywhere(Mode {
+        dual: true,
+        redis: true,
+        diskless: true,
+        load: LoadMode::SwapDb,
+        chunk: 32,
+        order: Order::MainFirst,
+        spool: false,
+    });
 }

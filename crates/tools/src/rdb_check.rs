@@ -23,6 +23,8 @@ pub(crate) struct Report {
     keys: u64,
     expires: u64,
     expired: u64,
+    /// Hashes with fields that expire, in files of Redis 7.4 and 8: loading refuses them.
+    subexpires: u64,
     /// Values whose figures loading sets right.
     corrected: u64,
     version: Option<u32>,
@@ -74,6 +76,7 @@ impl Report {
             "keys": self.keys,
             "expires": self.expires,
             "already_expired": self.expired,
+            "subexpires": self.subexpires,
             "corrected": self.corrected,
             "checksum": self.checksum,
             "error": error,
@@ -144,13 +147,18 @@ pub(crate) fn check(
         keys,
         expires,
         expired,
+        subexpires,
         ..
     } = check.report;
-    for line in [
+    let mut lines = vec![
         format!("[info] {keys} keys read"),
         format!("[info] {expires} expires"),
         format!("[info] {expired} already expired"),
-    ] {
+    ];
+    if subexpires > 0 {
+        lines.push(format!("[info] {subexpires} subexpires"));
+    }
+    for line in lines {
         check.console.line(&[line.as_bytes()]);
     }
     (check.report, check.reader)
@@ -211,6 +219,9 @@ impl Check<'_> {
         self.report.keys += 1;
         if head.type_ == ValueType::Module {
             self.reader.skip_module()?;
+        } else if head.type_.has_field_expiry() {
+            let fields = self.reader.skip_expiring_hash(head.type_)?;
+            self.report.subexpires += u64::from(fields.ok_or(Trouble::Empty)? > 0);
         } else {
             let limits = LoadOptions::new(1, self.now_ms).limits;
             if read_value(&mut self.reader, head.type_, &limits)?.is_none() {
@@ -366,5 +377,9 @@ fn type_name(type_: ValueType) -> &'static str {
         ValueType::StreamListpacks2 => "stream-v2",
         ValueType::SetListpack => "set-listpack",
         ValueType::StreamListpacks3 => "stream-v3",
+        ValueType::HashMetadataPreGa => "hash-hashtable-md-pre-release",
+        ValueType::HashListpackExPreGa => "hash-listpack-md-pre-release",
+        ValueType::HashMetadata => "hash-hashtable-md",
+        ValueType::HashListpackEx => "hash-listpack-md",
     }
 }

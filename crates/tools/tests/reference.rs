@@ -139,6 +139,8 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "rdb"))
         .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
+        // The reference reads none of Redis 8.
+        .filter(|(_, content)| !content.starts_with(b"REDIS0012"))
         .collect();
     found.sort();
     assert!(found.len() > 8);
@@ -169,7 +171,7 @@ fn snapshots_cut_at_every_byte() {
 
 #[test]
 fn snapshots_of_every_version_and_what_is_none() {
-    for version in 0..=12 {
+    for version in (0..=11).chain([13]) {
         let mut file = format!("REDIS{version:04}").into_bytes();
         // A string, one that has expired, one that has not, a set, a sorted set of texts.
         file.extend_from_slice(b"\xfe\x00\x00\x01a\x01b\xfd\x01\x00\x00\x00\x00\x01b\xc0\x05");

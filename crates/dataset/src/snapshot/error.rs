@@ -17,6 +17,15 @@ pub enum LoadError {
         /// Its database.
         db: usize,
     },
+    /// A sound value that we have no place for. It is refused rather than changed, and nothing is dropped.
+    NotHeld {
+        /// What it is, and where in the snapshot.
+        error: rdb::Error,
+        /// Its key.
+        key: Vec<u8>,
+        /// The key's database.
+        db: usize,
+    },
     /// A database that we do not have is selected; the number is that of the databases we have.
     TooManyDatabases(usize),
     /// Data of a module, by its name, that are not those of a key: we have no modules, and will not lose them.
@@ -31,6 +40,23 @@ impl From<rdb::Error> for LoadError {
     }
 }
 
+impl LoadError {
+    /// What is wrong with the value of this key.
+    #[cold]
+    pub(super) fn of_key(error: rdb::Error, key: &[u8], db: usize) -> Self {
+        match error.kind() {
+            ErrorKind::FieldExpires { .. } | ErrorKind::Module(_) | ErrorKind::Unsupported(_) => {
+                LoadError::NotHeld {
+                    error,
+                    key: key.to_vec(),
+                    db,
+                }
+            }
+            _ => LoadError::Read(error),
+        }
+    }
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = match self {
@@ -39,6 +65,16 @@ impl fmt::Display for LoadError {
                 return write!(
                     f,
                     "Internal error in RDB reading offset {offset}, function at load -> RDB has duplicated key '{}' in DB {db}",
+                    String::from_utf8_lossy(key)
+                );
+            }
+            LoadError::NotHeld { error, key, db } => {
+                return write!(
+                    f,
+                    "Internal error in RDB reading offset {}, function at {} -> {}. It is the first value that this server cannot hold: key '{}' in DB {db}",
+                    error.offset(),
+                    error.what(),
+                    error.kind(),
                     String::from_utf8_lossy(key)
                 );
             }
@@ -113,7 +149,7 @@ impl LoadError {
 impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            LoadError::Read(error) => Some(error),
+            LoadError::Read(error) | LoadError::NotHeld { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -147,7 +147,9 @@ impl Loader<'_> {
                 }
             }
         } else {
-            let Some(value) = read_value(reader, head.type_, &options.limits)? else {
+            let Some(value) = read_value(reader, head.type_, &options.limits)
+                .map_err(|error| LoadError::of_key(error, key, self.db))?
+            else {
                 self.skip_empty(key);
                 return Ok(());
             };

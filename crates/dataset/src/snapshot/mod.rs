@@ -28,6 +28,7 @@ pub use error::{LOADING_FAILED, LoadError};
 pub use load::{load, load_from, read_value};
 pub use older::older_payload;
 pub use save::{value_type, write, write_value};
+pub(crate) use save::{value_type_as, write_value_as};
 pub(crate) use stream::UNCHECKED;
 
 /// Keys between two calls of a progress callback.
@@ -64,6 +65,27 @@ impl Filter {
     };
 }
 
+/// How values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// In the current version of the format.
+    Current,
+    /// In the version that Redis 7.0 reads: a set is never a listpack, and the times at which consumers of streams were last
+    /// served are lost, for which that version has no place.
+    Redis7,
+}
+
+impl Format {
+    /// The version of the RDB format.
+    #[must_use]
+    pub fn version(self) -> u16 {
+        match self {
+            Format::Current => rdb::RDB_VERSION,
+            Format::Redis7 => 10,
+        }
+    }
+}
+
 /// What goes into the header, and how to write.
 #[derive(Clone, Debug)]
 pub struct SaveInfo {
@@ -87,6 +109,8 @@ pub struct SaveInfo {
     pub filter: Filter,
     /// It becomes the base of an append-only file.
     pub aof_base: bool,
+    /// How to write the values.
+    pub format: Format,
 }
 
 /// How to load.

@@ -1,11 +1,11 @@
 //! Payloads of DUMP in an older form, for servers that do not read ours.
 
-use super::{read_value, stream};
-use keyspace::{Limits, Value};
+use super::{Format, read_value, value_type_as, write_value_as};
+use keyspace::Limits;
 use rdb::{Reader, ReaderOptions, ValueType, Writer, WriterOptions, dump};
 
-/// The version of the format that Redis 7.0 writes and reads.
-const VERSION: u16 = 10;
+/// The format that Redis 7.0 writes and reads.
+const FORMAT: Format = Format::Redis7;
 
 /// A payload of DUMP in the form that Redis 7.0 reads. The times at which consumers of streams were last served are lost:
 /// that form has no place for them. `None` for what is no payload.
@@ -15,28 +15,18 @@ pub fn older_payload(payload: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::over(body, ReaderOptions::default());
     let type_ = reader.value_type().ok()?;
     if !matches!(type_, ValueType::SetListpack | ValueType::StreamListpacks3) {
-        return Some(dump::seal_as(body.to_vec(), VERSION));
+        return Some(dump::seal_as(body.to_vec(), FORMAT.version()));
     }
     let options = WriterOptions {
         compress: true,
         checksum: false,
     };
     let mut writer = Writer::new(Vec::new(), options);
-    match read_value(&mut reader, type_, &Limits::default()).ok()?? {
-        Value::Set(set) => {
-            writer.value_type(ValueType::Set).ok()?;
-            writer.length(set.len() as u64).ok()?;
-            for member in set.iter() {
-                member.with_bytes(|member| writer.string(member)).ok()?;
-            }
-        }
-        Value::Stream(stream) => {
-            writer.value_type(ValueType::StreamListpacks2).ok()?;
-            stream::write(&mut writer, &stream, stream::Form::Second).ok()?;
-        }
-        Value::Str(_) | Value::List(_) | Value::Hash(_) | Value::ZSet(_) => return None,
-    }
-    Some(dump::seal_as(writer.into_sink().ok()?, VERSION))
+    let value = read_value(&mut reader, type_, &Limits::default()).ok()??;
+    let value = value.as_ref();
+    writer.value_type(value_type_as(value, FORMAT)).ok()?;
+    write_value_as(&mut writer, value, FORMAT).ok()?;
+    Some(dump::seal_as(writer.into_sink().ok()?, FORMAT.version()))
 }
 
 #[cfg(test)]

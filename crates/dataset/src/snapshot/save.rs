@@ -1,6 +1,6 @@
 //! Writing a snapshot.
 
-use super::{PROGRESS_KEYS, SaveInfo, delay_after_key, stream};
+use super::{Format, PROGRESS_KEYS, SaveInfo, delay_after_key, stream};
 use crate::AccessClock;
 use crate::idle_seconds;
 use keyspace::list::NodeRef;
@@ -31,7 +31,7 @@ pub fn write(
         checksum: info.checksum,
     };
     let mut writer = Writer::new(sink, options);
-    writer.begin()?;
+    writer.begin_as(info.format.version())?;
     header(&mut writer, info)?;
     if info.filter.functions {
         for source in info.functions.iter() {
@@ -74,7 +74,7 @@ fn keys<W: Write>(
         writer.select_db(index as u64)?;
         writer.resize_db(db.len() as u64, db.expires_len() as u64)?;
         for entry in db.iter() {
-            write_entry(writer, entry, info.access)?;
+            write_entry(writer, entry, info)?;
             done += 1;
             if done.is_multiple_of(PROGRESS_KEYS) {
                 progress(done);
@@ -93,15 +93,11 @@ fn keys<W: Write>(
 }
 
 #[inline]
-fn write_entry<W: Write>(
-    writer: &mut Writer<W>,
-    entry: &Entry,
-    access: Option<AccessClock>,
-) -> io::Result<()> {
+fn write_entry<W: Write>(writer: &mut Writer<W>, entry: &Entry, info: &SaveInfo) -> io::Result<()> {
     if let Some(at_ms) = entry.expire_at_ms() {
         writer.expire_ms(at_ms)?;
     }
-    match access {
+    match info.access {
         None => {}
         Some(clock @ AccessClock::Lru(_)) => {
             writer.idle(u64::from(idle_seconds(clock, entry.clock())))?;
@@ -112,8 +108,8 @@ fn write_entry<W: Write>(
         }
     }
     let value = entry.value();
-    writer.key(value_type(value), entry.key())?;
-    write_value(writer, value)
+    writer.key(value_type_as(value, info.format), entry.key())?;
+    write_value_as(writer, value, info.format)
 }
 
 /// The type under which a value is written.
@@ -133,20 +129,44 @@ pub fn value_type(value: ValueRef<'_>) -> ValueType {
     }
 }
 
+/// As [`value_type`], in this format.
+#[inline]
+pub(crate) fn value_type_as(value: ValueRef<'_>, format: Format) -> ValueType {
+    match (value_type(value), format) {
+        (ValueType::SetListpack, Format::Redis7) => ValueType::Set,
+        (ValueType::StreamListpacks3, Format::Redis7) => ValueType::StreamListpacks2,
+        (type_, _) => type_,
+    }
+}
+
 /// Writes a value in the form of its [`value_type`], which the caller has written.
 ///
 /// # Errors
 /// Whatever the sink reports.
 #[inline]
 pub fn write_value<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io::Result<()> {
+    write_value_as(writer, value, Format::Current)
+}
+
+/// As [`write_value`], in the form of [`value_type_as`].
+#[inline]
+pub(crate) fn write_value_as<W: Write>(
+    writer: &mut Writer<W>,
+    value: ValueRef<'_>,
+    format: Format,
+) -> io::Result<()> {
     match value {
         ValueRef::Str(StrRef::Bytes(bytes)) => writer.string(bytes),
         ValueRef::Str(StrRef::Int(number)) => writer.string_int(number),
-        _ => write_container(writer, value),
+        _ => write_container(writer, value, format),
     }
 }
 
-fn write_container<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io::Result<()> {
+fn write_container<W: Write>(
+    writer: &mut Writer<W>,
+    value: ValueRef<'_>,
+    format: Format,
+) -> io::Result<()> {
     match value {
         ValueRef::Str(_) => Ok(()), // Not called for strings.
         ValueRef::List(list) => {
@@ -166,7 +186,7 @@ fn write_container<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io:
             if let Some(intset) = set.as_intset() {
                 return writer.blob(intset.as_bytes());
             }
-            if let Some(listpack) = set.as_listpack() {
+            if let (Some(listpack), Format::Current) = (set.as_listpack(), format) {
                 return writer.blob(listpack.as_bytes());
             }
             writer.length(set.len() as u64)?;
@@ -194,7 +214,13 @@ fn write_container<W: Write>(writer: &mut Writer<W>, value: ValueRef<'_>) -> io:
                     writer.double(score)
                 })
         }
-        ValueRef::Stream(value) => stream::write(writer, value, stream::Form::Third),
+        ValueRef::Stream(value) => {
+            let form = match format {
+                Format::Current => stream::Form::Third,
+                Format::Redis7 => stream::Form::Second,
+            };
+            stream::write(writer, value, form)
+        }
     }
 }
 

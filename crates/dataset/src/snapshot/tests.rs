@@ -1,7 +1,7 @@
 //! Tests of saving and loading together.
 
 use super::{Conflict, Filter, LoadError, LoadOptions, Loaded, ReplicationAux, SaveInfo};
-use super::{load, load_from, write};
+use super::{load, load_from, read_value, write};
 use crate::AccessClock;
 use crate::digest::Digest;
 use keyspace::stream::{Delivery, Group};
@@ -10,6 +10,7 @@ use keyspace::{
     ZSet,
 };
 use proptest::prelude::*;
+use rdb::{Event, Reader, ReaderOptions};
 use std::io::Read as _;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -26,6 +27,7 @@ fn info() -> SaveInfo {
         functions: super::FunctionLibraries::default(),
         filter: Filter::ALL,
         aof_base: false,
+        format: super::Format::Current,
     }
 }
 
@@ -109,7 +111,7 @@ fn damage_is_told_in_the_words_of_the_reference() {
         text(b"RUDIS0011"),
         "Wrong signature trying to load DB from file"
     );
-    assert_eq!(text(b"REDIS0012"), "Can't handle RDB format version 12");
+    assert_eq!(text(b"REDIS0013"), "Can't handle RDB format version 13");
     let mut wrong = bytes.clone();
     wrong[9 + 3] ^= 1;
     assert!(text(&wrong).starts_with("Wrong RDB checksum expected: ("));
@@ -390,6 +392,71 @@ fn streams_of_both_references_are_what_the_commands_made() {
         let again = loaded(&saved(&dbs, &info())).unwrap().dbs;
         let text = |dbs: &[Db]| format!("{:?}", stream_in(dbs, b"s"));
         assert_eq!(text(&again), text(&dbs));
+    }
+}
+
+#[test]
+fn what_redis_8_has_and_we_have_not_is_refused_by_name_and_place() {
+    for (name, told) in [
+        (
+            "fields-expire.rdb",
+            "Internal error in RDB reading offset 140, function at hash-listpack-ex -> field 'f3' expires (at 4102444800123 ms), and fields that expire are not supported. It is the first value that this server cannot hold: key 'h' in DB 0",
+        ),
+        (
+            "fields-expire-unpacked.rdb",
+            "Internal error in RDB reading offset 101, function at hash-metadata -> field 'f3' expires (at 4102444800456 ms), and fields that expire are not supported. It is the first value that this server cannot hold: key 'h' in DB 0",
+        ),
+        (
+            "vector-set.rdb",
+            "Internal error in RDB reading offset 101, function at module -> The RDB file contains module data I can't load: no matching module type 'vectorset'. It is the first value that this server cannot hold: key 'v' in DB 0",
+        ),
+    ] {
+        let error = loaded(&fixture(name)).unwrap_err();
+        assert_eq!(error.to_string(), told);
+        assert_eq!(error.last_words(), [told]);
+    }
+}
+
+#[test]
+fn a_hash_whose_fields_do_not_expire_any_more_is_a_hash() {
+    let dbs = loaded(&fixture("no-field-expires.rdb")).unwrap().dbs;
+    let ValueRef::Hash(hash) = dbs[0].get(b"h").unwrap().value() else {
+        panic!("no hash")
+    };
+    assert!(hash.as_listpack().is_some());
+    assert!(hash.contains(b"f1") && hash.contains(b"f2"));
+    assert_eq!(hash.len(), 2);
+}
+
+#[test]
+fn what_redis_7_is_written_has_nothing_that_is_younger() {
+    let wide = LoadOptions::new(16, NOW_MS);
+    let load_wide = |bytes: &[u8]| load(bytes, &wide, &mut |_| true).unwrap().dbs;
+    for name in ["valkey-8.0.1.rdb", "streams-valkey-server.rdb"] {
+        let dbs = load_wide(&fixture(name));
+        let older = SaveInfo {
+            format: super::Format::Redis7,
+            ..info()
+        };
+        let bytes = saved(&dbs, &older);
+        assert!(bytes.starts_with(b"REDIS0010"));
+        let mut reader = Reader::new(&bytes[..], ReaderOptions::default());
+        reader.header().unwrap();
+        let (mut key, mut types) = (Vec::new(), 0);
+        loop {
+            match reader.next(&mut key).unwrap() {
+                Event::Key(head) => {
+                    assert!(head.type_ as u8 <= 19, "{:?}", head.type_);
+                    types += 1;
+                    read_value(&mut reader, head.type_, &Limits::default()).unwrap();
+                }
+                Event::Eof(_) => break,
+                _ => {}
+            }
+        }
+        assert!(types > 2);
+        let again = load_wide(&bytes);
+        assert_eq!(Digest::of_dataset(&again), Digest::of_dataset(&dbs));
     }
 }
 

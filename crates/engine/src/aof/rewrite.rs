@@ -78,6 +78,7 @@ pub(crate) fn start(keys: &mut Keys, state: &mut ServerState) -> Result<(), ()> 
             commands: form == BaseForm::Commands,
         },
         filter: Default::default(),
+        format: Default::default(),
         for_replicas: false,
         dual: false,
         identity: None,

@@ -5,6 +5,7 @@ use super::pacing::Pacing;
 use super::session::{Session, State};
 use super::spool::Spool;
 use super::types::*;
+use super::unread::Unread;
 use crate::{ClientId, Entropy, History, Level, ReplId};
 use backlog::{Appended, Backlog, Cursor};
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +52,8 @@ pub struct Hub {
     pub(super) sessions: BTreeMap<ClientId, Session>,
     pub(super) waiting: BTreeMap<ClientId, Waiting>,
     pub(super) running: Option<Running>,
+    /// Replicas that do not read the current format of snapshots.
+    pub(super) unread: Unread,
     pub(super) jobs_made: u64,
     pub(super) joins: u64,
     pub(super) actions: VecDeque<Action>,
@@ -82,6 +85,7 @@ impl Hub {
             sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
             running: None,
+            unread: Unread::default(),
             jobs_made: 0,
             joins: 0,
             actions: VecDeque::new(),

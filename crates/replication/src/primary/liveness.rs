@@ -146,6 +146,7 @@ impl Hub {
         if !session.state.is_replica() {
             return false;
         }
+        self.note_unread(&session);
         let name = session.name();
         let rdb_channel = session.requirements.rdb_channel;
         // A tool that wanted the snapshot only may have it, and leave before we hear of the writer's end.

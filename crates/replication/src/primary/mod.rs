@@ -6,12 +6,14 @@ mod info;
 mod liveness;
 mod pacing;
 mod psync;
+mod redis;
 mod replconf;
 mod report;
 mod session;
 mod snapshot;
 pub(crate) mod spool;
 mod types;
+mod unread;
 
 pub use failover::FailoverState;
 pub use hub::Hub;

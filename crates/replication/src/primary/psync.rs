@@ -82,6 +82,9 @@ impl Hub {
             self.tell_way(client);
             return Reply::Line(b"+DUALCHANNELSYNC\r\n".to_vec());
         }
+        if self.wants_rdb_channel(client) {
+            return self.park_for_rdb_channel(client, &name);
+        }
         self.note_classic(&env, client);
         self.begin_full(&env, client);
         Reply::Nothing
@@ -285,6 +288,7 @@ impl Hub {
 
     fn begin_full(&mut self, env: &Env<'_>, client: ClientId) {
         self.stats.full += 1;
+        self.choose_format(client);
         self.joins += 1;
         let place = self.joins;
         let session = self.session(client);

@@ -76,6 +76,8 @@ impl Hub {
                 capabilities.psync2 = true;
             } else if value.eq_ignore_ascii_case(b"dual-channel") && dual_possible {
                 capabilities.dual_channel = true;
+            } else if value.eq_ignore_ascii_case(b"rdb-channel-repl") && dual_possible {
+                capabilities.rdb_channel = true;
             }
         } else if is(b"version") {
             let version = parse_version(value)
@@ -87,6 +89,8 @@ impl Hub {
             self.session(client).requirements.filter = filter(value)?;
         } else if is(b"rdb-channel") {
             self.session(client).requirements.rdb_channel = flag(value)?;
+        } else if is(b"main-ch-client-id") {
+            self.name_main_channel(client, value)?;
         } else if is(b"set-rdb-client-id") {
             let number = parse_i64(value).ok_or(NOT_AN_INTEGER)?;
             let known = u64::try_from(number)
@@ -120,6 +124,7 @@ impl Hub {
             .ack_aof
             .max(aof_offset.unwrap_or(0).min(self.history.offset));
         session.ack_ms = env.now_ms;
+        let first = !std::mem::replace(&mut session.acked, true);
         if let State::WaitEnd {
             acked, disk: false, ..
         } = &mut session.state
@@ -146,6 +151,9 @@ impl Hub {
                 );
             }
             other => session.state = other,
+        }
+        if first {
+            self.note_read(client);
         }
     }
 

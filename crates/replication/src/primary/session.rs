@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use super::spool::Resume;
-use super::types::{Filter, JobId};
+use super::types::{Filter, JobId, SnapshotFormat};
 use crate::ClientId;
 use backlog::Cursor;
 
@@ -12,6 +12,8 @@ pub(super) struct Capabilities {
     pub(super) eof: bool,
     pub(super) psync2: bool,
     pub(super) dual_channel: bool,
+    /// What Redis calls a dual channel.
+    pub(super) rdb_channel: bool,
 }
 
 impl Capabilities {
@@ -20,6 +22,7 @@ impl Capabilities {
         (self.eof || !other.eof)
             && (self.psync2 || !other.psync2)
             && (self.dual_channel || !other.dual_channel)
+            && (self.rdb_channel || !other.rdb_channel)
     }
 }
 
@@ -27,6 +30,7 @@ impl Capabilities {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Requirements {
     pub(super) filter: Filter,
+    pub(super) format: SnapshotFormat,
     pub(super) rdb_channel: bool,
 }
 
@@ -35,7 +39,7 @@ pub(super) struct Requirements {
 pub(super) enum State {
     /// An ordinary client that may have said REPLCONF.
     Normal,
-    /// `+DUALCHANNELSYNC` sent: a main channel whose snapshot channel is on its way.
+    /// `+DUALCHANNELSYNC` or `+RDBCHANNELSYNC` sent: a main channel whose snapshot channel is on its way.
     Parked,
     /// Waiting for a snapshot to start.
     WaitStart { since_ms: u64 },
@@ -119,8 +123,10 @@ pub(super) struct Session {
     pub(super) report: Report,
     pub(super) requirements: Requirements,
     pub(super) rdb_only: bool,
-    /// The snapshot channel this main channel named.
+    /// The snapshot channel this main channel named or, where the replica is Redis, that named it.
     pub(super) rdb_client: Option<ClientId>,
+    /// The main channel that this snapshot channel of Redis named.
+    pub(super) main_client: Option<ClientId>,
     /// The snapshot that this main channel's snapshot channel receives.
     pub(super) rdb_job: Option<JobId>,
     pub(super) state: State,
@@ -128,6 +134,10 @@ pub(super) struct Session {
     pub(super) joined: u64,
     /// It used SYNC: no FULLRESYNC line, no ACKs to expect.
     pub(super) pre_psync: bool,
+    /// It has asked for a snapshot.
+    pub(super) had_snapshot: bool,
+    /// It has acknowledged something since.
+    pub(super) acked: bool,
     pub(super) ack: u64,
     pub(super) ack_aof: u64,
     pub(super) ack_ms: u64,
@@ -153,9 +163,12 @@ impl Session {
             requirements: Requirements::default(),
             rdb_only: false,
             rdb_client: None,
+            main_client: None,
             rdb_job: None,
             state: State::Normal,
             pre_psync: false,
+            had_snapshot: false,
+            acked: false,
             ack: 0,
             ack_aof: 0,
             ack_ms: 0,

@@ -96,6 +96,7 @@ impl Hub {
             self.actions.push_back(Action::Send { client, bytes });
             self.close_failed(env, client);
         }
+        self.close_mains_without_snapshot(env, job, &[]);
     }
 
     /// The writer gave up one receiver of a socket snapshot, because it took nothing for too long or its connection is
@@ -126,6 +127,13 @@ impl Hub {
             return;
         };
         let receivers = self.receivers(job);
+        match result {
+            SnapshotResult::Disk { .. } => {}
+            SnapshotResult::Sockets { complete } => {
+                self.close_mains_without_snapshot(env, job, complete);
+            }
+            SnapshotResult::Failed { .. } => self.close_mains_without_snapshot(env, job, &[]),
+        }
         match result {
             SnapshotResult::Disk { bytes } => {
                 for client in receivers {
@@ -360,7 +368,8 @@ impl Hub {
             .waiters()
             .filter(|(_, r, ..)| *r == requirements)
             .collect();
-        let filtered = requirements.filter != Filter::default();
+        let filtered = requirements.filter != Filter::default()
+            || requirements.format != SnapshotFormat::Current;
         let sockets =
             (env.config.diskless_sync || filtered) && group.iter().all(|(_, _, c, _)| c.eof);
         let dual = sockets && requirements.rdb_channel;
@@ -406,7 +415,11 @@ impl Hub {
             if !dual {
                 self.tell_way(client);
             }
-            let cursor = if dual {
+            let redis = self.session(client).main_client.is_some();
+            let cursor = if redis {
+                self.join_main(env, client, id);
+                None
+            } else if dual {
                 if let Some(cursor) = self.backlog.as_mut().map(Backlog::cursor_at_end) {
                     prelude = self.begin_waiting(client, id, (offset, stream_db), cursor);
                 }
@@ -455,6 +468,7 @@ impl Hub {
                 None => Target::Disk,
             },
             filter: requirements.filter,
+            format: requirements.format,
             for_replicas: true,
             dual,
             identity: Some(Identity {

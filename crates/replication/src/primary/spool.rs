@@ -82,6 +82,10 @@ impl Hub {
             return false;
         };
         let (requirements, has_eof) = (session.requirements, session.capabilities.eof);
+        // The main connection of one that speaks as Redis does streams from the moment at which a snapshot is taken.
+        if session.main_client.is_some() {
+            return false;
+        }
         let (rdb_only, resume) = (session.rdb_only, session.resume);
         let replid = self.history.replid;
         let Some(spool) = self.spool.as_mut().filter(|spool| {

@@ -159,6 +159,16 @@ pub struct Filter {
     pub exclude_functions: bool,
 }
 
+/// How a snapshot is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum SnapshotFormat {
+    /// As the dump file is.
+    #[default]
+    Current,
+    /// As Redis 7.0 reads it.
+    Redis7,
+}
+
 /// One receiver of a streamed snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketTarget {
@@ -212,6 +222,8 @@ pub struct SnapshotJob {
     pub target: Target,
     /// What to leave out.
     pub filter: Filter,
+    /// How to write it.
+    pub format: SnapshotFormat,
     /// Replication wants it, and hears how it ends; otherwise whoever saves does.
     pub for_replicas: bool,
     /// The receivers are dual-channel snapshot connections.

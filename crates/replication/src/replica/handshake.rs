@@ -1,7 +1,7 @@
 //! The handshake, line by line, on both connections.
 
-use super::lines::LineReader;
-use super::link::{Link, Main, Rdb, RdbState, Retry, Step};
+use super::link::{Link, Main, RdbState, Retry, Step};
+use super::redis::Dialect;
 use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
@@ -20,7 +20,7 @@ pub(super) mod psync_result {
     pub(in super::super) const DUAL_CHANNEL: i32 = 6;
 }
 
-const RDB_CHANNEL_NEEDED: &str = "PSYNC is not possible, initialize RDB channel.";
+pub(super) const RDB_CHANNEL_NEEDED: &str = "PSYNC is not possible, initialize RDB channel.";
 const FIRST_REPLY: &str = "Received first reply from primary using rdb connection.";
 
 impl Link {
@@ -89,6 +89,7 @@ impl Link {
             b"dual-channel",
         ];
         self.dual_announced = config.dual_channel && self.classic_next.is_none();
+        self.rdb_channel_announced = false;
         let resume = self.resume_capability();
         let mut capabilities = capabilities[..if self.dual_announced { 7 } else { 5 }].to_vec();
         if let Some(resume) = &resume {
@@ -127,7 +128,7 @@ impl Link {
                 }
                 Step::Port => "listening-port",
                 Step::Ip => "ip-address",
-                Step::Capabilities => "capa",
+                Step::Capabilities | Step::RdbChannel => "capa",
                 Step::Version => "version",
             };
             self.log(
@@ -138,7 +139,8 @@ impl Link {
                 ),
             );
         }
-        if self.steps.is_empty() {
+        self.rdb_channel_announced |= step == Step::RdbChannel;
+        if self.steps.is_empty() && !self.offer_rdb_channel(step, line) {
             self.send_psync();
         }
     }
@@ -172,9 +174,11 @@ impl Link {
         if line.is_empty() {
             return;
         }
-        let accepted = [&b"+FULLRESYNC"[..], b"+CONTINUE", b"+DUALCHANNELSYNC"]
-            .iter()
-            .any(|a| line.starts_with(a));
+        let rdb_channel = self.rdb_channel_sync(line);
+        let accepted = rdb_channel.is_some()
+            || [&b"+FULLRESYNC"[..], b"+CONTINUE", b"+DUALCHANNELSYNC"]
+                .iter()
+                .any(|a| line.starts_with(a));
         if std::mem::take(&mut self.failover) {
             self.actions.push_back(Action::Failover { accepted });
         }
@@ -194,16 +198,11 @@ impl Link {
             self.state = Main::Parked;
             self.report.begin(SyncMode::DualChannel, None);
             self.report.why_classic = None;
-            let conn = self.new_conn(Channel::Rdb);
-            self.rdb = Some(Rdb {
-                conn: Some(conn),
-                lines: LineReader::default(),
-                state: RdbState::Connecting,
-                replid: None,
-                offset: 0,
-                stream_db: None,
-                last_io_ms: env.now_ms,
-            });
+            self.open_rdb(env, Dialect::Valkey);
+        } else if let Some(main) = rdb_channel {
+            self.report.begin(SyncMode::DualChannel, None);
+            self.report.why_classic = None;
+            self.begin_rdb_channel(env, main);
         } else if is_try_later(line) {
             self.log_try_later(line);
             self.fail(env, Retry::Cron);
@@ -266,7 +265,7 @@ impl Link {
     }
 
     /// Why the primary gives us all of its data, at this place of its history.
-    fn why_full(&self, of: Option<(ReplId, u64)>) -> WhyFull {
+    pub(super) fn why_full(&self, of: Option<(ReplId, u64)>) -> WhyFull {
         match (self.position(), of) {
             (None, _) => WhyFull::NothingToContinue,
             (Some((ours, _)), Some((theirs, _))) if ours != theirs => WhyFull::OtherHistory,
@@ -316,7 +315,7 @@ impl Link {
     }
 
     /// A missing permission: asking each second would not change it, and would hide it.
-    fn refused(&mut self, env: &Env<'_>) {
+    pub(super) fn refused(&mut self, env: &Env<'_>) {
         self.log(
             Level::Warning,
             "The PRIMARY refuses to synchronize this replica's user: it needs the permissions +psync +replconf +ping and, for dual channel, +sync. Trying again in 10 seconds.".into(),
@@ -329,6 +328,21 @@ impl Link {
 
     pub(super) fn rdb_connected(&mut self, env: &Env<'_>, conn: Conn) {
         let auth = self.send_auth(env, conn);
+        match self.rdb.as_ref().map(|rdb| rdb.dialect) {
+            Some(Dialect::Redis { main }) => self.introduce_rdb_channel(env, conn, main),
+            Some(Dialect::Valkey) | None => self.introduce_snapshot(env, conn),
+        }
+        if let Some(rdb) = &mut self.rdb {
+            rdb.last_io_ms = env.now_ms;
+            rdb.state = if auth {
+                RdbState::AwaitAuth
+            } else {
+                RdbState::AwaitReplconf
+            };
+        }
+    }
+
+    fn introduce_snapshot(&mut self, env: &Env<'_>, conn: Conn) {
         let config = env.config;
         let port = config.announced_port.to_string();
         let mut args: Vec<&[u8]> = vec![
@@ -350,14 +364,6 @@ impl Link {
             args.extend([&b"capa"[..], resume]);
         }
         self.send(conn, &args);
-        if let Some(rdb) = &mut self.rdb {
-            rdb.last_io_ms = env.now_ms;
-            rdb.state = if auth {
-                RdbState::AwaitAuth
-            } else {
-                RdbState::AwaitReplconf
-            };
-        }
     }
 
     pub(super) fn rdb_line(&mut self, env: &Env<'_>, line: &[u8]) {
@@ -385,13 +391,20 @@ impl Link {
             }
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
-                if let Some(conn) = rdb.conn {
-                    self.send_bytes(conn, b"SYNC\r\n".to_vec());
+                match (rdb.conn, rdb.dialect) {
+                    (Some(conn), Dialect::Valkey) => self.send_bytes(conn, b"SYNC\r\n".to_vec()),
+                    (Some(conn), Dialect::Redis { .. }) => {
+                        self.send(conn, &[b"PSYNC", b"?", b"-1"]);
+                    }
+                    (None, _) => {}
                 }
                 self.log(Level::Debug, FIRST_REPLY.into());
             }
             RdbState::AwaitEndoff if line.is_empty() => {
                 self.log(Level::Debug, "Received empty $ENDOFF response".into())
+            }
+            RdbState::AwaitEndoff if rdb.dialect != Dialect::Valkey => {
+                self.rdb_full_resync(env, line);
             }
             RdbState::AwaitEndoff => self.endoff(env, line),
             RdbState::AwaitHeader => self.header(env, Channel::Rdb, line),
@@ -485,7 +498,7 @@ fn is_try_later(line: &[u8]) -> bool {
 }
 
 /// ` <replid> <offset>` after `+FULLRESYNC`.
-fn parse_full_resync(rest: &[u8]) -> Option<(ReplId, u64)> {
+pub(super) fn parse_full_resync(rest: &[u8]) -> Option<(ReplId, u64)> {
     let mut words = rest.strip_prefix(b" ")?.split(|b| *b == b' ');
     let replid = ReplId::parse(words.next()?)?;
     let offset = parse_offset(words.next()?)?;

@@ -4,6 +4,7 @@ use super::buffer::LocalBuffer;
 use super::handshake::psync_result;
 use super::lines::{Line, LineReader};
 use super::payload::Receiving;
+use super::redis::Dialect;
 use super::report::Report;
 use super::types::*;
 use crate::limits::{
@@ -35,7 +36,7 @@ pub(super) enum Main {
     Parked,
     AwaitIdentity,
     AwaitDualPsync,
-    /// Dual channel: the stream flows into the local buffer.
+    /// Dual channel: the stream flows, or may flow at any time, into the local buffer.
     Buffering,
     /// Dual channel: loaded; the local buffer is being applied.
     Draining,
@@ -50,6 +51,8 @@ pub(super) enum Step {
     Ip,
     Capabilities,
     Version,
+    /// Of a primary that is no Valkey.
+    RdbChannel,
 }
 
 /// Where the snapshot connection stands.
@@ -58,6 +61,7 @@ pub(super) enum RdbState {
     Connecting,
     AwaitAuth,
     AwaitReplconf,
+    /// `$ENDOFF`, or `+FULLRESYNC` where the primary is Redis.
     AwaitEndoff,
     AwaitHeader,
     Payload,
@@ -72,7 +76,8 @@ pub(super) struct Rdb {
     pub(super) conn: Option<Conn>,
     pub(super) lines: LineReader,
     pub(super) state: RdbState,
-    /// Identity of the snapshot, from `$ENDOFF`.
+    pub(super) dialect: Dialect,
+    /// Identity of the snapshot, from `$ENDOFF` or `+FULLRESYNC`.
     pub(super) replid: Option<ReplId>,
     pub(super) offset: u64,
     pub(super) stream_db: Option<u32>,
@@ -140,6 +145,8 @@ pub struct Link {
     pub(super) buffer: LocalBuffer,
     /// This handshake said `capa dual-channel`: the setting may have changed since.
     pub(super) dual_announced: bool,
+    /// And, to Redis, `capa rdb-channel-repl`.
+    pub(super) rdb_channel_announced: bool,
     pub(super) failover: bool,
     /// A primary without data is welcome.
     pub(super) accepts_empty: bool,
@@ -191,6 +198,7 @@ impl Link {
             complete: false,
             buffer: LocalBuffer::default(),
             dual_announced: false,
+            rdb_channel_announced: false,
             failover: false,
             accepts_empty: false,
             up: false,

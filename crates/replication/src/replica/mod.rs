@@ -5,6 +5,7 @@ mod handshake;
 mod lines;
 mod link;
 mod payload;
+mod redis;
 mod report;
 mod transfer;
 mod types;

@@ -530,7 +530,7 @@ impl Link {
     }
 
     /// A session with two channels begins to buffer.
-    fn restart_buffer(&mut self) {
+    pub(super) fn restart_buffer(&mut self) {
         self.clear_buffer();
         self.buffer.restart();
     }

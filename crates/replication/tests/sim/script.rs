@@ -243,6 +243,7 @@ fn config(world: &mut World, n: usize, word: &str, at: &str) {
     );
     match key {
         "dual" => (p.dual_channel, r.dual_channel) = (value == "yes", value == "yes"),
+        "redis" => node.redis = value == "yes",
         "diskless" => p.diskless_sync = value == "yes",
         "delay" => p.diskless_delay_seconds = number(),
         "max-replicas" => p.diskless_max_replicas = number(),
@@ -297,6 +298,10 @@ fn check(world: &World, n: usize, word: &str, at: &str) -> (bool, String) {
         "waiting" => node.hub.replicas_waiting_psync().to_string(),
         "snapshot" => node.hub.snapshot_running().to_string(),
         "forks" => node.forks.to_string(),
+        "formats" => {
+            let names: Vec<_> = node.formats.iter().map(|f| format!("{f:?}")).collect();
+            names.join(",").to_lowercase()
+        }
         "offset" => node.hub.history().offset.to_string(),
         "second-offset" => node
             .hub

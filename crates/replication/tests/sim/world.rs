@@ -4,7 +4,7 @@ mod actions;
 
 use super::model::{Data, load, parse_request, request, save};
 use replication::primary::{
-    self, Action as Do, Hub, JobId, OtherChild, Peer, Role, SnapshotResult, Target,
+    self, Action as Do, Hub, JobId, OtherChild, Peer, Role, SnapshotFormat, SnapshotResult, Target,
 };
 use replication::replica::{
     self, Action, Channel, Conn, Drain, Link, LoadId, LoadMode, Loaded, Payload, Purpose, Routing,
@@ -104,8 +104,12 @@ pub(crate) struct Node {
     pub(crate) stalled: Option<Channel>,
     /// Nothing this node sends upstream arrives.
     pub(crate) mute: bool,
+    /// How the snapshots were written that were started.
+    pub(crate) formats: Vec<SnapshotFormat>,
     /// Snapshots started.
     pub(crate) forks: usize,
+    /// As a primary it knows of two connections what Redis 8 knows, and nothing of Valkey's way.
+    pub(crate) redis: bool,
     /// Replies to raw requests of the script.
     pub(crate) replies: Vec<Vec<u8>>,
 }
@@ -186,7 +190,9 @@ impl World {
             paused: false,
             stalled: None,
             mute: false,
+            formats: Vec::new(),
             forks: 0,
+            redis: false,
             replies: Vec::new(),
         });
         self.nodes.len() - 1
@@ -574,6 +580,18 @@ impl World {
         match name.to_ascii_lowercase().as_slice() {
             b"ping" => b"+PONG\r\n".to_vec(),
             b"auth" => b"+OK\r\n".to_vec(),
+            b"replconf"
+                if self.nodes[p].redis
+                    && rest.first().is_some_and(|option| *option == b"version") =>
+            {
+                b"-ERR Unrecognized REPLCONF option: version\r\n".to_vec()
+            }
+            b"replconf" if self.nodes[p].redis && rest.contains(&b"dual-channel".as_slice()) => {
+                // Words it does not know are taken, and mean nothing.
+                let known = &rest[..rest.len() - 2];
+                self.hub(p, |hub, env| hub.replconf(env, client, known))
+                    .into_bytes()
+            }
             b"replconf" => self
                 .hub(p, |hub, env| hub.replconf(env, client, &rest))
                 .into_bytes(),

@@ -39,6 +39,7 @@ impl World {
                     "nothing was appended meanwhile"
                 );
                 node.forks += 1;
+                node.formats.push(job.format);
                 let rdb = save(&node.data, identity.stream_db);
                 let (targets, disk) = match job.target {
                     Target::Disk => (Vec::new(), true),
