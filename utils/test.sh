@@ -65,7 +65,9 @@ step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
 step "dependencies" dependencies
 step "crate tests" cargo test --workspace --quiet
 step "crate tests with fresh seeds (FRESH_SEED=$fresh_seed)" fresh
-step "release build" cargo build --release --quiet
+# What is measured with is not part of what is shipped, and needs minutes more.
+step "release build" cargo build --release --quiet --workspace --exclude full-sync
+step "attacks on synchronisations" utils/sync-campaign --smoke --seed "$DIFF_SEED" --peer "$(command -v valkey-server)"
 # On the reference, which has all that the vocabulary needs.
 step "the Tcl harness itself" tests/selftest/run
 step "a unit in the Valkey suite's manner" tests/selftest/run --server-bin "$built/release/valkey-server" "a unit in*"

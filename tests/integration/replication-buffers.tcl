@@ -9,7 +9,7 @@ proc fill_stream {client count size} {
     }
 }
 
-start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-diskless-sync-delay 0 repl-backlog-size 1mb repl-ping-replica-period 3600}} {
+start_server {tags {"repl external:skip needs:debug"} overrides {save "" repl-diskless-sync-delay 0 repl-backlog-size 1mb repl-ping-replica-period 3600 repl-timeout 600}} {
     set p [srv client]
     start_server {overrides {save "" repl-diskless-sync-delay 0}} {
         start_server {overrides {save "" repl-diskless-sync-delay 0}} {

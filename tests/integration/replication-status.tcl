@@ -163,7 +163,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {writers are held up before a replica that synchronises is closed} {
             wait_no_save -1
             $p flushall
-            $p debug populate 1000 key 100
+            # It takes minutes, unless it is let go.
+            $p debug populate 100000 key 10
             $p config set rdb-key-save-delay 3000 client-output-buffer-limit "replica 11mb 0 0" latency-monitor-threshold 1
             $p config resetstat
             $p latency reset

@@ -35,6 +35,10 @@ impl Hub {
         }
         self.schedule_snapshot(env);
         if env.now_ms.saturating_sub(self.cron_ms) >= CRON_MS || self.cron_ms == 0 {
+            if self.cron_ms == 0 {
+                // The first period begins now, whatever the clock says.
+                self.ping_ms = env.now_ms;
+            }
             self.cron_ms = env.now_ms.max(1);
             self.check_output_limits(env);
             self.close_timed_out(env);
