@@ -331,6 +331,12 @@ unsafe impl Send for ZHandle {}
 unsafe impl Sync for ZHandle {}
 
 impl ZHandle {
+    /// Starts loading it.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        crate::table::prefetch_address(self.0.as_ptr());
+    }
+
     /// The member, for as long as the caller borrows the sorted set (it picks the lifetime and keeps to that).
     #[inline]
     pub(crate) fn bytes<'a>(self) -> &'a [u8] {

@@ -19,6 +19,13 @@ pub(super) struct Index {
     order: Tree<ZHandle>,
 }
 
+/// Below so many members all of it is in some cache.
+const PREPARED_LEN_MIN: usize = 4096;
+/// So many pops before its own a member's bytes are loaded.
+const BYTES_AHEAD: usize = 8;
+/// And the bucket that has it.
+const BUCKET_AHEAD: usize = 4;
+
 impl Index {
     /// An index with room for `n` members.
     pub(super) fn with_capacity(n: usize) -> Self {
@@ -102,6 +109,26 @@ impl Index {
             let member = handle.bytes();
             drop(items.remove(hash(member), member));
         });
+    }
+
+    /// Starts loading what the next removals at this end will read: whoever takes a member takes the next one, too, as a rule.
+    /// A member's own bytes come first, and what its table keeps of it once they are there.
+    pub(super) fn prepare_pops(&self, order: Order) {
+        if self.len() < PREPARED_LEN_MIN {
+            return;
+        }
+        let rank = match order {
+            Order::Ascending => 0,
+            Order::Descending => self.len() - 1,
+        };
+        let mut walk = self.order.iter_from(rank, order);
+        walk.next();
+        if let Some(handle) = walk.ahead(BYTES_AHEAD) {
+            handle.prefetch();
+        }
+        if let Some(handle) = walk.ahead(BUCKET_AHEAD) {
+            self.items.prefetch(hash(handle.bytes()));
+        }
     }
 
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {

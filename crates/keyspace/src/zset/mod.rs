@@ -9,6 +9,7 @@ mod pack;
 mod range;
 pub mod tree;
 
+use self::tree::Order;
 use std::fmt;
 use std::mem::size_of;
 use std::ops::Range;
@@ -178,6 +179,23 @@ impl ZSet {
     /// Removes the highest member.
     pub fn pop_max(&mut self) -> Option<(Vec<u8>, f64)> {
         self.pop_with(true, |member, score| (member.to_vec(), score))
+    }
+
+    /// Removes the member at one end. Others are expected to be removed there next.
+    pub fn remove_end(&mut self, highest: bool) {
+        if let Repr::Index(index) = &self.repr {
+            index.prepare_pops(if highest {
+                Order::Descending
+            } else {
+                Order::Ascending
+            });
+        }
+        let rank = if highest {
+            self.len().saturating_sub(1)
+        } else {
+            0
+        };
+        self.remove_range_by_rank(rank, 1);
     }
 
     /// Removes up to `count` members from rank `start` on; returns how many.

@@ -492,6 +492,15 @@ pub struct Iter<'a, H> {
 }
 
 impl<H: Item> Iter<'_, H> {
+    /// The item that comes after `n` others, if the leaf at hand has it.
+    pub fn ahead(&self, n: usize) -> Option<H> {
+        let slot = match self.order {
+            Order::Ascending => self.leaf.get(n),
+            Order::Descending => self.leaf.len().checked_sub(n + 1).map(|at| &self.leaf[at]),
+        };
+        slot.map(|slot| slot.item)
+    }
+
     #[cold]
     fn next_leaf(&mut self) {
         let Some((leaf, at)) = self.root.leaf_at(self.rank) else {

@@ -24,7 +24,13 @@ fn take(x: &mut Call<'_>, key: &[u8], highest: bool, count: usize, scores: Score
         reply_element(x.out, member);
         reply_score(x.out, score);
     }
-    let taken = zset.remove_range_by_rank(rank, count);
+    let taken = match count {
+        1 => {
+            zset.remove_end(highest);
+            1
+        }
+        count => zset.remove_range_by_rank(rank, count),
+    };
     x.keys.changed(key, event(highest), taken as u64);
     x.keys.delete_if_empty(key);
     Ok(())
