@@ -458,9 +458,9 @@ dict for {name peer} $peers {
                         stop_load $level $loads
                         wait_caught_up $primary $replica
                         assert_same_contents $primary $replica 2000
-                        # Redis 7.0 does not read what it is sent first.
-                        set tries [expr {$name eq "PEER_REDIS7" && $primary eq $ours ? 2 : 1}]
-                        assert_equal $tries [status $primary sync_full]
+                        # Redis 7.0 does not read what it is sent first, and may have left before the end of it is noticed.
+                        set tries [expr {$name eq "PEER_REDIS7" && $primary eq $ours ? {2 3} : {1}}]
+                        assert {[status $primary sync_full] in $tries}
                         set lines [logs::from {*}$log]
                         assert_equal [string is true $two] [string match {*PSYNC is not possible, initialize RDB channel.*} $lines]
                     }
