@@ -140,7 +140,7 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
         "CommandInfo {{ id: {id}, name: {name:?}, full_name: {full_name:?}, folded: Folded::new({name:?}.as_bytes()), \
          arity: {}, flags: {}, acl: {}, first_key: {}, last_key: {}, step: {}, key_specs: {key_specs}, \
          key_grammar: {key_grammar}, subcommands: {subcommands}, docs: &{} }},\n",
-        int(&fields["arity"]),
+        int(fields.get("own_arity").unwrap_or(&fields["arity"])),
         bits(fields.get("flags"), "Flags"),
         bits(fields.get("acl"), "AclCategories"),
         keys[0],
@@ -152,10 +152,11 @@ fn meta(id: usize, name: &str, full_name: &str, fields: &Value, subcommands: &st
 
 fn docs(fields: &Value) -> String {
     format!(
-        "Docs {{ summary: {}, own: {}, since: {}, group: {}, complexity: {}, tips: {}, history: {}, flags: {}, \
+        "Docs {{ summary: {}, own: {}, arity: {}, since: {}, group: {}, complexity: {}, tips: {}, history: {}, flags: {}, \
          deprecated_since: {}, replaced_by: {}, args: {} }}",
         quoted(&fields["summary"]),
         fields.get("own").is_some(),
+        int(&fields["arity"]),
         quoted(&fields["since"]),
         quoted(&fields["group"]),
         fields

@@ -64,6 +64,8 @@ pub struct Docs {
     pub summary: &'static str,
     /// The reference does not have it.
     pub own: bool,
+    /// The arity as COMMAND tells it: that of the reference, also where we take more.
+    pub arity: i32,
     /// Version that brought the command.
     pub since: &'static str,
     /// Section of the command reference.

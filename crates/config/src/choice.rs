@@ -52,6 +52,18 @@ macro_rules! choice {
 }
 
 choice! {
+    /// Whether a replica refuses the data of a primary that has none.
+    RefuseEmptyPrimary {
+        /// Where the replica keeps its own data on disk.
+        Auto = "auto",
+        /// Always.
+        Yes = "yes",
+        /// Never.
+        No = "no",
+    }
+}
+
+choice! {
     /// Channel access of users that have no channel rule.
     AclPubsubDefault {
         /// All channels.

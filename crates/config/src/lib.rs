@@ -10,6 +10,7 @@ mod change;
 mod checks;
 mod choice;
 mod command_line;
+mod contradictions;
 mod example;
 pub mod limits;
 mod load;
@@ -26,10 +27,11 @@ mod text;
 pub use change::{Access, Apply, SetError};
 pub use choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
-    ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplDisklessLoad,
+    SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
 pub use command_line::{CommandLine, Invocation};
+pub use contradictions::contradictions;
 pub use example::example_conf;
 pub use load::{Directive, LoadError, Place, Startup, Surroundings};
 pub use problem::Problem;

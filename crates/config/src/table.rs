@@ -6,8 +6,8 @@
 
 use super::choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
-    ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplDisklessLoad,
+    SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
 use super::problem::Problem;
 use super::row::{
@@ -563,6 +563,14 @@ parameters! {
     ReplPingReplicaPeriod repl_ping_replica_period: i32 = 10,
         "repl-ping-replica-period" | "repl-ping-slave-period", number(C::Int, 1, i32::MAX as i128), [MODIFIABLE];
 
+    /// How big a file is kept of a snapshot, for replicas that come late or whose connection breaks; 0 means none.
+    ReplSnapshotSpool repl_snapshot_spool: u64 = 0,
+        "repl-snapshot-spool", memory(C::SizeT, 0, i64::MAX as i128), [MODIFIABLE];
+
+    /// Whether writers are slowed down before a replica that synchronises is closed for being behind.
+    ReplSyncPacing repl_sync_pacing: bool = true,
+        "repl-sync-pacing", Kind::Bool, [MODIFIABLE];
+
     /// Seconds after which a replication link counts as dead.
     ReplTimeout repl_timeout: i32 = 60,
         "repl-timeout", number(C::Int, 1, i32::MAX as i128), [MODIFIABLE];
@@ -599,9 +607,17 @@ parameters! {
     ReplicaReadOnly replica_read_only: bool = true,
         "replica-read-only" | "slave-read-only", Kind::Bool, [DEBUG MODIFIABLE];
 
+    /// Whether a primary without keys may replace the data of a replica by nothing.
+    ReplicaRefuseEmptyPrimary replica_refuse_empty_primary: RefuseEmptyPrimary = RefuseEmptyPrimary::Auto,
+        "replica-refuse-empty-primary", Kind::Choice(RefuseEmptyPrimary::NAMES), [MODIFIABLE];
+
     /// Whether a replica answers while its primary is away.
     ReplicaServeStaleData replica_serve_stale_data: bool = true,
         "replica-serve-stale-data" | "slave-serve-stale-data", Kind::Bool, [MODIFIABLE];
+
+    /// What a synchronising replica may buffer in a file beyond its memory limit, in bytes or as a share of that limit.
+    ReplicaSyncBufferSpillMax replica_sync_buffer_spill_max: i64 = -400,
+        "replica-sync-buffer-spill-max", memory_or_percent(C::SSizeT, -100_000, i64::MAX as i128), [MODIFIABLE];
 
     /// Primary to replicate: host and port.
     Replicaof replicaof: Option<Primary> = None,

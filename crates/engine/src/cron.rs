@@ -49,6 +49,8 @@ impl Engine {
         refresh_access_clock(&mut self.keys, &self.state);
         let used = self.state.host.used_memory();
         self.state.stats.peak_memory = self.state.stats.peak_memory.max(used);
+        let snapshot = self.state.saving.expected_bytes(used as u64);
+        self.state.repl.hub.expect_snapshot(snapshot);
         self.sample_rates();
         self.expire_pause();
         self.time_out_blocked();
@@ -100,16 +102,21 @@ impl Engine {
         if self.state.evicting || crate::copying::is_due(&self.keys, &self.state) {
             return Some(self.keys.origin.now_ms);
         }
-        self.state
-            .blocking
-            .deadlines
-            .first()
-            .map(|(deadline, _)| *deadline)
+        let blocked = self.state.blocking.deadlines.first();
+        let paced = self.state.pauses[PauseBy::SyncPacing as usize];
+        [
+            blocked.map(|(deadline, _)| *deadline),
+            paced.map(|pause| pause.until_ms),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What is due at [`Self::next_deadline_ms`].
     pub fn meet_deadline(&mut self) {
         self.time_out_blocked();
+        self.end_pacing();
         crate::scripting::busy::slice(&mut self.keys, &mut self.state);
         if self.state.busy.is_none() {
             self.evict_slice();
@@ -156,8 +163,17 @@ impl Engine {
         stats.rates.loops.sample(stats.reads, now_ms);
     }
 
+    /// Lets writers go on that were held up for a replica.
+    fn end_pacing(&mut self) {
+        if self.state.pauses[PauseBy::SyncPacing as usize]
+            .is_some_and(|pause| pause.until_ms <= self.keys.origin.now_ms)
+        {
+            self.state.unpause(PauseBy::SyncPacing);
+        }
+    }
+
     fn expire_pause(&mut self) {
-        // Only a client's pause has an end of its own.
+        self.end_pacing();
         if self.state.pauses[PauseBy::Client as usize]
             .is_some_and(|pause| pause.until_ms <= self.keys.origin.now_ms)
         {

@@ -282,12 +282,35 @@ pub trait Snapshots {
     fn take_sent(&mut self) -> u64 {
         0
     }
+    /// Bytes of the snapshot under way, or of the last one, that each replica's connection has taken.
+    fn sent_to(&self) -> Vec<(ClientId, u64)> {
+        Vec::new()
+    }
     /// Writes `header` and then the file that the last snapshot child has written to a replica's connection; reports
     /// [`crate::Engine::dump_sent`] when all of it has been written.
     ///
     /// # Errors
     /// Why there is no such file any more.
     fn send_dump(&mut self, client: ClientId, header: Vec<u8>) -> Result<(), HostError>;
+    /// Writes `prelude` and then the file that is kept of the last snapshot that went to connections, from byte `from` on and as
+    /// far as it grows; reports [`crate::Engine::dump_sent`] when all of it has been written.
+    ///
+    /// # Errors
+    /// Why there is no such file.
+    fn send_spool(
+        &mut self,
+        _client: ClientId,
+        _prelude: Vec<u8>,
+        _from: u64,
+    ) -> Result<(), HostError> {
+        Err("no snapshot is kept".into())
+    }
+    /// Deletes that file. Who is being sent one that is whole gets the rest.
+    fn drop_spool(&mut self) {}
+    /// Whether that file has become too big, or could not be written.
+    fn has_lost_spool(&self) -> bool {
+        false
+    }
     /// Removes the file that the last snapshot child has written.
     fn remove_dump(&mut self);
 }
@@ -448,6 +471,8 @@ pub enum LinkCommand {
     AbortPayload(replication::replica::LoadId),
     /// Call `link_drain` until it is done.
     Drain,
+    /// Delete the file behind the buffer.
+    DropSpill,
 }
 
 /// Ways to crash on request.

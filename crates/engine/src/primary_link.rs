@@ -6,11 +6,11 @@ use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::host::{Crash, Level, LinkCommand};
 use crate::state::{LoadProgress, Loading, ServerState};
-use config::{Config, PropagationErrorBehavior, ReplDisklessLoad, quote_into};
+use config::{Config, PropagationErrorBehavior, RefuseEmptyPrimary, ReplDisklessLoad, quote_into};
 use dataset::Keys;
 use dataset::snapshot::{LoadOptions, Loaded};
 use replication::replica::{
-    self, Action, Conn, Env, Link, LoadId, LoadMode, Numbers, Purpose, Routing,
+    self, Action, Conn, Drain, Env, Link, LoadId, LoadMode, Numbers, Purpose, Routing,
 };
 use resp::{Batch, Decoder, Protocol, Reply, Violation};
 use smallvec::SmallVec;
@@ -100,6 +100,13 @@ impl LinkSide {
             },
             buffer_bytes_max: config.client_output_buffer_limit.replica.hard_bytes,
             backlog_bytes: config.repl_backlog_size.unsigned_abs(),
+            spill_bytes_max: spill_bytes_max(config),
+            serve_stale: config.replica_serve_stale_data,
+            refuse_empty_primary: match config.replica_refuse_empty_primary {
+                RefuseEmptyPrimary::Yes => true,
+                RefuseEmptyPrimary::No => false,
+                RefuseEmptyPrimary::Auto => config.appendonly || !config.save.rules().is_empty(),
+            },
         };
     }
 
@@ -116,6 +123,18 @@ impl LinkSide {
     }
 }
 
+/// What may be buffered in a file, in bytes: as configured, or a share of what may be in memory.
+fn spill_bytes_max(config: &Config) -> u64 {
+    let memory = config.client_output_buffer_limit.replica.hard_bytes;
+    match config.replica_sync_buffer_spill_max {
+        percent @ ..0 => {
+            let bytes = u128::from(memory) * u128::from(percent.unsigned_abs()) / 100;
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        }
+        bytes => bytes.unsigned_abs(),
+    }
+}
+
 /// What became of received bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
@@ -123,6 +142,8 @@ pub struct Received {
     pub used: usize,
     /// Runs of them that belong to the snapshot: to be given to its sink, then [`Engine::link_payload_taken`].
     pub payload: Option<Range<usize>>,
+    /// Runs of them to append to the file behind the buffer, or to [`Engine::link_spill_failed`].
+    pub spill: Option<Range<usize>>,
     /// The rest has to wait for [`LinkCommand::Resume`].
     pub hold: bool,
 }
@@ -196,20 +217,21 @@ impl Engine {
             };
         };
         // The handshake is no part of what is replicated.
-        if !matches!(taken.fate, Routing::Control | Routing::Stale) {
+        if !matches!(taken.routing, Routing::Control | Routing::Stale) {
             self.state.stats.net_repl_in += taken.used as u64;
         }
         let mut received = Received {
             used: taken.used,
             ..Received::default()
         };
-        match taken.fate {
+        match taken.routing {
             Routing::Payload => received.payload = Some(0..taken.used),
             Routing::Stream => {
                 let stream = &data[..taken.used];
                 apply(&mut self.keys, &mut self.state, stream);
             }
             Routing::Hold => received.hold = true,
+            Routing::Spill => received.spill = Some(0..taken.used),
             Routing::Control | Routing::Header | Routing::Buffered | Routing::Stale => {}
         }
         self.settle();
@@ -254,10 +276,14 @@ impl Engine {
                     .replication
                     .as_ref()
                     .and_then(|aux| u32::try_from(aux.stream_db).ok());
+                let is_empty = loaded.keys_loaded + loaded.keys_expired == 0;
                 if let Some(side) = &mut self.state.repl.link {
                     side.loaded = Some(loaded);
                 }
-                replica::Loaded::Ok { stream_db: aux_db }
+                replica::Loaded::Ok {
+                    stream_db: aux_db,
+                    is_empty,
+                }
             }
             Err(error) => replica::Loaded::Failed(error),
         };
@@ -272,26 +298,67 @@ impl Engine {
         self.settle();
     }
 
-    /// Applies one more piece of the locally buffered stream; true while there may be more.
-    pub fn link_drain(&mut self) -> bool {
+    /// Bytes that [`Self::link_received`] wanted in the file behind the buffer could not be written. They are to be kept.
+    pub fn link_spill_failed(&mut self, conn: Conn, count: u64, error: &str) {
+        self.state.stats.net_repl_in -= count;
+        with_link(&self.keys, &mut self.state, |link, _| {
+            link.spill_failed(conn, count, error)
+        });
+        self.settle();
+    }
+
+    /// Applies one more piece of the locally buffered stream.
+    pub fn link_drain(&mut self) -> DrainStep {
         self.set_time();
         let Some(side) = &self.state.repl.link else {
-            return false;
+            return DrainStep::Done;
         };
         // A script that is busy has the rest drained when it ends.
         if !side.draining || self.state.busy.is_some() {
-            return false;
+            return DrainStep::Done;
         }
-        let piece = with_link(&self.keys, &mut self.state, |link, env| link.drain(env)).flatten();
-        let more = piece.is_some();
-        if let Some(piece) = piece {
-            apply(&mut self.keys, &mut self.state, &piece);
-        } else if let Some(side) = &mut self.state.repl.link {
-            side.draining = false;
+        let next = with_link(&self.keys, &mut self.state, |link, env| link.drain(env));
+        let step = match next.unwrap_or(Drain::Done) {
+            Drain::Bytes(piece) => {
+                apply(&mut self.keys, &mut self.state, &piece);
+                DrainStep::Again
+            }
+            Drain::Spilled(count) => DrainStep::Read(count),
+            Drain::Done => {
+                if let Some(side) = &mut self.state.repl.link {
+                    side.draining = false;
+                }
+                DrainStep::Done
+            }
+        };
+        self.settle();
+        step
+    }
+
+    /// What [`Self::link_drain`] wanted read of the file.
+    pub fn link_drain_spilled(&mut self, piece: Result<&[u8], &str>) {
+        self.set_time();
+        match piece {
+            Ok(bytes) => apply(&mut self.keys, &mut self.state, bytes),
+            Err(error) => {
+                with_link(&self.keys, &mut self.state, |link, env| {
+                    link.spill_lost(env, error)
+                });
+            }
         }
         self.settle();
-        more
     }
+}
+
+/// What [`Engine::link_drain`] has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainStep {
+    /// A piece is applied; there may be more.
+    Again,
+    /// So many bytes are to be read from the front of the file, for [`Engine::link_drain_spilled`].
+    Read(u64),
+    /// There is nothing to apply, or not now.
+    Done,
 }
 
 /// Room that is kept for the next piece of the stream, whatever the last command has taken.
@@ -525,9 +592,9 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
             Action::EndPayload { load, mark_bytes } => state
                 .host
                 .link(LinkCommand::EndPayload { load, mark_bytes }),
-            Action::Load(load) => {
+            Action::Load { load, mode } => {
                 if state.repl.link.as_ref().is_some_and(|side| !side.parsing) {
-                    begin_loading(keys, state, false, LoadMode::Disabled, None);
+                    begin_loading(keys, state, mode == LoadMode::SwapDb, mode, None);
                 }
                 state.host.link(LinkCommand::Load(load));
             }
@@ -543,6 +610,7 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
             }
             Action::Adopt(adoption) => {
                 if let Some(loaded) = state.repl.link.as_mut().and_then(|side| side.loaded.take()) {
+                    crate::aof::stop_for_sync(keys, state);
                     swap_in(keys, state, loaded);
                 }
                 state.loading = Loading::No;
@@ -583,6 +651,7 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
                 }
                 state.host.link(LinkCommand::Drain);
             }
+            Action::DropSpill => state.host.link(LinkCommand::DropSpill),
             Action::BeforeMainPsync => {
                 if state.debug.pause_after_fork {
                     state.log(Level::Notice, "Process is about to stop.");
@@ -626,7 +695,9 @@ fn begin_loading(
     mode: LoadMode,
     size: Option<u64>,
 ) {
-    crate::aof::stop_for_sync(keys, state);
+    if mode != LoadMode::SwapDb {
+        crate::aof::stop_for_sync(keys, state);
+    }
     state.loading = if serve_old {
         Loading::Serving
     } else {

@@ -34,6 +34,8 @@ pub struct Repl {
     pub disk_warning_ms: Option<u64>,
     /// `key-load-delay`, for loads under way as well.
     pub key_load_delay_us: Arc<AtomicI64>,
+    /// Settings that cancel each other and have been told to the log.
+    told_contradictions: Vec<String>,
 }
 
 impl Repl {
@@ -50,6 +52,7 @@ impl Repl {
             other_child: OtherChild::None,
             disk_warning_ms: None,
             key_load_delay_us: Arc::default(),
+            told_contradictions: config::contradictions(config),
         };
         repl.configure(config);
         repl
@@ -75,6 +78,8 @@ impl Repl {
             rdb_client_grace_ms: self.hub_config.rdb_client_grace_ms,
             min_replicas_to_write: u64::from(config.min_replicas_to_write.unsigned_abs()),
             min_replicas_max_lag_seconds: u64::from(config.min_replicas_max_lag.unsigned_abs()),
+            spool_bytes: config.repl_snapshot_spool,
+            sync_pacing: config.repl_sync_pacing,
             save_points: !config.save.rules().is_empty(),
             append_only: config.appendonly,
         };
@@ -84,6 +89,18 @@ impl Repl {
         if let Some(link) = &mut self.link {
             link.configure(config);
         }
+    }
+
+    /// Settings that cancel each other since this was last asked.
+    pub fn new_contradictions(&mut self, config: &Config) -> Vec<String> {
+        let found = config::contradictions(config);
+        let new = found
+            .iter()
+            .filter(|sentence| !self.told_contradictions.contains(sentence))
+            .cloned()
+            .collect();
+        self.told_contradictions = found;
+        new
     }
 
     /// What is true around the hub now.
@@ -217,6 +234,17 @@ fn carry_out(keys: &mut Keys, state: &mut ServerState, action: primary::Action) 
                 .repl
                 .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
         },
+        Action::SendSpool {
+            client,
+            prelude,
+            from,
+        } => match state.host.send_spool(client.0, prelude, from) {
+            Ok(()) => raise_attention(state, client.0),
+            Err(error) => state
+                .repl
+                .with_hub(|hub, env| hub.file_not_sent(env, client, &error)),
+        },
+        Action::DropSpool => state.host.drop_spool(),
         Action::StreamTo(client) | Action::Wake(client) => raise_attention(state, client.0),
         Action::Close { client, reason } => {
             if let Some(slot) = state.clients.slot(client.0)
@@ -244,11 +272,34 @@ fn carry_out(keys: &mut Keys, state: &mut ServerState, action: primary::Action) 
                 until_ms: i64::MAX,
             },
         ),
+        Action::Pace { ms } => pace(state, ms),
         Action::ResumeWrites => state.unpause(PauseBy::Failover),
         Action::FailoverTo { host, port } => {
             crate::primary_link::follow(keys, state, &host, port, Purpose::Failover);
         }
         Action::Log(level, text) => state.log(level, &text),
+    }
+}
+
+/// So many held up clients are offered again for each millisecond of a pause, at most.
+const RESUMED_PER_MS: u64 = 500;
+
+/// Holds writers up for a moment, so that a replica that synchronises keeps up.
+fn pace(state: &mut ServerState, ms: u64) {
+    // All of them are offered again afterwards, and that takes time as well.
+    let ms = ms.max(state.paused_clients.len() as u64 / RESUMED_PER_MS);
+    let now_us = (state.clock.unix_us)();
+    let until_ms = (now_us / 1000).saturating_add(ms) as i64;
+    let pause = Pause {
+        kind: PauseKind::Write,
+        until_ms,
+    };
+    state.pause_for(PauseBy::SyncPacing, pause);
+    state.stats.paced_ms += ms;
+    let ms = ms as i64;
+    if (1..=ms).contains(&state.config.latency_monitor_threshold) {
+        let now = (now_us / 1_000_000) as i64;
+        state.latency.add("repl-sync-pacing", now, ms);
     }
 }
 

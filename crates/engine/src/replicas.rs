@@ -34,9 +34,12 @@ impl Engine {
             .read(client, STREAM_BYTES_MAX, STREAM_SLICES_MAX, slices)
     }
 
-    /// A replica's connection has taken `bytes` more of the dump file.
-    pub fn dump_taken(&mut self, bytes: u64) {
+    /// A replica's connection has taken `bytes` more of the dump file, or of the file that is kept of a snapshot.
+    pub fn dump_taken(&mut self, id: ClientId, bytes: u64) {
         self.state.stats.net_repl_out += bytes;
+        let now_ms = self.state.repl.now_ms;
+        let client = replication::ClientId(id);
+        self.state.repl.hub.snapshot_taken(now_ms, client, bytes);
     }
 
     /// The dump file has been written to a replica's connection.

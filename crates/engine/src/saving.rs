@@ -378,12 +378,29 @@ pub fn progress(keys: &Keys, state: &mut ServerState, report: ChildReport) {
     }
 }
 
+/// Notes how big a snapshot has become: the next one will be about as big, for the memory there is then.
+fn note_size(state: &mut ServerState, child: &Child, result: &SnapshotResult) {
+    let bytes = match result {
+        SnapshotResult::Disk { bytes } => Some(*bytes),
+        SnapshotResult::Sockets { .. } => {
+            state.host.sent_to().iter().map(|(_, bytes)| *bytes).max()
+        }
+        SnapshotResult::Failed { .. } => None,
+    };
+    if let Some(bytes) = bytes
+        && child.output != ChildOutput::Log
+    {
+        state.saving.last_size = Some((bytes, state.host.used_memory() as u64));
+    }
+}
+
 /// The child has ended.
 pub fn finished(keys: &mut Keys, state: &mut ServerState, job: JobId, result: &SnapshotResult) {
     let Some(child) = state.saving.child.take_if(|child| child.job == job) else {
         return;
     };
     state.count_sent();
+    note_size(state, &child, result);
     set_resize_policy(keys, state);
     state.repl.other_child = OtherChild::None;
     state.host.child_lives(false);

@@ -40,6 +40,8 @@ pub enum PauseBy {
     Shutdown,
     /// FAILOVER.
     Failover,
+    /// A replica that synchronises and is far behind.
+    SyncPacing,
 }
 
 /// How the dataset is being replaced just now.
@@ -88,12 +90,26 @@ pub struct Saving {
     pub child: Option<Child>,
     /// BGSAVE SCHEDULE is waiting for another child to end.
     pub scheduled: bool,
+    /// Bytes of the last snapshot, and of the memory that was used then.
+    pub last_size: Option<(u64, u64)>,
     /// Copy-on-write bytes of the last child.
     pub last_cow_bytes: u64,
     /// Keys loaded and found expired by the last load.
     pub last_load_keys: (u64, u64),
     /// The dump file was made for replicas, and for nothing else.
     pub for_replicas: bool,
+}
+
+impl Saving {
+    /// About what a snapshot takes while so many bytes of memory are used.
+    #[must_use]
+    pub fn expected_bytes(&self, used: u64) -> u64 {
+        let Some((bytes, memory)) = self.last_size else {
+            return used;
+        };
+        let expected = u128::from(used) * u128::from(bytes) / u128::from(memory.max(1));
+        u64::try_from(expected).unwrap_or(u64::MAX)
+    }
 }
 
 /// What a snapshot child writes.
@@ -191,7 +207,7 @@ pub struct ServerState {
     /// What is held back, by whomsoever: the sum of `pauses`.
     pub pause: Option<Pause>,
     /// The pauses of each [`PauseBy`].
-    pub(crate) pauses: [Option<Pause>; 3],
+    pub(crate) pauses: [Option<Pause>; 4],
     /// Clients held back.
     pub paused_clients: std::collections::BTreeSet<ClientId>,
     /// A load under way.
@@ -255,6 +271,14 @@ impl ServerState {
     /// Counts what the snapshot child has sent since the last time.
     pub(crate) fn count_sent(&mut self) {
         self.stats.net_repl_out += self.host.take_sent();
+        for (client, bytes) in self.host.sent_to() {
+            let client = replication::ClientId(client);
+            let now_ms = self.repl.now_ms;
+            self.repl.hub.snapshot_progress(now_ms, client, bytes);
+        }
+        if self.host.has_lost_spool() {
+            self.repl.with_hub(|hub, env| hub.spool_lost(env));
+        }
     }
 
     /// Whether lines of [`Level::Verbose`] are logged: what is only for them need not be made up otherwise.
@@ -290,6 +314,9 @@ impl ServerState {
     pub fn unpause(&mut self, by: PauseBy) {
         self.pauses[by as usize] = None;
         self.sum_up_pauses();
+        if by == PauseBy::SyncPacing {
+            self.stats.paced_commands += self.paused_clients.len() as u64;
+        }
         for id in std::mem::take(&mut self.paused_clients) {
             if let Some(client) = self.clients.get_mut(id) {
                 client.flags.clear(ClientFlags::PAUSED);

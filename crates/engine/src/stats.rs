@@ -49,6 +49,10 @@ pub struct Stats {
     pub net_repl_in: u64,
     /// Bytes written to replicas, snapshots included.
     pub net_repl_out: u64,
+    /// How long writers were held up for replicas that synchronise, in milliseconds.
+    pub paced_ms: u64,
+    /// Commands that were held up so.
+    pub paced_commands: u64,
     /// Batches of requests read.
     pub reads: u64,
     /// Batches of replies written.
@@ -109,6 +113,8 @@ impl Default for Stats {
             net_out: 0,
             net_repl_in: 0,
             net_repl_out: 0,
+            paced_ms: 0,
+            paced_commands: 0,
             reads: 0,
             writes: 0,
             query_buffer_disconnections: 0,

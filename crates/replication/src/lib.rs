@@ -13,6 +13,7 @@ mod history;
 mod limits;
 pub mod primary;
 pub mod replica;
+pub mod sync;
 mod text;
 mod types;
 

@@ -28,14 +28,27 @@ pub(crate) const RECONNECT_MS_MIN: u64 = 1_000;
 /// Attempts made at once in a row: a primary that refuses each of them must not keep us busy.
 pub(crate) const HASTY_ATTEMPTS_MAX: u32 = 5;
 
-/// Longest pause after snapshots that could not be loaded, in milliseconds.
-pub(crate) const UNLOADABLE_RETRY_MS_MAX: u64 = 30_000;
+/// Longest pause after full synchronisations that have failed, in milliseconds.
+pub(crate) const FAILED_SYNC_RETRY_MS_MAX: u64 = 30_000;
 
 /// So often that pause doubles, from [`RECONNECT_MS_MIN`] on, before it is the longest.
-pub(crate) const UNLOADABLE_DOUBLINGS_MAX: u32 = 5;
+pub(crate) const FAILED_SYNC_DOUBLINGS_MAX: u32 = 5;
+
+/// So many dual-channel synchronisations may fail in a row before one is tried with one channel.
+pub(crate) const DUAL_FAILURES_MAX: u32 = 3;
+
+/// Bytes of the spill file applied at once.
+pub(crate) const SPILL_PIECE_BYTES: u64 = 256 * 1024;
 
 /// Attempts refused for a missing permission are repeated no sooner than this, in milliseconds.
 pub(crate) const NOPERM_RETRY_MS: u64 = 10_000;
 
 /// A snapshot whose receivers have all gone is stopped after so long, in milliseconds.
 pub(crate) const UNWANTED_MS_MAX: u64 = 200;
+
+/// How long the beginning of a snapshot is kept after its connection broke, in milliseconds.
+pub(crate) const SUSPENDED_MS_MAX: u64 = 30_000;
+
+/// A snapshot without keys is at most this long, in bytes. One that goes through a file and may be such is loaded before
+/// the old data are dropped, where a primary without data is not welcome.
+pub(crate) const EMPTY_SNAPSHOT_BYTES_MAX: u64 = 1 << 20;

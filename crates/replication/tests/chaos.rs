@@ -27,6 +27,8 @@ enum Event {
     Stall(usize, Option<Channel>),
     Dual(usize, bool),
     Diskless(bool),
+    Spill(usize, bool),
+    Spool(bool),
     Load(usize, LoadMode),
     /// The node becomes the root of everything.
     Promote(usize),
@@ -55,6 +57,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (node.clone(), prop::option::of(channel)).prop_map(|(n, c)| Event::Stall(n, c)),
         1 => (node.clone(), any::<bool>()).prop_map(|(n, b)| Event::Dual(n, b)),
         1 => any::<bool>().prop_map(Event::Diskless),
+        1 => (node.clone(), any::<bool>()).prop_map(|(n, b)| Event::Spill(n, b)),
+        1 => any::<bool>().prop_map(Event::Spool),
         1 => (node.clone(), load).prop_map(|(n, l)| Event::Load(n, l)),
         1 => node.clone().prop_map(Event::Promote),
         3 => (node, any::<bool>()).prop_map(|(n, b)| Event::Follow(n, b)),
@@ -104,6 +108,14 @@ fn play(events: &[Event], chunk: usize, redis: bool) {
             Event::Diskless(on) => nodes
                 .iter()
                 .for_each(|n| Rc::make_mut(&mut world.nodes[*n].primary).diskless_sync = *on),
+            Event::Spill(n, on) => {
+                Rc::make_mut(&mut world.nodes[*n].replica).spill_bytes_max =
+                    if *on { 60_000 } else { 0 };
+            }
+            Event::Spool(on) => nodes.iter().for_each(|n| {
+                Rc::make_mut(&mut world.nodes[*n].primary).spool_bytes =
+                    if *on { 1 << 20 } else { 0 };
+            }),
             Event::Load(n, mode) => Rc::make_mut(&mut world.nodes[*n].replica).load_mode = *mode,
             Event::Promote(n) => {
                 if world.nodes[*n].link.target().is_some() {

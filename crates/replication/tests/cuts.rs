@@ -17,6 +17,8 @@ struct Mode {
     /// Bytes a pipe moves per step.
     chunk: usize,
     order: Order,
+    /// The primary keeps a file of its snapshot.
+    spool: bool,
 }
 
 /// Which half of a dual-channel sync is late.
@@ -30,8 +32,9 @@ enum Order {
     RdbFirst,
 }
 
-/// A sync with writes before, during and after, and a cut. Returns the bytes the channel carried each way.
-fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
+/// A sync with writes before, during and after, and a cut. Returns the bytes each channel carried each way, and how many
+/// snapshots were taken.
+fn sync(mode: Mode, cut: Option<Cut>) -> ([(usize, usize); 2], usize) {
     let mut world = World::new();
     let (p, r) = (world.add("P"), world.add("R"));
     world.chunk = mode.chunk;
@@ -39,6 +42,7 @@ fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
     let primary = Rc::make_mut(&mut world.nodes[p].primary);
     (primary.dual_channel, primary.diskless_sync) = (mode.dual, mode.diskless);
     primary.backlog_bytes = 16 * 1024;
+    primary.spool_bytes = if mode.spool { 1 << 20 } else { 0 };
     let replica = Rc::make_mut(&mut world.nodes[r].replica);
     (replica.dual_channel, replica.load_mode) = (mode.dual, mode.load);
     world.write(p, 3, b"before");
@@ -93,11 +97,11 @@ fn sync(mode: Mode, cut: Option<Cut>) -> [(usize, usize); 2] {
             .acked(world.nodes[p].hub.history().offset),
         1
     );
-    carried
+    (carried, world.nodes[p].forks)
 }
 
 fn cut_everywhere(mode: Mode) {
-    let carried = sync(mode, None);
+    let (carried, _) = sync(mode, None);
     assert!(carried[0].0 > 100 && carried[0].1 > 100, "{carried:?}");
     assert_eq!(
         carried[1].0 > 100 && carried[1].1 > 100,
@@ -128,6 +132,7 @@ fn a_classic_sync_through_a_file_survives_a_cut_at_every_byte() {
         load: LoadMode::Disabled,
         chunk: 64,
         order: Order::Natural,
+        spool: false,
     });
 }
 
@@ -140,6 +145,7 @@ fn a_classic_streamed_sync_survives_a_cut_at_every_byte() {
         load: LoadMode::SwapDb,
         chunk: 64,
         order: Order::Natural,
+        spool: false,
     });
 }
 
@@ -152,6 +158,7 @@ fn a_dual_channel_sync_survives_a_cut_at_every_byte() {
         load: LoadMode::Disabled,
         chunk: 64,
         order: Order::Natural,
+        spool: false,
     });
 }
 
@@ -164,6 +171,7 @@ fn a_dual_channel_sync_into_the_parser_survives_a_cut_at_every_byte() {
         load: LoadMode::SwapDb,
         chunk: 17,
         order: Order::Natural,
+        spool: false,
     });
 }
 
@@ -176,6 +184,7 @@ fn a_dual_channel_sync_with_a_slow_load_survives_a_cut_at_every_byte() {
         load: LoadMode::Disabled,
         chunk: 32,
         order: Order::MainFirst,
+        spool: false,
     });
 }
 
@@ -188,7 +197,62 @@ fn a_dual_channel_sync_with_a_late_main_channel_survives_a_cut_at_every_byte() {
         load: LoadMode::Disabled,
         chunk: 32,
         order: Order::RdbFirst,
+        spool: false,
     });
+}
+
+#[test]
+fn syncs_with_a_snapshot_that_is_kept_survive_a_cut_at_every_byte() {
+    for (dual, load, order) in [
+        (true, LoadMode::Disabled, Order::Natural),
+        (true, LoadMode::SwapDb, Order::RdbFirst),
+        (false, LoadMode::SwapDb, Order::Natural),
+    ] {
+        cut_everywhere(Mode {
+            dual,
+            diskless: true,
+            load,
+            chunk: 32,
+            order,
+            spool: true,
+            redis: false,
+        });
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_kept_is_gone_on_with_after_a_cut() {
+    for dual in [true, false] {
+        let mode = Mode {
+            dual,
+            diskless: true,
+            load: LoadMode::Disabled,
+            chunk: 16,
+            order: Order::Natural,
+            spool: true,
+            redis: false,
+        };
+        let channel = if dual { Channel::Rdb } else { Channel::Main };
+        let (carried, forks) = sync(mode, None);
+        assert_eq!(forks, 1);
+        // Within the snapshot: behind its header, before its mark.
+        let after = if dual { carried[1].0 - 50 } else { 130 };
+        let cut = Cut {
+            channel,
+            down: true,
+            after,
+        };
+        let (_, forks) = sync(mode, Some(cut));
+        assert_eq!(forks, 1, "dual channel: {dual}");
+        let (_, forks) = sync(
+            Mode {
+                spool: false,
+                ..mode
+            },
+            Some(cut),
+        );
+        assert_eq!(forks, 2, "dual channel: {dual}");
+    }
 }
 
 #[test]
@@ -200,6 +264,7 @@ fn a_dual_channel_sync_as_with_redis_survives_a_cut_at_every_byte() {
         load: LoadMode::Disabled,
         chunk: 64,
         order: Order::Natural,
+        spool: false,
     });
 }
 
@@ -212,5 +277,6 @@ fn a_dual_channel_sync_as_with_redis_with_a_slow_load_survives_a_cut_at_every_by
         load: LoadMode::SwapDb,
         chunk: 32,
         order: Order::MainFirst,
+        spool: false,
     });
 }

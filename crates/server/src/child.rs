@@ -12,6 +12,7 @@ use crate::logging;
 use crate::relay::{self, Relays};
 use crate::replace::{self, Step};
 use crate::shared::Shared;
+use crate::spool::SpoolWriter;
 use crate::tally::Tally;
 use aof::names::Names;
 use engine::host::{ChildReport, JobId, Level, SnapshotJob, SnapshotResult, WriteSnapshot};
@@ -116,6 +117,8 @@ pub(crate) enum Output {
         timeout_ms: u64,
         /// Between the child and some of them.
         relays: Relays,
+        /// A file for others.
+        spool: Option<SpoolWriter>,
     },
 }
 
@@ -127,13 +130,19 @@ impl Output {
         job: &SnapshotJob,
         descriptors: &Descriptors,
         log: Option<(Names, bool)>,
+        spool: Option<SpoolWriter>,
     ) -> Self {
         match (&job.target, log) {
             (engine::host::Target::Log { .. }, Some((names, sync_often))) => {
                 Output::Log { names, sync_often }
             }
             (engine::host::Target::Disk | engine::host::Target::Log { .. }, _) => Output::File,
-            (engine::host::Target::Sockets { targets, eof_mark }, _) => {
+            (
+                engine::host::Target::Sockets {
+                    targets, eof_mark, ..
+                },
+                _,
+            ) => {
                 let timeout_ms = job.send_timeout_ms;
                 let mut relays = Relays::default();
                 let with_socket = targets.iter().filter_map(|target| {
@@ -159,6 +168,7 @@ impl Output {
                     eof_mark: *eof_mark,
                     timeout_ms,
                     relays,
+                    spool,
                 }
             }
         }
@@ -442,6 +452,7 @@ fn run_child(
             eof_mark,
             timeout_ms,
             relays,
+            spool,
         } => {
             // The parent's: their descriptors are closed here.
             std::mem::forget(relays);
@@ -450,6 +461,7 @@ fn run_child(
                 send(pipe.as_raw_fd(), &message(KIND_FAILED, client, timed_out));
             };
             let mut sink = Fanout::new(targets, timeout_ms, sent, Box::new(report));
+            sink.spool_to(spool);
             sink.start()
                 .and_then(|()| write(&mut sink, &mut progress))
                 .and_then(|()| sink.write_all(&eof_mark))
@@ -500,7 +512,10 @@ fn close_others(output: &Output, pipe: RawFd) {
         .collect();
     let needed = |fd: RawFd| match output {
         Output::File | Output::Log { .. } => false,
-        Output::Connections { targets, .. } => targets.iter().any(|target| target.fd == fd),
+        Output::Connections { targets, spool, .. } => {
+            targets.iter().any(|target| target.fd == fd)
+                || spool.as_ref().is_some_and(|spool| spool.fd() == fd)
+        }
     };
     for fd in open {
         if fd > 2 && fd != pipe && !needed(fd) {

@@ -711,7 +711,7 @@ impl feed::Ends for Ends<'_> {
     }
 
     fn dump_taken(&mut self, bytes: usize) {
-        self.shared.engine.lock().dump_taken(bytes as u64);
+        self.shared.engine.lock().dump_taken(self.id, bytes as u64);
     }
 
     fn dump_sent(&mut self) {

@@ -1,10 +1,12 @@
-//! Dump files on their way to replicas (disk-based synchronisation).
+//! Files on their way to replicas: the dump file (disk-based synchronisation), or the one that is kept of a snapshot.
 
+use crate::spool::SpoolFile;
 use engine::client::ClientId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::task::Poll;
 
 /// Bytes read from the file at once.
@@ -26,9 +28,17 @@ impl Transfers {
     }
 }
 
+/// What is sent.
+enum Source {
+    /// A whole file, from where it stands.
+    File(File),
+    /// A snapshot of which a file is kept, from this byte on.
+    Spool(Arc<SpoolFile>, u64),
+}
+
 /// One file being sent.
 pub(crate) struct Transfer {
-    file: File,
+    source: Source,
     chunk: Vec<u8>,
     /// Bytes of `chunk` already written.
     written: usize,
@@ -38,13 +48,22 @@ impl Transfer {
     /// Sends `header`, then `file`.
     pub(crate) fn new(header: Vec<u8>, file: File) -> Self {
         Transfer {
-            file,
+            source: Source::File(file),
             chunk: header,
             written: 0,
         }
     }
 
-    /// Writes as much as the socket takes; `Ready` once all is written.
+    /// Sends `prelude`, then what is kept of a snapshot behind its first `from` bytes.
+    pub(crate) fn of_spool(prelude: Vec<u8>, spool: Arc<SpoolFile>, from: u64) -> Self {
+        Transfer {
+            source: Source::Spool(spool, from),
+            chunk: prelude,
+            written: 0,
+        }
+    }
+
+    /// Writes as much as the socket takes, and as there is; `Ready` once all is written.
     ///
     /// # Errors
     /// The file cannot be read, or the connection is broken.
@@ -55,9 +74,16 @@ impl Transfer {
         loop {
             if self.written == self.chunk.len() {
                 self.chunk.resize(CHUNK_BYTES, 0);
-                let count = self.file.read(&mut self.chunk)?;
-                self.chunk.truncate(count);
+                let read = match &mut self.source {
+                    Source::File(file) => Poll::Ready(file.read(&mut self.chunk)?),
+                    Source::Spool(spool, at) => spool.read(at, &mut self.chunk)?,
+                };
                 self.written = 0;
+                let Poll::Ready(count) = read else {
+                    self.chunk.clear();
+                    return Ok(Poll::Pending);
+                };
+                self.chunk.truncate(count);
                 if count == 0 {
                     return Ok(Poll::Ready(()));
                 }

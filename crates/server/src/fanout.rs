@@ -6,11 +6,13 @@
 #![allow(unsafe_code, reason = "system calls on raw descriptors")]
 
 use crate::channel::Channel;
+use crate::spool::SpoolWriter;
+use crate::tally::Tally;
 use engine::client::ClientId;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 /// Bytes of a piece of the window: what is given to a connection at once.
@@ -44,6 +46,8 @@ pub(crate) struct Target {
 /// One receiver.
 struct Receiver {
     client: u64,
+    /// Its place among those who have begun.
+    number: usize,
     fd: RawFd,
     channel: Option<Channel>,
     /// What is meant for it alone, and comes first.
@@ -68,7 +72,9 @@ pub(crate) struct Fanout<'a> {
     end: u64,
     timeout_ns: u64,
     /// Bytes of the transfer that connections have taken, headers included.
-    sent: &'a AtomicU64,
+    sent: &'a Tally,
+    /// A file that gets everything, too.
+    spool: Option<SpoolWriter>,
     report: Box<dyn FnMut(u64, GivenUp) + 'a>,
 }
 
@@ -78,12 +84,14 @@ impl<'a> Fanout<'a> {
     pub(crate) fn new(
         targets: Vec<Target>,
         timeout_ms: u64,
-        sent: &'a AtomicU64,
+        sent: &'a Tally,
         report: Box<dyn FnMut(u64, GivenUp) + 'a>,
     ) -> Self {
         let moved_ns = crate::clock::monotonic_ns();
-        let receivers = targets.into_iter().map(|target| Receiver {
+        let numbered = targets.into_iter().enumerate();
+        let receivers = numbered.map(|(number, target)| Receiver {
             client: target.client,
+            number,
             fd: target.fd,
             channel: target.channel,
             answer: answer_len(&target.prelude),
@@ -98,8 +106,18 @@ impl<'a> Fanout<'a> {
             end: 0,
             timeout_ns: timeout_ms.saturating_mul(1_000_000),
             sent,
+            spool: None,
             report,
         }
+    }
+
+    /// Everything goes into this file as well, and goes on to do so when no receiver is left.
+    pub(crate) fn spool_to(&mut self, spool: Option<SpoolWriter>) {
+        self.spool = spool;
+    }
+
+    fn spools(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| !spool.is_lost())
     }
 
     /// Sends the preludes: receivers have something to do with them before the snapshot comes.
@@ -125,6 +143,9 @@ impl<'a> Fanout<'a> {
             self.wait_writable(|_| true);
             self.pump()?;
         }
+        if let Some(spool) = &mut self.spool {
+            spool.finish();
+        }
         Ok(self.receivers.iter().map(|r| r.client).collect())
     }
 
@@ -134,6 +155,9 @@ impl<'a> Fanout<'a> {
         loop {
             self.pump()?;
             let (base, end) = (self.base, self.end);
+            if self.receivers.is_empty() {
+                return Ok(());
+            }
             if self.receivers.iter().all(|r| r.taken < end) {
                 self.wait_writable(|_| true);
             } else if end - base > WINDOW_BYTES_MAX as u64 {
@@ -167,6 +191,11 @@ impl<'a> Fanout<'a> {
             }
         }
         let Some(least) = self.receivers.iter().map(|r| r.taken).min() else {
+            if self.spools() {
+                self.window.clear();
+                self.base = self.end;
+                return Ok(());
+            }
             return Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "no replica is left",
@@ -208,12 +237,7 @@ impl<'a> Fanout<'a> {
 
 impl Receiver {
     /// Sends what the connection takes of what is there; true if it took something.
-    fn send(
-        &mut self,
-        window: &VecDeque<Vec<u8>>,
-        base: u64,
-        sent: &AtomicU64,
-    ) -> io::Result<bool> {
+    fn send(&mut self, window: &VecDeque<Vec<u8>>, base: u64, sent: &Tally) -> io::Result<bool> {
         let mut moved = false;
         while !self.prelude.is_empty() {
             match write_through(self.fd, &mut self.channel, &self.prelude)? {
@@ -222,7 +246,8 @@ impl Receiver {
                     self.prelude.drain(..count);
                     let answer = count.min(self.answer);
                     self.answer -= answer;
-                    sent.fetch_add((count - answer) as u64, Ordering::Relaxed);
+                    sent.all()
+                        .fetch_add((count - answer) as u64, Ordering::Relaxed);
                 }
             }
             moved = true;
@@ -240,7 +265,10 @@ impl Receiver {
                 0 => return Ok(moved),
                 count => {
                     self.taken += count as u64;
-                    sent.fetch_add(count as u64, Ordering::Relaxed);
+                    sent.all().fetch_add(count as u64, Ordering::Relaxed);
+                    if let Some(own) = sent.of(self.number) {
+                        own.store(self.taken, Ordering::Relaxed);
+                    }
                 }
             }
             moved = true;
@@ -271,6 +299,9 @@ impl Write for Fanout<'_> {
         };
         let count = bytes.len().min(CHUNK_BYTES - last.len());
         last.extend_from_slice(&bytes[..count]);
+        if let Some(spool) = &mut self.spool {
+            spool.write(&bytes[..count]);
+        }
         let full = last.len() == CHUNK_BYTES;
         self.end += count as u64;
         if full {
@@ -364,7 +395,7 @@ mod tests {
         let report = |client, why| lost.borrow_mut().push((client, why));
         let targets = [target(1, &stuck), target(2, &good)];
         let received = reader(good_end);
-        let sent = AtomicU64::new(0);
+        let sent = Tally::new().unwrap();
         let mut fanout = Fanout::new(targets.into(), 1000, &sent, Box::new(report));
         fanout.start().unwrap();
         fanout.write_all(&payload()).unwrap();
@@ -382,7 +413,10 @@ mod tests {
         let mut taken = Vec::new();
         stuck_end.read_to_end(&mut taken).unwrap();
         let whole = (received.len() + taken.len()) as u64;
-        assert_eq!(sent.load(Ordering::Relaxed), whole - 2 * 8);
+        assert_eq!(sent.all().load(Ordering::Relaxed), whole - 2 * 8);
+        let own = [0, 1].map(|number| sent.of(number).unwrap().load(Ordering::Relaxed));
+        assert_eq!(own[1], 3_000_000);
+        assert_eq!(own[0] + own[1] + 2 * 6, whole - 2 * 8);
     }
 
     #[test]
@@ -392,7 +426,7 @@ mod tests {
         let lost = RefCell::new(Vec::new());
         let report = |client, why| lost.borrow_mut().push((client, why));
         let targets = [target(1, &one), target(2, &two)];
-        let sent = AtomicU64::new(0);
+        let sent = Tally::new().unwrap();
         let mut fanout = Fanout::new(targets.into(), 10_000, &sent, Box::new(report));
         drop(one_end);
         fanout.write_all(&[7; 2 * CHUNK_BYTES]).unwrap();

@@ -8,8 +8,11 @@ use crate::link_stream::LinkStream;
 use crate::logging;
 use crate::payload::Sink;
 use crate::shared::Shared;
+use crate::spill::Spill;
 use dataset::snapshot::LoadOptions;
 use engine::host::{Level, LinkCommand};
+use engine::primary_link::DrainStep;
+use parking_lot::Mutex;
 use replication::replica::{self, Channel, Conn, LoadId, Payload};
 use std::collections::HashMap;
 use std::fs::File;
@@ -90,6 +93,7 @@ async fn serve(shared: Weak<Shared>, commands: mpsc::UnboundedReceiver<LinkComma
         receiving: None,
         storing: Storing::default(),
         loads: Loads::default(),
+        spill: Arc::default(),
     };
     loop {
         // Cancel-safe: what is not taken stays in its channel.
@@ -117,7 +121,11 @@ struct LinkIo {
     receiving: Option<Sink>,
     storing: Storing,
     loads: Loads,
+    spill: SharedSpill,
 }
+
+/// The file behind the buffer, once there is one. The task that drains the buffer shares it, on the same thread.
+type SharedSpill = Arc<Mutex<Option<Spill>>>;
 
 /// A connection that is being made.
 struct Connecting {
@@ -257,13 +265,14 @@ impl LinkIo {
             LinkCommand::Load(_) => {}
             LinkCommand::AbortPayload(load) => self.abort(load),
             LinkCommand::Drain => {
-                let shared = Arc::clone(shared);
+                let (shared, spill) = (Arc::clone(shared), Arc::clone(&self.spill));
                 tokio::spawn(async move {
-                    while drain(&shared) {
+                    while drain(&shared, &spill) {
                         tokio::task::yield_now().await;
                     }
                 });
             }
+            LinkCommand::DropSpill => *self.spill.lock() = None,
         }
     }
 
@@ -349,6 +358,16 @@ impl LinkIo {
                 }
                 return self.pending_commands(shared);
             }
+            if let Some(range) = received.spill
+                && let Err(error) = self.spill(&rest[range])
+            {
+                let (count, text) = (received.used as u64, crate::errno_text(&error));
+                shared.engine.lock().link_spill_failed(conn, count, &text);
+                if let Some(line) = self.line(conn) {
+                    line.left_over.extend_from_slice(rest);
+                }
+                return self.pending_commands(shared);
+            }
             // A sink may have been opened by the very bytes in front of the payload: first things first.
             self.pending_commands(shared);
             if let Some(payload) = received.payload {
@@ -366,6 +385,15 @@ impl LinkIo {
             if !line.paused && !starved && line.left_over.is_empty() {
                 line.go_on();
             }
+        }
+    }
+
+    /// Appends to the file behind the buffer.
+    fn spill(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut spill = self.spill.lock();
+        match &mut *spill {
+            Some(spill) => spill.append(bytes),
+            none => none.insert(Spill::new()?).append(bytes),
         }
     }
 
@@ -481,13 +509,25 @@ fn parse(
 }
 
 /// Has a piece of the buffered stream applied, and writes what that has appended to the log; true while there may be more.
-fn drain(shared: &Shared) -> bool {
+fn drain(shared: &Shared, spill: &Mutex<Option<Spill>>) -> bool {
     let mut engine = shared.engine.lock();
-    let more = engine.link_drain();
+    let step = engine.link_drain();
+    if let DrainStep::Read(count) = step {
+        drop(engine);
+        let piece = match &mut *spill.lock() {
+            Some(spill) => spill.take(count),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        engine = shared.engine.lock();
+        match piece {
+            Ok(bytes) => engine.link_drain_spilled(Ok(&bytes)),
+            Err(error) => engine.link_drain_spilled(Err(&crate::errno_text(&error))),
+        }
+    }
     let position = engine.state.aof.position();
     drop(engine);
     shared.append.flush(shared, position);
-    more
+    step != DrainStep::Done
 }
 
 fn load_options(shared: &Arc<Shared>) -> LoadOptions {

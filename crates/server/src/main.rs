@@ -35,6 +35,8 @@ mod replace;
 mod shared;
 mod signals;
 mod socket;
+mod spill;
+mod spool;
 mod startup;
 mod supervise;
 mod tally;

@@ -10,6 +10,7 @@ use crate::dump_transfer::{Transfer, Transfers};
 use crate::link_io;
 use crate::listener::{Listeners, Speaks};
 use crate::shared::{Parts, Shared};
+use crate::spool::{SpoolFile, SpoolWriter};
 use crate::tally::Tally;
 use crate::tls_config::{self, TlsConfig};
 use crate::{crash, logging, memory, user_file};
@@ -50,7 +51,13 @@ pub(crate) struct ServerProcess {
     oom: crate::oom::Oom,
     listening_pause: crate::listener::ListeningPause,
     /// What connections have taken of the snapshot under way, or of the last one, and the engine has not been told of.
-    child_sent: Option<Tally>,
+    child_sent: Option<Arc<Tally>>,
+    /// The file that is kept of the last snapshot that went to connections.
+    spool: Option<Arc<SpoolFile>>,
+    /// It was wanted and could not be made.
+    spool_failed: bool,
+    /// Who gets the child's snapshot, in the order of the tally.
+    child_targets: Vec<ClientId>,
     /// The snapshot child that was started last, unless it has been killed.
     child: Option<child::Child>,
     /// What the snapshot child writes, when it writes a file.
@@ -115,6 +122,9 @@ impl ServerProcess {
             oom: crate::oom::Oom::new(config),
             listening_pause: crate::listener::ListeningPause::new(config),
             child_sent: None,
+            child_targets: Vec::new(),
+            spool: None,
+            spool_failed: false,
             child: None,
             child_file: std::path::PathBuf::new(),
             child_dump: std::path::PathBuf::new(),
@@ -416,6 +426,33 @@ impl Files for ServerProcess {
     }
 }
 
+impl ServerProcess {
+    /// Makes the file that is to be kept of a snapshot, if one is wanted; returns the child's end of it.
+    fn begin_spool(&mut self, job: &SnapshotJob, sent: &Arc<Tally>) -> Option<SpoolWriter> {
+        let engine::host::Target::Sockets { spool_bytes, .. } = job.target else {
+            return None;
+        };
+        if spool_bytes == 0 {
+            return None;
+        }
+        let made = SpoolFile::new(Arc::clone(sent));
+        let made = made.and_then(|spool| Ok((spool.writer(spool_bytes)?, spool)));
+        match made {
+            Ok((writer, spool)) => {
+                self.spool = Some(Arc::new(spool));
+                Some(writer)
+            }
+            Err(error) => {
+                let text = format!("Can't keep a file of the snapshot: {error}");
+                logging::log(Level::Warning, &text);
+                self.spool = None;
+                self.spool_failed = true;
+                None
+            }
+        }
+    }
+}
+
 impl Snapshots for ServerProcess {
     fn start_snapshot(
         &mut self,
@@ -423,13 +460,22 @@ impl Snapshots for ServerProcess {
         write: WriteSnapshot<'_>,
     ) -> Result<u32, HostError> {
         let sent = Tally::new().map_err(|error| crate::errno_text(&error))?;
-        let output = child::Output::of(job, &self.descriptors, self.append.for_child());
+        let sent = Arc::new(sent);
+        let spool = self.begin_spool(job, &sent);
+        let log = self.append.for_child();
+        let output = child::Output::of(job, &self.descriptors, log, spool);
         let shared = self.shared.clone();
         let child = child::start(shared, job.id, output, &self.dump, self.oom, &sent, write)
             .map_err(|error| error.to_string())?;
         let pid = child.pid;
         self.child = Some(child);
         self.child_sent = Some(sent);
+        self.child_targets = match &job.target {
+            replication::primary::Target::Sockets { targets, .. } => {
+                targets.iter().map(|t| t.client.0).collect()
+            }
+            _ => Vec::new(),
+        };
         self.child_file = child::temporary_of(pid);
         self.child_dump = child::absolute(self.dump.name.as_ref());
         Ok(pid)
@@ -438,7 +484,19 @@ impl Snapshots for ServerProcess {
     fn take_sent(&mut self) -> u64 {
         self.child_sent
             .as_ref()
-            .map_or(0, |sent| sent.swap(0, Ordering::Relaxed))
+            .map_or(0, |sent| sent.all().swap(0, Ordering::Relaxed))
+    }
+
+    fn sent_to(&self) -> Vec<(ClientId, u64)> {
+        let Some(sent) = &self.child_sent else {
+            return Vec::new();
+        };
+        let targets = self.child_targets.iter().enumerate();
+        targets
+            .filter_map(|(number, client)| {
+                Some((*client, sent.of(number)?.load(Ordering::Relaxed)))
+            })
+            .collect()
     }
 
     fn kill_snapshot(&mut self) {
@@ -453,6 +511,27 @@ impl Snapshots for ServerProcess {
         let file = File::open(&self.child_dump).map_err(|error| crate::errno_text(&error))?;
         self.transfers.put(client, Transfer::new(header, file));
         Ok(())
+    }
+
+    fn send_spool(
+        &mut self,
+        client: ClientId,
+        prelude: Vec<u8>,
+        from: u64,
+    ) -> Result<(), HostError> {
+        let spool = self.spool.as_ref().ok_or("no snapshot is kept")?;
+        let transfer = Transfer::of_spool(prelude, Arc::clone(spool), from);
+        self.transfers.put(client, transfer);
+        Ok(())
+    }
+
+    fn drop_spool(&mut self) {
+        self.spool = None;
+        self.spool_failed = false;
+    }
+
+    fn has_lost_spool(&self) -> bool {
+        self.spool_failed || self.spool.as_ref().is_some_and(|spool| spool.is_lost())
     }
 
     fn remove_dump(&mut self) {

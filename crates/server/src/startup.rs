@@ -149,6 +149,9 @@ pub(crate) fn read() -> Result<Start, ExitCode> {
     logging::log(Level::Notice, "monotonic clock: POSIX clock_gettime");
     write_pid_file(&config);
     greeting::banner(&config);
+    for sentence in config::contradictions(&config) {
+        logging::log(Level::Warning, &sentence);
+    }
     crate::title::show(&config);
     let Some(users) = users::at_start(&config, &user_lines) else {
         clean_up();

@@ -1,14 +1,16 @@
-//! A number that a child process counts up and its parent reads, also after the child has died.
+//! Numbers that a child process counts up and its parent reads, also after the child has died.
 #![allow(unsafe_code, reason = "a page of shared memory")]
 
 use std::io;
-use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
 
-/// Starts at zero. A process forked while it exists shares it.
+/// So many numbers there are: a page.
+const COUNT: usize = 512;
+
+/// They start at zero. A process forked while they exist shares them.
 #[derive(Debug)]
-pub(crate) struct Tally(NonNull<AtomicU64>);
+pub(crate) struct Tally(NonNull<[AtomicU64; COUNT]>);
 
 // SAFETY: what it points to is an atomic that lives as long as the tally, and nothing else is done with it.
 unsafe impl Send for Tally {}
@@ -23,7 +25,7 @@ impl Tally {
         let page = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                size_of::<AtomicU64>(),
+                size_of::<[AtomicU64; COUNT]>(),
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED | libc::MAP_ANONYMOUS,
                 -1,
@@ -40,10 +42,28 @@ impl Tally {
     }
 }
 
-impl Deref for Tally {
-    type Target = AtomicU64;
+impl Tally {
+    /// Of all receivers together, since it was last read.
+    pub(crate) fn all(&self) -> &AtomicU64 {
+        &self.numbers()[0]
+    }
 
-    fn deref(&self) -> &AtomicU64 {
+    /// Of one receiver alone; the first is 0. There are none for receivers that are too many for the page.
+    pub(crate) fn of(&self, receiver: usize) -> Option<&AtomicU64> {
+        self.numbers()[1..COUNT - 2].get(receiver)
+    }
+
+    /// How far the file that is kept of the snapshot is written.
+    pub(crate) fn spool_bytes(&self) -> &AtomicU64 {
+        &self.numbers()[COUNT - 1]
+    }
+
+    /// What has become of that file.
+    pub(crate) fn spool_state(&self) -> &AtomicU64 {
+        &self.numbers()[COUNT - 2]
+    }
+
+    fn numbers(&self) -> &[AtomicU64; COUNT] {
         // SAFETY: `new` has mapped it, `drop` alone unmaps it, and atomics may be shared by processes.
         unsafe { self.0.as_ref() }
     }
@@ -52,6 +72,6 @@ impl Deref for Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         // SAFETY: mapped by `new` with this size, and no reference outlives the tally.
-        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<AtomicU64>()) };
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<[AtomicU64; COUNT]>()) };
     }
 }

@@ -35,6 +35,7 @@ static EDGES: &[(&str, &[&str])] = &[
         &["commandtable", "keyspace", "packed", "rdb", "resp", "words"],
     ),
     ("tools", &["aof", "dataset", "rdb", "words"]),
+    ("full-sync", &[]),
     (
         "engine",
         &[
@@ -133,7 +134,7 @@ static PLACES: &[(&[&str], &[&str])] = &[
         &["server/src/replace.rs", "aof/src/files.rs"],
     ),
     // Who sleeps: under the engine's lock eviction for the thread that frees, DEBUG SLEEP, and the delays of tests between
-    // two keys of a snapshot; elsewhere those before a write to the log.
+    // two keys of a snapshot; elsewhere those before a write to the log, and a measurement between two looks at a server.
     (
         &[concat!("sleep", "_us("), concat!("thread::sl", "eep(")],
         &[
@@ -142,6 +143,7 @@ static PLACES: &[(&[&str], &[&str])] = &[
             "engine/src/host.rs",
             "dataset/src/snapshot/mod.rs",
             "engine/src/testing.rs",
+            "full-sync/src/node.rs",
             "server/src/append/mouth.rs",
             "server/src/process.rs",
         ],
@@ -149,7 +151,7 @@ static PLACES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Who but `server` touches the world outside: programs of their own, and the disk below a log.
-static OUTSIDE_PLACES: &[&str] = &["server/", "tools/", "aof/src/files.rs"];
+static OUTSIDE_PLACES: &[&str] = &["server/", "tools/", "full-sync/", "aof/src/files.rs"];
 
 /// What of the world outside only those touch.
 static OUTSIDE: &[&str] = &[

@@ -258,6 +258,9 @@ pub(crate) fn take_over(keys: &mut Keys, state: &mut ServerState) {
     };
     keys.set_events(config.notify_keyspace_events);
     state.repl.configure(&state.config);
+    for sentence in state.repl.new_contradictions(&state.config) {
+        state.log(Level::Warning, &sentence);
+    }
     state.aof.set_stamps(state.config.aof_timestamp_enabled);
     state.slowlog.trim(size(state.config.slowlog_max_len));
     crate::cron::refresh_access_clock(keys, state);

@@ -1,7 +1,9 @@
 //! The hub: identity, shared buffer and the table of replicas; the stream itself.
 
 use super::failover::Failover;
+use super::pacing::Pacing;
 use super::session::{Session, State};
+use super::spool::Spool;
 use super::types::*;
 use super::unread::Unread;
 use crate::{ClientId, Entropy, History, Level, ReplId};
@@ -56,6 +58,12 @@ pub struct Hub {
     pub(super) joins: u64,
     pub(super) actions: VecDeque<Action>,
     pub(super) stats: Stats,
+    /// About what the next snapshot takes, in bytes.
+    pub(super) snapshot_estimate: Option<u64>,
+    pub(super) pacing: Pacing,
+    pub(super) spool: Option<Spool>,
+    pub(super) failed_syncs: u64,
+    pub(super) last_failure: String,
     /// Replicas whose writer waits for bytes.
     asleep: Vec<ClientId>,
     entropy: Entropy,
@@ -82,6 +90,11 @@ impl Hub {
             joins: 0,
             actions: VecDeque::new(),
             stats: Stats::default(),
+            snapshot_estimate: None,
+            pacing: Pacing::default(),
+            spool: None,
+            failed_syncs: 0,
+            last_failure: String::new(),
             asleep: Vec::new(),
             entropy,
             alone_since_ms: None,
@@ -176,6 +189,7 @@ impl Hub {
             && let Some(cursor) = session.state.streaming()
         {
             backlog.advance(cursor, count);
+            session.report.stream_sent += count;
         }
     }
 
@@ -366,6 +380,7 @@ impl Hub {
         };
         self.history.offset += bytes.len() as u64;
         let appended = backlog.append(bytes);
+        self.pace(bytes.len() as u64);
         for client in self.asleep.drain(..) {
             if let Some(session) = self.sessions.get_mut(&client)
                 && std::mem::take(&mut session.asleep)
@@ -375,6 +390,8 @@ impl Hub {
         }
         if appended == Appended::NewBlock {
             self.attach_waiting();
+            self.note_pinned();
+            self.look_at_pace(env);
             self.check_output_limits(env);
         }
     }

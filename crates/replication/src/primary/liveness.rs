@@ -1,7 +1,7 @@
 //! Who is still there: closing, timeouts, grace, output limits, and the periodic part of all of it.
 
 use super::hub::{Hub, Waiting};
-use super::session::State;
+use super::session::{Session, State};
 use super::types::*;
 use crate::limits::{CRON_MS, UNWANTED_MS_MAX};
 use crate::{ClientId, Level};
@@ -27,6 +27,8 @@ impl Hub {
             backlog.trim(TRIM_BLOCKS_PER_TICK);
         }
         self.end_grace(env);
+        self.look_at_pace(env);
+        self.look_at_spool(env);
         self.check_failover(env);
         if self.unwanted_for_ms(env.now_ms) > UNWANTED_MS_MAX {
             self.kill_snapshot(env.config.save_points);
@@ -295,9 +297,11 @@ impl Hub {
         } else {
             limit.soft_bytes.max(backlog.size())
         };
+        // Pacing keeps those below the hard limit who are being synchronised.
+        let spares_syncing = self.spares_syncing(env);
         let soft_ms = limit.soft_seconds.saturating_mul(1000);
-        let over = |bytes: u64, since: &mut Option<u64>| {
-            if bytes <= soft {
+        let over = |bytes: u64, since: &mut Option<u64>, is_spared: bool| {
+            if bytes <= soft || is_spared {
                 *since = None;
                 return bytes > hard;
             }
@@ -306,8 +310,13 @@ impl Hub {
         };
         let mut closing = Vec::new();
         for (client, session) in &mut self.sessions {
+            let is_spared = spares_syncing && !session.state.is_online();
             if let Some(cursor) = session.state.cursor()
-                && over(backlog.memory_of(cursor), &mut session.over_soft_since_ms)
+                && over(
+                    backlog.memory_of(cursor),
+                    &mut session.over_soft_since_ms,
+                    is_spared,
+                )
             {
                 closing.push(*client);
             }
@@ -316,12 +325,17 @@ impl Hub {
             if over(
                 backlog.memory_of(&waiting.cursor),
                 &mut waiting.over_soft_since_ms,
+                spares_syncing,
             ) {
                 closing.push(*client);
             }
         }
         for client in closing {
             self.stats.output_limit_closed += 1;
+            let is_syncing = |s: &Session| !s.state.is_online();
+            if self.sessions.get(&client).is_none_or(is_syncing) {
+                self.count_failure(client, "over the output limit");
+            }
             // Nothing is kept for the grace period: the memory is what the limit is about.
             if self.sessions.contains_key(&client) {
                 self.release_waiting(client);

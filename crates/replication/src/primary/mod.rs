@@ -4,11 +4,14 @@ mod failover;
 mod hub;
 mod info;
 mod liveness;
+mod pacing;
 mod psync;
 mod redis;
 mod replconf;
+mod report;
 mod session;
 mod snapshot;
+pub(crate) mod spool;
 mod types;
 mod unread;
 

@@ -3,6 +3,7 @@
 use super::hub::Hub;
 use super::session::State;
 use super::types::*;
+use crate::sync::{SyncMode, WhyFull};
 use crate::text::printable;
 use crate::{ClientId, Level};
 use words::int::parse_i64;
@@ -65,22 +66,26 @@ impl Hub {
         if !replid.starts_with(b"?") {
             self.stats.partial_err += 1;
         }
+        self.session(client).report.why_full = Some(self.why_full(replid, offset));
         if self.session(client).capabilities.dual_channel
             && !self.session(client).requirements.rdb_channel
         {
             self.session(client).state = State::Parked;
             self.session(client).rdb_client = None;
+            self.session(client).report.mode = Some(SyncMode::DualChannel);
             self.log(
                 Level::Notice,
                 format!(
                     "Replica {name} is capable of dual channel synchronization, and partial sync isn't possible. Full sync will continue with dedicated RDB channel."
                 ),
             );
+            self.tell_way(client);
             return Reply::Line(b"+DUALCHANNELSYNC\r\n".to_vec());
         }
         if self.wants_rdb_channel(client) {
             return self.park_for_rdb_channel(client, &name);
         }
+        self.note_classic(&env, client);
         self.begin_full(&env, client);
         Reply::Nothing
     }
@@ -95,6 +100,10 @@ impl Hub {
         }
         self.arrive(client, peer);
         self.session(client).pre_psync = true;
+        if !self.session(client).requirements.rdb_channel {
+            self.session(client).report.why_full = Some(WhyFull::Asked);
+        }
+        self.note_classic(env, client);
         self.begin_full(env, client);
         Reply::Nothing
     }
@@ -175,6 +184,32 @@ impl Hub {
         cursor
     }
 
+    /// Why this replica cannot go on from there.
+    fn why_full(&self, replid: &[u8], offset: i64) -> WhyFull {
+        if replid.starts_with(b"?") {
+            return WhyFull::NothingToContinue;
+        }
+        let history = &self.history;
+        let second = history
+            .second_offset
+            .is_some_and(|end| u64::try_from(offset).is_ok_and(|offset| offset <= end))
+            && history.replid2.matches(replid);
+        if !history.replid.matches(replid) && !second {
+            return WhyFull::OtherHistory;
+        }
+        let wanted = u64::try_from(offset).unwrap_or(0);
+        if wanted > history.offset + 1 {
+            return WhyFull::AheadOfPrimary;
+        }
+        let first = self
+            .backlog
+            .as_ref()
+            .map_or(history.offset + 1, |backlog| backlog.first_offset());
+        WhyFull::BacklogTooShort {
+            bytes: first.saturating_sub(wanted),
+        }
+    }
+
     fn accept_partial(
         &mut self,
         env: &Env<'_>,
@@ -195,6 +230,13 @@ impl Hub {
         let session = self.session(client);
         session.joined = place;
         session.rdb_job = joined.map(|(_, job)| job);
+        session.report.mode = Some(match joined {
+            Some(_) => SyncMode::DualChannel,
+            None => SyncMode::Partial,
+        });
+        if joined.is_none() {
+            (session.report.why_full, session.report.why_classic) = (None, None);
+        }
         session.state = match joined {
             Some(_) => State::BgTransfer { cursor },
             None => State::Online { cursor },

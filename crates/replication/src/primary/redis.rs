@@ -6,6 +6,7 @@
 use super::hub::Hub;
 use super::session::State;
 use super::types::*;
+use crate::sync::SyncMode;
 use crate::text::printable;
 use crate::{ClientId, Level};
 use words::int::parse_i64;
@@ -26,6 +27,8 @@ impl Hub {
         let session = self.session(client);
         session.state = State::Parked;
         session.rdb_client = None;
+        session.report.mode = Some(SyncMode::DualChannel);
+        self.tell_way(client);
         self.log(
             Level::Notice,
             format!(

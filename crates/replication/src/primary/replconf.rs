@@ -2,6 +2,7 @@
 
 use super::hub::Hub;
 use super::session::State;
+use super::spool::parse_resume;
 use super::types::*;
 use crate::ClientId;
 use crate::limits::ANNOUNCED_IP_BYTES;
@@ -63,7 +64,12 @@ impl Hub {
             self.session(client).announced_ip = (!value.is_empty()).then(|| printable(value));
         } else if is(b"capa") {
             let dual_possible = env.config.dual_channel && env.config.diskless_sync;
-            let capabilities = &mut self.session(client).capabilities;
+            let session = self.session(client);
+            session.offered_dual |= value.eq_ignore_ascii_case(b"dual-channel");
+            if let Some(resume) = parse_resume(value) {
+                session.resume = Some(resume);
+            }
+            let capabilities = &mut session.capabilities;
             if value.eq_ignore_ascii_case(b"eof") {
                 capabilities.eof = true;
             } else if value.eq_ignore_ascii_case(b"psync2") {

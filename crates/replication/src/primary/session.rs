@@ -1,5 +1,7 @@
 //! What the primary knows about one client that takes part in replication.
 
+use super::report::Report;
+use super::spool::Resume;
 use super::types::{Filter, JobId, SnapshotFormat};
 use crate::ClientId;
 use backlog::Cursor;
@@ -112,6 +114,13 @@ pub(super) struct Session {
     pub(super) port: u16,
     pub(super) version: u32,
     pub(super) capabilities: Capabilities,
+    /// It knows two channels, whether or not we have them.
+    pub(super) offered_dual: bool,
+    /// It gets a snapshot from the file of an earlier one.
+    pub(super) from_spool: bool,
+    /// It has the beginning of a snapshot.
+    pub(super) resume: Option<Resume>,
+    pub(super) report: Report,
     pub(super) requirements: Requirements,
     pub(super) rdb_only: bool,
     /// The snapshot channel this main channel named or, where the replica is Redis, that named it.
@@ -147,6 +156,10 @@ impl Session {
             joined: 0,
             version: 0,
             capabilities: Capabilities::default(),
+            offered_dual: false,
+            from_spool: false,
+            resume: None,
+            report: Report::default(),
             requirements: Requirements::default(),
             rdb_only: false,
             rdb_client: None,

@@ -3,11 +3,16 @@
 use super::hub::{Hub, Running, Waiting};
 use super::session::{Capabilities, Requirements, State};
 use super::types::*;
+use crate::sync::SyncMode;
 use crate::{ClientId, Level};
+use backlog::Backlog;
 
 impl Hub {
     /// A client has just begun to wait for a snapshot: attach it, delay it, or start one.
     pub(super) fn join_snapshot(&mut self, env: &Env<'_>, client: ClientId) {
+        if self.join_spool(env, client) {
+            return;
+        }
         let text = match &self.running {
             Some(running) if running.disk => {
                 if self.attach(client) {
@@ -83,6 +88,9 @@ impl Hub {
         if self.running.take_if(|r| r.id == job).is_none() {
             return;
         }
+        if self.spools(job) {
+            self.spool_lost(env);
+        }
         for client in self.receivers(job) {
             let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
             self.actions.push_back(Action::Send { client, bytes });
@@ -131,6 +139,7 @@ impl Hub {
                 for client in receivers {
                     let cursor = self.swap_state(client, State::Done);
                     self.session(client).state = State::SendBulk { cursor };
+                    self.session(client).report.snapshot_size(*bytes);
                     let header = format!("${bytes}\r\n").into_bytes();
                     self.actions.push_back(Action::SendFile { client, header });
                 }
@@ -145,7 +154,8 @@ impl Hub {
                         ),
                     );
                 }
-                let text = match complete.is_empty() {
+                let is_spooled = self.spool_written(job);
+                let text = match complete.is_empty() && !is_spooled {
                     false => "Background RDB transfer terminated with success",
                     true => "Background RDB transfer error",
                 };
@@ -158,6 +168,9 @@ impl Hub {
                 }
             }
             SnapshotResult::Failed { signal } => {
+                if self.spools(job) {
+                    self.spool_lost(env);
+                }
                 if !running.disk {
                     // Replicas that break off a dual-channel transfer make it fail, whoever is first to notice.
                     let text = match signal {
@@ -188,6 +201,9 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(&client) else {
             return;
         };
+        if std::mem::take(&mut session.from_spool) {
+            return self.streamed(env, client);
+        }
         if !matches!(session.state, State::SendBulk { .. }) {
             return;
         }
@@ -234,11 +250,12 @@ impl Hub {
         let Some(id) = self.running.as_ref().map(|r| r.id) else {
             return 0;
         };
-        let wanted = self.sessions.values().any(|s| match &s.state {
-            State::WaitEnd { job, .. } => *job == id,
-            State::BgTransfer { .. } => s.rdb_job == Some(id),
-            _ => false,
-        });
+        let wanted = self.spools(id)
+            || self.sessions.values().any(|s| match &s.state {
+                State::WaitEnd { job, .. } => *job == id,
+                State::BgTransfer { .. } => s.rdb_job == Some(id),
+                _ => false,
+            });
         let Some(running) = &mut self.running else {
             return 0;
         };
@@ -253,7 +270,10 @@ impl Hub {
     /// received whole.)
     pub(super) fn receiver_dropped(&mut self, job: JobId) {
         let classic = |r: &Running| r.id == job && !r.disk && !r.dual;
-        if self.running.as_ref().is_some_and(classic) && self.receivers(job).is_empty() {
+        if !self.spools(job)
+            && self.running.as_ref().is_some_and(classic)
+            && self.receivers(job).is_empty()
+        {
             self.kill_snapshot(false);
         }
     }
@@ -280,7 +300,7 @@ impl Hub {
         let of_job = |s: &State| matches!(s, State::WaitEnd { job: j, .. } if *j == job);
         self.sessions
             .iter()
-            .filter(|(_, s)| of_job(&s.state))
+            .filter(|(_, s)| of_job(&s.state) && !s.from_spool)
             .map(|(c, _)| *c)
             .collect()
     }
@@ -375,21 +395,39 @@ impl Hub {
             killed: false,
             unwanted_since_ms: None,
         });
-        let mark = sockets.then(|| *self.fresh_id().as_bytes());
+        let mode = match (sockets, dual) {
+            (false, _) => SyncMode::ClassicDisk,
+            (true, false) => SyncMode::ClassicSockets,
+            (true, true) => SyncMode::DualChannel,
+        };
+        let estimate = self.snapshot_estimate;
+        let mark = sockets.then(|| self.new_mark(env));
+        if let Some((mark, spool_bytes)) = mark
+            && spool_bytes > 0
+        {
+            self.begin_spool(env, id, requirements, mode, stream_db, mark);
+        }
         let mut targets = Vec::with_capacity(group.len());
         for (client, ..) in group {
             let mut prelude = Vec::new();
+            let report = &mut self.session(client).report;
+            report.snapshot(env.now_ms, mode, estimate);
+            if !dual {
+                self.tell_way(client);
+            }
             let redis = self.session(client).main_client.is_some();
             let cursor = if redis {
                 self.join_main(env, client, id);
                 None
             } else if dual {
-                prelude = self.begin_waiting(client, id, offset, stream_db);
+                if let Some(cursor) = self.backlog.as_mut().map(Backlog::cursor_at_end) {
+                    prelude = self.begin_waiting(client, id, (offset, stream_db), cursor);
+                }
                 None
             } else if self.session(client).rdb_only {
                 None
             } else {
-                self.backlog.as_mut().map(backlog::Backlog::cursor_at_end)
+                self.backlog.as_mut().map(Backlog::cursor_at_end)
             };
             prelude.extend(self.full_resync_line(client, offset).unwrap_or_default());
             self.session(client).state = State::WaitEnd {
@@ -400,7 +438,7 @@ impl Hub {
                 acked: false,
             };
             match &mark {
-                Some(mark) => {
+                Some((mark, _)) => {
                     prelude.extend_from_slice(b"$EOF:");
                     prelude.extend_from_slice(mark);
                     prelude.extend_from_slice(b"\r\n");
@@ -422,7 +460,11 @@ impl Hub {
         self.actions.push_back(Action::StartSnapshot(SnapshotJob {
             id,
             target: match mark {
-                Some(eof_mark) => Target::Sockets { targets, eof_mark },
+                Some((eof_mark, spool_bytes)) => Target::Sockets {
+                    targets,
+                    eof_mark,
+                    spool_bytes,
+                },
                 None => Target::Disk,
             },
             filter: requirements.filter,
@@ -439,12 +481,12 @@ impl Hub {
     }
 
     /// Pins the stream for a snapshot channel and returns its `$ENDOFF` line.
-    fn begin_waiting(
+    pub(super) fn begin_waiting(
         &mut self,
         client: ClientId,
         job: JobId,
-        offset: u64,
-        stream_db: u32,
+        (offset, stream_db): (u64, u32),
+        cursor: backlog::Cursor,
     ) -> Vec<u8> {
         let name = self.session(client).name();
         if self.session(client).port != 0 {
@@ -455,16 +497,12 @@ impl Hub {
             Level::Notice,
             format!("Sending to replica {name} RDB end offset {offset} and client-id {client}"),
         );
-        let Some(backlog) = &mut self.backlog else {
-            return Vec::new();
-        };
-        let unattached = backlog.is_empty();
+        let unattached = self.backlog.as_ref().is_some_and(Backlog::is_empty);
         let tail = if unattached {
             "no repl-backlog to track"
         } else {
             "tracking repl-backlog tail"
         };
-        let cursor = backlog.cursor_at_end();
         self.log(
             Level::Debug,
             format!("Add rdb replica {name} to waiting psync, with cid {client}, {tail}"),
@@ -487,7 +525,7 @@ impl Hub {
         .into_bytes()
     }
 
-    fn full_resync_line(&mut self, client: ClientId, offset: u64) -> Option<Vec<u8>> {
+    pub(super) fn full_resync_line(&mut self, client: ClientId, offset: u64) -> Option<Vec<u8>> {
         let replid = self.history.replid;
         (!self.session(client).pre_psync)
             .then(|| format!("+FULLRESYNC {replid} {offset}\r\n").into_bytes())
@@ -534,7 +572,8 @@ impl Hub {
     }
 
     /// Closes a client whose snapshot failed; its pin goes with it.
-    fn close_failed(&mut self, env: &Env<'_>, client: ClientId) {
+    pub(super) fn close_failed(&mut self, env: &Env<'_>, client: ClientId) {
+        self.count_failure(client, "its snapshot failed");
         if self.waiting.contains_key(&client) {
             self.release_waiting(client);
         }

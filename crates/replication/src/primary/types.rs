@@ -1,5 +1,6 @@
 //! What goes into the primary's state machine and what comes out of it.
 
+use crate::sync::{Amount, SyncMode, WhyClassic, WhyFull};
 use crate::{ClientId, Level, OutputLimit, ReplId, Slice};
 
 /// The configuration this side depends on. The server keeps one and changes it on CONFIG SET.
@@ -23,6 +24,10 @@ pub struct Config {
     pub dual_channel: bool,
     /// `client-output-buffer-limit replica`.
     pub output_limit: OutputLimit,
+    /// `repl-snapshot-spool`, in bytes: how big a file is kept of a snapshot for replicas that come late; 0 = none.
+    pub spool_bytes: u64,
+    /// `repl-sync-pacing`.
+    pub sync_pacing: bool,
     /// How long a snapshot channel's pin outlives it, in milliseconds (DEBUG DELAY-RDB-CLIENT-FREE-SECONDS).
     pub rdb_client_grace_ms: u64,
     /// `min-replicas-to-write`; 0 = off.
@@ -47,6 +52,8 @@ impl Default for Config {
             diskless_max_replicas: 0,
             dual_channel: false,
             output_limit: OutputLimit::default(),
+            spool_bytes: 0,
+            sync_pacing: false,
             rdb_client_grace_ms: crate::limits::RDB_CLIENT_GRACE_MS,
             min_replicas_to_write: 0,
             min_replicas_max_lag_seconds: 10,
@@ -184,6 +191,8 @@ pub enum Target {
         targets: Vec<SocketTarget>,
         /// What to write after the RDB to each.
         eof_mark: [u8; 40],
+        /// All of it also goes into a file of at most so many bytes; 0 = there is none.
+        spool_bytes: u64,
     },
     /// To the base of the append-only file.
     Log {
@@ -282,6 +291,17 @@ pub enum Action {
         /// The `$<len>` line.
         header: Vec<u8>,
     },
+    /// Write `prelude`, then the file that is kept of a snapshot, from byte `from` on; then report `file_sent`.
+    SendSpool {
+        /// To whom.
+        client: ClientId,
+        /// Lines in front of it.
+        prelude: Vec<u8>,
+        /// Bytes that the client has already.
+        from: u64,
+    },
+    /// The file that is kept of a snapshot is of no use any more.
+    DropSpool,
     /// From now on feed this client from the stream: `Hub::read` and `Hub::sent`.
     StreamTo(ClientId),
     /// Close this connection. Its state here is gone already; reporting `client_closed` does no harm.
@@ -307,6 +327,11 @@ pub enum Action {
         client: ClientId,
         /// With `PSYNC … FAILOVER`, as opposed to REPLICAOF.
         failover: bool,
+    },
+    /// Commands that write have to wait for so long.
+    Pace {
+        /// Milliseconds.
+        ms: u64,
     },
     /// FAILOVER has begun: commands that write have to wait.
     PauseWrites,
@@ -345,6 +370,8 @@ pub struct Stats {
     pub partial_err: u64,
     /// Share of `client_output_buffer_limit_disconnections`.
     pub output_limit_closed: u64,
+    /// Snapshots sent from the file of an earlier one.
+    pub spool_served: u64,
 }
 
 /// Memory figures, in bytes.
@@ -382,3 +409,34 @@ pub struct Lagging {
 
 /// A run of stream bytes for one replica.
 pub type Slices = Vec<Slice>;
+
+/// How the synchronisation of one replica goes, as far as one of its connections is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaReport {
+    /// The connection.
+    pub client: ClientId,
+    /// How log lines call the replica.
+    pub name: String,
+    /// Its way; `None` while it is not decided.
+    pub mode: Option<SyncMode>,
+    /// Why it is a full one.
+    pub why_full: Option<WhyFull>,
+    /// Why a full one uses one channel.
+    pub why_classic: Option<WhyClassic>,
+    /// What is being done.
+    pub phase: &'static str,
+    /// The connection is the one for the snapshot alone.
+    pub is_rdb_channel: bool,
+    /// Progress of the snapshot on this connection.
+    pub snapshot: Amount,
+    /// Stream kept for it, in bytes.
+    pub pinned_bytes: u64,
+    /// The most that was.
+    pub pinned_bytes_peak: u64,
+    /// The most that may be; 0 = no bound.
+    pub pinned_bytes_max: u64,
+    /// Stream bytes the connection has taken.
+    pub stream_sent: u64,
+    /// How long a closed snapshot connection is still kept for its main connection, in milliseconds.
+    pub grace_left_ms: Option<u64>,
+}

@@ -5,6 +5,7 @@ use super::redis::Dialect;
 use super::transfer::ABORTING_DUAL;
 use super::types::*;
 use crate::limits::DB_INDEX_MAX;
+use crate::sync::{SyncMode, WhyClassic, WhyFull};
 use crate::text::{parse_u64, printable};
 use crate::{Level, ReplId};
 use words::int::parse_i64;
@@ -87,12 +88,14 @@ impl Link {
             b"capa",
             b"dual-channel",
         ];
-        self.dual_announced = config.dual_channel;
+        self.dual_announced = config.dual_channel && self.classic_next.is_none();
         self.rdb_channel_announced = false;
-        self.send(
-            conn,
-            &capabilities[..if self.dual_announced { 7 } else { 5 }],
-        );
+        let resume = self.resume_capability();
+        let mut capabilities = capabilities[..if self.dual_announced { 7 } else { 5 }].to_vec();
+        if let Some(resume) = &resume {
+            capabilities.extend([&b"capa"[..], resume]);
+        }
+        self.send(conn, &capabilities);
         self.steps.push_back(Step::Capabilities);
         self.send(conn, &[b"REPLCONF", b"version", version::VALKEY.as_bytes()]);
         self.steps.push_back(Step::Version);
@@ -183,6 +186,9 @@ impl Link {
             self.full = parse_full_resync(rest);
             self.log_full_resync(self.full);
             self.state = Main::AwaitHeader;
+            self.report
+                .begin(SyncMode::ClassicSockets, Some(self.why_full(self.full)));
+            self.report.why_classic = Some(self.why_classic(env));
         } else if let (Some(rest), true) =
             (line.strip_prefix(b"+CONTINUE"), self.position().is_some())
         {
@@ -190,8 +196,12 @@ impl Link {
         } else if line.starts_with(b"+DUALCHANNELSYNC") && self.dual_announced {
             self.log(Level::Notice, RDB_CHANNEL_NEEDED.into());
             self.state = Main::Parked;
+            self.report.begin(SyncMode::DualChannel, None);
+            self.report.why_classic = None;
             self.open_rdb(env, Dialect::Valkey);
         } else if let Some(main) = rdb_channel {
+            self.report.begin(SyncMode::DualChannel, None);
+            self.report.why_classic = None;
             self.begin_rdb_channel(env, main);
         } else if is_try_later(line) {
             self.log_try_later(line);
@@ -209,9 +219,11 @@ impl Link {
             self.log_not_supported(line);
             self.log(Level::Notice, "Retrying with SYNC...".into());
             if let Some(conn) = self.main {
-                self.actions
-                    .push_back(Action::Send(conn, b"SYNC\r\n".to_vec()));
+                self.send_bytes(conn, b"SYNC\r\n".to_vec());
             }
+            self.report
+                .begin(SyncMode::ClassicSockets, Some(WhyFull::Asked));
+            self.report.why_classic = Some(self.why_classic(env));
             self.state = Main::AwaitHeader;
         }
     }
@@ -252,8 +264,34 @@ impl Link {
         }
     }
 
+    /// Why the primary gives us all of its data, at this place of its history.
+    pub(super) fn why_full(&self, of: Option<(ReplId, u64)>) -> WhyFull {
+        match (self.position(), of) {
+            (None, _) => WhyFull::NothingToContinue,
+            (Some((ours, _)), Some((theirs, _))) if ours != theirs => WhyFull::OtherHistory,
+            (Some((_, applied)), Some((_, offset))) if applied > offset => WhyFull::AheadOfPrimary,
+            (Some((_, applied)), Some((_, offset))) => WhyFull::TooFarBehind {
+                bytes: offset - applied,
+            },
+            (Some(_), None) => WhyFull::OtherHistory,
+        }
+    }
+
+    /// Why it does so on one channel.
+    fn why_classic(&self, env: &Env<'_>) -> WhyClassic {
+        match self.classic_next {
+            Some(why) => why,
+            None if self.dual_announced => WhyClassic::NotOffered,
+            None if !env.config.dual_channel => WhyClassic::SwitchedOff,
+            None => WhyClassic::NotOffered,
+        }
+    }
+
     /// `+CONTINUE`, possibly under a new id.
     fn continued(&mut self, rest: &[u8]) {
+        self.forget_suspended();
+        self.report.begin(SyncMode::Partial, None);
+        self.report.why_classic = None;
         self.log(
             Level::Notice,
             "Successful partial resynchronization with primary.".into(),
@@ -321,6 +359,10 @@ impl Link {
             args.extend([&b"ip-address"[..], config.announced_ip.as_bytes()]);
         }
         args.extend([&b"version"[..], version::VALKEY.as_bytes()]);
+        let resume = self.resume_capability();
+        if let Some(resume) = &resume {
+            args.extend([&b"capa"[..], resume]);
+        }
         self.send(conn, &args);
     }
 
@@ -350,9 +392,7 @@ impl Link {
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
                 match (rdb.conn, rdb.dialect) {
-                    (Some(conn), Dialect::Valkey) => self
-                        .actions
-                        .push_back(Action::Send(conn, b"SYNC\r\n".to_vec())),
+                    (Some(conn), Dialect::Valkey) => self.send_bytes(conn, b"SYNC\r\n".to_vec()),
                     (Some(conn), Dialect::Redis { .. }) => {
                         self.send(conn, &[b"PSYNC", b"?", b"-1"]);
                     }
@@ -389,6 +429,7 @@ impl Link {
             rdb.offset = endoff.offset;
             rdb.stream_db = endoff.stream_db;
         }
+        self.report.why_full = Some(self.why_full(Some((endoff.replid, endoff.offset))));
         self.last_io_ms = env.now_ms;
         if let Some(conn) = self.main {
             let id = endoff.client.to_string();

@@ -5,11 +5,13 @@ use super::handshake::psync_result;
 use super::lines::{Line, LineReader};
 use super::payload::Receiving;
 use super::redis::Dialect;
+use super::report::Report;
 use super::types::*;
 use crate::limits::{
-    HASTY_ATTEMPTS_MAX, NOPERM_RETRY_MS, RECONNECT_MS_MIN, UNLOADABLE_DOUBLINGS_MAX,
-    UNLOADABLE_RETRY_MS_MAX,
+    DUAL_FAILURES_MAX, FAILED_SYNC_DOUBLINGS_MAX, FAILED_SYNC_RETRY_MS_MAX, HASTY_ATTEMPTS_MAX,
+    NOPERM_RETRY_MS, RECONNECT_MS_MIN,
 };
+use crate::sync::WhyClassic;
 use crate::{Level, ReplId};
 use std::collections::VecDeque;
 use words::request;
@@ -100,9 +102,20 @@ pub(super) enum Retry {
     AtOnce,
     /// Much later: only an administrator can change the outcome.
     Refused,
-    /// A snapshot could not be loaded: at once, then after pauses that grow as long as it goes on. Every attempt costs
-    /// the primary a snapshot, and what is wrong with the data is likely to stay wrong.
-    Unloadable,
+    /// A full synchronisation had begun and failed: at once, then after pauses that grow as long as it goes on. Every
+    /// attempt costs the primary a snapshot, and what is in the way is likely to stay there.
+    FailedSync,
+    /// The same, and the number of channels has nothing to do with it.
+    RefusedSync,
+    /// At once: what has come of a snapshot is kept, and the rest is asked for.
+    Resume,
+}
+
+impl Retry {
+    /// Whether the primary has taken a snapshot for nothing.
+    fn is_failed_sync(self) -> bool {
+        matches!(self, Retry::FailedSync | Retry::RefusedSync)
+    }
 }
 
 /// What a server does towards its primary.
@@ -123,6 +136,8 @@ pub struct Link {
     /// Identity a classic full sync will have.
     pub(super) full: Option<(ReplId, u64)>,
     pub(super) receiving: Option<Receiving>,
+    /// A snapshot whose connection broke, and until when it is kept so that it can be gone on with.
+    pub(super) suspended: Option<(Receiving, u64)>,
     /// The parser was done before the payload's last byte was counted.
     pub(super) early: Option<Loaded>,
     /// The payload's last byte has been seen and goes to the sink now.
@@ -133,6 +148,8 @@ pub struct Link {
     /// And, to Redis, `capa rdb-channel-repl`.
     pub(super) rdb_channel_announced: bool,
     pub(super) failover: bool,
+    /// A primary without data is welcome.
+    pub(super) accepts_empty: bool,
     pub(super) up: bool,
     pub(super) numbers: Numbers,
     pub(super) last_io_ms: u64,
@@ -142,8 +159,15 @@ pub struct Link {
     /// Attempts made at once in a row, each within a second of the one before.
     pub(super) hasty_attempts: u32,
     pub(super) next_attempt_ms: u64,
-    /// Snapshots in a row that could not be loaded.
-    pub(super) unloadable: u32,
+    /// The buffered stream that has to be applied before the synchronisation is finished ends here; `None` once it is.
+    pub(super) drain_to: Option<u64>,
+    /// Stream bytes in the local buffer, in memory and in the file.
+    pub(super) buffered: u64,
+    /// Reading of the main connection has stopped until there is room in the buffer.
+    pub(super) is_paused: bool,
+    /// The next attempt uses one channel: two have failed too often.
+    pub(super) classic_next: Option<WhyClassic>,
+    pub(super) report: Report,
     pub(super) down_since_ms: Option<u64>,
     pub(super) actions: VecDeque<Action>,
 }
@@ -169,12 +193,14 @@ impl Link {
             read: 0,
             full: None,
             receiving: None,
+            suspended: None,
             early: None,
             complete: false,
             buffer: LocalBuffer::default(),
             dual_announced: false,
             rdb_channel_announced: false,
             failover: false,
+            accepts_empty: false,
             up: false,
             numbers: Numbers::default(),
             last_io_ms: 0,
@@ -183,7 +209,11 @@ impl Link {
             last_attempt_ms: None,
             hasty_attempts: 0,
             next_attempt_ms: 0,
-            unloadable: 0,
+            drain_to: None,
+            buffered: 0,
+            is_paused: false,
+            classic_next: None,
+            report: Report::default(),
             down_since_ms: None,
             actions: VecDeque::new(),
         }
@@ -204,6 +234,9 @@ impl Link {
 
     /// The next thing to do, in order.
     pub fn next_action(&mut self) -> Option<Action> {
+        if self.actions.is_empty() {
+            self.tell_phase();
+        }
         self.actions.pop_front()
     }
 
@@ -229,8 +262,10 @@ impl Link {
         });
         self.read = from.map_or(0, |(_, applied)| applied);
         self.failover = purpose == Purpose::Failover;
+        self.accepts_empty = purpose == Purpose::FollowAnyway;
         self.down_since_ms = None;
-        self.unloadable = 0;
+        self.report = Report::default();
+        self.classic_next = None;
         self.connect(env, "Connecting to", "");
     }
 
@@ -241,6 +276,7 @@ impl Link {
     }
 
     fn end(&mut self) {
+        self.forget_suspended();
         if self.state == Main::Draining {
             self.log(
                 Level::Warning,
@@ -282,12 +318,20 @@ impl Link {
 
     /// Bytes from a connection. Takes a first run of them and says what they are; call again with the rest.
     pub fn bytes(&mut self, env: &Env<'_>, conn: Conn, data: &[u8]) -> Taken {
+        let taken = self.take(env, conn, data);
+        if taken.routing != Routing::Stale {
+            self.report.traffic(conn.channel).bytes_in += taken.used as u64;
+        }
+        taken
+    }
+
+    fn take(&mut self, env: &Env<'_>, conn: Conn, data: &[u8]) -> Taken {
         let all = data.len();
         if self.is_rdb(conn) {
             let Some(rdb) = &mut self.rdb else {
                 return Taken {
                     used: all,
-                    fate: Routing::Stale,
+                    routing: Routing::Stale,
                 };
             };
             rdb.last_io_ms = env.now_ms;
@@ -295,23 +339,23 @@ impl Link {
                 RdbState::Payload => self.take_payload(env, data),
                 RdbState::Loading | RdbState::Loaded => Taken {
                     used: 0,
-                    fate: Routing::Hold,
+                    routing: Routing::Hold,
                 },
                 state => {
-                    let fate = match state {
+                    let routing = match state {
                         RdbState::AwaitHeader => Routing::Header,
                         _ => Routing::Control,
                     };
                     let (used, line) = rdb.lines.feed(data);
                     self.control(env, Channel::Rdb, line);
-                    Taken { used, fate }
+                    Taken { used, routing }
                 }
             };
         }
         if self.main != Some(conn) {
             return Taken {
                 used: all,
-                fate: Routing::Stale,
+                routing: Routing::Stale,
             };
         }
         self.last_io_ms = env.now_ms;
@@ -320,23 +364,23 @@ impl Link {
                 self.read += all as u64;
                 Taken {
                     used: all,
-                    fate: Routing::Stream,
+                    routing: Routing::Stream,
                 }
             }
             Main::Payload => self.take_payload(env, data),
-            Main::Buffering => self.take_buffered(env, conn, data),
-            Main::Loading | Main::Draining => Taken {
+            Main::Buffering | Main::Draining => self.take_buffered(env, conn, data),
+            Main::Loading => Taken {
                 used: 0,
-                fate: Routing::Hold,
+                routing: Routing::Hold,
             },
             state => {
-                let fate = match state {
+                let routing = match state {
                     Main::AwaitHeader => Routing::Header,
                     _ => Routing::Control,
                 };
                 let (used, line) = self.lines.feed(data);
                 self.control(env, Channel::Main, line);
-                Taken { used, fate }
+                Taken { used, routing }
             }
         }
     }
@@ -375,6 +419,13 @@ impl Link {
     /// Periodic work; call it about ten times a second.
     pub fn tick(&mut self, env: &Env<'_>) {
         self.check_timeouts(env);
+        if self
+            .suspended
+            .as_ref()
+            .is_some_and(|(_, until_ms)| env.now_ms > *until_ms)
+        {
+            self.forget_suspended();
+        }
         match self.state {
             Main::Waiting if env.now_ms >= self.next_attempt_ms => {
                 self.hasty_attempts = 0;
@@ -387,8 +438,11 @@ impl Link {
                 if env.now_ms.saturating_sub(self.last_newline_ms) >= 1000 =>
             {
                 self.last_newline_ms = env.now_ms;
-                if let Some(conn) = self.main {
-                    self.actions.push_back(Action::Send(conn, b"\n".to_vec()));
+                match self.main {
+                    // The synchronisation is finished; what has come since is still being applied.
+                    Some(_) if self.up && self.drain_to.is_none() => self.send_ack(env),
+                    Some(conn) => self.send_bytes(conn, b"\n".to_vec()),
+                    None => {}
                 }
             }
             _ => {}
@@ -462,12 +516,20 @@ impl Link {
     }
 
     pub(super) fn log(&mut self, level: Level, text: String) {
+        if level == Level::Warning {
+            self.report.warning = Some(text.clone());
+        }
         self.actions.push_back(Action::Log(level, text));
     }
 
     pub(super) fn send(&mut self, conn: Conn, args: &[&[u8]]) {
         let mut bytes = Vec::new();
         request::encode(&mut bytes, args);
+        self.send_bytes(conn, bytes);
+    }
+
+    pub(super) fn send_bytes(&mut self, conn: Conn, bytes: Vec<u8>) {
+        self.report.traffic(conn.channel).bytes_out += bytes.len() as u64;
         self.actions.push_back(Action::Send(conn, bytes));
     }
 
@@ -519,6 +581,7 @@ impl Link {
         self.last_attempt_ms = Some(env.now_ms);
         self.last_io_ms = env.now_ms;
         self.lines = LineReader::default();
+        self.report.restart();
         self.main = Some(self.new_conn(Channel::Main));
         self.state = Main::Connecting;
         self.log(Level::Notice, "PRIMARY <-> REPLICA sync started".into());
@@ -527,48 +590,81 @@ impl Link {
     /// Ends the attempt: everything it had is released, and the next one is planned.
     pub(super) fn fail(&mut self, env: &Env<'_>, retry: Retry) {
         let was_up = self.up;
+        let was_dual = self.rdb.is_some();
+        if let Some(cause) = self.report.warning.take() {
+            self.report.cause = cause;
+        }
         self.clean_up();
         self.state = Main::Waiting;
         if was_up {
             self.down_since_ms = Some(env.now_ms);
         }
+        match retry {
+            Retry::RefusedSync | Retry::Resume => {}
+            _ if was_dual => self.count_dual_failure(retry),
+            // One channel has had its turn.
+            Retry::FailedSync => self.classic_next = None,
+            _ => {}
+        }
         let earliest = self
             .last_attempt_ms
             .map_or(0, |last| last.saturating_add(RECONNECT_MS_MIN));
-        let retry = match retry {
-            Retry::Unloadable => {
-                self.unloadable = self.unloadable.saturating_add(1);
-                match self.unloadable {
-                    1 => Retry::AtOnce,
-                    _ => retry,
-                }
-            }
-            other => other,
-        };
+        let pause_ms = retry
+            .is_failed_sync()
+            .then(|| self.failed_sync(env))
+            .flatten();
         self.next_attempt_ms = match retry {
-            Retry::Unloadable => {
-                let pause_ms = RECONNECT_MS_MIN
-                    .saturating_mul(1 << (self.unloadable - 2).min(UNLOADABLE_DOUBLINGS_MAX))
-                    .min(UNLOADABLE_RETRY_MS_MAX);
-                let (times, seconds) = (self.unloadable, pause_ms / 1000);
-                self.log(
-                    Level::Warning,
-                    format!("{times} snapshots in a row could not be loaded, the next synchronization is tried in {seconds} seconds"),
-                );
-                env.now_ms.saturating_add(pause_ms)
-            }
             Retry::Refused => env.now_ms.saturating_add(NOPERM_RETRY_MS),
             Retry::Cron => earliest.max(env.now_ms.saturating_add(1)),
-            Retry::AtOnce => earliest,
+            _ => pause_ms.map_or(earliest, |ms| env.now_ms + ms),
         };
         if env.now_ms >= earliest {
             self.hasty_attempts = 0;
         }
-        if retry == Retry::AtOnce && self.hasty_attempts < HASTY_ATTEMPTS_MAX {
+        let at_once = !matches!(retry, Retry::Cron | Retry::Refused) && pause_ms.is_none();
+        if at_once && self.hasty_attempts < HASTY_ATTEMPTS_MAX {
             self.hasty_attempts += 1;
             let why = if was_up { "" } else { " after failure" };
             self.connect(env, "Reconnecting to", why);
         }
+    }
+
+    /// Counts a full synchronisation that has failed. Returns how long to wait before the next one, in milliseconds; `None`
+    /// for the first in a row, which is repeated at once.
+    fn failed_sync(&mut self, env: &Env<'_>) -> Option<u64> {
+        self.report.failures = self.report.failures.saturating_add(1);
+        self.report.failures_total += 1;
+        let times = self.report.failures;
+        let doublings = times.checked_sub(2)?.min(FAILED_SYNC_DOUBLINGS_MAX);
+        let pause_ms = RECONNECT_MS_MIN
+            .saturating_mul(1 << doublings)
+            .min(FAILED_SYNC_RETRY_MS_MAX);
+        // Replicas that failed together do not come back together.
+        let pause_ms = pause_ms - jitter(env.now_ms, self.numbers.attempts, pause_ms / 4);
+        let (seconds, cause) = (pause_ms as f64 / 1000.0, &self.report.cause);
+        let text = format!(
+            "{times} synchronizations in a row have failed, the next one is tried in {seconds:.1} seconds. Last cause: {cause}"
+        );
+        self.actions.push_back(Action::Log(Level::Warning, text));
+        Some(pause_ms)
+    }
+
+    /// Two channels have failed once more with this peer. When it has been too often, the next attempt does with one.
+    fn count_dual_failure(&mut self, retry: Retry) {
+        self.report.dual_failures += 1;
+        let failures = self.report.dual_failures;
+        if failures < DUAL_FAILURES_MAX {
+            return;
+        }
+        self.report.dual_failures = 0;
+        self.classic_next = Some(match retry {
+            Retry::Refused => WhyClassic::RightMissing,
+            _ => WhyClassic::Fallback { failures },
+        });
+        self.log(
+            Level::Notice,
+            format!("Dual channel synchronization has failed {failures} times in a row, the next attempt uses one channel."),
+        );
     }
 
     /// Closes both connections and drops the snapshot, the local buffer and the dual-channel session.
@@ -590,7 +686,7 @@ impl Link {
         self.complete = false;
         self.full = None;
         self.steps.clear();
-        self.buffer.clear();
+        self.clear_buffer();
         // What was received and not applied will be sent again.
         self.read = self.position.map_or(0, |p| p.applied);
     }
@@ -623,15 +719,17 @@ impl Link {
                     Level::Warning,
                     format!("I/O error reading bulk count from PRIMARY: {error}"),
                 );
-                self.fail(env, Retry::AtOnce);
+                self.fail(env, Retry::FailedSync);
             }
             Main::Payload => self.payload_lost(env, error),
             Main::Parked | Main::AwaitIdentity | Main::Buffering => {
-                self.log(
-                    Level::Verbose,
-                    "Provisional primary closed connection".into(),
-                );
-                self.abort_dual(env, None);
+                let text = "Provisional primary closed connection";
+                self.log(Level::Verbose, text.into());
+                self.report.warning = Some(text.into());
+                match self.suspend(env) {
+                    true => self.give_up_attempt(env, Retry::Resume),
+                    false => self.abort_dual(env, None),
+                }
             }
             _ => {
                 self.log(
@@ -682,7 +780,7 @@ impl Link {
                     Level::Warning,
                     "Timeout connecting to the PRIMARY...".into(),
                 );
-                self.fail(env, Retry::AtOnce);
+                self.fail(env, Retry::FailedSync);
             }
             (_, Some((_, false))) => {}
             (Main::Connected, None) if late(self.last_io_ms) => {
@@ -712,6 +810,18 @@ impl Link {
             Level::Warning,
             "Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter in valkey.conf to a larger value.".into(),
         );
-        self.give_up_attempt(env, Retry::AtOnce);
+        let retry = match self.suspend(env) {
+            true => Retry::Resume,
+            false => Retry::FailedSync,
+        };
+        self.give_up_attempt(env, retry);
     }
+}
+
+/// A number below `bound`, or 0, that differs between replicas and attempts. It decides nothing but a moment.
+fn jitter(now_ms: u64, attempt: u64, bound: u64) -> u64 {
+    let mut x = now_ms ^ attempt.rotate_left(32);
+    x = (x ^ (x >> 31)).wrapping_mul(0x7fb5_d329_728e_a185);
+    x = (x ^ (x >> 27)).wrapping_mul(0x81da_def4_bc2d_d44d);
+    (x ^ (x >> 33)).checked_rem(bound).unwrap_or(0)
 }

@@ -6,6 +6,7 @@ mod lines;
 mod link;
 mod payload;
 mod redis;
+mod report;
 mod transfer;
 mod types;
 

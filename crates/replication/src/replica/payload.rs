@@ -2,6 +2,7 @@
 
 use super::types::Payload;
 use crate::limits::EOF_MARK_BYTES;
+use crate::primary::spool::SPOOL_MARK;
 use crate::text::parse_u64;
 
 /// The line before a snapshot.
@@ -66,6 +67,19 @@ impl Receiving {
                 (data.len(), self.tail == mark)
             }
         }
+    }
+
+    /// The mark of one that can be gone on with over another connection, since the primary keeps a file of it.
+    pub(super) fn resumable(&self) -> Option<[u8; EOF_MARK_BYTES]> {
+        match self.header {
+            Header::Marked(mark) if mark.starts_with(SPOOL_MARK) => Some(mark),
+            _ => None,
+        }
+    }
+
+    /// Whether this header belongs to the same snapshot.
+    pub(super) fn is_of(&self, header: Header) -> bool {
+        self.header == header
     }
 
     /// Bytes at the end that are not the snapshot's.

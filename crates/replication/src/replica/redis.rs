@@ -61,7 +61,7 @@ impl Link {
     /// The primary waits for the snapshot's connection. The stream may come at any time from now on.
     pub(super) fn begin_rdb_channel(&mut self, env: &Env<'_>, main: u64) {
         self.log(Level::Notice, RDB_CHANNEL_NEEDED.into());
-        self.buffer.restart();
+        self.restart_buffer();
         self.state = Main::Buffering;
         self.last_newline_ms = env.now_ms;
         self.open_rdb(env, Dialect::Redis { main });
@@ -126,6 +126,7 @@ impl Link {
             rdb.replid = Some(replid);
             rdb.offset = offset;
         }
+        self.report.why_full = Some(self.why_full(Some((replid, offset))));
         self.log(
             Level::Notice,
             format!(

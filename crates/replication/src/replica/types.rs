@@ -1,5 +1,6 @@
 //! What goes into the replica's link and what comes out of it.
 
+use crate::sync::{Amount, SyncMode, Traffic, WhyClassic, WhyFull};
 use crate::{Level, ReplId};
 
 /// How a received snapshot gets into memory: `repl-diskless-load`.
@@ -35,6 +36,12 @@ pub struct Config {
     pub buffer_bytes_max: u64,
     /// `repl-backlog-size`, in bytes; sizes the local buffer's blocks.
     pub backlog_bytes: u64,
+    /// `replica-sync-buffer-spill-max`, in bytes: what the local buffer may put into a file beyond its memory; 0 = nothing.
+    pub spill_bytes_max: u64,
+    /// `replica-serve-stale-data`.
+    pub serve_stale: bool,
+    /// `replica-refuse-empty-primary`, as it is in force.
+    pub refuse_empty_primary: bool,
 }
 
 impl Default for Config {
@@ -49,6 +56,9 @@ impl Default for Config {
             load_mode: LoadMode::Disabled,
             buffer_bytes_max: 256 << 20,
             backlog_bytes: 10 << 20,
+            spill_bytes_max: 1 << 30,
+            serve_stale: true,
+            refuse_empty_primary: false,
         }
     }
 }
@@ -73,6 +83,8 @@ pub enum Purpose {
     Follow,
     /// To hand our own role over to it (FAILOVER).
     Failover,
+    /// To follow a primary even if it has no data and ours are lost by it (REPLICAOF … FORCE).
+    FollowAnyway,
 }
 
 /// Which of the two connections.
@@ -174,7 +186,12 @@ pub enum Action {
         mark_bytes: u64,
     },
     /// Load the complete file (or wait for the parser to finish); then report `load_finished`.
-    Load(LoadId),
+    Load {
+        /// Which.
+        load: LoadId,
+        /// How it replaces the old data.
+        mode: LoadMode,
+    },
     /// Forget this snapshot: stop its load, delete its temporary file, free what was built.
     AbortPayload(LoadId),
     /// The old history ends here: disconnect our replicas and free the backlog (`Hub::detach`).
@@ -189,8 +206,10 @@ pub enum Action {
     /// The link was up and is not any more. Drop what is unparsed and any open transaction of the stream:
     /// it will be sent again.
     LinkDown,
-    /// Apply the buffered stream: call `drain` until it returns nothing, serving clients in between.
+    /// Apply the buffered stream: call `drain` until it is [`Drain::Done`], serving clients in between.
     Drain,
+    /// Nothing of the spill file is needed any more: delete it.
+    DropSpill,
     /// The main channel's PSYNC of a dual-channel sync is about to be sent (DEBUG PAUSE-AFTER-FORK stops here).
     BeforeMainPsync,
     /// A full sync has finished: start the append-only file anew where one is kept.
@@ -217,6 +236,9 @@ pub enum Routing {
     Stream,
     /// Part of the stream, copied into the local buffer.
     Buffered,
+    /// Part of the stream, for which the local buffer has no memory: append it to the spill file, or say that it could not be
+    /// done with `Link::spill_failed`.
+    Spill,
     /// Nothing can be taken now: keep the bytes, stop reading until [`Action::ResumeReading`].
     Hold,
     /// The connection is not current: throw the bytes away.
@@ -229,7 +251,18 @@ pub struct Taken {
     /// The first so many bytes.
     pub used: usize,
     /// What they are.
-    pub fate: Routing,
+    pub routing: Routing,
+}
+
+/// What comes next of the buffered stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// Bytes to apply. Report what was applied before asking again.
+    Bytes(Vec<u8>),
+    /// Read so many bytes from the front of the spill file and apply them; if they cannot be read, `Link::spill_lost`.
+    Spilled(u64),
+    /// Nothing: the link goes on by itself, or the drain was called off.
+    Done,
 }
 
 /// How a load ended.
@@ -239,6 +272,8 @@ pub enum Loaded {
     Ok {
         /// RDB aux `repl-stream-db`, if present.
         stream_db: Option<u32>,
+        /// There is no key in them.
+        is_empty: bool,
     },
     /// It failed; text for the log.
     Failed(String),
@@ -313,4 +348,86 @@ pub struct SyncProgress {
     pub left_bytes: u64,
     /// `master_sync_last_io_seconds_ago`.
     pub last_io_seconds: u64,
+}
+
+/// What a link does at the moment, in more detail than [`LinkState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not a replica.
+    None,
+    /// The next attempt is due later.
+    Waiting,
+    /// A connection is being made.
+    Connecting,
+    /// Both ends agree on what is to come.
+    Handshake,
+    /// The primary has to take the snapshot first.
+    AwaitingSnapshot,
+    /// The snapshot is arriving.
+    Receiving,
+    /// It is complete and being loaded.
+    Loading,
+    /// It is loaded; the stream's connection has yet to join.
+    AwaitingStream,
+    /// It is loaded; the stream that has come meanwhile is being applied.
+    Draining,
+    /// The stream flows.
+    Online,
+}
+
+impl Phase {
+    /// Word for INFO.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::None => "none",
+            Phase::Waiting => "waiting-for-next-attempt",
+            Phase::Connecting => "connecting",
+            Phase::Handshake => "handshake",
+            Phase::AwaitingSnapshot => "waiting-for-snapshot",
+            Phase::Receiving => "receiving-snapshot",
+            Phase::Loading => "loading-snapshot",
+            Phase::AwaitingStream => "waiting-for-stream",
+            Phase::Draining => "applying-buffer",
+            Phase::Online => "online",
+        }
+    }
+}
+
+/// How the synchronisation under way, or the last one, has gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncReport {
+    /// Its way; `None` before the first one.
+    pub mode: Option<SyncMode>,
+    /// Why it is a full one.
+    pub why_full: Option<WhyFull>,
+    /// Why a full one uses one channel.
+    pub why_classic: Option<WhyClassic>,
+    /// What is being done.
+    pub phase: Phase,
+    /// Progress of the snapshot.
+    pub snapshot: Amount,
+    /// Stream held in memory until the snapshot is loaded, in bytes.
+    pub buffer_bytes: u64,
+    /// Bound of that; 0 = none.
+    pub buffer_bytes_max: u64,
+    /// The most there has been in this session or the last one.
+    pub buffer_bytes_peak: u64,
+    /// Stream held in the spill file, in bytes.
+    pub spilled_bytes: u64,
+    /// The most there has been in this session or the last one.
+    pub spilled_bytes_peak: u64,
+    /// Bound of that; 0 = nothing is spilled.
+    pub spill_bytes_max: u64,
+    /// Bytes of the stream's connection since it was made.
+    pub main: Traffic,
+    /// Bytes of the snapshot's connection in this attempt.
+    pub rdb: Traffic,
+    /// Full synchronisations that have failed since one succeeded.
+    pub failures: u32,
+    /// All that have failed.
+    pub failures_total: u64,
+    /// Why the last attempt failed; empty = none has.
+    pub cause: String,
+    /// When the next attempt comes, in milliseconds from now; `None` unless it is waited for.
+    pub next_attempt_ms: Option<u64>,
 }

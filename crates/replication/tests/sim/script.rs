@@ -1,7 +1,7 @@
 //! Scenarios as text. One statement per line, `#` starts a comment; the runner is the grammar's documentation.
 
 use super::world::World;
-use replication::replica::{Channel, LoadMode};
+use replication::replica::{Channel, LoadMode, Purpose};
 use replication::{ClientId, OutputLimit};
 use std::rc::Rc;
 
@@ -49,8 +49,14 @@ fn statement(world: &mut World, at: &str, words: &[&str]) {
                 world.write(n, db, value.as_bytes());
             }
         }
-        // replicaof NAME PRIMARY
-        "replicaof" => world.replicaof(n(world), world.node(words[2])),
+        // replicaof NAME PRIMARY [force]
+        "replicaof" => {
+            let purpose = match words.get(3) {
+                Some(_) => Purpose::FollowAnyway,
+                None => Purpose::Follow,
+            };
+            world.follow(n(world), world.node(words[2]), purpose);
+        }
         "promote" => world.promote(n(world)),
         // getack NAME: asks its replicas to acknowledge, as WAIT does.
         "getack" => {
@@ -255,6 +261,9 @@ fn config(world: &mut World, n: usize, word: &str, at: &str) {
             };
             r.buffer_bytes_max = number();
         }
+        "spool" => p.spool_bytes = number(),
+        "spill" => r.spill_bytes_max = number(),
+        "refuse-empty" => r.refuse_empty_primary = value == "yes",
         "soft" => (p.output_limit.soft_bytes, p.output_limit.soft_seconds) = (number(), 1),
         "announce-ip" => r.announced_ip = value.to_owned(),
         "load" => {
@@ -306,6 +315,11 @@ fn check(world: &World, n: usize, word: &str, at: &str) -> (bool, String) {
         "acked" => node.hub.acked(node.hub.history().offset).to_string(),
         "role-rows" => node.hub.role_rows().len().to_string(),
         "buffer" => info.buffer_bytes.to_string(),
+        "spilled" => node
+            .link
+            .report(world.now_ms, 0, 0)
+            .spilled_bytes
+            .to_string(),
         "buffer-peak" => info.buffer_bytes_peak.to_string(),
         "sync-in-progress" => info.sync_in_progress.to_string(),
         "wires" => world.wires.len().to_string(),

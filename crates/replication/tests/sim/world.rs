@@ -7,7 +7,7 @@ use replication::primary::{
     self, Action as Do, Hub, JobId, OtherChild, Peer, Role, SnapshotFormat, SnapshotResult, Target,
 };
 use replication::replica::{
-    self, Action, Channel, Conn, Link, LoadId, LoadMode, Loaded, Payload, Purpose, Routing,
+    self, Action, Channel, Conn, Drain, Link, LoadId, LoadMode, Loaded, Payload, Purpose, Routing,
 };
 use replication::{ClientId, Level};
 use std::collections::VecDeque;
@@ -83,6 +83,10 @@ pub(crate) struct Node {
     pub(crate) upstream_db: u32,
     /// Upstream bytes that are no whole command yet.
     unparsed: Vec<u8>,
+    pub(crate) spill: VecDeque<u8>,
+    /// The file that is kept of a snapshot.
+    spool: Vec<u8>,
+    pub(crate) paced_ms: u64,
     child: Option<Child>,
     pub(crate) dump: Vec<u8>,
     payload: Option<(Payload, Vec<u8>)>,
@@ -162,11 +166,15 @@ impl World {
             }),
             replica: Rc::new(replica::Config {
                 announced_port: 7000 + u16::from(seed),
+                spill_bytes_max: 0,
                 ..Default::default()
             }),
             log: Vec::new(),
             upstream_db: 0,
             unparsed: Vec::new(),
+            spill: VecDeque::new(),
+            spool: Vec::new(),
+            paced_ms: 0,
             child: None,
             dump: Vec::new(),
             payload: None,
@@ -257,6 +265,10 @@ impl World {
     }
 
     pub(crate) fn replicaof(&mut self, n: usize, primary: usize) {
+        self.follow(n, primary, Purpose::Follow);
+    }
+
+    pub(crate) fn follow(&mut self, n: usize, primary: usize, purpose: Purpose) {
         let port = primary as u16;
         let from = match self.nodes[n].link.position() {
             _ if self.nodes[n].link.target().is_none() => {
@@ -266,9 +278,7 @@ impl World {
             position => position,
         };
         self.hub(n, |hub, env| hub.demote(env));
-        self.link(n, |link, env| {
-            link.start(env, "node", port, from, Purpose::Follow)
-        });
+        self.link(n, |link, env| link.start(env, "node", port, from, purpose));
     }
 
     pub(crate) fn promote(&mut self, n: usize) {
@@ -483,7 +493,7 @@ impl World {
             }
             let taken = self.link(r, |link, env| link.bytes(env, conn, &data));
             let (now, rest) = data.split_at(taken.used);
-            match taken.fate {
+            match taken.routing {
                 Routing::Hold => {
                     self.wires[w].paused = true;
                     self.wires[w].held = data;
@@ -499,6 +509,7 @@ impl World {
                     self.link(r, |link, env| link.payload_taken(env));
                 }
                 Routing::Stream => self.apply(r, now),
+                Routing::Spill => self.nodes[r].spill.extend(now),
                 Routing::Control | Routing::Header | Routing::Buffered | Routing::Stale => {}
             }
             self.wires[w].held = rest.to_vec();

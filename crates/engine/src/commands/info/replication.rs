@@ -1,6 +1,7 @@
 //! The section about both roles of replication.
 
 use super::Rows;
+use crate::commands::replication::status;
 use crate::exec::Exec;
 
 pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
@@ -41,6 +42,30 @@ pub(super) fn replication(x: &mut Exec<'_>, rows: &mut Rows) {
         "repl_backlog_histlen",
         backlog.map_or(0, |backlog| backlog.histlen()),
     );
+    sync_rows(x, rows);
+}
+
+/// What is ours alone: how synchronisations go, and why so.
+fn sync_rows(x: &mut Exec<'_>, rows: &mut Rows) {
+    for (name, value) in status::link_figures(x.state).unwrap_or_default() {
+        rows.row(&format!("repl_sync_{name}"), value);
+    }
+    for (number, report) in status::reports(x.state).iter().enumerate() {
+        let figures = status::replica_figures(x.state, report);
+        let fields: Vec<String> = figures
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        rows.row(&format!("repl_sync_replica{number}"), fields.join(","));
+    }
+    for (name, value) in status::primary_figures(x.state) {
+        rows.row(&format!("repl_sync_replicas_{name}"), value);
+    }
+    let contradictions = config::contradictions(&x.state.config);
+    rows.row("repl_settings_contradict", contradictions.len());
+    for (number, sentence) in contradictions.iter().enumerate() {
+        rows.row(&format!("repl_settings_contradiction{number}"), sentence);
+    }
 }
 
 /// Rows about our primary.

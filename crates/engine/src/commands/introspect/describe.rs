@@ -8,7 +8,7 @@ use commandtable::{Arg, ArgKind, BeginSearch, CommandInfo, FindKeys, Flags, KeyF
 pub(super) fn info(reply: &mut Reply, command: &CommandInfo, known: &dyn Fn(&CommandInfo) -> bool) {
     reply.array(10);
     reply.bulk(command.full_name.as_bytes());
-    reply.int(command.arity.into());
+    reply.int(command.docs.arity.into());
     let flags = command.flags.without(Flags::HIDDEN);
     reply.set(flags.len());
     for name in flags.names() {

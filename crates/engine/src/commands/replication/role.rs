@@ -46,17 +46,22 @@ pub(super) fn role(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// `REPLICAOF host port`, `REPLICAOF NO ONE`.
+/// `REPLICAOF host port [FORCE]`, `REPLICAOF NO ONE`. FORCE, which is ours, takes over the data of a primary that has none.
 ///
 /// Reply: OK, also when nothing changes.
 /// Errors: a port out of range; during a failover; on the connection of a replica.
 /// Propagates: nothing.
 /// Source: Valkey command reference, REPLICAOF (since 5.0.0).
 pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let forced = match args {
+        [_, _, _] => false,
+        [_, _, _, word] if word.eq_ignore_ascii_case(b"force") => true,
+        _ => return Err(Error::arity(x.command.full_name)),
+    };
     if x.state.repl.hub.failover_state() != replication::primary::FailoverState::None {
         return Err(Error::REPLICAOF_FAILING_OVER);
     }
-    if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
+    if !forced && args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
         if x.state.repl.is_replica() {
             set_primary(x, &[b"no", b"one"]);
             crate::primary_link::promote(x.keys, x.state, x.client.id);
@@ -78,7 +83,7 @@ pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         .as_ref()
         .and_then(|side| side.link.target())
         == Some((host.as_str(), port));
-    if same {
+    if same && !forced {
         x.state.log(
             Level::Notice,
             "REPLICAOF would result into synchronization with the primary we are already connected with. No operation performed.",
@@ -88,7 +93,12 @@ pub(super) fn replicaof(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     }
     set_primary(x, &[args[1], args[2]]);
     let line = format!("REPLICAOF {host}:{port} enabled ({})", requested_by(x));
-    crate::primary_link::follow(x.keys, x.state, &host, port, Purpose::Follow);
+    let purpose = if forced {
+        Purpose::FollowAnyway
+    } else {
+        Purpose::Follow
+    };
+    crate::primary_link::follow(x.keys, x.state, &host, port, purpose);
     x.state.log(Level::Notice, &line);
     x.out.ok();
     Ok(())

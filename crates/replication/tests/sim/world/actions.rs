@@ -44,7 +44,14 @@ impl World {
                 let (targets, disk) = match job.target {
                     Target::Disk => (Vec::new(), true),
                     Target::Log { .. } => unreachable!("the hub asks for no log"),
-                    Target::Sockets { targets, eof_mark } => {
+                    Target::Sockets {
+                        targets,
+                        eof_mark,
+                        spool_bytes,
+                    } => {
+                        if spool_bytes > 0 {
+                            node.spool = [&rdb[..], &eof_mark].concat();
+                        }
                         let to = |t: primary::SocketTarget| {
                             let mut bytes = VecDeque::from(t.prelude);
                             bytes.extend(&rdb);
@@ -73,6 +80,19 @@ impl World {
                     self.hub(n, |hub, env| hub.file_sent(env, client));
                 }
             }
+            Do::SendSpool {
+                client,
+                prelude,
+                from,
+            } => {
+                if let Some(w) = self.wire_of(n, client) {
+                    let down = &mut self.wires[w].down.data;
+                    down.extend(prelude);
+                    down.extend(&self.nodes[n].spool[from as usize..]);
+                    self.hub(n, |hub, env| hub.file_sent(env, client));
+                }
+            }
+            Do::DropSpool => self.nodes[n].spool.clear(),
             Do::StreamTo(client) => {
                 if let Some(w) = self.wire_of(n, client) {
                     self.wires[w].streaming = true;
@@ -98,6 +118,7 @@ impl World {
                     link.start(env, "node", target, from, Purpose::Failover)
                 });
             }
+            Do::Pace { ms } => self.nodes[n].paced_ms += ms,
             Do::Promote => self.link(n, |link, _| link.stop()),
             Do::Log(level, text) => self.nodes[n].log.push((level, text)),
         }
@@ -160,7 +181,12 @@ impl World {
                     .1;
                 bytes.truncate(bytes.len() - mark_bytes as usize);
             }
-            Action::Load(load) => self.nodes[n].loading = Some(load),
+            Action::Load { load, mode } => {
+                self.nodes[n].loading = Some(load);
+                if let Some((payload, _)) = &mut self.nodes[n].payload {
+                    payload.mode = mode;
+                }
+            }
             Action::AbortPayload(_) => {
                 let node = &mut self.nodes[n];
                 (node.payload, node.loading, node.loaded) = (None, None, None);
@@ -191,6 +217,7 @@ impl World {
                 self.nodes[n].draining = false;
             }
             Action::Drain => self.nodes[n].draining = true,
+            Action::DropSpill => self.nodes[n].spill.clear(),
             Action::BeforeMainPsync | Action::RestartAof => {}
             Action::Failover { accepted } => {
                 self.hub(n, |hub, env| hub.failover_finished(env, accepted))
@@ -260,7 +287,9 @@ impl World {
         }
         if child.targets.iter().all(|(_, left, _)| left.is_empty()) {
             let complete: Vec<_> = child.targets.iter().filter(|t| t.2).map(|t| t.0).collect();
-            let result = match complete.is_empty() {
+            // A writer that keeps a file goes on without receivers.
+            let is_lost = complete.is_empty() && self.nodes[n].spool.is_empty();
+            let result = match is_lost {
                 true => SnapshotResult::Failed { signal: None },
                 false => SnapshotResult::Sockets { complete },
             };
@@ -278,9 +307,11 @@ impl World {
             let (_, bytes) = node.payload.take().expect("a payload was received");
             let result = match load(&bytes) {
                 Some((data, stream_db)) => {
+                    let is_empty = data.is_empty();
                     node.loaded = Some(data);
                     Loaded::Ok {
                         stream_db: Some(stream_db),
+                        is_empty,
                     }
                 }
                 None => Loaded::Failed("the snapshot is damaged".into()),
@@ -290,8 +321,12 @@ impl World {
         }
         if self.nodes[n].draining && !self.nodes[n].hold_drain {
             match self.link(n, |link, env| link.drain(env)) {
-                Some(block) => self.apply(n, &block),
-                None => self.nodes[n].draining = false,
+                Drain::Bytes(block) => self.apply(n, &block),
+                Drain::Spilled(count) => {
+                    let piece: Vec<u8> = self.nodes[n].spill.drain(..count as usize).collect();
+                    self.apply(n, &piece);
+                }
+                Drain::Done => self.nodes[n].draining = false,
             }
             return true;
         }
