@@ -195,6 +195,28 @@ fn the_handshake_has_the_documented_bytes() {
     assert_eq!(text, expected);
 }
 
+/// What a primary of Redis 8 answers, up to where its connections are two: PING, AUTH, port, address, capabilities, version,
+/// the word of Redis, PSYNC.
+const REDIS_LINES: &[u8] = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n-ERR Unrecognized REPLCONF option: version\r\n+OK\r\n+RDBCHANNELSYNC 77\r\n";
+
+#[test]
+fn redis_is_told_who_belongs_to_whom_byte_for_byte() {
+    let mut p = Peered::new(true);
+    p.arrive(Channel::Main, REDIS_LINES, &[1000]);
+    p.arrive(Channel::Rdb, b"+OK\r\n+OK\r\n", &[1000]);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let offered =
+        "*3\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$16\r\nrdb-channel-repl\r\n*3\r\n$5\r\nPSYNC\r\n";
+    assert!(text(&p.sent[0]).contains(offered), "{}", text(&p.sent[0]));
+    assert_eq!(
+        text(&p.sent[1]),
+        "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n\
+        *11\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$8\r\nrdb-only\r\n$1\r\n1\r\n$11\r\nrdb-channel\r\n$1\r\n1\r\n\
+        $17\r\nmain-ch-client-id\r\n$2\r\n77\r\n$14\r\nlistening-port\r\n$4\r\n7001\r\n\
+        *3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n"
+    );
+}
+
 #[test]
 fn a_missing_permission_is_named_and_not_asked_for_each_second() {
     let mut p = Peered::new(true);
@@ -358,14 +380,43 @@ proptest! {
     }
 
     #[test]
+    fn any_split_of_a_sync_on_two_connections_as_redis_has_it_means_the_same(
+        a in cuts(),
+        b in cuts(),
+        main_first in any::<bool>(),
+    ) {
+        let mut p = Peered::new(true);
+        let (id, mark) = ("d".repeat(40), "f".repeat(40));
+        p.arrive(Channel::Main, REDIS_LINES, &a);
+        let snapshot = format!("+OK\r\n+OK\r\n\n\n+FULLRESYNC {id} 500\r\n$EOF:{mark}\r\nRDB some data{mark}");
+        let stream = b"*1\r\n$4\r\nping\r\n";
+        if main_first {
+            p.arrive(Channel::Main, stream, &a);
+            p.arrive(Channel::Rdb, snapshot.as_bytes(), &b);
+        } else {
+            p.arrive(Channel::Rdb, snapshot.as_bytes(), &b);
+            p.arrive(Channel::Main, stream, &a);
+        }
+        prop_assert!(p.link.is_up(), "{:?}", p.log);
+        prop_assert_eq!(p.link.position().map(|(_, offset)| offset), Some(500));
+        prop_assert!(p.link.info(p.now_ms).read_offset == 514, "{:?}", p.link.info(p.now_ms));
+        prop_assert_eq!(p.rdb, None);
+        prop_assert_eq!(p.link.buffer_bytes(), 0);
+    }
+
+    #[test]
     fn garbage_anywhere_in_a_handshake_is_survived_and_ends_in_a_log_line(
         keep in 0usize..12,
         garbage in prop::collection::vec(any::<u8>(), 0..3000),
         on_rdb in any::<bool>(),
+        redis in any::<bool>(),
         cuts in cuts(),
     ) {
         let mut p = Peered::new(true);
-        let lines = "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+DUALCHANNELSYNC\r\n";
+        let lines = match redis {
+            true => std::str::from_utf8(REDIS_LINES).unwrap(),
+            false => "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+DUALCHANNELSYNC\r\n",
+        };
         let kept: String = lines.split_inclusive('\n').take(keep).collect();
         p.arrive(Channel::Main, kept.as_bytes(), &cuts);
         if on_rdb {
@@ -435,7 +486,7 @@ fn request() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let word = prop_oneof![
         3 => prop::sample::select(vec![
             "listening-port", "ip-address", "capa", "eof", "psync2", "dual-channel", "version", "8.0.1", "rdb-only",
-            "rdb-channel", "0", "1", "rdb-filter-only", "functions", "set-rdb-client-id", "ack", "fack", "getack",
+            "rdb-channel", "rdb-channel-repl", "main-ch-client-id", "0", "1", "2", "3", "rdb-filter-only", "functions", "set-rdb-client-id", "ack", "fack", "getack",
             "*", "-1", "18446744073709551615", "9223372036854775807", "?", "failover",
             "0101010101010101010101010101010101010101", "0202020202020202020202020202020202020202",
         ]).prop_map(|w| w.as_bytes().to_vec()),

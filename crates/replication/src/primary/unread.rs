@@ -55,8 +55,11 @@ impl Hub {
             State::WaitEnd { disk: false, .. } => SURE / 2,
             _ => 0,
         };
-        let silent = !session.acked && session.version == 0 && session.port != 0;
-        if sure > 0 && silent && session.requirements.format == SnapshotFormat::Current {
+        // A snapshot's own connection never acknowledges, and may leave the version to the main one.
+        let silent = !session.acked && !session.rdb_only;
+        let nameless = session.version == 0 && session.port != 0;
+        if sure > 0 && silent && nameless && session.requirements.format == SnapshotFormat::Current
+        {
             self.unread.add(session.name(), sure);
         }
     }
@@ -77,7 +80,7 @@ impl Hub {
         session.acked = false;
         session.requirements.format = SnapshotFormat::Current;
         // The dump file is in the current format: the older one goes to sockets only.
-        let able = session.version == 0 && session.capabilities.eof;
+        let able = session.version == 0 && session.capabilities.eof && !session.rdb_only;
         let name = session.name();
         if able && self.unread.is_sure(&name) {
             self.session(client).requirements.format = SnapshotFormat::Redis7;
