@@ -239,6 +239,7 @@ pub fn snapshot(data: &[u8]) {
         functions: loaded.functions.clone().into(),
         filter: Filter::ALL,
         aof_base: false,
+        format: snapshot::Format::Current,
     };
     let mut bytes = Vec::new();
     snapshot::write(&loaded.dbs, &info, &mut bytes, &mut |_| ()).expect("memory takes all bytes");
