@@ -11,6 +11,12 @@ fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
     from.choose(rng).expect("not empty")
 }
 
+/// The commands that the reference has too, with the same number of arguments.
+pub(crate) fn commands() -> impl Iterator<Item = &'static CommandInfo> {
+    let all = COMMANDS.iter();
+    all.filter(|command| !command.docs.own && command.docs.arity == command.arity)
+}
+
 /// The subcommands that the reference has, too.
 pub(crate) fn subcommands(command: &CommandInfo) -> Vec<&'static CommandInfo> {
     let all = command.subcommands.iter();
@@ -37,7 +43,9 @@ fn command(rng: &mut StdRng) -> &'static CommandInfo {
     let command = if rng.random() {
         commandtable::find(pick(rng, FEW).as_bytes()).expect("a command")
     } else {
-        COMMANDS.choose(rng).expect("commands")
+        commands()
+            .nth(rng.random_range(0..commands().count()))
+            .expect("commands")
     };
     match subcommands(command).choose(rng) {
         Some(sub) if rng.random() => sub,
