@@ -238,6 +238,23 @@ start_server {overrides {appendonly no save ""}} {
         assert_equal {33 1 ok} [list [lindex [r config get hz] 1] [s aof_enabled] [s aof_last_bgrewrite_status]]
     }
 
+    test {a log begins in the folder that the parameters name by then} {
+        r config set appendonly yes
+        waitForBgrewriteaof r
+        r config set appendonly no
+        set former [lindex [r config get dir] 1]
+        set dir [file join $former elsewhere]
+        file mkdir $dir
+        r config set dir $dir appendonly yes
+        waitForBgrewriteaof r
+        assert_aof_manifest_content [file join $dir appendonlydir appendonly.aof.manifest] {
+            {file * type b}
+            {file * type i}
+        }
+        r config set appendonly no
+        r config set dir $former
+    }
+
     test {a shutdown waits for the first base, unless forced} {
         populate 1000
         set pid [held {r config set appendonly yes}]
