@@ -157,6 +157,7 @@ fn warn_of_maxmemory(x: &mut Exec<'_>) {
 /// Source: Valkey command reference, CONFIG RESETSTAT (since 2.0.0).
 fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.state.stats.reset();
+    x.state.stats.log_us_before = x.state.host.log_figures().loop_us;
     x.state.repl.hub.reset_stats();
     x.state.saving.saves = 0;
     x.state.scripting.reset_evicted_scripts();

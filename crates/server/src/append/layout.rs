@@ -1,7 +1,7 @@
 //! Which files make up the log, and how a rewrite and a switch change that.
 
 use super::{AppendFile, MARKS};
-use crate::logging;
+use crate::{clock, logging};
 use aof::files::{Disk, Files, Found, LogFile};
 use aof::manifest::Manifest;
 use aof::names::{BaseForm, Names};
@@ -219,6 +219,7 @@ impl AppendFile {
             return Err(error);
         }
         let committed = under_way.rewrite.commit(&known.names, &written);
+        let started_ns = clock::monotonic_ns();
         if let Err(error) = perform(&Disk, &committed.steps) {
             known.rewrite = Some(under_way);
             return Err(failed(&error));
@@ -237,6 +238,7 @@ impl AppendFile {
             );
             logging::log(Level::Notice, &line);
         }
+        self.note_slow("aof-rename", clock::monotonic_ns() - started_ns);
         known.manifest = committed.manifest;
         known.measure();
         self.publish_sizes(known);
