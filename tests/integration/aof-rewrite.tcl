@@ -208,6 +208,53 @@ start_server {overrides {appendonly no save ""}} {
         assert_aof_manifest_content $manifest {{file * type b}}
     }
 
+    test {a log that cannot begin takes back what is set beside it} {
+        r config set appendonly no
+        set folder [aof::dir r]
+        file delete -force -- $folder
+        close [open $folder w]
+        set names {appendonly hz maxclients maxmemory save requirepass port}
+        set before [lmap name $names {r config get $name}]
+        set failed {ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.}
+        set mark [log_mark]
+        foreach pairs {
+            {appendonly yes}
+            {hz 33 maxclients 50 appendonly yes save "1 1"}
+            {appendonly yes requirepass secret maxmemory 1}
+        } {
+            assert_error $failed {r config set {*}$pairs}
+            assert_equal $before [lmap name $names {r config get $name}]
+        }
+        assert_error $failed {r config set port [find_available_port] appendonly yes}
+        assert_equal $before [lmap name $names {r config get $name}]
+        wait_for_log $mark {*Possibly related to new appendonly setting. Restoring previous settings.*}
+        set other [valkey_client]
+        assert_equal PONG [$other ping]
+        $other close
+        assert_equal {0 err} [list [s aof_enabled] [s aof_last_bgrewrite_status]]
+        file delete -- $folder
+        r config set hz 33 appendonly yes
+        waitForBgrewriteaof r
+        assert_equal {33 1 ok} [list [lindex [r config get hz] 1] [s aof_enabled] [s aof_last_bgrewrite_status]]
+    }
+
+    test {a log begins in the folder that the parameters name by then} {
+        r config set appendonly yes
+        waitForBgrewriteaof r
+        r config set appendonly no
+        set former [lindex [r config get dir] 1]
+        set dir [file join $former elsewhere]
+        file mkdir $dir
+        r config set dir $dir appendonly yes
+        waitForBgrewriteaof r
+        assert_aof_manifest_content [file join $dir appendonlydir appendonly.aof.manifest] {
+            {file * type b}
+            {file * type i}
+        }
+        r config set appendonly no
+        r config set dir $former
+    }
+
     test {a shutdown waits for the first base, unless forced} {
         populate 1000
         set pid [held {r config set appendonly yes}]

@@ -104,6 +104,17 @@ start_server {overrides {appendonly yes save "" appendfsync everysec}} {
         assert_equal 0 [s aof_unsynced_age_ms]
     } {} {peer:skip}
 
+    test {INFO tells how long event loops have been writing the log} {
+        r debug aof-flush-sleep 20000
+        r config resetstat
+        r set k v
+        r set k w
+        assert_morethan_equal [getInfoProperty [r info debug] eventloop_duration_aof_sum] 40000
+        r debug aof-flush-sleep 0
+        r config resetstat
+        assert_lessthan [getInfoProperty [r info debug] eventloop_duration_aof_sum] 40000
+    } {} {needs:debug}
+
     test {SHUTDOWN syncs the log} {
         r set last 1
         restart_server 0 true false

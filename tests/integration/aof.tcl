@@ -290,5 +290,27 @@ test {PING is answered, and most is refused, while a log is loaded} {
     }
 } {} {peer:skip}
 
+foreach form {preamble commands} {
+    file delete -force -- $folder
+    file copy -- [file join $::harness::tests_dir assets aof-redis-7.0 $form] $folder
+    start_server_aof {} {
+        test "a log of Redis 7.0 is loaded, and goes on: $form" {
+            wait_done_loading r
+            assert_equal 7204565384aa491ebc504ae201f4a2beed6db6d2 [debug_digest]
+            assert_equal {{1-1 alice}} [lmap entry [r xpending incr:stream group - + 10] {lrange $entry 0 1}]
+            assert_equal {4102444800 42} [list [r expiretime base:expires] [r fcall answer 0]]
+            r set own 1
+            set digest [debug_digest]
+            restart_server 0 true false
+            wait_done_loading r
+            assert_equal $digest [debug_digest]
+            r bgrewriteaof
+            waitForBgrewriteaof r
+            r debug loadaof
+            assert_equal $digest [debug_digest]
+        } {} {needs:debug}
+    }
+}
+
 file delete -force -- $dir
 }

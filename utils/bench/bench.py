@@ -14,6 +14,7 @@ import shutil
 import statistics
 import sys
 
+import append
 import memory
 import snapshot
 import speed
@@ -93,6 +94,10 @@ def run(cases, args, binaries):
         results = in_rounds(binaries, heavy, lambda binary: snapshot.measure(binary, name))
         yield Row(f"{name} save", "s CPU", snapshot.CASES[name][1], pick(results, "save_s"))
         yield Row(f"{name} load", "s CPU", snapshot.CASES[name][2], pick(results, "load_s"))
+    for name in (case for case in cases if case in append.CASES):
+        results = in_rounds(binaries, heavy, lambda binary: append.measure(binary, name))
+        for what in ("replay", "rewrite", "load"):
+            yield Row(f"{name} {what}", "s CPU", None, pick(results, f"{what}_s"))
     if "sync" in cases:
         results = in_rounds(binaries, heavy, sync.measure)
         yield Row("sync wall", "s", 0.9, pick(results, "wall_s"))
@@ -101,8 +106,9 @@ def run(cases, args, binaries):
             yield Row("sync rate", "1/s", None, pick(results, "rps"))
 
 
-ALL = [*speed.CASES, *memory.CASES, *snapshot.CASES, "sync"]
-GROUPS = {"all": ALL, "speed": list(speed.CASES), "memory": list(memory.CASES), "rdb": list(snapshot.CASES)}
+ALL = [*speed.CASES, *memory.CASES, *snapshot.CASES, *append.CASES, "sync"]
+GROUPS = {"all": ALL, "speed": list(speed.CASES), "memory": list(memory.CASES), "rdb": list(snapshot.CASES),
+          "aof": list(append.CASES)}
 
 
 def parse_arguments():

@@ -108,6 +108,15 @@ impl Config {
         *self = candidate;
         Ok(changed)
     }
+
+    /// Takes a change back that [`Self::change`] has made: `former` is what was in force before, `changed` what it gave.
+    pub fn go_back(&mut self, former: Config, changed: &[Param], apply: &mut dyn Apply) {
+        for &param in changed.iter().rev() {
+            // Nothing better can be done when the old value no longer holds either.
+            let _ = apply.apply(&former, param);
+        }
+        *self = former;
+    }
 }
 
 /// One parameter to set.
@@ -346,6 +355,23 @@ mod tests {
         assert_eq!(
             recorder.log,
             [(Param::Timeout, "5".into()), (Param::Timeout, "0".into())]
+        );
+    }
+
+    #[test]
+    fn a_change_can_be_taken_back() {
+        let mut config = Config::default();
+        let mut recorder = Recorder::default();
+        let former = config.clone();
+        let changed = config
+            .change(&["timeout", "5", "port", "22"], OPEN, &mut recorder)
+            .unwrap();
+        recorder.log.clear();
+        config.go_back(former, &changed, &mut recorder);
+        assert_eq!(config, Config::default());
+        assert_eq!(
+            recorder.log,
+            [(Param::Port, "6379".into()), (Param::Timeout, "0".into())]
         );
     }
 

@@ -392,6 +392,8 @@ pub struct LogFigures {
     pub syncs: bool,
     /// Syncs that took so long that somebody wrote behind them.
     pub delayed_syncs: u64,
+    /// Microseconds that event loops have spent in writing it and in syncing it themselves.
+    pub loop_us: u64,
 }
 
 /// Clients' connections, where the engine does not wait for their turn.

@@ -89,6 +89,8 @@ pub struct Stats {
     pub loop_us: u64,
     /// See `loop_cycles`.
     pub loop_command_us: u64,
+    /// What [`LogFigures::loop_us`](crate::host::LogFigures::loop_us) was when counting began.
+    pub log_us_before: u64,
     /// The longest turn.
     pub loop_us_max: u64,
     /// Most commands in one turn.
@@ -132,6 +134,7 @@ impl Default for Stats {
             rates: Rates::default(),
             loop_cycles: 0,
             loop_us: 0,
+            log_us_before: 0,
             loop_command_us: 0,
             loop_us_max: 0,
             loop_commands_max: 0,

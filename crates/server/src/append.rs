@@ -74,6 +74,8 @@ pub(crate) struct AppendFile {
     sync_ended: Condvar,
     /// Bytes that the log takes in memory.
     memory: AtomicUsize,
+    /// Nanoseconds that event loops have spent in writes, and in syncs of their own.
+    loop_ns: AtomicU64,
     /// See [`layout::Known`].
     base_bytes: AtomicU64,
     earlier_bytes: AtomicU64,
@@ -105,6 +107,7 @@ impl AppendFile {
             woken: Condvar::new(),
             sync_ended: Condvar::new(),
             memory: AtomicUsize::new(0),
+            loop_ns: AtomicU64::new(0),
             base_bytes: AtomicU64::new(0),
             earlier_bytes: AtomicU64::new(0),
             layout: Mutex::default(),
@@ -194,14 +197,15 @@ impl AppendFile {
         self.write_and_sync(&mut self.mouth.lock())
     }
 
-    /// Tries again to write what the disk has refused. Called now and then.
+    /// Tries again to write what the disk has refused, and tells what nobody has written behind. Called now and then.
     pub(crate) fn try_again(&self, shared: &Shared) {
         let mut mouth = self.mouth.lock();
-        if mouth.write_error.is_none() {
+        if mouth.write_error.is_some() {
+            self.write(&mut mouth);
+            self.wake_syncer(&mouth);
+        } else if !mouth.was_slow() {
             return;
         }
-        self.write(&mut mouth);
-        self.wake_syncer(&mouth);
         let news = mouth.news();
         drop(mouth);
         if let Some(news) = news {
@@ -230,6 +234,7 @@ impl AppendFile {
             unsynced_since_ms: writer.and_then(Writer::unsynced_since_ms),
             syncs: mouth.sync_since_ns.is_some(),
             delayed_syncs: mouth.delayed_syncs,
+            loop_us: self.loop_ns.load(Ordering::Relaxed) / 1000,
         }
     }
 }

@@ -2,20 +2,21 @@
 //! half done.
 //!
 //! Each writer has keys of its own and knows what it has sent and what it was told. A round starts the server on what the
-//! former rounds have left, lets the writers write, kills the process at some moment, starts it again and compares. The
-//! reference can be asked to read what is left as well.
+//! former rounds have left, lets the writers write, kills the process at some moment, starts it again and compares. So it is
+//! with one server alone, and with either of two amid a synchronisation, or behind a promotion.
 //!
 //! `DURABILITY_ROUNDS` is the number of kills of each kind (default 2), `DURABILITY_SERVER` another binary to be killed,
 //! `DURABILITY_SEED` decides about the moments.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the moment of a kill is a matter of the real clock"
+    clippy::print_stdout,
+    reason = "the moment of a kill is a matter of the real clock, and how many met a synchronisation is told"
 )]
 
 mod common;
 
-use common::{Client, OURS, PATIENCE, Reply, Server, setting};
+use common::{Client, OURS, PATIENCE, Reply, Server, setting, wait_for};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,8 +131,26 @@ fn number(reply: &Reply) -> u64 {
     }
 }
 
-/// Compares what is there with what a writer knows; where it goes on.
-fn check(client: &mut Client, writer: usize, known: Knowledge, what: &str) -> u64 {
+/// How far a writer's keys have come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Found {
+    counter: u64,
+    list: u64,
+    first: u64,
+}
+
+impl Found {
+    /// Each of the keys is somewhere in between.
+    fn is_within(self, least: u64, most: u64) -> bool {
+        let range = least..=most;
+        [self.counter, self.list, self.first]
+            .iter()
+            .all(|there| range.contains(there))
+    }
+}
+
+/// What is there of a writer's keys; nothing is torn, and everything came in order.
+fn look(client: &mut Client, writer: usize, what: &str) -> Found {
     let counter = number(&client.words(&format!("GET counter:{writer}")));
     let list = client.words(&format!("LRANGE list:{writer} 0 -1"));
     let list: Vec<u64> = list.items().iter().map(number).collect();
@@ -139,25 +158,38 @@ fn check(client: &mut Client, writer: usize, known: Knowledge, what: &str) -> u6
     client.words("SELECT 1");
     let second = number(&client.words(&format!("GET second:{writer}")));
     client.words("SELECT 0");
-    let found = format!(
-        "{what}, writer {writer}: {known:?}, found {counter} {} {first} {second}",
-        list.len()
+    let found = Found {
+        counter,
+        list: list.len() as u64,
+        first,
+    };
+    assert_eq!(
+        first, second,
+        "torn: {what}, writer {writer}: {found:?}, {second}"
     );
-    let range = known.acknowledged..=known.sent;
-    for there in [counter, list.len() as u64, first] {
-        assert!(range.contains(&there), "{found}");
-    }
-    assert_eq!(first, second, "torn: {found}");
-    assert!(list.iter().copied().eq(1..=list.len() as u64), "{found}");
-    // In order: the counter comes first, the pair last, one step at a time.
     assert!(
-        counter >= list.len() as u64 && list.len() as u64 >= first,
-        "{found}"
+        list.iter().copied().eq(1..=found.list),
+        "{what}, writer {writer}: {list:?}"
     );
-    assert!(counter - first <= 1, "{found}");
+    // The counter comes first, the pair last, one step at a time.
+    assert!(
+        counter >= found.list && found.list >= first && counter - first <= 1,
+        "{what}, writer {writer}: {found:?}"
+    );
+    found
+}
+
+/// Compares what is there with what a writer knows; where it goes on.
+fn check(client: &mut Client, writer: usize, known: Knowledge, what: &str) -> u64 {
+    let found = look(client, writer, what);
+    assert!(
+        found.is_within(known.acknowledged, known.sent),
+        "{what}, writer {writer}: {known:?}, {found:?}"
+    );
+    let counter = found.counter;
     // Whatever was half way is completed, so that all are the same again.
-    if first < counter {
-        if (list.len() as u64) < counter {
+    if found.first < counter {
+        if found.list < counter {
             client.words(&format!("RPUSH list:{writer} {counter}"));
         }
         client.words(&format!("SET first:{writer} {counter}"));
@@ -223,6 +255,35 @@ fn disturb(port: u16, command: &'static [u8], stop: &Arc<AtomicBool>) -> JoinHan
     })
 }
 
+/// Starts writers with these numbers, each where it goes on.
+fn begin_writing(
+    port: u16,
+    numbers: std::ops::Range<usize>,
+    from: &[u64; WRITERS],
+) -> Vec<JoinHandle<Knowledge>> {
+    let begin = |number: usize| {
+        let from = from[number];
+        std::thread::spawn(move || write(port, number, from))
+    };
+    numbers.map(begin).collect()
+}
+
+/// What the writers know when their connections are gone.
+fn end_writing(writers: Vec<JoinHandle<Knowledge>>) -> Vec<Knowledge> {
+    let ended = writers.into_iter().map(JoinHandle::join);
+    ended.map(|known| known.expect("a writer")).collect()
+}
+
+/// Lets some time pass, which nobody can foresee.
+fn live(seed: &mut u64) {
+    std::thread::sleep(Duration::from_millis(5 + random(seed) % LIFE_MS_MAX));
+}
+
+fn kill(server: &mut Server) {
+    server.child.kill().expect("it is our child");
+    server.wait_exit();
+}
+
 fn rounds(policy: &str, beside: Beside, more: &[&str]) {
     let dir = TempDir::new().expect("a folder can be made");
     let mut seed = setting("DURABILITY_SEED", 1) | 1;
@@ -237,20 +298,11 @@ fn rounds(policy: &str, beside: Beside, more: &[&str]) {
             Beside::Rewrites => Some(disturb(port, b"BGREWRITEAOF", &stop)),
             Beside::Snapshots => Some(disturb(port, b"BGSAVE", &stop)),
         };
-        let writers: Vec<JoinHandle<Knowledge>> = (0..WRITERS)
-            .map(|writer| {
-                let from = from[writer];
-                std::thread::spawn(move || write(port, writer, from))
-            })
-            .collect();
-        std::thread::sleep(Duration::from_millis(5 + random(&mut seed) % LIFE_MS_MAX));
-        server.child.kill().expect("it is our child");
-        server.wait_exit();
+        let writers = begin_writing(port, 0..WRITERS, &from);
+        live(&mut seed);
+        kill(&mut server);
         stop.store(true, Ordering::Relaxed);
-        let known: Vec<Knowledge> = writers
-            .into_iter()
-            .map(|writer| writer.join().expect("a writer"))
-            .collect();
+        let known = end_writing(writers);
         disturbing.map(|thread| thread.join().expect("it ends"));
         drop(server);
         let again = start(dir.path(), policy, more);
@@ -265,6 +317,191 @@ fn rounds(policy: &str, beside: Beside, more: &[&str]) {
         "somebody has written something"
     );
     assert!(PATIENCE > Duration::from_millis(LIFE_MS_MAX));
+}
+
+/// Has snapshots and loads take long enough that many a kill meets them: microseconds for each key.
+const SLOWLY: [&str; 6] = [
+    "--repl-diskless-sync-delay",
+    "0",
+    "--rdb-key-save-delay",
+    "4000",
+    "--key-load-delay",
+    "4000",
+];
+
+/// Two servers, each with a log.
+struct Pair {
+    dirs: [TempDir; 2],
+    policy: &'static str,
+}
+
+impl Pair {
+    fn new(policy: &'static str) -> Self {
+        let dir = || TempDir::new().expect("a folder can be made");
+        Pair {
+            dirs: [dir(), dir()],
+            policy,
+        }
+    }
+
+    /// Starts the one or the other on what it has left, as a primary.
+    fn start(&self, which: usize) -> Server {
+        start(self.dirs[which].path(), self.policy, &SLOWLY)
+    }
+}
+
+fn follow(replica: &Server, primary: &Server) {
+    let port = primary.port;
+    let reply = replica
+        .client()
+        .words(&format!("REPLICAOF 127.0.0.1 {port}"));
+    assert_eq!(reply.text(), "OK");
+}
+
+/// Waits until the synchronisation is over and the log has begun anew.
+fn wait_for_log_of(replica: &Server) {
+    wait_for("a replica with a log", || {
+        let mut client = replica.client();
+        client.info("replication", "master_link_status") == "up"
+            && client.info("persistence", "aof_enabled") == "1"
+            && client.info("persistence", "aof_rewrite_in_progress") == "0"
+            && client.info("persistence", "aof_rewrite_scheduled") == "0"
+    });
+}
+
+fn is_syncing(replica: &Server) -> bool {
+    let mut client = replica.client();
+    client.info("replication", "master_sync_in_progress") == "1"
+}
+
+/// Waits until it has run everything.
+fn wait_for_stream_of(replica: &Server, primary: &Server) {
+    wait_for("the end of the stream", || {
+        let sent = primary.client().info("replication", "master_repl_offset");
+        replica.client().info("replication", "slave_repl_offset") == sent
+    });
+}
+
+/// Ends the connections of all writers; what they know.
+fn stop_writers(server: &Server, writers: Vec<JoinHandle<Knowledge>>) -> Vec<Knowledge> {
+    let mut client = server.client();
+    wait_for("the end of the writers", || {
+        // Again for those that connect only now.
+        client.words("CLIENT KILL TYPE normal");
+        writers.iter().all(JoinHandle::is_finished)
+    });
+    end_writing(writers)
+}
+
+/// The primary is killed while a replica synchronises: it has everything acknowledged; the replica has something whole.
+#[test]
+fn nothing_is_lost_when_a_primary_dies_in_a_synchronisation() {
+    let pair = Pair::new("everysec");
+    let mut seed = setting("DURABILITY_SEED", 1) | 1;
+    let (mut from, mut amid) = ([0; WRITERS], 0);
+    let rounds = setting("DURABILITY_ROUNDS", 2);
+    for round in 0..rounds {
+        let what = format!("primary killed, round {round}");
+        let (mut primary, mut replica) = (pair.start(0), pair.start(1));
+        let writers = begin_writing(primary.port, 0..WRITERS, &from);
+        follow(&replica, &primary);
+        live(&mut seed);
+        amid += u64::from(is_syncing(&replica));
+        kill(&mut primary);
+        kill(&mut replica);
+        let known = end_writing(writers);
+        let (primary, replica) = (pair.start(0), pair.start(1));
+        for (writer, known) in known.into_iter().enumerate() {
+            let found = look(&mut replica.client(), writer, &what);
+            assert!(found.is_within(0, known.sent), "{what}: {found:?}");
+            from[writer] = check(&mut primary.client(), writer, known, &what);
+        }
+    }
+    println!("{amid} of {rounds} kills amid a synchronisation");
+    assert!(from.iter().sum::<u64>() > 0, "somebody has written");
+}
+
+/// A replica is killed while it synchronises: started from its log it has what it had before or more, and what it has is
+/// whole; synchronised again it has everything.
+#[test]
+fn nothing_is_lost_when_a_replica_dies_in_a_synchronisation() {
+    let pair = Pair::new("everysec");
+    let mut seed = setting("DURABILITY_SEED", 1) | 1;
+    let (mut from, mut amid) = ([0; WRITERS], 0);
+    let rounds = setting("DURABILITY_ROUNDS", 2);
+    let primary = pair.start(0);
+    for round in 0..rounds {
+        let what = format!("replica killed, round {round}");
+        let mut replica = pair.start(1);
+        let writers = begin_writing(primary.port, 0..WRITERS, &from);
+        follow(&replica, &primary);
+        live(&mut seed);
+        amid += u64::from(is_syncing(&replica));
+        kill(&mut replica);
+        let replica = pair.start(1);
+        let known = stop_writers(&primary, writers);
+        for (writer, known) in known.into_iter().enumerate() {
+            let found = look(&mut replica.client(), writer, &what);
+            let least = from[writer];
+            assert!(
+                found.is_within(least, known.sent),
+                "{what}, writer {writer}: {least}, {known:?}, {found:?}"
+            );
+            from[writer] = check(&mut primary.client(), writer, known, &what);
+        }
+        follow(&replica, &primary);
+        wait_for_log_of(&replica);
+        wait_for_stream_of(&replica, &primary);
+        for (writer, &from) in from.iter().enumerate() {
+            let found = look(&mut replica.client(), writer, &what);
+            assert!(found.is_within(from, from), "{what}: {from}, {found:?}");
+        }
+    }
+    println!("{amid} of {rounds} kills amid a synchronisation");
+    assert!(from.iter().sum::<u64>() > 0, "somebody has written");
+}
+
+/// A replica becomes a primary in the midst of its stream, is written to, and is killed: it has what it has acknowledged,
+/// and what came from the former primary is whole.
+#[test]
+fn nothing_is_lost_when_a_promoted_replica_dies() {
+    const STAY: usize = WRITERS / 2;
+    let pair = Pair::new("everysec");
+    let mut seed = setting("DURABILITY_SEED", 1) | 1;
+    let (mut from, mut written) = ([0; WRITERS], 0);
+    let rounds = setting("DURABILITY_ROUNDS", 2);
+    let primary = pair.start(0);
+    for round in 0..rounds {
+        let what = format!("promoted and killed, round {round}");
+        let mut replica = pair.start(1);
+        follow(&replica, &primary);
+        wait_for_log_of(&replica);
+        let staying = begin_writing(primary.port, 0..STAY, &from);
+        live(&mut seed);
+        let mut client = replica.client();
+        assert_eq!(client.words("REPLICAOF NO ONE").text(), "OK");
+        // The primary knows nothing of their keys.
+        let moving = begin_writing(replica.port, STAY..WRITERS, &[0; WRITERS]);
+        live(&mut seed);
+        kill(&mut replica);
+        let moved = end_writing(moving);
+        let stayed = stop_writers(&primary, staying);
+        let restarted = pair.start(1);
+        let mut again = restarted.client();
+        for (writer, known) in stayed.into_iter().enumerate() {
+            let found = look(&mut again, writer, &what);
+            let least = from[writer];
+            assert!(
+                found.is_within(least, known.sent),
+                "{what}, writer {writer}: {least}, {known:?}, {found:?}"
+            );
+            from[writer] = check(&mut primary.client(), writer, known, &what);
+        }
+        for (writer, known) in (STAY..WRITERS).zip(moved) {
+            written += check(&mut again, writer, known, &what);
+        }
+    }
+    assert!(written > 0, "somebody has written behind the promotion");
 }
 
 #[test]
@@ -299,4 +536,114 @@ fn nothing_is_lost_beside_rewrites_as_commands() {
 #[test]
 fn nothing_is_lost_beside_snapshots() {
     rounds("everysec", Beside::Snapshots, &[]);
+}
+
+/// Bytes that a file may have while the disk is said to be full.
+const FILE_BYTES_MAX: u64 = 50_000;
+/// Bytes of a value, so that the limit is met amid one.
+const VALUE_BYTES: usize = 997;
+
+/// No file of the server grows beyond so many bytes; "unlimited" ends that.
+fn limit_files(server: &Server, bytes: &str) {
+    let status = std::process::Command::new("prlimit")
+        .args(["--pid", &server.child.id().to_string()])
+        .arg(format!("--fsize={bytes}:"))
+        .status()
+        .expect("prlimit exists");
+    assert!(status.success());
+}
+
+fn set(client: &mut Client, n: u64) -> std::io::Result<Reply> {
+    let value = n.to_string().repeat(VALUE_BYTES);
+    let value = &value.as_bytes()[..VALUE_BYTES];
+    client.call(&[b"SET", format!("key:{n}").as_bytes(), value])
+}
+
+/// Sets one key after the other until that does not go any more: how many were acknowledged, and the end.
+fn fill(server: &Server) -> (u64, std::io::Result<Reply>) {
+    limit_files(server, &FILE_BYTES_MAX.to_string());
+    let mut client = server.client();
+    for n in 0..FILE_BYTES_MAX {
+        match set(&mut client, n) {
+            Ok(Reply::Simple(_)) => {}
+            other => return (n, other),
+        }
+    }
+    panic!("the limit has no effect");
+}
+
+/// All of them are there, and nothing that was refused before the last start.
+fn assert_there(dir: &Path, policy: &str, count: u64) {
+    let server = start(dir, policy, &[]);
+    let mut client = server.client();
+    for n in 0..count {
+        let value = client.words(&format!("GET key:{n}")).text();
+        let wanted = n.to_string().repeat(VALUE_BYTES);
+        assert!(value == wanted[..VALUE_BYTES], "key:{n} of {count}");
+    }
+    let there = client.words("DBSIZE");
+    let possible = [count, count + 1].map(|keys| Reply::Int(keys.cast_signed()));
+    assert!(possible.contains(&there), "{there:?} of {count}");
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ending {
+    Kill,
+    Shutdown,
+    Room,
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing() {
+    for ending in [Ending::Kill, Ending::Shutdown, Ending::Room] {
+        let dir = TempDir::new().expect("a folder can be made");
+        let mut server = start(dir.path(), "everysec", &[]);
+        let (mut count, end) = fill(&server);
+        // So it is called when only a part has been taken.
+        let refusal = "MISCONF Errors writing to the AOF file: No space left on device";
+        let Ok(Reply::Error(text)) = end else {
+            panic!("{ending:?}: {end:?}");
+        };
+        assert_eq!(String::from_utf8_lossy(&text), refusal);
+        let mut client = server.client();
+        for refused in ["SET other 1", "PING"] {
+            assert_eq!(client.words(refused).text(), refusal, "{ending:?}");
+        }
+        assert_eq!(client.info("persistence", "aof_last_write_status"), "err");
+        let value = client.words("GET key:0").text();
+        assert_eq!(value.len(), VALUE_BYTES, "reads go on");
+        match ending {
+            Ending::Kill => kill(&mut server),
+            Ending::Shutdown => {
+                // What cannot be written was not acknowledged.
+                client
+                    .send(b"SHUTDOWN NOSAVE\r\n")
+                    .expect("it is connected");
+                assert!(server.wait_exit().success());
+            }
+            Ending::Room => {
+                limit_files(&server, "unlimited");
+                wait_for("a write", || {
+                    let again = set(&mut client, count);
+                    matches!(again, Ok(Reply::Simple(_)))
+                });
+                assert_eq!(client.info("persistence", "aof_last_write_status"), "ok");
+                count += 1;
+                kill(&mut server);
+            }
+        }
+        drop(server);
+        assert_there(dir.path(), "everysec", count);
+    }
+}
+
+#[test]
+fn with_always_a_full_disk_ends_the_process_and_loses_nothing() {
+    let dir = TempDir::new().expect("a folder can be made");
+    let mut server = start(dir.path(), "always", &[]);
+    let (count, end) = fill(&server);
+    assert!(end.is_err(), "answered: {end:?}");
+    assert_eq!(server.wait_exit().code(), Some(1));
+    drop(server);
+    assert_there(dir.path(), "always", count);
 }

@@ -232,6 +232,42 @@ fn a_disk_that_refuses_is_told_to_those_who_write() {
 }
 
 #[test]
+fn what_is_set_beside_a_log_that_cannot_begin_is_taken_back() {
+    let mut driver = Driver::new();
+    driver.send(0, &[b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0"]);
+    driver.send(0, &[b"SET", b"k", b"v"]);
+    let slow = driver.send(0, &[b"SLOWLOG", b"LEN"]);
+    driver.asked().rewrite_fails = Some("no".into());
+    let get: [&[u8]; 5] = [b"CONFIG", b"GET", b"hz", b"requirepass", b"appendonly"];
+    let before = driver.send(0, &get);
+    let refused = driver.send(
+        0,
+        &[
+            b"CONFIG",
+            b"SET",
+            b"hz",
+            b"20",
+            b"slowlog-max-len",
+            b"0",
+            b"appendonly",
+            b"yes",
+            b"requirepass",
+            b"secret",
+        ],
+    );
+    assert_eq!(
+        refused,
+        b"-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.\r\n"
+    );
+    assert_eq!(driver.send(0, &get), before);
+    assert_ne!(driver.send(0, &[b"SLOWLOG", b"LEN"]), b":0\r\n");
+    assert_ne!(slow, b":0\r\n");
+    assert_eq!(driver.send(1, &[b"PING"]), b"+PONG\r\n");
+    let line = "Failed applying new configuration. Possibly related to new appendonly setting. Restoring previous settings.";
+    assert!(driver.asked().log.iter().any(|logged| logged == line));
+}
+
+#[test]
 fn waitaof_waits_for_the_sync() {
     let mut driver = driver();
     driver.send(1, &[b"SET", b"k", b"v"]);

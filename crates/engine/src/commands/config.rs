@@ -48,14 +48,18 @@ struct ToHost<'h>(&'h mut dyn Host);
 
 impl Apply for ToHost<'_> {
     fn apply(&mut self, config: &Config, param: Param) -> Result<(), String> {
-        self.0.apply(config, param).inspect_err(|_| {
-            let line = format!(
-                "Failed applying new configuration. Possibly related to new {} setting. Restoring previous settings.",
-                param.name()
-            );
-            self.0.log(Level::Warning, &line);
-        })
+        self.0
+            .apply(config, param)
+            .inspect_err(|_| warn_of_restoring(self.0, param))
     }
+}
+
+fn warn_of_restoring(host: &dyn Host, param: Param) {
+    let line = format!(
+        "Failed applying new configuration. Possibly related to new {} setting. Restoring previous settings.",
+        param.name()
+    );
+    host.log(Level::Warning, &line);
 }
 
 /// `CONFIG SET parameter value [parameter value ...]`: all or none.
@@ -76,15 +80,25 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     };
     // What a refused change goes back to.
     look_up_folder(x.state);
+    let former = x.state.config.clone();
     let changed = x
         .state
         .config
         .change(&args[2..], access, &mut ToHost(&mut *x.state.host))
         .map_err(|error| Error::built(error.to_string()))?;
-    take_over(x.keys, x.state);
+    adopt(x.keys, x.state);
+    // First, since it may fail.
+    if changed.contains(&Param::Appendonly) && switch_log(x).is_err() {
+        warn_of_restoring(x.state.host.as_ref(), Param::Appendonly);
+        let state = &mut *x.state;
+        let host = &mut ToHost(&mut *state.host);
+        state.config.go_back(former, &changed, host);
+        adopt(x.keys, x.state);
+        return Err(Error::APPEND_ONLY_FAILED);
+    }
+    curtail(x.state);
     for param in changed {
         match param {
-            Param::Appendonly => switch_log(x)?,
             Param::Requirepass => password_changed(x),
             Param::MaxmemoryClients => x.state.weigh_all(),
             Param::Maxmemory => {
@@ -99,17 +113,18 @@ fn set(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// The log is switched on or off, as the parameter says. When it cannot be, the parameter says so again.
-fn switch_log(x: &mut Exec<'_>) -> Outcome {
+/// The log is switched on or off, as the parameter says.
+fn switch_log(x: &mut Exec<'_>) -> Result<(), ()> {
     if !x.state.config.appendonly {
         aof::switch_off(x.keys, x.state);
         return Ok(());
     }
     let at_once = !x.must_not_block();
-    aof::switch_on(x.keys, x.state, at_once).map_err(|()| {
-        x.state.config.appendonly = false;
-        take_over(x.keys, x.state);
-        Error::APPEND_ONLY_FAILED
+    aof::switch_on(x.keys, x.state, at_once).inspect_err(|()| {
+        x.state.log(
+            Level::Warning,
+            "The server needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.",
+        );
     })
 }
 
@@ -142,6 +157,7 @@ fn warn_of_maxmemory(x: &mut Exec<'_>) {
 /// Source: Valkey command reference, CONFIG RESETSTAT (since 2.0.0).
 fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.state.stats.reset();
+    x.state.stats.log_us_before = x.state.host.log_figures().loop_us;
     x.state.repl.hub.reset_stats();
     x.state.saving.saves = 0;
     x.state.scripting.reset_evicted_scripts();
@@ -222,6 +238,21 @@ fn size(value: u64) -> usize {
 
 /// Takes over every parameter that is kept in another form somewhere.
 pub(crate) fn take_over(keys: &mut Keys, state: &mut ServerState) {
+    adopt(keys, state);
+    curtail(state);
+}
+
+/// The part of [`take_over`] that cannot be undone: something is given up where a parameter allows less, or named.
+fn curtail(state: &mut ServerState) {
+    state.repl.configure(&state.config);
+    for sentence in state.repl.new_contradictions(&state.config) {
+        state.log(Level::Warning, &sentence);
+    }
+    state.slowlog.trim(size(state.config.slowlog_max_len));
+}
+
+/// The part that the former parameters undo.
+fn adopt(keys: &mut Keys, state: &mut ServerState) {
     let config = &state.config;
     keys.limits = Limits {
         hash_max_listpack_entries: size(config.hash_max_listpack_entries),
@@ -257,12 +288,7 @@ pub(crate) fn take_over(keys: &mut Keys, state: &mut ServerState) {
         },
     };
     keys.set_events(config.notify_keyspace_events);
-    state.repl.configure(&state.config);
-    for sentence in state.repl.new_contradictions(&state.config) {
-        state.log(Level::Warning, &sentence);
-    }
     state.aof.set_stamps(state.config.aof_timestamp_enabled);
-    state.slowlog.trim(size(state.config.slowlog_max_len));
     crate::cron::refresh_access_clock(keys, state);
     state.refresh_gate();
 }

@@ -682,6 +682,10 @@ impl Link {
         if std::mem::take(&mut self.up) {
             self.actions.push_back(Action::LinkDown);
         }
+        if self.state == Main::Draining {
+            // The data have been replaced already, and what comes next may well be a partial resynchronization.
+            self.actions.push_back(Action::RestartAof);
+        }
         self.early = None;
         self.complete = false;
         self.full = None;

@@ -212,7 +212,8 @@ pub enum Action {
     DropSpill,
     /// The main channel's PSYNC of a dual-channel sync is about to be sent (DEBUG PAUSE-AFTER-FORK stops here).
     BeforeMainPsync,
-    /// A full sync has finished: start the append-only file anew where one is kept.
+    /// The data of a full sync are complete, and the sync has finished or has been called off: start the append-only file
+    /// anew where one is kept.
     RestartAof,
     /// The failover this link was started for has succeeded or not.
     Failover {

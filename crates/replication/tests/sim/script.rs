@@ -323,6 +323,7 @@ fn check(world: &World, n: usize, word: &str, at: &str) -> (bool, String) {
         "buffer-peak" => info.buffer_bytes_peak.to_string(),
         "sync-in-progress" => info.sync_in_progress.to_string(),
         "wires" => world.wires.len().to_string(),
+        "log-stopped" => node.log_stopped.to_string(),
         // row=a,b: some row contains both.
         "row" => {
             let fine = rows.iter().any(|row| {

@@ -8,6 +8,7 @@ use replication::primary::{
 };
 use replication::replica::{
     self, Action, Channel, Conn, Drain, Link, LoadId, LoadMode, Loaded, Payload, Purpose, Routing,
+    Sink,
 };
 use replication::{ClientId, Level};
 use std::collections::VecDeque;
@@ -93,6 +94,8 @@ pub(crate) struct Node {
     loaded: Option<Data>,
     loading: Option<LoadId>,
     draining: bool,
+    /// Its append-only file is off, since its data were to be replaced.
+    pub(crate) log_stopped: bool,
     pub(crate) hold_load: bool,
     pub(crate) hold_drain: bool,
     pub(crate) hold_child: bool,
@@ -181,6 +184,7 @@ impl World {
             loaded: None,
             loading: None,
             draining: false,
+            log_stopped: false,
             hold_load: false,
             hold_drain: false,
             hold_child: false,
@@ -283,6 +287,7 @@ impl World {
 
     pub(crate) fn promote(&mut self, n: usize) {
         self.link(n, |link, _| link.stop());
+        self.nodes[n].log_stopped = false;
         self.hub(n, |hub, env| hub.promote(env));
     }
 
@@ -360,6 +365,7 @@ impl World {
     /// It comes back with the data and the identity it had, as from a snapshot of that moment.
     pub(crate) fn restart(&mut self, n: usize) {
         self.nodes[n].down = false;
+        self.nodes[n].log_stopped = false;
         let history = self.nodes[n].hub.history().clone();
         if let Some(primary) = self.nodes[n].restart_to.take() {
             let from = Some((history.replid, history.offset));
@@ -634,6 +640,7 @@ impl World {
                 node.name
             );
             assert!(node.payload.is_none(), "{}: a payload is left", node.name);
+            assert!(!node.log_stopped, "{}: its log is off", node.name);
             assert_eq!(
                 node.link.buffer_bytes(),
                 0,

@@ -1,7 +1,7 @@
 //! Which files make up the log, and how a rewrite and a switch change that.
 
 use super::{AppendFile, MARKS};
-use crate::logging;
+use crate::{clock, logging};
 use aof::files::{Disk, Files, Found, LogFile};
 use aof::manifest::Manifest;
 use aof::names::{BaseForm, Names};
@@ -94,10 +94,13 @@ impl Known {
 }
 
 impl Layout {
-    /// What is known; looks at what lies there if nobody has done so.
-    fn get(&mut self, config: &Config) -> Result<&mut Known, String> {
+    /// What is known; looks at what lies there if nobody has done so, or when the log that begins is to lie elsewhere.
+    fn get(&mut self, config: &Config, log: Log) -> Result<&mut Known, String> {
+        let names = names(config);
+        if log != Log::On {
+            self.known.take_if(|known| known.names != names);
+        }
         if self.known.is_none() {
-            let names = names(config);
             let seen = start::look(&Disk, &names, Path::new(""));
             let seen = seen.map_err(|error| error.to_string())?;
             // Whether everything is there matters to who loads it. What no manifest names must not be written over, though.
@@ -135,7 +138,7 @@ impl AppendFile {
             error
         };
         let mut layout = self.layout.lock();
-        let known = layout.get(config).map_err(warn)?;
+        let known = layout.get(config, log).map_err(warn)?;
         let mut mouth = self.mouth.lock();
         if log == Log::On {
             let written = self.write_and_sync(&mut mouth);
@@ -216,6 +219,7 @@ impl AppendFile {
             return Err(error);
         }
         let committed = under_way.rewrite.commit(&known.names, &written);
+        let started_ns = clock::monotonic_ns();
         if let Err(error) = perform(&Disk, &committed.steps) {
             known.rewrite = Some(under_way);
             return Err(failed(&error));
@@ -234,6 +238,7 @@ impl AppendFile {
             );
             logging::log(Level::Notice, &line);
         }
+        self.note_slow("aof-rename", clock::monotonic_ns() - started_ns);
         known.manifest = committed.manifest;
         known.measure();
         self.publish_sizes(known);

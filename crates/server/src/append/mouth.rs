@@ -89,6 +89,11 @@ impl Mouth {
         self.write_error.as_ref().or(self.sync_error.as_ref())
     }
 
+    /// Whether there is something to tell the latency monitor.
+    pub(super) fn was_slow(&self) -> bool {
+        !self.slow.is_empty()
+    }
+
     /// What the engine has to hear of.
     pub(super) fn news(&mut self) -> Option<News> {
         let error = self.error().cloned();
@@ -155,6 +160,8 @@ impl AppendFile {
             return;
         }
         self.sync(&mut mouth);
+        self.loop_ns
+            .fetch_add(mouth.sync_took_ns, Ordering::Relaxed);
         let news = mouth.news();
         drop(mouth);
         let mut engine = shared.engine.lock();
@@ -211,11 +218,16 @@ impl AppendFile {
         if writer.waiting() == 0 {
             return;
         }
+        let mut started_ns = clock::monotonic_ns();
         let sleep_us = self.settings.flush_sleep_us.load(Ordering::Relaxed);
         if sleep_us > 0 {
             pause(sleep_us);
+            // It is part of the loop's time, but nothing that the disk would be blamed for.
+            let awake_ns = clock::monotonic_ns();
+            self.loop_ns
+                .fetch_add(awake_ns - started_ns, Ordering::Relaxed);
+            started_ns = awake_ns;
         }
-        let started_ns = clock::monotonic_ns();
         let result = writer.flush(started_ns / 1_000_000);
         self.note_time(mouth, started_ns);
         match result {
@@ -254,6 +266,20 @@ impl AppendFile {
         self.gate.refuse(position);
     }
 
+    /// Whether something that took so long is to be told to the latency monitor.
+    fn is_slow(&self, ms: u64) -> bool {
+        let threshold = self.settings.latency_ms.load(Ordering::Relaxed);
+        threshold > 0 && ms >= threshold
+    }
+
+    /// Tells the latency monitor of something, with the next news, if it took long.
+    pub(super) fn note_slow(&self, event: &'static str, took_ns: u64) {
+        let ms = took_ns / 1_000_000;
+        if self.is_slow(ms) {
+            self.mouth.lock().slow.push((event, ms));
+        }
+    }
+
     /// What is kept takes memory that is no client's.
     fn note_memory(&self, mouth: &Mouth) {
         let memory = mouth.writer.as_ref().map_or(0, Writer::memory);
@@ -263,9 +289,10 @@ impl AppendFile {
     /// Measures a write for the latency monitor, and minds a sync that it had to be put behind.
     fn note_time(&self, mouth: &mut Mouth, started_ns: u64) {
         let ended_ns = clock::monotonic_ns();
+        self.loop_ns
+            .fetch_add(ended_ns - started_ns, Ordering::Relaxed);
         let ms = (ended_ns - started_ns) / 1_000_000;
-        let threshold = self.settings.latency_ms.load(Ordering::Relaxed);
-        if threshold > 0 && ms >= threshold {
+        if self.is_slow(ms) {
             let beside = if mouth.sync_since_ns.is_some() {
                 "aof-write-pending-fsync"
             } else if self.settings.child_lives.load(Ordering::Relaxed) {
@@ -329,8 +356,7 @@ impl AppendFile {
                 self.gate.set_synced(synced);
                 let always = self.settings.fsync.is(AppendFsync::Always);
                 let ms = took_ns / 1_000_000;
-                let threshold = self.settings.latency_ms.load(Ordering::Relaxed);
-                if always && threshold > 0 && ms >= threshold {
+                if always && self.is_slow(ms) {
                     mouth.slow.push(("aof-fsync-always", ms));
                 }
             }
@@ -400,4 +426,25 @@ fn give_up(line: &str) -> ! {
     logging::log(Level::Warning, line);
     crate::startup::clean_up();
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::Config;
+
+    #[test]
+    fn what_takes_long_is_told_with_the_next_news() {
+        let config = Config {
+            latency_monitor_threshold: 1,
+            ..Config::default()
+        };
+        let file = AppendFile::new(&config);
+        file.note_slow("aof-rename", 999_999);
+        assert!(!file.mouth.lock().was_slow());
+        file.note_slow("aof-rename", 5_000_000);
+        let news = file.mouth.lock().news().expect("something was slow");
+        assert_eq!(news.slow, [("aof-rename", 5)]);
+        assert_eq!(file.mouth.lock().news(), None);
+    }
 }

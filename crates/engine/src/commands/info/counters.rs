@@ -170,7 +170,11 @@ pub(super) fn latencies(x: &mut Exec<'_>, rows: &mut Rows) {
 
 pub(super) fn debug(x: &mut Exec<'_>, rows: &mut Rows) {
     let stats = &x.state.stats;
-    rows.row("eventloop_duration_aof_sum", 0);
+    let log_us = x.state.host.log_figures().loop_us;
+    rows.row(
+        "eventloop_duration_aof_sum",
+        log_us.saturating_sub(stats.log_us_before),
+    );
     rows.row("eventloop_duration_cron_sum", stats.cron_us);
     rows.row("eventloop_duration_max", stats.loop_us_max);
     rows.row("eventloop_cmd_per_cycle_max", stats.loop_commands_max);

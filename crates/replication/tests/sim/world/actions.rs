@@ -119,7 +119,10 @@ impl World {
                 });
             }
             Do::Pace { ms } => self.nodes[n].paced_ms += ms,
-            Do::Promote => self.link(n, |link, _| link.stop()),
+            Do::Promote => {
+                self.link(n, |link, _| link.stop());
+                self.nodes[n].log_stopped = false;
+            }
             Do::Log(level, text) => self.nodes[n].log.push((level, text)),
         }
     }
@@ -171,6 +174,9 @@ impl World {
                     self.nodes[n].payload.is_none(),
                     "the payload before was not ended"
                 );
+                // With swapdb it goes on until the data are swapped.
+                self.nodes[n].log_stopped |=
+                    payload.sink != Sink::File && payload.mode != LoadMode::SwapDb;
                 self.nodes[n].payload = Some((payload, Vec::new()));
             }
             Action::EndPayload { mark_bytes, .. } => {
@@ -182,9 +188,11 @@ impl World {
                 bytes.truncate(bytes.len() - mark_bytes as usize);
             }
             Action::Load { load, mode } => {
-                self.nodes[n].loading = Some(load);
-                if let Some((payload, _)) = &mut self.nodes[n].payload {
+                let node = &mut self.nodes[n];
+                node.loading = Some(load);
+                if let Some((payload, _)) = &mut node.payload {
                     payload.mode = mode;
+                    node.log_stopped |= payload.sink == Sink::File && mode != LoadMode::SwapDb;
                 }
             }
             Action::AbortPayload(_) => {
@@ -203,6 +211,7 @@ impl World {
             }
             Action::Adopt(adoption) => {
                 self.nodes[n].data = self.nodes[n].loaded.take().expect("data were loaded");
+                self.nodes[n].log_stopped = true;
                 if let Some(db) = adoption.stream_db {
                     self.nodes[n].upstream_db = db;
                 }
@@ -218,7 +227,8 @@ impl World {
             }
             Action::Drain => self.nodes[n].draining = true,
             Action::DropSpill => self.nodes[n].spill.clear(),
-            Action::BeforeMainPsync | Action::RestartAof => {}
+            Action::BeforeMainPsync => {}
+            Action::RestartAof => self.nodes[n].log_stopped = false,
             Action::Failover { accepted } => {
                 self.hub(n, |hub, env| hub.failover_finished(env, accepted))
             }
