@@ -145,6 +145,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
 
         test {without a file the replica stops at its limit, as the reference does} {
             wait_no_save -1
+            $p debug populate 300 key 100
             $p config set rdb-key-save-delay 3000
             $r config set client-output-buffer-limit "replica 100kb 0 0" replica-sync-buffer-spill-max 0
             $r replicaof no one
@@ -163,8 +164,8 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {writers are held up before a replica that synchronises is closed} {
             wait_no_save -1
             $p flushall
-            # It takes minutes, unless it is let go.
-            $p debug populate 100000 key 10
+            # Nine seconds, whatever is set later on.
+            $p debug populate 3000 key 10
             $p config set rdb-key-save-delay 3000 client-output-buffer-limit "replica 11mb 0 0" latency-monitor-threshold 1
             $p config resetstat
             $p latency reset

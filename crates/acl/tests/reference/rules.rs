@@ -98,7 +98,7 @@ fn dry_run(user: &User, args: &[&[u8]]) -> Reply {
 }
 
 /// Whether the reference is known to see other keys than the command has: it misses the one of `PFMERGE destination`, and
-/// that of MIGRATE with `KEYS` in a place where it is no keyword, those of XREADGROUP when `STREAMS` is also a name, and the
+/// that of MIGRATE with `KEYS` in a place where it is no keyword, or twice, those of XREADGROUP when `STREAMS` is also a name, and the
 /// last of several destinations of GEORADIUS; and behind `STORE STORE` of SORT it takes the next word for the destination.
 fn sees_other_keys(args: &Words) -> bool {
     let is = |at: usize, word: &str| {
@@ -110,7 +110,7 @@ fn sees_other_keys(args: &Words) -> bool {
         || (is(0, "xreadgroup") && twice("streams"))
         || ((is(0, "georadius") || is(0, "georadiusbymember"))
             && (twice("store") || twice("storedist")))
-        || (is(0, "migrate") && (1..6).any(|at| is(at, "keys")))
+        || (is(0, "migrate") && ((1..6).any(|at| is(at, "keys")) || twice("keys")))
         || (is(0, "sort") && (2..args.len()).any(|at| is(at, "store") && is(at + 1, "store")))
 }
 
