@@ -312,7 +312,7 @@ start_server {tags {"repl external:skip"} overrides {save "" timeout 3 repl-disk
 
 foreach kind {dual classic} {
     set both [expr {$kind eq "dual" ? "yes" : "no"}]
-    start_server [list tags {"repl dual-channel-replication external:skip needs:debug"} overrides [concat $dual [list repl-snapshot-spool 100mb dual-channel-replication-enabled $both]]] {
+    start_server [list tags {"repl dual-channel-replication external:skip needs:debug peer:skip"} overrides [concat $dual [list repl-snapshot-spool 100mb dual-channel-replication-enabled $both]]] {
         set p [srv client]
 
         foreach level {1 2 3} {
