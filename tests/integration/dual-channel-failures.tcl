@@ -19,6 +19,12 @@ proc begin_sync {} {
     r replicaof {*}[at -1]
 }
 
+# The reference's replica names its file after the second, and stands still for five when it has left one of that name.
+proc next_second {} {
+    set second [clock seconds]
+    wait_for_condition 200 10 {[clock seconds] > $second} else { fail "the clock stands still" }
+}
+
 # A snapshot channel opened by the test; returns the channel, offset, id and client id.
 proc snapshot_channel {level} {
     set d [wire_replica {*}[at $level] capa eof rdb-only 1 rdb-channel 1 listening-port 1]
@@ -268,6 +274,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             foreach point {delay transfer buffering} {
                 wait_no_save -1
                 $p config set repl-diskless-sync-delay [expr {$point eq "delay" ? 60 : 0}]
+                next_second
                 begin_sync
                 switch $point {
                     delay { wait_for_condition 100 20 {[has_row $p *wait_bgsave*]} else { fail "not waiting" } }
@@ -286,6 +293,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             }
             $p config set repl-diskless-sync-delay 0
             wait_no_save -1
+            next_second
             begin_sync
             set child [hold_dual_transfer -1]
             assert_equal OK [r replicaof 127.0.0.1 1]
