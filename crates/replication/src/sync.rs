@@ -94,6 +94,19 @@ impl fmt::Display for WhyClassic {
     }
 }
 
+/// Both reasons as a log line ends with them; empty when there is none.
+pub(crate) fn in_brackets(why_full: Option<WhyFull>, why_classic: Option<WhyClassic>) -> String {
+    let reasons = [
+        why_full.map(|why| format!("not partial: {why}")),
+        why_classic.map(|why| format!("not dual-channel: {why}")),
+    ];
+    let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+    match reasons.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", reasons.join("; ")),
+    }
+}
+
 /// Bytes of one channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {

@@ -3,9 +3,8 @@
 use super::hub::Hub;
 use super::session::{Session, State};
 use super::types::*;
-use crate::sync::{Amount, Meter, SyncMode, WhyClassic, WhyFull};
+use crate::sync::{Amount, Meter, SyncMode, WhyClassic, WhyFull, in_brackets};
 use crate::{ClientId, Level};
-use std::fmt::Write;
 
 /// What is known of one replica's synchronisation beside its state.
 #[derive(Debug, Default)]
@@ -212,16 +211,7 @@ impl Hub {
         let report = &session.report;
         let Some(mode) = report.mode else { return };
         let mut text = format!("Synchronization of replica {}: {mode}", session.name());
-        let reasons = [
-            report.why_full.map(|why| format!("not partial: {why}")),
-            report
-                .why_classic
-                .map(|why| format!("not dual-channel: {why}")),
-        ];
-        let reasons: Vec<String> = reasons.into_iter().flatten().collect();
-        if !reasons.is_empty() {
-            let _ = write!(text, " ({})", reasons.join("; "));
-        }
+        text.push_str(&in_brackets(report.why_full, report.why_classic));
         self.log(Level::Notice, text);
     }
 }

@@ -178,12 +178,7 @@ impl Hub {
     /// Deletes the file once it is of no use, and has those go on who have read all that there was. Called on every tick.
     pub(super) fn look_at_spool(&mut self, env: &Env<'_>) {
         let Some(spool) = &self.spool else { return };
-        let served: Vec<ClientId> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| s.from_spool)
-            .map(|(client, _)| *client)
-            .collect();
+        let served = self.spool_takers();
         let (is_served, is_complete) = (!served.is_empty(), spool.is_complete);
         self.actions.extend(served.into_iter().map(Action::Wake));
         if is_served || !is_complete {
@@ -199,6 +194,13 @@ impl Hub {
         }
     }
 
+    /// Who is being served from the file.
+    fn spool_takers(&self) -> Vec<ClientId> {
+        let sessions = self.sessions.iter();
+        let takers = sessions.filter(|(_, s)| s.from_spool);
+        takers.map(|(client, _)| *client).collect()
+    }
+
     /// Forgets the file. Whoever is being served from one that is not whole has to begin anew.
     fn drop_spool(&mut self, env: &Env<'_>) {
         let Some(spool) = self.spool.take() else {
@@ -208,12 +210,7 @@ impl Hub {
         if spool.is_complete {
             return;
         }
-        let served: Vec<ClientId> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| s.from_spool)
-            .map(|(client, _)| *client)
-            .collect();
+        let served = self.spool_takers();
         for client in served {
             self.close_failed(env, client);
         }

@@ -3,7 +3,7 @@
 use super::link::{Link, Main, RdbState};
 use super::types::{Channel, Phase, SyncReport};
 use crate::Level;
-use crate::sync::{Amount, Meter, SyncMode, Traffic, WhyClassic, WhyFull};
+use crate::sync::{Amount, Meter, SyncMode, Traffic, WhyClassic, WhyFull, in_brackets};
 use std::fmt::Write;
 
 /// Bytes at the start of a snapshot in which its auxiliary fields are looked for.
@@ -192,16 +192,7 @@ impl Link {
         if let Some(mode) = report.mode {
             let _ = write!(text, ", {mode}");
         }
-        let reasons = [
-            report.why_full.map(|why| format!("not partial: {why}")),
-            report
-                .why_classic
-                .map(|why| format!("not dual-channel: {why}")),
-        ];
-        let reasons: Vec<String> = reasons.into_iter().flatten().collect();
-        if !reasons.is_empty() {
-            let _ = write!(text, " ({})", reasons.join("; "));
-        }
+        text.push_str(&in_brackets(report.why_full, report.why_classic));
         self.log(Level::Notice, text);
     }
 }
