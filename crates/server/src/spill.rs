@@ -5,6 +5,25 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+/// A new file in the working directory that has no name any more: it is gone as soon as nobody has it open.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn unnamed_file(purpose: &str) -> io::Result<File> {
+    let path = format!("temp-{purpose}-{}", std::process::id());
+    let path = Path::new(&path);
+    // Nobody else uses this name: what has it was left by a process that died between the next two lines.
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    std::fs::remove_file(path)?;
+    Ok(file)
+}
+
 /// Bytes between `head` and `tail` wait to be read.
 #[derive(Debug)]
 pub(crate) struct Spill {
@@ -19,17 +38,7 @@ impl Spill {
     /// # Errors
     /// It cannot be made.
     pub(crate) fn new() -> io::Result<Spill> {
-        let path = format!("temp-spill-{}", std::process::id());
-        let path = Path::new(&path);
-        // Nobody else uses this name: what has it was left by a process that died between the next two lines.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
-        std::fs::remove_file(path)?;
+        let file = unnamed_file("spill")?;
         Ok(Spill {
             file,
             head: 0,

@@ -1,12 +1,12 @@
 //! The file that is kept of a snapshot that goes to connections, for replicas that come late: written by the snapshot
 //! child, read by connections of its parent while it grows and afterwards.
 
+use crate::spill::unnamed_file;
 use crate::tally::Tally;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -32,17 +32,7 @@ impl SpoolFile {
     /// # Errors
     /// It cannot be made.
     pub(crate) fn new(tally: Arc<Tally>) -> io::Result<SpoolFile> {
-        let path = format!("temp-spool-{}", std::process::id());
-        let path = Path::new(&path);
-        // Nobody else uses this name: what has it was left by a process that died between the next two lines.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
-        std::fs::remove_file(path)?;
+        let file = unnamed_file("spool")?;
         Ok(SpoolFile { file, tally })
     }
 
