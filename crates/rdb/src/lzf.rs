@@ -23,7 +23,10 @@ const LONG_LENGTH: usize = 7;
 /// Slots of the table: 32 KiB, which stays in the first-level cache.
 const SLOT_BITS: u32 = 13;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// Literals after which the search begins to skip: bytes per extra step.
+/// Literals after which the search skips one byte more each time, as powers of two: soon at first, since short strings
+/// without repeats are common, and slowly beyond the first [`SKIP_SOON_MAX`], since a repeat may come late.
+const SKIP_SOON_SHIFT: usize = 5;
+const SKIP_SOON_MAX: usize = 4;
 const SKIP_SHIFT: usize = 7;
 
 /// A compressor with its table, to be used for many strings.
@@ -80,7 +83,7 @@ impl Compressor {
             let distance = at.wrapping_sub(candidate).wrapping_sub(1);
             if distance >= DISTANCE_MAX || three_bytes(input, candidate) != Some(here) {
                 let run = at.wrapping_sub(literals_from);
-                at = at.wrapping_add(1).wrapping_add(run >> SKIP_SHIFT);
+                at = at.wrapping_add(1).wrapping_add(skip_after(run));
                 continue;
             }
             let length = MATCH_MIN.saturating_add(common_prefix(
@@ -139,6 +142,13 @@ impl Default for Compressor {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Bytes to skip after so many literals.
+#[inline]
+fn skip_after(literals: usize) -> usize {
+    let soon = (literals >> SKIP_SOON_SHIFT).min(SKIP_SOON_MAX);
+    soon.wrapping_add(literals >> SKIP_SHIFT)
 }
 
 /// The three bytes at `at`. It loads four, so the last three bytes of an input are never matched.
@@ -305,7 +315,8 @@ mod tests {
     fn what_repeats_out_of_reach_is_no_copy_and_comes_back() {
         // A distance has 13 bits: one more byte, and it would be another distance, or another length.
         let mut compressor = Compressor::new();
-        let piece = noise(1000, 1);
+        // So long that a search which skips meets it.
+        let piece = noise(4000, 1);
         let near = DISTANCE_MAX - 40..DISTANCE_MAX + 40;
         let far = (1..9).map(|times| times * DISTANCE_MAX + 7);
         for distance in near.chain(far) {
