@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use words::sizes::size_class;
 
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
-use crate::table::{Item, Prefetch};
+use crate::table::{Item, Prefetch, prefetch_address};
 use crate::{Counted, Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
 
 /// Bytes of the fixed header.
@@ -52,6 +52,9 @@ const WIDE_KEY: u8 = 0x20;
 const KIND: u8 = 0x0f;
 /// The expiry time of a key that has room for one but none set.
 const NO_EXPIRE: i64 = i64::MIN;
+/// Bytes of a cache line, and how many of them are fetched ahead: the processor fetches what follows by itself.
+const LINE: usize = 64;
+const LINES_MAX: usize = 4;
 /// What the allocator spends on the header and the counts of a counted vector.
 const COUNTED_VEC: usize = 48;
 
@@ -429,6 +432,22 @@ impl Entry {
     #[inline]
     pub fn set_clock(&self, clock: u32) {
         self.clock_cell().store(clock, Ordering::Relaxed);
+    }
+
+    /// Starts loading what belongs to the key beyond the first bytes of the entry, which this reads: a boxed value's head,
+    /// or the rest of a string that lies in the entry.
+    #[inline]
+    pub fn prefetch_payload(&self) {
+        match self.kind() {
+            Kind::Int => {}
+            Kind::Embedded | Kind::EmbeddedRaw => {
+                for offset in (LINE..self.capacity().min(LINES_MAX * LINE)).step_by(LINE) {
+                    prefetch_address(self.at(offset));
+                }
+            }
+            // SAFETY: all other kinds have a pointer as their payload, which is not followed here.
+            _ => prefetch_address(unsafe { self.pointer() }),
+        }
     }
 
     /// The table in which a set, a hash or a sorted set that is large enough has its members: for looking ahead.

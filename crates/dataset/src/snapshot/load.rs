@@ -16,8 +16,11 @@ use words::Level;
 
 /// Bytes after which progress is told even when keys are large.
 const PROGRESS_BYTES: u64 = 1 << 20;
-/// Keys that a hint may reserve room for when nobody knows how many bytes follow.
-const RESERVE_KEYS_MAX: u64 = 1 << 20;
+/// Keys that a hint may reserve room for when nobody knows how many bytes follow: 64 MB, which the kernel gives as they
+/// are used.
+const RESERVE_KEYS_MAX: u64 = 1 << 22;
+/// Once about as many have come, the hint is believed up to so many times what has come.
+const RESERVE_FACTOR: u64 = 8;
 /// Keys of one kind that are named in the log: a file may be full of them.
 const NAMED_MAX: u64 = 10;
 /// The fewest bytes of a key in a file: type, and a length each for key and value.
@@ -63,6 +66,7 @@ pub fn load_from<R: Read>(
         incoming: Incoming::new(options.conflict),
         replication: (None, None, None),
         db: 0,
+        room: Room::default(),
         told_at: 0,
     };
     reader.header()?;
@@ -110,8 +114,21 @@ struct Loader<'a> {
     /// Replication id, offset and stream database, as they come.
     replication: (Option<String>, Option<u64>, Option<i64>),
     db: usize,
+    /// What its keys need.
+    room: Room,
     /// Bytes that `progress` has been told of.
     told_at: u64,
+}
+
+/// The room a database needs, as its hint says, and what has been made.
+#[derive(Default)]
+struct Room {
+    /// Keys, with those that were there before the hint.
+    keys: u64,
+    /// Keys with an expiry time, with those.
+    expires: u64,
+    /// Keys there is room for.
+    reserved: u64,
 }
 
 impl Loader<'_> {
@@ -166,6 +183,23 @@ impl Loader<'_> {
         };
         self.loaded.keys_loaded += 1;
         done.map_err(|entry| duplicate(reader.offset(), &entry, self.db))
+    }
+
+    /// Makes room for the keys that are to come, for `most` in all.
+    fn reserve(&mut self, most: u64) {
+        let db = &mut self.loaded.dbs[self.db];
+        let keys = self.room.keys.min(most);
+        let expires = self.room.expires.min(keys);
+        self.room.reserved = keys;
+        db.reserve(keys as usize, expires as usize);
+    }
+
+    /// Makes more room once what there is runs out, if the hint says that more keys follow.
+    fn reserve_more(&mut self) {
+        let have = self.loaded.dbs[self.db].len() as u64;
+        if self.room.reserved < self.room.keys && have >= self.room.reserved / 8 * 7 {
+            self.reserve(have.saturating_mul(RESERVE_FACTOR));
+        }
     }
 
     #[cold]
@@ -226,6 +260,7 @@ impl Loader<'_> {
         if delay != 0 {
             delay_after_key(delay, self.loaded.keys_loaded);
         }
+        self.reserve_more();
         self.told_at = offset;
         if progress(offset) {
             Ok(())
@@ -244,15 +279,21 @@ impl Loader<'_> {
                     .ok()
                     .filter(|index| *index < have)
                     .ok_or(LoadError::TooManyDatabases(have))?;
+                self.room = Room::default();
             }
             Event::ResizeDb { keys, expires } => {
                 let most = match self.options.total_bytes {
                     Some(total) => total.saturating_sub(offset) / KEY_BYTES_MIN,
                     None => RESERVE_KEYS_MAX,
                 };
-                let db = &mut self.loaded.dbs[self.db];
-                let room = |hint: u64, have: usize| have + hint.min(most) as usize;
-                db.reserve(room(keys, db.len()), room(expires, db.expires_len()));
+                let db = &self.loaded.dbs[self.db];
+                let have = db.len() as u64;
+                self.room = Room {
+                    keys: have.saturating_add(keys),
+                    expires: (db.expires_len() as u64).saturating_add(expires),
+                    reserved: 0,
+                };
+                self.reserve(have.saturating_add(most));
             }
             Event::Function(source) => self.loaded.functions.push(source.into()),
             Event::Aux { key, value } => self.aux(&key, &value),

@@ -6,11 +6,14 @@ use crate::idle_seconds;
 use keyspace::list::NodeRef;
 use keyspace::{Db, Element, Entry, StrRef, ValueRef};
 use rdb::{ValueType, Writer, WriterOptions};
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use words::version;
 
 /// With a delay after each key, bytes written before they go to the sink: somebody wants to see them come slowly.
 const DELAYED_FLUSH_BYTES: u64 = 16 << 10;
+/// Keys whose values are being fetched while others are written: enough to hide a cache miss.
+const AHEAD: usize = 8;
 /// Container byte of a list node that is one large element.
 const NODE_PLAIN: u64 = 1;
 /// Container byte of a list node that is a listpack.
@@ -73,7 +76,18 @@ fn keys<W: Write>(
     for (index, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.select_db(index as u64)?;
         writer.resize_db(db.len() as u64, db.expires_len() as u64)?;
-        for entry in db.iter() {
+        let mut entries = db.iter();
+        let mut ahead = VecDeque::with_capacity(AHEAD);
+        loop {
+            while ahead.len() < AHEAD
+                && let Some(entry) = entries.next()
+            {
+                entry.prefetch_payload();
+                ahead.push_back(entry);
+            }
+            let Some(entry) = ahead.pop_front() else {
+                break;
+            };
             write_entry(writer, entry, info)?;
             done += 1;
             if done.is_multiple_of(PROGRESS_KEYS) {
