@@ -13,6 +13,7 @@ use crate::relay::{self, Relays};
 use crate::replace::{self, Step};
 use crate::shared::Shared;
 use crate::spool::SpoolWriter;
+use crate::stand_back::StandBack;
 use crate::tally::Tally;
 use aof::names::Names;
 use engine::host::{ChildReport, JobId, Level, SnapshotJob, SnapshotResult, WriteSnapshot};
@@ -443,9 +444,11 @@ fn run_child(
         _ => "RDB",
     };
     let result = match output {
-        Output::File => files.replace(|sink| write(sink, &mut progress)),
+        Output::File => files.replace(|sink| write(&mut StandBack::begin(sink), &mut progress)),
         Output::Log { names, sync_often } => {
-            crate::append::write_base(&names, sync_often, |sink| write(sink, &mut progress))
+            crate::append::write_base(&names, sync_often, |sink| {
+                write(&mut StandBack::begin(sink), &mut progress)
+            })
         }
         Output::Connections {
             targets,
@@ -463,7 +466,7 @@ fn run_child(
             let mut sink = Fanout::new(targets, timeout_ms, sent, Box::new(report));
             sink.spool_to(spool);
             sink.start()
-                .and_then(|()| write(&mut sink, &mut progress))
+                .and_then(|()| write(&mut StandBack::begin(&mut sink), &mut progress))
                 .and_then(|()| sink.write_all(&eof_mark))
                 .and_then(|()| sink.finish())
                 .map(|complete| {

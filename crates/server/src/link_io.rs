@@ -9,6 +9,7 @@ use crate::logging;
 use crate::payload::Sink;
 use crate::shared::Shared;
 use crate::spill::Spill;
+use crate::stand_back::StandBack;
 use dataset::snapshot::LoadOptions;
 use engine::host::{Level, LinkCommand};
 use engine::primary_link::DrainStep;
@@ -493,6 +494,7 @@ fn parse(
             }
             !called_off.load(Ordering::Acquire)
         };
+        let source = StandBack::begin(source);
         let loaded = dataset::snapshot::load(source, &options, &mut progress);
         if let Some(shared) = shared.upgrade() {
             let result = loaded.map_err(|error| error.to_string());

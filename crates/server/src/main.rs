@@ -37,6 +37,7 @@ mod signals;
 mod socket;
 mod spill;
 mod spool;
+mod stand_back;
 mod startup;
 mod supervise;
 mod tally;

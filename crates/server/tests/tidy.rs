@@ -106,6 +106,7 @@ static UNSAFE: &[&str] = &[
     "server/src/process.rs",
     "server/src/relay.rs",
     "server/src/socket.rs",
+    "server/src/stand_back.rs",
     "server/src/startup/daemon.rs",
     "server/src/startup/facts.rs",
     "server/src/supervise.rs",
