@@ -64,6 +64,16 @@ choice! {
 }
 
 choice! {
+    /// How snapshots and streams are compressed between servers that both want it.
+    ReplCompression {
+        /// Not at all.
+        No = "no",
+        /// With LZ4.
+        Lz4 = "lz4",
+    }
+}
+
+choice! {
     /// Channel access of users that have no channel rule.
     AclPubsubDefault {
         /// All channels.

@@ -27,7 +27,7 @@ mod text;
 pub use change::{Access, Apply, SetError};
 pub use choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplDisklessLoad,
+    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad,
     SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
 pub use command_line::{CommandLine, Invocation};

@@ -6,7 +6,7 @@
 
 use super::choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplDisklessLoad,
+    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad,
     SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
 };
 use super::problem::Problem;
@@ -542,6 +542,10 @@ parameters! {
     /// Whether small packets to replicas may be delayed.
     ReplDisableTcpNodelay repl_disable_tcp_nodelay: bool = false,
         "repl-disable-tcp-nodelay", Kind::Bool, [MODIFIABLE];
+
+    /// How snapshots and streams are compressed between two servers that both want it, as on a slow link.
+    ReplCompression repl_compression: ReplCompression = ReplCompression::No,
+        "repl-compression", Kind::Choice(ReplCompression::NAMES), [MODIFIABLE];
 
     /// How a replica takes in a snapshot without writing it to disk.
     ReplDisklessLoad repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled,

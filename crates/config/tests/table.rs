@@ -7,6 +7,7 @@ const ENUMS: &str = include_str!("data/config-enums-8.0.1.json");
 
 /// Parameters that the reference does not have.
 const OURS: &[Param] = &[
+    Param::ReplCompression,
     Param::ReplSnapshotSpool,
     Param::ReplSyncPacing,
     Param::ReplicaRefuseEmptyPrimary,

@@ -475,6 +475,8 @@ pub enum LinkCommand {
     Drain,
     /// Delete the file behind the buffer.
     DropSpill,
+    /// What follows on this connection is compressed.
+    Decompress(replication::replica::Conn),
 }
 
 /// Ways to crash on request.

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::host::{Crash, Level, LinkCommand};
 use crate::state::{LoadProgress, Loading, ServerState};
-use config::{Config, PropagationErrorBehavior, RefuseEmptyPrimary, ReplDisklessLoad, quote_into};
+use config::{Config, PropagationErrorBehavior, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad, quote_into};
 use dataset::Keys;
 use dataset::snapshot::{LoadOptions, Loaded};
 use replication::replica::{
@@ -101,6 +101,7 @@ impl LinkSide {
             buffer_bytes_max: config.client_output_buffer_limit.replica.hard_bytes,
             backlog_bytes: config.repl_backlog_size.unsigned_abs(),
             spill_bytes_max: spill_bytes_max(config),
+            compression: config.repl_compression == ReplCompression::Lz4,
             serve_stale: config.replica_serve_stale_data,
             refuse_empty_primary: match config.replica_refuse_empty_primary {
                 RefuseEmptyPrimary::Yes => true,
@@ -651,6 +652,7 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
                 }
                 state.host.link(LinkCommand::Drain);
             }
+            Action::Decompress(conn) => state.host.link(LinkCommand::Decompress(conn)),
             Action::DropSpill => state.host.link(LinkCommand::DropSpill),
             Action::BeforeMainPsync => {
                 if state.debug.pause_after_fork {

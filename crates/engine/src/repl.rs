@@ -4,7 +4,7 @@ use crate::client::{Client, ClientFlags, ClientId};
 use crate::host::{Level, SnapshotJob};
 use crate::state::{Loading, Pause, PauseBy, PauseKind, ServerState};
 use commandtable::Error;
-use config::Config;
+use config::{Config, ReplCompression};
 use dataset::Keys;
 use dataset::effects::Audience;
 use replication::primary::{self, CloseReason, Env, Hub, OtherChild, Role};
@@ -79,6 +79,7 @@ impl Repl {
             min_replicas_to_write: u64::from(config.min_replicas_to_write.unsigned_abs()),
             min_replicas_max_lag_seconds: u64::from(config.min_replicas_max_lag.unsigned_abs()),
             spool_bytes: config.repl_snapshot_spool,
+            compression: config.repl_compression == ReplCompression::Lz4,
             sync_pacing: config.repl_sync_pacing,
             save_points: !config.save.rules().is_empty(),
             append_only: config.appendonly,

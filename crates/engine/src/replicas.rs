@@ -18,6 +18,13 @@ impl Engine {
         self.state.repl.hub.is_replica(replication::ClientId(id))
     }
 
+    /// True if what follows the line in front of a snapshot or of the stream is to be compressed for it.
+    #[must_use]
+    pub fn is_compressed(&self, id: ClientId) -> bool {
+        let hub = &self.state.repl.hub;
+        hub.is_compressed(replication::ClientId(id))
+    }
+
     /// The kernel has taken `sent` bytes of the stream; what comes next is added to `slices`. Returns how many bytes.
     pub fn stream(
         &mut self,

@@ -9,6 +9,7 @@
 //! sockets, clocks, files or keyspace here. Source of the rules: `docs/replication.md`.
 #![forbid(unsafe_code)]
 
+mod compression;
 mod history;
 mod limits;
 pub mod primary;

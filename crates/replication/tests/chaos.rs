@@ -29,6 +29,8 @@ enum Event {
     Diskless(bool),
     Spill(usize, bool),
     Spool(bool),
+    /// Whether a node wants compression, as a primary and as a replica.
+    Compress(usize, bool),
     Load(usize, LoadMode),
     /// The node becomes the root of everything.
     Promote(usize),
@@ -59,6 +61,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Diskless),
         1 => (node.clone(), any::<bool>()).prop_map(|(n, b)| Event::Spill(n, b)),
         1 => any::<bool>().prop_map(Event::Spool),
+        1 => (0..3usize, any::<bool>()).prop_map(|(n, on)| Event::Compress(n, on)),
         1 => (node.clone(), load).prop_map(|(n, l)| Event::Load(n, l)),
         1 => node.clone().prop_map(Event::Promote),
         3 => (node, any::<bool>()).prop_map(|(n, b)| Event::Follow(n, b)),
@@ -116,6 +119,10 @@ fn play(events: &[Event], chunk: usize, redis: bool) {
                 Rc::make_mut(&mut world.nodes[*n].primary).spool_bytes =
                     if *on { 1 << 20 } else { 0 };
             }),
+            Event::Compress(n, on) => {
+                Rc::make_mut(&mut world.nodes[*n].primary).compression = *on;
+                Rc::make_mut(&mut world.nodes[*n].replica).compression = *on;
+            }
             Event::Load(n, mode) => Rc::make_mut(&mut world.nodes[*n].replica).load_mode = *mode,
             Event::Promote(n) => {
                 if world.nodes[*n].link.target().is_some() {

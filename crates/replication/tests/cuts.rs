@@ -43,7 +43,11 @@ fn sync(mode: Mode, cut: Option<Cut>) -> ([(usize, usize); 2], usize) {
     (primary.dual_channel, primary.diskless_sync) = (mode.dual, mode.diskless);
     primary.backlog_bytes = 16 * 1024;
     primary.spool_bytes = if mode.spool { 1 << 20 } else { 0 };
+    // Some of them are compressed.
+    let compression = !mode.redis && (mode.load == LoadMode::SwapDb || !mode.diskless);
+    primary.compression = compression;
     let replica = Rc::make_mut(&mut world.nodes[r].replica);
+    replica.compression = compression;
     (replica.dual_channel, replica.load_mode) = (mode.dual, mode.load);
     world.write(p, 3, b"before");
     world.write(r, 0, b"old");

@@ -162,6 +162,7 @@ impl Output {
                         fd,
                         channel,
                         prelude,
+                        compressed: target.compressed,
                     })
                 });
                 Output::Connections {

@@ -5,6 +5,8 @@
 
 use crate::append::gate::Passage;
 use crate::descriptors::Descriptor;
+use crate::compression::Packer;
+use crate::dump_transfer::Part;
 use crate::feed::{self, Feeder};
 use crate::shared::Shared;
 use crate::socket::Socket;
@@ -144,6 +146,8 @@ pub(crate) struct Connection {
     closing: bool,
     is_replica: bool,
     feeder: Feeder,
+    /// A replica that is sent compressed data has one.
+    packer: Option<Packer>,
     /// Its loop has it in line for another turn.
     pub(crate) in_line: bool,
     /// Its loop has it among those that wait for the log.
@@ -191,6 +195,7 @@ impl Connection {
             closing: false,
             is_replica: false,
             feeder: Feeder::default(),
+            packer: None,
             in_line: false,
             waits_for_log: false,
         })
@@ -282,6 +287,9 @@ impl Connection {
             let mut engine = self.shared.engine.lock();
             let next = engine.take_output(self.slot, traffic, &mut output);
             self.is_replica = engine.is_replica(self.id);
+            if self.is_replica && self.packer.is_none() && engine.is_compressed(self.id) {
+                self.packer = Some(Packer::default());
+            }
             (next, engine.state.aof.position())
         };
         if self.is_replica && self.feeder.transfer.is_none() {
@@ -685,6 +693,7 @@ impl Connection {
         }
         let mut ends = Ends {
             socket: &mut self.socket,
+            packer: self.packer.as_mut(),
             shared: &self.shared,
             id: self.id,
         };
@@ -695,6 +704,8 @@ impl Connection {
 /// A replica's socket, and the engine.
 struct Ends<'a> {
     socket: &'a mut Socket,
+    /// Compresses what follows the lines, if that has been agreed.
+    packer: Option<&'a mut Packer>,
     shared: &'a Shared,
     id: ClientId,
 }
@@ -702,12 +713,18 @@ struct Ends<'a> {
 impl feed::Ends for Ends<'_> {
     type Slice = replication::Slice;
 
-    fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.socket.write(bytes)
+    fn write(&mut self, part: Part, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match part {
+            Part::Lines => self.socket.write(bytes),
+            Part::Snapshot => self.write_vectored(&[IoSlice::new(bytes)]),
+        }
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.socket.write_vectored(parts)
+        match &mut self.packer {
+            None => self.socket.write_vectored(parts),
+            Some(packer) => packer.write(parts, &mut |block| self.socket.write(block)),
+        }
     }
 
     fn dump_taken(&mut self, bytes: usize) {

@@ -36,10 +36,21 @@ enum Source {
     Spool(Arc<SpoolFile>, u64),
 }
 
+/// What is written to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Lines of the protocol in front of a snapshot.
+    Lines,
+    /// The snapshot.
+    Snapshot,
+}
+
 /// One file being sent.
 pub(crate) struct Transfer {
     source: Source,
     chunk: Vec<u8>,
+    /// What `chunk` is.
+    part: Part,
     /// Bytes of `chunk` already written.
     written: usize,
 }
@@ -50,6 +61,7 @@ impl Transfer {
         Transfer {
             source: Source::File(file),
             chunk: header,
+            part: Part::Lines,
             written: 0,
         }
     }
@@ -59,6 +71,7 @@ impl Transfer {
         Transfer {
             source: Source::Spool(spool, from),
             chunk: prelude,
+            part: Part::Lines,
             written: 0,
         }
     }
@@ -69,10 +82,11 @@ impl Transfer {
     /// The file cannot be read, or the connection is broken.
     pub(crate) fn poll(
         &mut self,
-        mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+        mut write: impl FnMut(Part, &[u8]) -> Poll<io::Result<usize>>,
     ) -> io::Result<Poll<()>> {
         loop {
             if self.written == self.chunk.len() {
+                self.part = Part::Snapshot;
                 self.chunk.resize(CHUNK_BYTES, 0);
                 let read = match &mut self.source {
                     Source::File(file) => Poll::Ready(file.read(&mut self.chunk)?),
@@ -88,7 +102,7 @@ impl Transfer {
                     return Ok(Poll::Ready(()));
                 }
             }
-            match write(&self.chunk[self.written..])? {
+            match write(self.part, &self.chunk[self.written..])? {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => self.written += count,

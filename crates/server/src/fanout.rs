@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "system calls on raw descriptors")]
 
 use crate::channel::Channel;
+use crate::compression::Packer;
 use crate::spool::SpoolWriter;
 use crate::tally::Tally;
 use engine::client::ClientId;
@@ -41,6 +42,8 @@ pub(crate) struct Target {
     pub(crate) channel: Option<Channel>,
     /// Written before the snapshot.
     pub(crate) prelude: Vec<u8>,
+    /// What follows it is compressed.
+    pub(crate) compressed: bool,
 }
 
 /// One receiver.
@@ -50,6 +53,7 @@ struct Receiver {
     number: usize,
     fd: RawFd,
     channel: Option<Channel>,
+    packer: Option<Packer>,
     /// What is meant for it alone, and comes first.
     prelude: Vec<u8>,
     /// Bytes of the prelude that answer the request and are no part of the transfer: all but its last line.
@@ -94,6 +98,7 @@ impl<'a> Fanout<'a> {
             number,
             fd: target.fd,
             channel: target.channel,
+            packer: target.compressed.then(Packer::default),
             answer: answer_len(&target.prelude),
             prelude: target.prelude,
             taken: 0,
@@ -261,7 +266,7 @@ impl Receiver {
             else {
                 return Ok(moved);
             };
-            match write_through(self.fd, &mut self.channel, rest)? {
+            match self.write(rest)? {
                 0 => return Ok(moved),
                 count => {
                     self.taken += count as u64;
@@ -272,6 +277,24 @@ impl Receiver {
                 }
             }
             moved = true;
+        }
+    }
+
+    /// Writes what the connection takes of the snapshot now; 0 when it takes nothing.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(packer) = &mut self.packer else {
+            return write_through(self.fd, &mut self.channel, bytes);
+        };
+        let (fd, channel) = (self.fd, &mut self.channel);
+        let sent = packer.write(&[IoSlice::new(bytes)], &mut |block| {
+            match write_through(fd, channel, block) {
+                Ok(0) => Poll::Pending,
+                result => Poll::Ready(result),
+            }
+        });
+        match sent {
+            Poll::Pending => Ok(0),
+            Poll::Ready(result) => result,
         }
     }
 }
@@ -371,6 +394,7 @@ mod tests {
             client,
             fd: stream.as_raw_fd(),
             channel: None,
+            compressed: false,
             prelude: format!("answer\r\nfor {client}\n").into_bytes(),
         }
     }
@@ -417,6 +441,28 @@ mod tests {
         let own = [0, 1].map(|number| sent.of(number).unwrap().load(Ordering::Relaxed));
         assert_eq!(own[1], 3_000_000);
         assert_eq!(own[0] + own[1] + 2 * 6, whole - 2 * 8);
+    }
+
+    #[test]
+    fn what_follows_the_prelude_is_compressed_for_those_who_want_it() {
+        let (one, one_end) = UnixStream::pair().unwrap();
+        let (two, two_end) = UnixStream::pair().unwrap();
+        let mut targets = [target(1, &one), target(2, &two)];
+        targets[1].compressed = true;
+        let received = [reader(one_end), reader(two_end)];
+        let sent = Tally::new().unwrap();
+        let report = |client, why| panic!("{client} was given up: {why:?}");
+        let mut fanout = Fanout::new(targets.into(), 10_000, &sent, Box::new(report));
+        fanout.start().unwrap();
+        let text = b"the same again and ".repeat(50_000);
+        fanout.write_all(&text).unwrap();
+        assert_eq!(fanout.finish().unwrap(), [1, 2]);
+        drop((fanout, one, two));
+        let [plain, packed] = received.map(|reader| reader.join().unwrap());
+        assert_eq!(plain[14..], text);
+        assert!(packed.starts_with(b"answer\r\nfor 2\n") && packed.len() < text.len() / 20);
+        let unpacked = crate::compression::Unpacker::default().take(&packed[14..]);
+        assert!(unpacked.unwrap() == text);
     }
 
     #[test]

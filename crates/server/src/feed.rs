@@ -1,6 +1,6 @@
 //! What a replica is fed: the dump file of a synchronisation, if one is due, then the stream. Nothing is copied.
 
-use crate::dump_transfer::Transfer;
+use crate::dump_transfer::{Part, Transfer};
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::task::Poll;
@@ -13,9 +13,9 @@ pub(crate) trait Ends {
     /// A part of the stream.
     type Slice: Deref<Target = [u8]>;
 
-    /// Offers bytes to the replica's socket.
-    fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>>;
-    /// Offers several pieces at once.
+    /// Offers bytes of a transfer to the replica's socket.
+    fn write(&mut self, part: Part, bytes: &[u8]) -> Poll<io::Result<usize>>;
+    /// Offers several pieces of the stream at once.
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
     /// So many more bytes of the dump file and its header are written.
     fn dump_taken(&mut self, bytes: usize);
@@ -52,11 +52,11 @@ impl<Slice: Deref<Target = [u8]>> Feeder<Slice> {
     pub(crate) fn feed(&mut self, ends: &mut impl Ends<Slice = Slice>) -> io::Result<bool> {
         let mut fed = 0;
         if let Some(transfer) = &mut self.transfer {
-            let within_turn = |bytes: &[u8]| {
+            let within_turn = |part, bytes: &[u8]| {
                 if fed >= BYTES_PER_TURN {
                     return Poll::Pending;
                 }
-                ends.write(bytes).map_ok(|count| {
+                ends.write(part, bytes).map_ok(|count| {
                     fed += count;
                     count
                 })
@@ -139,7 +139,7 @@ mod tests {
     impl Ends for Fake {
         type Slice = Vec<u8>;
 
-        fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        fn write(&mut self, _: Part, bytes: &[u8]) -> Poll<io::Result<usize>> {
             self.write_vectored(&[IoSlice::new(bytes)])
         }
 

@@ -4,6 +4,7 @@
 //! everything happens in the order in which the engine asked for it. It has a thread of its own, and so has each sink: a
 //! slow disk holds up the snapshot, but not the stream beside it, and neither holds up clients.
 
+use crate::compression::Unpacker;
 use crate::link_stream::LinkStream;
 use crate::logging;
 use crate::payload::Sink;
@@ -50,6 +51,8 @@ struct Line {
     paused: bool,
     /// It waits for the sink of the snapshot.
     starved: bool,
+    /// What comes is compressed, from somewhere on.
+    unpacker: Option<Unpacker>,
     /// Bytes that could not be taken yet.
     left_over: Vec<u8>,
 }
@@ -273,6 +276,11 @@ impl LinkIo {
                     }
                 });
             }
+            LinkCommand::Decompress(conn) => {
+                if let Some(line) = self.line(conn) {
+                    line.unpacker = Some(Unpacker::default());
+                }
+            }
             LinkCommand::DropSpill => *self.spill.lock() = None,
         }
     }
@@ -310,6 +318,7 @@ impl LinkIo {
             reader,
             paused: false,
             starved: false,
+            unpacker: None,
             left_over: Vec::new(),
         };
         line.go_on();
@@ -320,6 +329,19 @@ impl LinkIo {
     fn bytes(&mut self, shared: &Arc<Shared>, conn: Conn, bytes: io::Result<Vec<u8>>) {
         let Some(line) = self.line(conn) else {
             return;
+        };
+        let bytes = match (&mut line.unpacker, bytes) {
+            (Some(unpacker), Ok(bytes)) if !bytes.is_empty() => match unpacker.take(&bytes) {
+                // The rest of the block is still to come.
+                Ok(bytes) if bytes.is_empty() => {
+                    if !line.paused && !line.starved {
+                        line.go_on();
+                    }
+                    return;
+                }
+                unpacked => unpacked,
+            },
+            (_, bytes) => bytes,
         };
         match bytes {
             // Those that came before them go first.
@@ -343,8 +365,10 @@ impl LinkIo {
 
     /// Gives bytes to the engine until it takes no more, then has the reader go on.
     fn take(&mut self, shared: &Arc<Shared>, conn: Conn, bytes: Vec<u8>) {
+        let mut unpacked;
         let mut rest: &[u8] = &bytes;
         let mut fed = false;
+        let mut is_unpacked = self.is_unpacking(conn);
         while !rest.is_empty() {
             let (received, position) = {
                 let mut engine = shared.engine.lock();
@@ -379,6 +403,14 @@ impl LinkIo {
                 shared.engine.lock().link_payload_taken();
             }
             rest = &rest[received.used..];
+            if !is_unpacked && self.is_unpacking(conn) {
+                is_unpacked = true;
+                match self.unpack(conn, rest) {
+                    Ok(bytes) => unpacked = bytes,
+                    Err(error) => return self.bytes(shared, conn, Err(error)),
+                }
+                rest = &unpacked;
+            }
         }
         let starved = fed && self.receiving.as_ref().is_some_and(Sink::is_full);
         if let Some(line) = self.line(conn) {
@@ -386,6 +418,17 @@ impl LinkIo {
             if !line.paused && !starved && line.left_over.is_empty() {
                 line.go_on();
             }
+        }
+    }
+
+    fn is_unpacking(&mut self, conn: Conn) -> bool {
+        self.line(conn).is_some_and(|line| line.unpacker.is_some())
+    }
+
+    fn unpack(&mut self, conn: Conn, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        match self.line(conn).and_then(|line| line.unpacker.as_mut()) {
+            Some(unpacker) => unpacker.take(bytes),
+            None => Ok(Vec::new()),
         }
     }
 

@@ -8,6 +8,7 @@ mod binding;
 mod channel;
 mod child;
 mod clock;
+mod compression;
 mod connection;
 mod control;
 mod courier;

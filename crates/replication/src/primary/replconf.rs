@@ -5,6 +5,7 @@ use super::session::State;
 use super::spool::parse_resume;
 use super::types::*;
 use crate::ClientId;
+use crate::compression::{COMPRESSION, COMPRESSION_AGREED};
 use crate::limits::ANNOUNCED_IP_BYTES;
 use crate::text::{parse_u64, printable};
 use words::int::parse_i64;
@@ -39,7 +40,13 @@ impl Hub {
                 return Reply::Error(error);
             }
         }
-        Reply::Ok
+        let asks = args.chunks_exact(2).any(|pair| {
+            pair[0].eq_ignore_ascii_case(b"capa") && pair[1].eq_ignore_ascii_case(COMPRESSION)
+        });
+        match asks && self.is_compressed(client) {
+            true => Reply::Line([COMPRESSION_AGREED, b"\r\n"].concat()),
+            false => Reply::Ok,
+        }
     }
 
     fn replconf_option(
@@ -63,12 +70,14 @@ impl Hub {
             }
             self.session(client).announced_ip = (!value.is_empty()).then(|| printable(value));
         } else if is(b"capa") {
+            let compression = env.config.compression;
             let dual_possible = env.config.dual_channel && env.config.diskless_sync;
             let session = self.session(client);
             session.offered_dual |= value.eq_ignore_ascii_case(b"dual-channel");
             if let Some(resume) = parse_resume(value) {
                 session.resume = Some(resume);
             }
+            session.compressed |= compression && value.eq_ignore_ascii_case(COMPRESSION);
             let capabilities = &mut session.capabilities;
             if value.eq_ignore_ascii_case(b"eof") {
                 capabilities.eof = true;
@@ -107,6 +116,12 @@ impl Hub {
             ));
         }
         Ok(())
+    }
+
+    /// Whether what follows the line in front of a snapshot or of the stream goes to this client compressed.
+    #[must_use]
+    pub fn is_compressed(&self, client: ClientId) -> bool {
+        self.sessions.get(&client).is_some_and(|s| s.compressed)
     }
 
     /// `REPLCONF ACK`: `offset` is the last byte applied, `aof_offset` the last one safe on disk.

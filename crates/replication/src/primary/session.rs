@@ -118,6 +118,8 @@ pub(super) struct Session {
     pub(super) offered_dual: bool,
     /// It gets a snapshot from the file of an earlier one.
     pub(super) from_spool: bool,
+    /// What follows the line in front of a snapshot or of the stream is compressed.
+    pub(super) compressed: bool,
     /// It has the beginning of a snapshot.
     pub(super) resume: Option<Resume>,
     pub(super) report: Report,
@@ -158,6 +160,7 @@ impl Session {
             capabilities: Capabilities::default(),
             offered_dual: false,
             from_spool: false,
+            compressed: false,
             resume: None,
             report: Report::default(),
             requirements: Requirements::default(),

@@ -446,6 +446,7 @@ impl Hub {
                         client,
                         prelude,
                         is_last: dual,
+                        compressed: self.session(client).compressed,
                     });
                 }
                 None if prelude.is_empty() => {}

@@ -26,6 +26,8 @@ pub struct Config {
     pub output_limit: OutputLimit,
     /// `repl-snapshot-spool`, in bytes: how big a file is kept of a snapshot for replicas that come late; 0 = none.
     pub spool_bytes: u64,
+    /// `repl-compression lz4`: for replicas that want it.
+    pub compression: bool,
     /// `repl-sync-pacing`.
     pub sync_pacing: bool,
     /// How long a snapshot channel's pin outlives it, in milliseconds (DEBUG DELAY-RDB-CLIENT-FREE-SECONDS).
@@ -53,6 +55,7 @@ impl Default for Config {
             dual_channel: false,
             output_limit: OutputLimit::default(),
             spool_bytes: 0,
+            compression: false,
             sync_pacing: false,
             rdb_client_grace_ms: crate::limits::RDB_CLIENT_GRACE_MS,
             min_replicas_to_write: 0,
@@ -178,6 +181,8 @@ pub struct SocketTarget {
     pub prelude: Vec<u8>,
     /// Nothing follows the snapshot on this connection: the stream has one of its own.
     pub is_last: bool,
+    /// What follows the prelude is compressed.
+    pub compressed: bool,
 }
 
 /// Where a snapshot goes.

@@ -4,6 +4,7 @@ use super::link::{Link, Main, RdbState, Retry, Step};
 use super::redis::Dialect;
 use super::transfer::ABORTING_DUAL;
 use super::types::*;
+use crate::compression::{COMPRESSION, COMPRESSION_AGREED};
 use crate::limits::DB_INDEX_MAX;
 use crate::sync::{SyncMode, WhyClassic, WhyFull};
 use crate::text::{parse_u64, printable};
@@ -95,6 +96,10 @@ impl Link {
         if let Some(resume) = &resume {
             capabilities.extend([&b"capa"[..], resume]);
         }
+        self.compressed = false;
+        if config.compression {
+            capabilities.extend([b"capa", COMPRESSION]);
+        }
         self.send(conn, &capabilities);
         self.steps.push_back(Step::Capabilities);
         self.send(conn, &[b"REPLCONF", b"version", version::VALKEY.as_bytes()]);
@@ -140,6 +145,7 @@ impl Link {
             );
         }
         self.rdb_channel_announced |= step == Step::RdbChannel;
+        self.compressed |= step == Step::Capabilities && agrees_to_compress(env, line);
         if self.steps.is_empty() && !self.offer_rdb_channel(step, line) {
             self.send_psync();
         }
@@ -311,6 +317,7 @@ impl Link {
             Level::Notice,
             "PRIMARY <-> REPLICA sync: Primary accepted a Partial Resynchronization.".into(),
         );
+        self.decompress(Channel::Main);
         self.link_up();
     }
 
@@ -363,6 +370,9 @@ impl Link {
         if let Some(resume) = &resume {
             args.extend([&b"capa"[..], resume]);
         }
+        if config.compression {
+            args.extend([b"capa", COMPRESSION]);
+        }
         self.send(conn, &args);
     }
 
@@ -391,6 +401,7 @@ impl Link {
             }
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
+                rdb.compressed = agrees_to_compress(env, line);
                 match (rdb.conn, rdb.dialect) {
                     (Some(conn), Dialect::Valkey) => self.send_bytes(conn, b"SYNC\r\n".to_vec()),
                     (Some(conn), Dialect::Redis { .. }) => {
@@ -490,6 +501,11 @@ impl Link {
         };
         self.abort_dual(env, Some(result));
     }
+}
+
+/// Whether the primary's answer to our capabilities says that what it sends will be compressed.
+fn agrees_to_compress(env: &Env<'_>, line: &[u8]) -> bool {
+    env.config.compression && line == COMPRESSION_AGREED
 }
 
 /// A refusal that will not last.

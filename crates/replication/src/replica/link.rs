@@ -77,6 +77,8 @@ pub(super) struct Rdb {
     pub(super) lines: LineReader,
     pub(super) state: RdbState,
     pub(super) dialect: Dialect,
+    /// The primary has agreed to compress the snapshot.
+    pub(super) compressed: bool,
     /// Identity of the snapshot, from `$ENDOFF` or `+FULLRESYNC`.
     pub(super) replid: Option<ReplId>,
     pub(super) offset: u64,
@@ -145,6 +147,8 @@ pub struct Link {
     pub(super) buffer: LocalBuffer,
     /// This handshake said `capa dual-channel`: the setting may have changed since.
     pub(super) dual_announced: bool,
+    /// The primary has agreed to compress what it sends on the main connection.
+    pub(super) compressed: bool,
     /// And, to Redis, `capa rdb-channel-repl`.
     pub(super) rdb_channel_announced: bool,
     pub(super) failover: bool,
@@ -198,6 +202,7 @@ impl Link {
             complete: false,
             buffer: LocalBuffer::default(),
             dual_announced: false,
+            compressed: false,
             rdb_channel_announced: false,
             failover: false,
             accepts_empty: false,

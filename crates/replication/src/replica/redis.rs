@@ -75,6 +75,7 @@ impl Link {
             lines: LineReader::default(),
             state: RdbState::Connecting,
             dialect,
+            compressed: false,
             replid: None,
             offset: 0,
             stream_db: None,

@@ -149,6 +149,7 @@ impl Link {
             why_full: report.why_full,
             why_classic: report.why_classic,
             phase,
+            compressed: self.compressed || self.rdb.as_ref().is_some_and(|rdb| rdb.compressed),
             snapshot: report.amount(is_complete),
             buffer_bytes: self.buffer.bytes(),
             buffer_bytes_max,

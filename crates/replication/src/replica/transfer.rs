@@ -32,6 +32,7 @@ impl Link {
             self.log(Level::Warning, text);
             return self.give_up_attempt(env, Retry::FailedSync);
         };
+        self.decompress(channel);
         let mode = env.config.load_mode;
         let direct = mode == LoadMode::SwapDb || mode == LoadMode::OnEmptyDb && env.keyspace_empty;
         let (sink, place) = if direct {
@@ -88,6 +89,15 @@ impl Link {
             (Some(rdb), Channel::Rdb) => rdb.state = RdbState::Payload,
             _ => self.state = Main::Payload,
         }
+    }
+
+    /// The line has come behind which this connection is compressed, if that has been agreed.
+    pub(super) fn decompress(&mut self, channel: Channel) {
+        let conn = match (&self.rdb, channel) {
+            (Some(rdb), Channel::Rdb) => rdb.conn.filter(|_| rdb.compressed),
+            _ => self.main.filter(|_| self.compressed),
+        };
+        self.actions.extend(conn.map(Action::Decompress));
     }
 
     /// Goes on with the snapshot whose connection broke, if this is the rest of it; otherwise that is given up.
@@ -489,6 +499,7 @@ impl Link {
 
     /// Dual channel: the main connection streams from the snapshot's offset on.
     pub(super) fn main_joined(&mut self, env: &Env<'_>) {
+        self.decompress(Channel::Main);
         let loaded = self
             .rdb
             .as_ref()

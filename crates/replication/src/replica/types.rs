@@ -38,6 +38,8 @@ pub struct Config {
     pub backlog_bytes: u64,
     /// `replica-sync-buffer-spill-max`, in bytes: what the local buffer may put into a file beyond its memory; 0 = nothing.
     pub spill_bytes_max: u64,
+    /// `repl-compression lz4`: from primaries that have it.
+    pub compression: bool,
     /// `replica-serve-stale-data`.
     pub serve_stale: bool,
     /// `replica-refuse-empty-primary`, as it is in force.
@@ -57,6 +59,7 @@ impl Default for Config {
             buffer_bytes_max: 256 << 20,
             backlog_bytes: 10 << 20,
             spill_bytes_max: 1 << 30,
+            compression: false,
             serve_stale: true,
             refuse_empty_primary: false,
         }
@@ -175,6 +178,8 @@ pub enum Action {
     PauseReading(Conn),
     /// Read again, first what was left over.
     ResumeReading(Conn),
+    /// What follows on this connection is compressed.
+    Decompress(Conn),
     /// Open the sink for a snapshot. Payload bytes follow as [`Routing::Payload`].
     BeginPayload(Payload),
     /// The payload is complete; its last `mark_bytes` bytes are not part of the RDB. File: make it durable, rename,
@@ -405,6 +410,8 @@ pub struct SyncReport {
     pub why_classic: Option<WhyClassic>,
     /// What is being done.
     pub phase: Phase,
+    /// What the primary sends is compressed.
+    pub compressed: bool,
     /// Progress of the snapshot.
     pub snapshot: Amount,
     /// Stream held in memory until the snapshot is loaded, in bytes.

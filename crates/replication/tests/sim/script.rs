@@ -261,6 +261,7 @@ fn config(world: &mut World, n: usize, word: &str, at: &str) {
             };
             r.buffer_bytes_max = number();
         }
+        "compression" => (p.compression, r.compression) = (value == "lz4", value == "lz4"),
         "spool" => p.spool_bytes = number(),
         "spill" => r.spill_bytes_max = number(),
         "refuse-empty" => r.refuse_empty_primary = value == "yes",

@@ -33,6 +33,11 @@ impl Pipe {
     }
 }
 
+/// Bytes in the form of this world's compression, which takes no room, or back from it.
+fn packed(is: bool, bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().map(move |byte| if is { !byte } else { *byte })
+}
+
 /// A connection between a replica and a primary.
 pub(crate) struct Wire {
     pub(crate) replica: usize,
@@ -44,6 +49,8 @@ pub(crate) struct Wire {
     established: bool,
     /// The replica does not read.
     paused: bool,
+    /// What arrives is compressed.
+    unpacking: bool,
     /// Bytes the replica's server has read and the link did not take.
     held: Vec<u8>,
     /// Requests the primary's server has not parsed yet.
@@ -452,10 +459,11 @@ impl World {
             let mut slices = Vec::new();
             let room = SOCKET_BYTES - wire.down.data.len();
             let n = self.nodes[p].hub.read(client, room, 16, &mut slices);
-            self.wires[w]
-                .down
-                .data
-                .extend(slices.iter().flat_map(|s| s.iter().copied()));
+            let compressed = self.nodes[p].hub.is_compressed(client);
+            let down = &mut self.wires[w].down.data;
+            for slice in &slices {
+                down.extend(packed(compressed, slice));
+            }
             self.nodes[p].hub.sent(client, n as u64);
             moved |= n > 0;
         }
@@ -466,7 +474,8 @@ impl World {
             let fresh = self.wires[w].down.take(self.chunk.min(room));
             if !fresh.is_empty() {
                 moved = true;
-                self.wires[w].held.extend(fresh);
+                let unpacking = self.wires[w].unpacking;
+                self.wires[w].held.extend(packed(unpacking, &fresh));
                 self.receive(w);
             }
             let wire = &self.wires[w];
@@ -497,6 +506,7 @@ impl World {
                 self.wires[w].held = data;
                 return;
             }
+            let was_unpacking = self.wires[w].unpacking;
             let taken = self.link(r, |link, env| link.bytes(env, conn, &data));
             let (now, rest) = data.split_at(taken.used);
             match taken.routing {
@@ -518,7 +528,8 @@ impl World {
                 Routing::Spill => self.nodes[r].spill.extend(now),
                 Routing::Control | Routing::Header | Routing::Buffered | Routing::Stale => {}
             }
-            self.wires[w].held = rest.to_vec();
+            let begins = self.wires[w].unpacking != was_unpacking;
+            self.wires[w].held = packed(begins, rest).collect();
         }
     }
 

@@ -42,6 +42,10 @@ fn text(what: Option<impl Display>) -> Value {
     Value::Text(what.map(|what| what.to_string()).unwrap_or_default())
 }
 
+fn compression(is_agreed: bool) -> Value {
+    Value::Text(if is_agreed { "lz4" } else { "no" }.into())
+}
+
 fn amount(snapshot: &Amount) -> [Figure; 5] {
     [
         ("done_bytes", int(snapshot.done_bytes)),
@@ -65,6 +69,7 @@ pub(crate) fn link_figures(state: &ServerState) -> Option<Vec<Figure>> {
         why_full,
         why_classic,
         phase,
+        compressed,
         snapshot,
         buffer_bytes,
         buffer_bytes_max,
@@ -84,6 +89,7 @@ pub(crate) fn link_figures(state: &ServerState) -> Option<Vec<Figure>> {
         ("not_partial_reason", text(why_full)),
         ("not_dual_channel_reason", text(why_classic)),
         ("phase", Value::Text(phase.as_str().into())),
+        ("compression", compression(compressed)),
     ];
     figures.extend(amount(&snapshot));
     figures.extend([
@@ -118,6 +124,10 @@ pub(crate) fn replica_figures(state: &ServerState, report: &ReplicaReport) -> Ve
         ("not_partial_reason", text(report.why_full)),
         ("not_dual_channel_reason", text(report.why_classic)),
         ("phase", Value::Text(report.phase.into())),
+        (
+            "compression",
+            compression(state.repl.hub.is_compressed(report.client)),
+        ),
     ];
     figures.extend(amount(&report.snapshot));
     figures.extend([

@@ -54,8 +54,8 @@ impl World {
                         }
                         let to = |t: primary::SocketTarget| {
                             let mut bytes = VecDeque::from(t.prelude);
-                            bytes.extend(&rdb);
-                            bytes.extend(eof_mark);
+                            bytes.extend(packed(t.compressed, &rdb));
+                            bytes.extend(packed(t.compressed, &eof_mark));
                             (t.client, bytes, false)
                         };
                         (targets.into_iter().map(to).collect(), false)
@@ -75,8 +75,9 @@ impl World {
             Do::SendFile { client, header } => {
                 if let Some(w) = self.wire_of(n, client) {
                     let down = &mut self.wires[w].down.data;
+                    let compressed = self.nodes[n].hub.is_compressed(client);
                     down.extend(header);
-                    down.extend(&self.nodes[n].dump);
+                    down.extend(packed(compressed, &self.nodes[n].dump));
                     self.hub(n, |hub, env| hub.file_sent(env, client));
                 }
             }
@@ -87,8 +88,9 @@ impl World {
             } => {
                 if let Some(w) = self.wire_of(n, client) {
                     let down = &mut self.wires[w].down.data;
+                    let compressed = self.nodes[n].hub.is_compressed(client);
                     down.extend(prelude);
-                    down.extend(&self.nodes[n].spool[from as usize..]);
+                    down.extend(packed(compressed, &self.nodes[n].spool[from as usize..]));
                     self.hub(n, |hub, env| hub.file_sent(env, client));
                 }
             }
@@ -140,6 +142,7 @@ impl World {
                     down: Pipe::default(),
                     established: false,
                     paused: false,
+                    unpacking: false,
                     held: Vec::new(),
                     requests: Vec::new(),
                     streaming: false,
@@ -167,6 +170,11 @@ impl World {
                 if let Some(w) = self.wire_by_conn(n, conn) {
                     self.wires[w].paused = false;
                     self.receive(w);
+                }
+            }
+            Action::Decompress(conn) => {
+                if let Some(w) = self.wire_by_conn(n, conn) {
+                    self.wires[w].unpacking = true;
                 }
             }
             Action::BeginPayload(payload) => {
