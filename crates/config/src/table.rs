@@ -539,13 +539,13 @@ parameters! {
     ReplBacklogTtl repl_backlog_ttl: i64 = 3600,
         "repl-backlog-ttl", number(C::TimeT, 0, i64::MAX as i128), [MODIFIABLE];
 
-    /// Whether small packets to replicas may be delayed.
-    ReplDisableTcpNodelay repl_disable_tcp_nodelay: bool = false,
-        "repl-disable-tcp-nodelay", Kind::Bool, [MODIFIABLE];
-
     /// How snapshots and streams are compressed between two servers that both want it, as on a slow link.
     ReplCompression repl_compression: ReplCompression = ReplCompression::No,
         "repl-compression", Kind::Choice(ReplCompression::NAMES), [MODIFIABLE];
+
+    /// Whether small packets to replicas may be delayed.
+    ReplDisableTcpNodelay repl_disable_tcp_nodelay: bool = false,
+        "repl-disable-tcp-nodelay", Kind::Bool, [MODIFIABLE];
 
     /// How a replica takes in a snapshot without writing it to disk.
     ReplDisklessLoad repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled,
