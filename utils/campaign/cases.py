@@ -34,16 +34,19 @@ class Mode:
     diskless: bool
     load: str
     tls: bool
+    # Where both know it.
+    compressed: bool
 
     def __str__(self):
         channels = "dual" if self.dual else "diskless" if self.diskless else "disk"
-        return f"{channels}/{self.load}{'/tls' if self.tls else ''}"
+        return f"{channels}/{self.load}{'/tls' if self.tls else ''}{'/lz4' if self.compressed else ''}"
 
 
 LOADS = ("disabled", "swapdb", "on-empty-db")
 MODES = [
-    *(Mode(True, True, how, tls) for how, tls in itertools.product(LOADS, (False, True))),
-    *(Mode(False, diskless, how, tls) for diskless, how, tls in itertools.product((True, False), LOADS, (False, True))),
+    Mode(dual, diskless, how, tls, compressed)
+    for (dual, diskless), how, tls, compressed in itertools.product(
+        ((True, True), (False, True), (False, False)), LOADS, (False, True), (False, True))
 ]
 
 
@@ -90,6 +93,8 @@ class Pair:
             node.configure(dual_channel_replication_enabled="yes" if mode.dual else "no",
                            repl_diskless_sync="yes" if mode.diskless else "no", repl_diskless_load=mode.load,
                            tls_replication="yes" if mode.tls else "no")
+            if node.call("CONFIG", "GET", "repl-compression"):
+                node.configure(repl_compression="lz4" if mode.compressed else "no")
         self.proxy.target = self.primary.tls_port if mode.tls else self.primary.port
 
     def leave(self):
