@@ -164,7 +164,8 @@ impl Group {
         }
     }
 
-    /// Entries of the log that the group has not read; `None` when that cannot be told.
+    /// Entries of the log that the group has not read; `None` when that cannot be told. Negative where somebody has made up
+    /// that the group has read more than there ever were, as ENTRIESREAD of XGROUP can: clients expect it so.
     #[must_use]
     pub fn lag(&self, log: &Log) -> Option<i64> {
         let added = log.entries_added();
@@ -172,8 +173,7 @@ impl Group {
             return Some(0);
         }
         let read = match self.entries_read {
-            // More than there ever were is what somebody has made up: ENTRIESREAD of XGROUP, or a file.
-            Some(read) if read <= added && !log.has_gap_from(self.last_id) => read,
+            Some(read) if !log.has_gap_from(self.last_id) => read,
             _ => log.entries_up_to(self.last_id)?,
         };
         Some((added as i64).wrapping_sub(read as i64))
