@@ -145,7 +145,7 @@ impl Link {
             );
         }
         self.rdb_channel_announced |= step == Step::RdbChannel;
-        self.compressed |= step == Step::Capabilities && agrees_to_compress(env, line);
+        self.compressed |= step == Step::Capabilities && agrees_to_compress(line);
         if self.steps.is_empty() && !self.offer_rdb_channel(step, line) {
             self.send_psync();
         }
@@ -401,7 +401,7 @@ impl Link {
             }
             RdbState::AwaitReplconf => {
                 rdb.state = RdbState::AwaitEndoff;
-                rdb.compressed = agrees_to_compress(env, line);
+                rdb.compressed = agrees_to_compress(line);
                 match (rdb.conn, rdb.dialect) {
                     (Some(conn), Dialect::Valkey) => self.send_bytes(conn, b"SYNC\r\n".to_vec()),
                     (Some(conn), Dialect::Redis { .. }) => {
@@ -503,9 +503,10 @@ impl Link {
     }
 }
 
-/// Whether the primary's answer to our capabilities says that what it sends will be compressed.
-fn agrees_to_compress(env: &Env<'_>, line: &[u8]) -> bool {
-    env.config.compression && line == COMPRESSION_AGREED
+/// Whether the primary's answer to our capabilities says that what it sends will be compressed. It does so only if we have
+/// asked, whatever our configuration says by now.
+fn agrees_to_compress(line: &[u8]) -> bool {
+    line == COMPRESSION_AGREED
 }
 
 /// A refusal that will not last.
