@@ -16,6 +16,7 @@ mod base;
 pub(crate) mod gate;
 mod layout;
 mod mouth;
+mod received;
 mod start;
 mod syncer;
 
@@ -27,6 +28,7 @@ use gate::Gate;
 use layout::Layout;
 use mouth::Mouth;
 use parking_lot::{Condvar, Mutex};
+use received::Received;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 pub(crate) use base::write_base;
@@ -80,6 +82,7 @@ pub(crate) struct AppendFile {
     base_bytes: AtomicU64,
     earlier_bytes: AtomicU64,
     layout: Mutex<Layout>,
+    received: Mutex<Option<Received>>,
     settings: Settings,
 }
 
@@ -111,6 +114,7 @@ impl AppendFile {
             base_bytes: AtomicU64::new(0),
             earlier_bytes: AtomicU64::new(0),
             layout: Mutex::default(),
+            received: Mutex::default(),
             settings: Settings::default(),
         };
         file.configure(config);
