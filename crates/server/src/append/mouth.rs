@@ -165,6 +165,9 @@ impl AppendFile {
 
     /// The same for one client that is alone, and what it waits for is written: here and now, where that takes no time.
     pub(crate) fn sync_for_one(&self, shared: &Shared, position: u64) {
+        if self.gate.passage(position).is_some() {
+            return;
+        }
         let mut mouth = self.mouth.lock();
         if !self.syncs_here(&mouth) {
             drop(mouth);

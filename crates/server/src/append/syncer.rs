@@ -67,8 +67,12 @@ impl AppendFile {
             });
             self.write(mouth);
         }
-        // Somebody else may have begun one meanwhile.
-        if !mouth.unsynced || mouth.sync_since_ns.is_some() {
+        if mouth.sync_since_ns.is_some() {
+            // Somebody else has begun one meanwhile, perhaps before that was written. Who ends it wakes this thread.
+            self.sync_wanted.store(true, Ordering::SeqCst);
+            return;
+        }
+        if !mouth.unsynced {
             return;
         }
         self.sync(mouth);
