@@ -124,4 +124,8 @@ fi
 [ -f ecdsa.key ] || run ecparam -name prime256v1 -genkey -noout -out ecdsa.key
 leaf ecdsa Elliptic ca $(extensions server_cert)
 [ -f server-encrypted.key ] || run pkcs8 -topk8 -v2 aes-256-cbc -in server.key -out server-encrypted.key -passout "pass:$passphrase"
-[ -f server-traditional.key ] || run rsa -aes256 -traditional -in server.key -out server-traditional.key -passout "pass:$passphrase"
+for cipher in aes128 aes192 aes256 des3; do
+    [ -f "traditional-$cipher.key" ] ||
+        run rsa "-$cipher" -traditional -in server.key -out "traditional-$cipher.key" -passout "pass:$passphrase"
+done
+[ -f traditional-ecdsa.key ] || run ec -aes256 -in ecdsa.key -out traditional-ecdsa.key -passout "pass:$passphrase"

@@ -8,7 +8,7 @@ need_root() {
 }
 
 have_all() {
-    for program in tclsh openssl valkey-server valkey-cli valkey-benchmark valkey-check-rdb ps; do
+    for program in tclsh openssl valkey-server valkey-cli valkey-benchmark valkey-check-rdb ps strace; do
         command -v "$program" >/dev/null 2>&1 || return 1
     done
     echo 'package require tls' | tclsh >/dev/null 2>&1 || return 1
@@ -48,7 +48,7 @@ if ! grep -rqs "$suite" /etc/apt/sources.list /etc/apt/sources.list.d; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 need_root apt-get update -qq
-need_root apt-get install -y -qq tcl tcl-tls openssl procps gcc make
+need_root apt-get install -y -qq tcl tcl-tls openssl procps strace gcc make
 # The packages start services of their own; the tests want none of them.
 need_root apt-get install -y -qq -t "$suite" valkey-server valkey-tools valkey-sentinel
 for service in valkey-server valkey-sentinel; do

@@ -1,4 +1,5 @@
-# The append-only file of a replica whose full synchronisation fails: when it is off, and when it goes on.
+# The append-only file of a replica: when it is off and when it goes on behind a full synchronisation that fails, and from when
+# on it holds what another one has brought.
 
 tags {"external:skip aof repl"} {
 
@@ -84,5 +85,37 @@ start_server {
         r debug loadaof
         assert_equal {{} 1} [r mget old own]
     } {} {needs:debug}
+}
+
+# Has the inner server follow the outer one, with a child that does not come to an end with the log's base.
+proc follow_and_hold_the_base {} {
+    r config set rdb-key-save-delay 10000000
+    r replicaof [srv -1 host] [srv -1 port]
+    wait_for_sync r
+    eventually 10000 {[s aof_rewrite_in_progress] == 1}
+}
+
+# There the log is the old one until the base is complete.
+start_server {tags {"repl peer:skip"} overrides {appendonly yes save ""}} {
+    foreach {load pending own} {disabled 0 1 swapdb 1 {}} {
+        start_server [list overrides [list appendonly yes save "" repl-diskless-load $load]] {
+            test "repl-diskless-load $load: INFO tells whether the log holds what a synchronisation has brought" {
+                expect_end
+                r -1 set before 1
+                r set old data
+                follow_and_hold_the_base
+                assert_equal "1 $pending" [list [s aof_enabled] [s aof_base_pending]]
+                r replicaof no one
+                r set own 1
+                assert_equal [list [expr {!$pending}] 0] [r waitaof [expr {!$pending}] 0 0]
+                exec kill -9 [srv 0 pid]
+                restart_server 0 true false
+                wait_done_loading r
+                assert_equal $own [r get own]
+                assert_equal [expr {$pending ? "data {}" : "{} 1"}] [r mget old before]
+                assert_equal 0 [s aof_base_pending]
+            }
+        }
+    }
 }
 }

@@ -10,7 +10,7 @@ namespace eval secure {
 # Where the certificates are: tests/tls, made when they are wanted for the first time.
 proc secure::folder {} {
     set folder [file join $::harness::tests_dir tls]
-    if {![file exists [file join $folder ecdsa.crt]]} {
+    if {![file exists [file join $folder traditional-ecdsa.key]]} {
         exec [file join $::harness::tests_dir .. utils gen-test-certs.sh] $folder
     }
     return $folder

@@ -150,14 +150,17 @@ with_tls_server {} {
         r config set tls-cert-file [tls_file server.crt] tls-key-file [tls_file server.key]
     }
 
-    test {an encrypted key takes its passphrase} {
-        assert_error {*Unable to update TLS configuration*} {r config set tls-key-file [tls_file server-encrypted.key]}
-        assert_error {*Unable to update TLS configuration*} {
-            r config set tls-key-file [tls_file server-encrypted.key] tls-key-file-pass wrong
+    foreach {form key} {PKCS#8 server-encrypted traditional traditional-aes256} {
+        test "a key that is encrypted ($form) takes its passphrase" {
+            set file [tls_file $key.key]
+            assert_error {*Unable to update TLS configuration*} {r config set tls-key-file $file}
+            assert_error {*Unable to update TLS configuration*} {
+                r config set tls-key-file $file tls-key-file-pass wrong
+            }
+            r config set tls-key-file $file tls-key-file-pass valkey
+            assert_equal PONG [tls_ping $tls_port]
+            r config set tls-key-file [tls_file server.key] tls-key-file-pass ""
         }
-        r config set tls-key-file [tls_file server-encrypted.key] tls-key-file-pass valkey
-        assert_equal PONG [tls_ping $tls_port]
-        r config set tls-key-file [tls_file server.key] tls-key-file-pass ""
     }
 
     test {a port number moves from one kind to the other and back, with clients on it} {

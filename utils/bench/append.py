@@ -1,10 +1,13 @@
-"""Processor time of rewriting the append-only file, of loading what that has written, and of loading a log of commands."""
+"""The append-only file: processor time of rewriting it, of loading what that has written, and of loading a log of commands;
+what SET costs and how long it takes while it is kept."""
 
+import re
 import shutil
+import subprocess
 import tempfile
 import time
 
-from servers import Server, encode
+from servers import LOAD_CORE, Server, encode, pin
 
 ELEMENTS = 1_000_000
 VALUE = b"v" * 100
@@ -12,6 +15,15 @@ REWRITE_SECONDS_MAX = 300
 
 # Name: aof-use-rdb-preamble.
 CASES = {"aof-preamble": "yes", "aof-commands": "no"}
+
+CLIENTS = 50
+KEYS = 100_000
+# Name: appendfsync, requests, pipeline, and the targets: CPU, time for each request, its 99th percentile.
+WRITES = {
+    "aof-always": ("always", 100_000, 1, None, 0.67, 0.7),
+    "aof-everysec": ("everysec", 400_000, 1, 0.9, None, 1.0),
+    "aof-everysec-p16": ("everysec", 2_000_000, 16, 0.6, None, 1.0),
+}
 
 
 def fill(connection):
@@ -59,3 +71,25 @@ def measure(binary, name):
         return result
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(binary, name):
+    """A server that keeps a log as this case wants it."""
+    options = ["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--appendfsync", WRITES[name][0]]
+    return Server(binary, options)
+
+
+def write(server, name, requests_factor):
+    """CPU and wall time for each SET in microseconds, and percentiles of its latency in milliseconds."""
+    _, requests, pipeline, *_ = WRITES[name]
+    requests = max(1000, int(requests * requests_factor))
+    before = server.cpu_us()
+    out = subprocess.run(
+        ["valkey-benchmark", "-p", str(server.port), "-c", str(CLIENTS), "-n", str(requests), "-P", str(pipeline),
+         "-r", str(KEYS), "-d", str(len(VALUE)), "--csv", "SET", "key:__rand_int__", VALUE],
+        check=True, capture_output=True, text=True, preexec_fn=pin(LOAD_CORE),
+    ).stdout
+    used = server.cpu_us() - before
+    fields = [field.strip('"') for field in re.findall(r'"[^"]*"', out.strip().splitlines()[-1])]
+    numbers = [float(field) for field in fields[-7:]]
+    return {"cpu_us": used / requests, "wall_us": 1e6 / numbers[0], "p50_ms": numbers[3], "p99_ms": numbers[5]}

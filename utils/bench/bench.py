@@ -81,6 +81,18 @@ def run_speed(cases, args, binaries):
                 yield Row(f"{name} p99", "ms", None, pick(results, "p99_ms"))
 
 
+def run_writes(cases, args, binaries):
+    for name in cases:
+        cpu, wall, p99 = append.WRITES[name][3:]
+        with contextlib.ExitStack() as stack:
+            servers = [stack.enter_context(append.start(binary, name)) for binary in binaries]
+            results = in_rounds(servers, args.rounds, lambda server: append.write(server, name, args.factor))
+        yield Row(name, "us CPU", cpu, pick(results, "cpu_us"))
+        yield Row(f"{name} time", "us", wall, pick(results, "wall_us"))
+        yield Row(f"{name} p50", "ms", None, pick(results, "p50_ms"))
+        yield Row(f"{name} p99", "ms", p99, pick(results, "p99_ms"))
+
+
 def run(cases, args, binaries):
     # Memory hardly varies: one round tells.
     heavy = min(args.rounds, args.heavy_rounds)
@@ -98,6 +110,7 @@ def run(cases, args, binaries):
         results = in_rounds(binaries, heavy, lambda binary: append.measure(binary, name))
         for what in ("replay", "rewrite", "load"):
             yield Row(f"{name} {what}", "s CPU", None, pick(results, f"{what}_s"))
+    yield from run_writes([case for case in cases if case in append.WRITES], args, binaries)
     if "sync" in cases:
         results = in_rounds(binaries, heavy, sync.measure)
         yield Row("sync wall", "s", 0.9, pick(results, "wall_s"))
@@ -106,9 +119,9 @@ def run(cases, args, binaries):
             yield Row("sync rate", "1/s", None, pick(results, "rps"))
 
 
-ALL = [*speed.CASES, *memory.CASES, *snapshot.CASES, *append.CASES, "sync"]
+ALL = [*speed.CASES, *memory.CASES, *snapshot.CASES, *append.CASES, *append.WRITES, "sync"]
 GROUPS = {"all": ALL, "speed": list(speed.CASES), "memory": list(memory.CASES), "rdb": list(snapshot.CASES),
-          "aof": list(append.CASES)}
+          "aof": list(append.CASES), "aof-writes": list(append.WRITES)}
 
 
 def parse_arguments():

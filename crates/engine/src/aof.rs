@@ -10,7 +10,7 @@ mod switch;
 mod tests;
 
 pub(crate) use rewrite::{Answer, ended, request, start, tick};
-pub(crate) use switch::{restart, stop_for_sync, switch_off, switch_on};
+pub(crate) use switch::{begin_with_received, restart, stop_for_sync, switch_off, switch_on};
 
 use crate::engine::Engine;
 use crate::state::ServerState;
@@ -100,6 +100,11 @@ impl AppendOnly {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.state != State::Off
+    }
+
+    /// Whether the files on the disk are still those of an older log, or of none.
+    pub(crate) fn waits_for_base(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Starting)
     }
 
     /// Position behind everything appended so far.

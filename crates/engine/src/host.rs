@@ -341,6 +341,17 @@ pub trait AppendLog {
         position: u64,
         offset: u64,
     ) -> Result<(), HostError>;
+    /// Begins a log with the snapshot of the primary that has just been loaded, if that lies in a file: it holds everything
+    /// up to `position`. What follows goes to the log.
+    ///
+    /// # Errors
+    /// It does not, or cannot be had: nothing has changed.
+    fn begin_log_with_received(
+        &mut self,
+        config: &config::Config,
+        position: u64,
+        offset: u64,
+    ) -> Result<(), HostError>;
     /// There is no child for the rewrite that was prepared.
     fn give_up_rewrite(&mut self);
     /// Writes and syncs everything it was given, and nothing from then on.

@@ -619,6 +619,7 @@ pub(crate) fn pump(keys: &mut Keys, state: &mut ServerState) {
                 state
                     .repl
                     .with_hub(|hub, env| hub.adopt(env, adoption.replid, adoption.offset));
+                crate::aof::begin_with_received(keys, state);
                 if let Some(side) = &mut state.repl.link {
                     side.adopted = true;
                 }

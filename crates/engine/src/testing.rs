@@ -205,6 +205,10 @@ impl AppendLog for FakeHost {
         Ok(())
     }
 
+    fn begin_log_with_received(&mut self, _: &Config, _: u64, _: u64) -> Result<(), HostError> {
+        Err("it has no files".into())
+    }
+
     fn give_up_rewrite(&mut self) {}
 
     fn stop_log(&mut self) {

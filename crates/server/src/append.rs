@@ -8,7 +8,8 @@
 //!
 //! Whoever has run requests writes what was appended before any reply leaves ([`AppendFile::flush`]): one call to the system
 //! for all that waits, whichever loop it comes from. The engine's lock is not held meanwhile. Syncs are the business of a
-//! thread of their own, so that one of them serves everybody who waits ([`syncer`]).
+//! thread of their own, so that one of them serves everybody who waits ([`syncer`]). With `always` that thread also writes, just
+//! before it syncs.
 //!
 //! Locks are taken in this order: engine, layout, mouth, queue.
 
@@ -16,6 +17,7 @@ mod base;
 pub(crate) mod gate;
 mod layout;
 mod mouth;
+mod received;
 mod start;
 mod syncer;
 
@@ -27,6 +29,7 @@ use gate::Gate;
 use layout::Layout;
 use mouth::Mouth;
 use parking_lot::{Condvar, Mutex};
+use received::Received;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 pub(crate) use base::write_base;
@@ -70,6 +73,10 @@ pub(crate) struct AppendFile {
     mouth: Mutex<Mouth>,
     /// The syncer may have something to do.
     woken: Condvar,
+    /// A reply waits for a sync.
+    sync_wanted: AtomicBool,
+    /// The syncer waits, or is about to.
+    syncer_waits: AtomicBool,
     /// A sync has ended.
     sync_ended: Condvar,
     /// Bytes that the log takes in memory.
@@ -80,6 +87,7 @@ pub(crate) struct AppendFile {
     base_bytes: AtomicU64,
     earlier_bytes: AtomicU64,
     layout: Mutex<Layout>,
+    received: Mutex<Option<Received>>,
     settings: Settings,
 }
 
@@ -105,12 +113,15 @@ impl AppendFile {
             queue: Mutex::default(),
             mouth: Mutex::default(),
             woken: Condvar::new(),
+            sync_wanted: AtomicBool::new(false),
+            syncer_waits: AtomicBool::new(false),
             sync_ended: Condvar::new(),
             memory: AtomicUsize::new(0),
             loop_ns: AtomicU64::new(0),
             base_bytes: AtomicU64::new(0),
             earlier_bytes: AtomicU64::new(0),
             layout: Mutex::default(),
+            received: Mutex::default(),
             settings: Settings::default(),
         };
         file.configure(config);

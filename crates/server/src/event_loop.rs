@@ -173,8 +173,8 @@ impl EventLoop {
             scratch: Scratch::default(),
             again: Vec::new(),
             held_back: Vec::new(),
-            unwritten: 0,
-            settles: false,
+            unwritten: false,
+            company: 0,
         })
     }
 
@@ -255,16 +255,16 @@ pub(crate) struct Connections {
     again: Vec<usize>,
     /// Those whose output waits for the log.
     held_back: Vec<usize>,
-    /// The furthest position of the log that one of them waits for and that has not been written yet; 0 for none.
-    unwritten: u64,
-    /// Some of that output has gone in this turn while other output waits: who has got it may have more to ask.
-    settles: bool,
+    /// Some of them wait for what nobody has been asked to write yet.
+    unwritten: bool,
+    /// How much output has waited for a sync at a time lately; it takes as many syncs for less to forget it.
+    company: usize,
 }
 
 impl Connections {
     /// True when nobody has anything to do before something is reported.
     fn may_wait(&self) -> bool {
-        self.again.is_empty() && self.unwritten == 0 && !self.settles && !self.handshakes.are_due()
+        self.again.is_empty() && !self.unwritten && !self.handshakes.are_due()
     }
 
     /// Serves a connection from now on, once its handshake is over if it needs one.
@@ -322,8 +322,8 @@ impl Connections {
         if self.scratch.turn_done() {
             self.inbox.grown.store(true, Ordering::Relaxed);
         }
-        if let Some(position) = connection.waits_until() {
-            self.unwritten = self.unwritten.max(position);
+        if connection.waits_until().is_some() {
+            self.unwritten = true;
             if !connection.waits_for_log {
                 connection.waits_for_log = true;
                 self.held_back.push(key);
@@ -344,33 +344,37 @@ impl Connections {
         }
     }
 
-    /// Writes the log up to where output waits for it, and lets the output go that need wait no longer. If none may go, what
-    /// is written has to be synced.
-    ///
-    /// When some has gone, its receivers are given a turn first: what they ask for by then is synced along with the rest.
+    /// Has the log written up to where output waits for it, or written and synced, and lets the output go that need wait no
+    /// longer.
     fn write_log(&mut self) {
-        self.settles = false;
         if self.held_back.is_empty() {
             return;
         }
         let append = Arc::clone(&self.shared.append);
-        let unwritten = std::mem::take(&mut self.unwritten);
-        append.flush(&self.shared, unwritten);
-        if self.release() {
-            self.settles = !self.held_back.is_empty();
-            return;
+        self.company = self.held_back.len().max(self.company.saturating_sub(1));
+        // Who asks for more in the course of this is registered in the next turn.
+        self.unwritten = false;
+        if self.company > 1 && append.gate.waits_for_sync() {
+            self.release();
+            return append.ask_for_sync(self.furthest());
         }
-        let waits_until = |key: &usize| self.all.get(*key)?.waits_until();
-        let Some(furthest) = self.held_back.iter().filter_map(waits_until).max() else {
-            return;
-        };
-        append.sync_for(&self.shared, furthest);
+        append.flush(&self.shared, self.furthest());
         self.release();
+        if append.gate.waits_for_sync() && !self.held_back.is_empty() {
+            append.sync_for_one(&self.shared, self.furthest());
+            self.release();
+        }
     }
 
-    /// Lets the output go that need not wait for the log any longer; true when there was some.
-    fn release(&mut self) -> bool {
-        let mut any = false;
+    /// The position of the log that output waits for which has to wait longest; 0 if there is none.
+    fn furthest(&self) -> u64 {
+        let waits_until = |key: &usize| self.all.get(*key)?.waits_until();
+        let positions = self.held_back.iter().filter_map(waits_until);
+        positions.max().unwrap_or(0)
+    }
+
+    /// Lets the output go that need not wait for the log any longer.
+    fn release(&mut self) {
         let append = Arc::clone(&self.shared.append);
         for key in std::mem::take(&mut self.held_back) {
             let Some(connection) = self.all.get_mut(key) else {
@@ -387,14 +391,10 @@ impl Connections {
             {
                 connection.waits_for_log = true;
                 self.held_back.push(key);
-            } else {
-                any = true;
-                if !connection.in_line {
-                    self.serve(key);
-                }
+            } else if !connection.in_line {
+                self.serve(key);
             }
         }
-        any
     }
 
     /// Forgets a connection, and the client unless that has been done.

@@ -267,7 +267,7 @@ impl LinkIo {
                 }
             }
             LinkCommand::Load(_) => {}
-            LinkCommand::AbortPayload(load) => self.abort(load),
+            LinkCommand::AbortPayload(load) => self.abort(shared, load),
             LinkCommand::Drain => {
                 let (shared, spill) = (Arc::clone(shared), Arc::clone(&self.spill));
                 tokio::spawn(async move {
@@ -452,6 +452,7 @@ impl LinkIo {
     fn begin(&mut self, shared: &Arc<Shared>, payload: Payload) {
         let load = payload.load;
         self.receiving = None;
+        shared.append.forget_received();
         let events = self.events.clone();
         let hungry = move || {
             // The process is ending when nobody listens any more.
@@ -483,7 +484,10 @@ impl LinkIo {
         let options = load_options(shared);
         let called_off = self.loads.begin(load);
         match File::open(path) {
-            Ok(file) => parse(Arc::downgrade(shared), load, file, options, called_off),
+            Ok(file) => {
+                shared.append.note_received(path, &file);
+                parse(Arc::downgrade(shared), load, file, options, called_off);
+            }
             Err(error) => shared
                 .engine
                 .lock()
@@ -504,8 +508,9 @@ impl LinkIo {
         }
     }
 
-    fn abort(&mut self, load: LoadId) {
+    fn abort(&mut self, shared: &Shared, load: LoadId) {
         self.loads.call_off(load);
+        shared.append.forget_received();
         if self.storing.load == Some(load) {
             self.storing = Storing::default();
         }
@@ -542,6 +547,8 @@ fn parse(
         if let Some(shared) = shared.upgrade() {
             let result = loaded.map_err(|error| error.to_string());
             shared.engine.lock().link_loaded(load, result);
+            shared.append.forget_received();
+            shared.append.remove_history();
         }
     };
     if std::thread::Builder::new()

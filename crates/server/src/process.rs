@@ -567,6 +567,15 @@ impl AppendLog for ServerProcess {
             .begin_rewrite(config, log, form, position, offset)
     }
 
+    fn begin_log_with_received(
+        &mut self,
+        config: &Config,
+        position: u64,
+        offset: u64,
+    ) -> Result<(), HostError> {
+        self.append.begin_with_received(config, position, offset)
+    }
+
     fn give_up_rewrite(&mut self) {
         self.append.give_up_rewrite(None);
     }

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::legacy;
 use crate::settings::{KeyPair, Outside, Settings};
+use crate::traditional;
 use pkcs8::SecretDocument;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -68,10 +69,8 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 /// The first private key of a PEM text.
 fn private_key(text: &[u8], pass: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     let shown = String::from_utf8_lossy(text);
-    if shown.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(
-            "encrypted in the traditional form, which is too weak: convert it with `openssl pkcs8 -topk8`".to_owned(),
-        );
+    if traditional::is_in(&shown) {
+        return traditional::private_key(&shown, pass);
     }
     match shown.find(ENCRYPTED_BEGINS) {
         Some(start) => decrypt(&shown[start..], pass),

@@ -20,6 +20,7 @@ mod legacy;
 mod protocols;
 mod session;
 mod settings;
+mod traditional;
 mod verify;
 
 pub use context::{ClientContext, Contexts, ServerContext};

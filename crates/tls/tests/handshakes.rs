@@ -499,11 +499,88 @@ fn keys_may_be_encrypted() {
     assert_eq!(refusal(&with("server-encrypted.key", "valkey")), "accepted");
     assert!(refusal(&with("server-encrypted.key", "")).ends_with("no passphrase is configured"));
     assert!(refusal(&with("server-encrypted.key", "redis")).ends_with("the passphrase is wrong"));
-    assert!(
-        refusal(&with("server-traditional.key", "valkey"))
-            .contains("convert it with `openssl pkcs8 -topk8`")
-    );
     assert_eq!(refusal(&with("server.key", "needless")), "accepted");
+}
+
+#[test]
+fn keys_may_be_encrypted_in_the_traditional_form() {
+    let with = |cert: &str, key: &str, pass: &str| Settings {
+        own: KeyPair {
+            key_file_pass: pass.as_bytes().to_vec(),
+            ..pair(cert, key)
+        },
+        ..usual()
+    };
+    for cipher in ["aes128", "aes192", "aes256", "des3"] {
+        let key = format!("traditional-{cipher}.key");
+        assert_eq!(
+            refusal(&with("server.crt", &key, "valkey")),
+            "accepted",
+            "{cipher}"
+        );
+        assert!(refusal(&with("server.crt", &key, "")).ends_with("no passphrase is configured"));
+        assert!(refusal(&with("server.crt", &key, "redis")).ends_with("the passphrase is wrong"));
+    }
+    assert_eq!(
+        refusal(&with("ecdsa.crt", "traditional-ecdsa.key", "valkey")),
+        "accepted"
+    );
+}
+
+#[test]
+fn damage_of_a_traditional_key_is_told_by_what_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(certificates().join("traditional-aes256.key")).unwrap();
+    let about = text
+        .lines()
+        .find(|line| line.starts_with("DEK-Info"))
+        .unwrap();
+    let refused = |text: String| {
+        let file = folder.path().join("damaged.key");
+        std::fs::write(&file, text).unwrap();
+        refusal(&Settings {
+            own: KeyPair {
+                key_file: file,
+                key_file_pass: b"valkey".to_vec(),
+                ..pair("server.crt", "server.key")
+            },
+            ..usual()
+        })
+    };
+    for (line, why) in [
+        ("", "it does not say how the key is encrypted"),
+        (
+            "DEK-Info: AES-256-CBC",
+            "it does not say how the key is encrypted",
+        ),
+        (
+            "DEK-Info: SEED-CBC,00",
+            "the key is encrypted with SEED-CBC, which is not supported",
+        ),
+        (
+            "DEK-Info: AES-256-CBC,0",
+            "bad encoding of what the cipher starts with",
+        ),
+        (
+            "DEK-Info: AES-256-CBC,xx",
+            "bad encoding of what the cipher starts with",
+        ),
+        (
+            "DEK-Info: AES-256-CBC,00",
+            "bad decrypt: the passphrase is wrong",
+        ),
+        (
+            "DEK-Info: AES-256-CBC,00112233445566778899",
+            "bad decrypt: the passphrase is wrong",
+        ),
+    ] {
+        let said = refused(text.replace(about, line));
+        assert!(said.ends_with(why), "{line}: {said}");
+    }
+    // A key of which a part is missing is no multiple of the cipher's blocks, or not padded.
+    let lines: Vec<&str> = text.lines().collect();
+    let shorter = [&lines[..5], &lines[6..]].concat().join("\n");
+    assert!(refused(shorter).ends_with("bad decrypt: the passphrase is wrong"));
 }
 
 #[test]

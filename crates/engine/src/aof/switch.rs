@@ -76,6 +76,32 @@ pub(crate) fn stop_for_sync(keys: &mut Keys, state: &mut ServerState) {
     switch_off(keys, state);
 }
 
+/// The dataset has been replaced by a snapshot of the primary: a log begins with that, if one is wanted and the snapshot lies in
+/// a file. Otherwise [`restart`] has a child write a base. What is in the file is soon rewritten in our own form.
+pub(crate) fn begin_with_received(keys: &mut Keys, state: &mut ServerState) {
+    // A child that has been killed and not been waited for ends the rewrite that is under way then.
+    if !state.config.appendonly || state.aof.is_enabled() || state.rewrites() {
+        return;
+    }
+    let (position, offset) = (state.aof.position(), state.repl.offset());
+    let begun = state
+        .host
+        .begin_log_with_received(&state.config, position, offset);
+    if begun.is_err() {
+        return;
+    }
+    state.aof.begin_file();
+    state.aof.state = State::On;
+    state.aof.error = None;
+    state.aof.rewrites.scheduled = true;
+    keys.effects.recording = state.records();
+    state.refresh_gate();
+    state.log(
+        Level::Notice,
+        "The append-only file begins with the snapshot of the primary, and is to be rewritten.",
+    );
+}
+
 /// A log is kept again, if one is wanted: the dataset has been replaced, or will not be.
 pub(crate) fn restart(keys: &mut Keys, state: &mut ServerState) {
     if state.config.appendonly && switch_on(keys, state, true).is_err() {

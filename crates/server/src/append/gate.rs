@@ -98,6 +98,11 @@ impl Gate {
         self.open();
     }
 
+    /// Whether replies wait for the sync.
+    pub(crate) fn waits_for_sync(&self) -> bool {
+        self.waits_for_sync.load(Ordering::Relaxed)
+    }
+
     /// Says whether replies wait for the sync.
     pub(crate) fn wait_for_sync(&self, wait: bool) {
         self.waits_for_sync.store(wait, Ordering::Relaxed);

@@ -294,6 +294,9 @@ impl AppendFile {
         let Some(known) = layout.known.as_mut() else {
             return;
         };
+        if known.manifest.history.is_empty() {
+            return;
+        }
         for entry in &known.manifest.history {
             let name = String::from_utf8_lossy(&entry.name);
             logging::log(

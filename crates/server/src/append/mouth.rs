@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 /// A sync that runs longer is worth a line in the log when more is written behind it.
 const SLOW_SYNC_NS: u64 = 2_000_000_000;
-/// A sync that takes no longer is left to no other thread: on a busy machine that would take as long to get its turn.
+/// A sync for a single client that takes no longer is left to no other thread: that would take as long to get its turn.
 const SHORT_SYNC_NS: u64 = 4_000_000;
 /// Nanoseconds between two lines about writes that fail.
 const ERROR_LOGGED_EVERY_NS: u64 = 30_000_000_000;
@@ -35,9 +35,9 @@ pub(super) struct Mouth {
     pub(super) offset: u64,
     /// There is something to be synced.
     pub(super) unsynced: bool,
-    /// Somebody waits for it to be.
-    pub(super) sync_wanted: bool,
-    /// The thread that syncs waits for something to do.
+    /// So many want to sync themselves when the sync that runs has ended: the thread must not begin another one first.
+    pub(super) own_syncs_wait: usize,
+    /// The thread that syncs waits for something to do, and not for its time.
     pub(super) syncer_is_idle: bool,
     /// When the sync that runs was begun, and when the last one was.
     pub(super) sync_since_ns: Option<u64>,
@@ -135,7 +135,8 @@ impl AppendFile {
         if self.gate.is_written(position) {
             return;
         }
-        self.write(&mut mouth);
+        let took_ns = self.write(&mut mouth);
+        self.loop_ns.fetch_add(took_ns, Ordering::Relaxed);
         self.wake_syncer(&mouth);
         let news = mouth.news();
         drop(mouth);
@@ -144,24 +145,38 @@ impl AppendFile {
         }
     }
 
-    /// Has everything that is written synced, where somebody waits for `position` to be: here and now where that takes no
-    /// time, else by the thread that does nothing else. Nobody holds a lock.
+    /// Has everything that has been appended written and synced, since somebody waits for `position` to be: by the thread that
+    /// does nothing else, at once, or when the sync that runs has ended.
     ///
-    /// One at a time: what is written while one runs waits for whoever calls this when it has ended, and by then more may
-    /// have been written. Two that follow each other at once would share among them what one could do.
-    pub(crate) fn sync_for(&self, shared: &Shared, position: u64) {
-        let mut mouth = self.mouth.lock();
-        if self.gate.passage(position).is_some() || mouth.sync_since_ns.is_some() {
+    /// Meanwhile the others are served. While one half of the clients waits for the disk the other half has its replies and asks
+    /// again, so that neither the disk nor the processor waits for the other. Nobody but the thread touches the file then: a
+    /// write beside a sync may have to wait for it.
+    pub(crate) fn ask_for_sync(&self, position: u64) {
+        if self.gate.passage(position).is_some() {
             return;
         }
-        if !self.syncs_here(&mouth) {
-            mouth.sync_wanted = true;
+        self.sync_wanted.store(true, Ordering::SeqCst);
+        if self.syncer_waits.load(Ordering::SeqCst) {
+            // It holds the lock from when it says so until it waits.
+            drop(self.mouth.lock());
             self.woken.notify_one();
+        }
+    }
+
+    /// The same for one client that is alone, and what it waits for is written: here and now, where that takes no time.
+    pub(crate) fn sync_for_one(&self, shared: &Shared, position: u64) {
+        if self.gate.passage(position).is_some() {
             return;
+        }
+        let mut mouth = self.mouth.lock();
+        if !self.syncs_here(&mouth) {
+            drop(mouth);
+            return self.ask_for_sync(position);
         }
         self.sync(&mut mouth);
         self.loop_ns
             .fetch_add(mouth.sync_took_ns, Ordering::Relaxed);
+        self.wake_syncer(&mouth);
         let news = mouth.news();
         drop(mouth);
         let mut engine = shared.engine.lock();
@@ -172,9 +187,10 @@ impl AppendFile {
     }
 
     /// Whether who has written syncs as well: where that is so short that waking another thread, and being woken by it, would
-    /// not pay. With a slow disk other connections are served meanwhile.
+    /// not pay.
     fn syncs_here(&self, mouth: &Mouth) -> bool {
         mouth.unsynced
+            && mouth.sync_since_ns.is_none()
             && mouth.sync_error.is_none()
             && mouth.sync_took_ns <= SHORT_SYNC_NS
             && self.settings.fsync.is(AppendFsync::Always)
@@ -183,7 +199,8 @@ impl AppendFile {
 
     /// Wakes the thread that syncs if it waits for something to do, and there is.
     pub(super) fn wake_syncer(&self, mouth: &Mouth) {
-        if mouth.syncer_is_idle && mouth.unsynced && mouth.sync_since_ns.is_none() {
+        let has_work = mouth.unsynced || self.sync_wanted.load(Ordering::SeqCst);
+        if mouth.syncer_is_idle && has_work && mouth.sync_since_ns.is_none() {
             self.woken.notify_one();
         }
     }
@@ -198,8 +215,8 @@ impl AppendFile {
         self.end_sync(mouth, ticket, offset, &result);
     }
 
-    /// Writes all that is queued. With `always` a disk that refuses is the end of the process.
-    pub(super) fn write(&self, mouth: &mut Mouth) {
+    /// Writes all that is queued; nanoseconds that it took. With `always` a disk that refuses is the end of the process.
+    pub(super) fn write(&self, mouth: &mut Mouth) -> u64 {
         let mut queue = self.queue.lock();
         std::mem::swap(&mut queue.bytes, &mut mouth.spare);
         let (position, offset) = (queue.position, queue.offset);
@@ -207,7 +224,7 @@ impl AppendFile {
         let Some(writer) = &mut mouth.writer else {
             mouth.spare.clear();
             self.gate.set_synced(position);
-            return;
+            return 0;
         };
         if !mouth.spare.is_empty() {
             let spare = &mouth.spare;
@@ -216,20 +233,19 @@ impl AppendFile {
             mouth.spare.shrink_to(SPARE_BYTES_MAX);
         }
         if writer.waiting() == 0 {
-            return;
+            return 0;
         }
-        let mut started_ns = clock::monotonic_ns();
+        let began_ns = clock::monotonic_ns();
+        let mut started_ns = began_ns;
         let sleep_us = self.settings.flush_sleep_us.load(Ordering::Relaxed);
         if sleep_us > 0 {
             pause(sleep_us);
             // It is part of the loop's time, but nothing that the disk would be blamed for.
-            let awake_ns = clock::monotonic_ns();
-            self.loop_ns
-                .fetch_add(awake_ns - started_ns, Ordering::Relaxed);
-            started_ns = awake_ns;
+            started_ns = clock::monotonic_ns();
         }
         let result = writer.flush(started_ns / 1_000_000);
-        self.note_time(mouth, started_ns);
+        let ended_ns = clock::monotonic_ns();
+        self.note_time(mouth, started_ns, ended_ns);
         match result {
             Ok(_) => {
                 self.note_memory(mouth);
@@ -244,6 +260,7 @@ impl AppendFile {
             }
             Err(error) => self.refused(mouth, position, &error),
         }
+        ended_ns - began_ns
     }
 
     /// The disk has not taken what was appended up to `position`.
@@ -287,10 +304,7 @@ impl AppendFile {
     }
 
     /// Measures a write for the latency monitor, and minds a sync that it had to be put behind.
-    fn note_time(&self, mouth: &mut Mouth, started_ns: u64) {
-        let ended_ns = clock::monotonic_ns();
-        self.loop_ns
-            .fetch_add(ended_ns - started_ns, Ordering::Relaxed);
+    fn note_time(&self, mouth: &mut Mouth, started_ns: u64, ended_ns: u64) {
         let ms = (ended_ns - started_ns) / 1_000_000;
         if self.is_slow(ms) {
             let beside = if mouth.sync_since_ns.is_some() {
@@ -322,7 +336,6 @@ impl AppendFile {
         let ticket = mouth.writer.as_ref()?.begin_sync(now_ns / 1_000_000);
         let handle = Arc::clone(mouth.handle.as_ref()?);
         mouth.unsynced = false;
-        mouth.sync_wanted = false;
         mouth.called_slow = false;
         mouth.sync_begun_ns = now_ns;
         mouth.sync_since_ns = Some(now_ns);
@@ -388,7 +401,10 @@ impl AppendFile {
     pub(super) fn write_and_sync(&self, mouth: &mut MutexGuard<'_, Mouth>) -> Result<(), String> {
         // Of two syncs at once only one may be told of an error.
         while mouth.sync_since_ns.is_some() {
+            mouth.own_syncs_wait += 1;
             self.sync_ended.wait(mouth);
+            mouth.own_syncs_wait -= 1;
+            self.wake_syncer(mouth);
         }
         self.write(mouth);
         if let Some(error) = &mouth.write_error {

@@ -1,9 +1,9 @@
-//! The thread that syncs: once a second with `everysec`, never with `no`; with `always` at once, where that takes so long
-//! that others should be served meanwhile.
+//! The thread that syncs: once a second with `everysec`, never with `no`; with `always` as soon as somebody waits for it, one
+//! sync behind the other.
 //!
 //! While a sync runs more is written; all of that is the next one's.
 
-use super::AppendFile;
+use super::{AppendFile, Mouth};
 use crate::shared::Shared;
 use crate::{clock, logging};
 use config::AppendFsync;
@@ -35,44 +35,73 @@ impl AppendFile {
     fn keep_syncing(&self, shared: &Weak<Shared>) {
         let mut mouth = self.mouth.lock();
         loop {
+            if self.due_in_ns(&mouth) == Some(0) {
+                self.write_and_sync_for_all(&mut mouth, shared);
+                continue;
+            }
+            self.syncer_waits.store(true, Ordering::SeqCst);
+            // Once more: nobody was woken by who has asked before that.
             match self.due_in_ns(&mouth) {
                 None => {
                     mouth.syncer_is_idle = true;
                     self.woken.wait(&mut mouth);
                     mouth.syncer_is_idle = false;
                 }
-                Some(0) => {
-                    self.sync(&mut mouth);
-                    let news = mouth.news();
-                    MutexGuard::unlocked(&mut mouth, || {
-                        if let Some(shared) = shared.upgrade() {
-                            let mut engine = shared.engine.lock();
-                            if let Some(news) = news {
-                                engine.hear_of_log(news);
-                            }
-                            engine.log_synced();
-                        }
-                    });
-                }
+                Some(0) => {}
                 Some(ns) => {
                     self.woken.wait_for(&mut mouth, Duration::from_nanos(ns));
                 }
             }
+            self.syncer_waits.store(false, Ordering::SeqCst);
         }
     }
 
+    /// Writes what is appended by now, syncs all that is written, and tells the engine.
+    fn write_and_sync_for_all(&self, mouth: &mut MutexGuard<'_, Mouth>, shared: &Weak<Shared>) {
+        // What is appended from here on may be asked for anew.
+        if self.sync_wanted.swap(false, Ordering::SeqCst) {
+            MutexGuard::unlocked(mouth, || {
+                if let Some(shared) = shared.upgrade() {
+                    shared.engine.lock().push_log();
+                }
+            });
+            self.write(mouth);
+        }
+        if mouth.sync_since_ns.is_some() {
+            // Somebody else has begun one meanwhile, perhaps before that was written. Who ends it wakes this thread.
+            self.sync_wanted.store(true, Ordering::SeqCst);
+            return;
+        }
+        if !mouth.unsynced {
+            return;
+        }
+        self.sync(mouth);
+        let news = mouth.news();
+        MutexGuard::unlocked(mouth, || {
+            if let Some(shared) = shared.upgrade() {
+                let mut engine = shared.engine.lock();
+                if let Some(news) = news {
+                    engine.hear_of_log(news);
+                }
+                engine.log_synced();
+            }
+        });
+    }
+
     /// Nanoseconds until the next sync; `None` while there is nothing to be synced, or nobody wants it.
-    fn due_in_ns(&self, mouth: &super::Mouth) -> Option<u64> {
-        if !mouth.unsynced || mouth.sync_since_ns.is_some() || self.is_paused() {
+    fn due_in_ns(&self, mouth: &Mouth) -> Option<u64> {
+        if mouth.sync_since_ns.is_some() || mouth.own_syncs_wait > 0 || self.is_paused() {
             return None;
         }
-        if self.settings.fsync.is(AppendFsync::No) {
+        let always = self.settings.fsync.is(AppendFsync::Always);
+        let wanted = always && self.sync_wanted.load(Ordering::SeqCst);
+        if !mouth.unsynced && !wanted || self.settings.fsync.is(AppendFsync::No) {
             return None;
         }
-        let every_ns = match self.settings.fsync.is(AppendFsync::Always) {
+        let every_ns = match always {
             // Who tries again after a failure does not do so without a pause.
             true if mouth.sync_error.is_some() => EVERY_NS,
-            true if mouth.sync_wanted => return Some(0),
+            true if wanted => return Some(0),
             true => UNWANTED_EVERY_NS,
             false => EVERY_NS,
         };

@@ -98,6 +98,7 @@ fn append_only_file(x: &Exec<'_>, rows: &mut Rows) {
         .map_or(0, |since| x.state.monotonic_ms().saturating_sub(since));
     rows.row("aof_current_size", figures.size);
     rows.row("aof_base_size", figures.base_size);
+    rows.row("aof_base_pending", u8::from(x.state.aof.waits_for_base()));
     rows.row("aof_pending_rewrite", 0);
     rows.row("aof_buffer_length", waiting);
     rows.row("aof_pending_bio_fsync", u8::from(figures.syncs));
