@@ -8,6 +8,7 @@ mod incoming;
 
 use std::ptr::NonNull;
 
+use crate::embedded::{Edit, PackedRef};
 use crate::entry::{Alias, Entry};
 use crate::hashing::hash;
 use crate::table::{Resize, Stats, Table};
@@ -475,16 +476,29 @@ pub struct EntryMut<'a> {
 }
 
 impl<'a> EntryMut<'a> {
-    /// The value, to be changed.
-    #[inline]
-    pub fn value_mut(&mut self) -> ValueMut<'_> {
-        self.slot.value_mut()
-    }
-
     /// The value, to be changed, for as long as the database is borrowed.
     #[inline]
     pub fn into_value_mut(self) -> ValueMut<'a> {
-        self.slot.value_mut()
+        if self.slot.packed().is_none() {
+            return self.slot.value_mut();
+        }
+        match self.slot.type_() {
+            Type::List => ValueMut::List(Edit::embedded(self)),
+            Type::Set => ValueMut::Set(Edit::embedded(self)),
+            Type::Hash => ValueMut::Hash(Edit::embedded(self)),
+            Type::ZSet => ValueMut::ZSet(Edit::embedded(self)),
+            Type::Str | Type::Stream => self.slot.value_mut(),
+        }
+    }
+
+    /// Makes the value this packed container.
+    pub(crate) fn put_packed(&mut self, type_: Type, packed: PackedRef<'_>) {
+        self.change(|slot| slot.set_packed(type_, packed));
+    }
+
+    /// Makes the value this one.
+    pub(crate) fn put(&mut self, value: Value) {
+        self.change(|slot| slot.set_value(value));
     }
 
     /// Makes the value this integer, keeping the expiry time; in place when it already is one.

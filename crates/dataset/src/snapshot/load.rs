@@ -5,7 +5,7 @@ use super::{
 };
 use crate::keys::is_past;
 use keyspace::list::OwnedNode;
-use keyspace::{Db, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
+use keyspace::{Db, Encoding, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
 use packed::{IntBuf, Intset, Listpack};
 use rdb::{
     Accept, Checksum, Event, KeyHead, Kind, Reader, ReaderOptions, Text, ValueSink, ValueType,
@@ -480,7 +480,7 @@ impl ValueSink for Builder<'_> {
         let Partial::Hash(hash) = &mut self.partial else {
             return Err(OUT_OF_ORDER);
         };
-        if hash.as_listpack().is_some() && hash.contains(field) {
+        if hash.encoding() == Encoding::Listpack && hash.contains(field) {
             // The reference looks for duplicates only in the other encoding.
             self.repeated = true;
             return Ok(());
