@@ -513,6 +513,15 @@ fn validate(bytes: &[u8]) -> Result<(), Error> {
     let mut at = HEADER;
     let mut count = 0usize;
     while at < end {
+        // The usual entry of all: a short string.
+        if let tag @ 0x80..=0xBF = bytes[at] {
+            let payload = 1 + usize::from(tag & 0x3F);
+            if at + payload < end && usize::from(bytes[at + payload]) == payload {
+                at += payload + 1;
+                count += 1;
+                continue;
+            }
+        }
         if bytes[at] == TERMINATOR {
             return Err(Error::Terminator);
         }
