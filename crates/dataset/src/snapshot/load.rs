@@ -368,7 +368,7 @@ pub fn read_value<R: Read>(
             if builder.repeated {
                 reader.correct("members that come twice");
             }
-            Ok(builder.finish())
+            builder.finish().map_err(|why| reader.refused(why))
         }
     }
 }
@@ -396,8 +396,8 @@ const DUPLICATE: &str = "duplicate member or field";
 const OUT_OF_ORDER: &str = "an element outside its container";
 
 impl Builder<'_> {
-    fn finish(self) -> Option<Value> {
-        match self.partial {
+    fn finish(self) -> Result<Option<Value>, &'static str> {
+        Ok(match self.partial {
             Partial::None => None,
             Partial::Whole(value) => Some(value),
             Partial::List(list) => Some(Value::List(list)),
@@ -405,10 +405,13 @@ impl Builder<'_> {
                 list.finish_load(&self.limits.list);
                 Some(Value::List(list))
             }
-            Partial::Set(set, _) => Some(Value::Set(set?)),
+            Partial::Set(set, _) => set.map(Value::Set),
             Partial::Hash(hash) => Some(Value::Hash(hash)),
-            Partial::ZSet(builder) => Some(Value::ZSet(Box::new(builder.finish(self.limits)))),
-        }
+            Partial::ZSet(builder) => {
+                let zset = builder.finish(self.limits).map_err(|_| DUPLICATE)?;
+                Some(Value::ZSet(Box::new(zset)))
+            }
+        })
     }
 
     fn whole(&mut self, value: Value) -> Accept {

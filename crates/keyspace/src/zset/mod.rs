@@ -23,7 +23,7 @@ pub use view::ZSetRef;
 use crate::embedded::{Container, Packed, PackedRef};
 use crate::limits::PACKED_BYTES_MAX;
 use crate::{Element, Encoding, Invalid, Limits, Type, Value};
-use index::Index;
+use index::{Growing, Index};
 use pack::{Pack, PackRef};
 use view::View;
 use words::print::TEXT_MAX;
@@ -243,12 +243,12 @@ impl ZSet {
     /// Turns any encoding into an index; one made here has room for `more` members.
     fn make_index(&mut self, more: usize) -> &mut Index {
         if let Repr::Pack(pack) = &self.repr {
-            let mut index = Box::new(Index::with_capacity(pack.len() + more));
+            let mut index = Growing::new(pack.len(), more);
             for (member, score) in self.iter() {
-                member.with_bytes(|member| index.insert_unordered(member, score));
+                member.with_bytes(|member| index.push(member, score));
             }
-            index.sort();
-            self.repr = Repr::Index(index);
+            let index = index.finish().expect("the members of a set differ");
+            self.repr = Repr::Index(Box::new(index));
         }
         match &mut self.repr {
             Repr::Index(index) => index,
@@ -353,29 +353,29 @@ impl Default for ZSet {
     }
 }
 
-/// Builds a sorted set from members in any order: sorts once at the end instead of placing each.
+/// Builds a sorted set from members in any order: sorts at most once, at the end, instead of placing each.
 #[derive(Debug)]
 pub struct Builder {
-    index: Box<Index>,
+    index: Growing,
 }
 
 impl Builder {
     /// A builder with room for `members`, a number that the caller has checked.
     pub fn new(members: usize) -> Self {
         Builder {
-            index: Box::new(Index::with_capacity(members)),
+            index: Growing::new(members, 0),
         }
     }
 
     /// Adds a member.
     ///
     /// # Errors
-    /// If it is already there, or its score is NaN.
+    /// If its score is NaN, or a member is known to have come twice: of the last ones that may come out later.
     pub fn push(&mut self, member: &[u8], score: f64) -> Result<(), Invalid> {
         if score.is_nan() {
             return Err(Invalid::Score);
         }
-        if self.index.insert_unordered(member, without_sign(score)) {
+        if self.index.push(member, without_sign(score)) {
             Ok(())
         } else {
             Err(Invalid::Duplicate)
@@ -383,13 +383,16 @@ impl Builder {
     }
 
     /// The sorted set, as a listpack if it is small enough.
-    pub fn finish(mut self, limits: &Limits) -> ZSet {
-        self.index.sort();
+    ///
+    /// # Errors
+    /// If a member came twice.
+    pub fn finish(self, limits: &Limits) -> Result<ZSet, Invalid> {
+        let index = self.index.finish().ok_or(Invalid::Duplicate)?;
         let mut zset = ZSet {
-            repr: Repr::Index(self.index),
+            repr: Repr::Index(Box::new(index)),
         };
         zset.compact(limits);
-        zset
+        Ok(zset)
     }
 }
 

@@ -190,9 +190,15 @@ proptest! {
             let again = ZSet::from_listpack(listpack.to_listpack(), &limits).unwrap();
             prop_assert_eq!(collect(again.iter()), collect(zset.iter()));
         }
-        let mut builder = Builder::new(0);
-        for (score, member) in model.0.iter().rev() { builder.push(member, *score).unwrap(); }
-        prop_assert_eq!(collect(builder.finish(&limits).iter()), model.0);
+        let up: Vec<_> = model.0.iter().collect();
+        let down: Vec<_> = model.0.iter().rev().collect();
+        // Every other one, and then the ones between.
+        let mixed: Vec<_> = up.iter().step_by(2).chain(up.iter().skip(1).step_by(2)).copied().collect();
+        for order in [up, down, mixed] {
+            let mut builder = Builder::new(0);
+            for (score, member) in order { builder.push(member, *score).unwrap(); }
+            prop_assert_eq!(collect(builder.finish(&limits).unwrap().iter()), model.0.clone());
+        }
     }
 
     #[test]
@@ -302,9 +308,24 @@ fn zero_has_no_sign_in_any_encoding() {
         assert_eq!(score(&zset), 0);
         let mut builder = Builder::new(1);
         builder.push(b"m", -0.0).unwrap();
-        assert_eq!(score(&builder.finish(&limits)), 0);
+        assert_eq!(score(&builder.finish(&limits).unwrap()), 0);
         let zset = ZSet::from_listpack(listpack.clone(), &limits).unwrap();
         assert_eq!(score(&zset), 0);
+    }
+}
+
+#[test]
+fn a_builder_refuses_members_that_come_twice_however_far_apart() {
+    for (members, again) in [(1_u32, 0), (16, 15), (17, 0), (100, 3), (100, 99)] {
+        let mut builder = Builder::new(10);
+        let mut pushed = (0..members).try_for_each(|n| builder.push(&n.to_le_bytes(), 1.0));
+        assert_eq!(pushed, Ok(()));
+        pushed = builder.push(&u32::to_le_bytes(again), 2.0);
+        for n in 200..220_u32 {
+            pushed = pushed.and(builder.push(&n.to_le_bytes(), 3.0));
+        }
+        let built = pushed.and_then(|()| builder.finish(&Limits::default()).map(drop));
+        assert_eq!(built, Err(Invalid::Duplicate));
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use packed::ListpackRef;
 
-use super::index::Index;
+use super::index::{Growing, Index};
 use super::pack::PackRef;
 use super::{LexRange, Repr, ScoreRange, Walk, ZIter, ZSet};
 use crate::table::{Prefetch, Stats};
@@ -25,10 +25,14 @@ impl<'a> ZSetRef<'a> {
     pub fn to_zset(self) -> ZSet {
         let repr = match self.0 {
             View::Pack(pack) => Repr::Pack(pack.to_pack()),
-            View::Index(index) => Repr::Index(Box::new(Index::from_sorted(
-                index.ascending(0),
-                index.len(),
-            ))),
+            View::Index(index) => {
+                let mut copy = Growing::new(index.len(), 0);
+                for (member, score) in index.ascending(0) {
+                    copy.push(member, score);
+                }
+                let copy = copy.finish().expect("the members of a set differ");
+                Repr::Index(Box::new(copy))
+            }
         };
         ZSet { repr }
     }

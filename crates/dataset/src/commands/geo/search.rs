@@ -332,7 +332,7 @@ impl<'a> Query<'a> {
                 .with_bytes(|member| builder.push(member, score))
                 .ok()?;
         }
-        Some(builder.finish(limits))
+        builder.finish(limits).ok()
     }
 }
 

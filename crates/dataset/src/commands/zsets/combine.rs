@@ -303,7 +303,7 @@ fn build(result: &HashMap<Box<[u8]>, f64>, limits: &Limits) -> Option<ZSet> {
         // The members of a map are distinct and the scores numbers.
         builder.push(member, *score).ok()?;
     }
-    Some(builder.finish(limits))
+    builder.finish(limits).ok()
 }
 
 /// `ZUNION numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`.
