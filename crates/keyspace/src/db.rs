@@ -66,9 +66,10 @@ pub struct Overwritten {
 /// it changes has one place. The access clock, which is no part of the data, is written past them.
 ///
 /// Invariant: `expires` holds exactly one alias for each entry of `keys` with an expiry time, under the same hash.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Db {
     keys: Table<Entry>,
+    /// Dense: it is looked up in when an expiry time comes or goes, not when a key is used.
     expires: Table<Alias>,
     /// The keys that were about to change, in order; `None` for all.
     #[cfg(test)]
@@ -78,7 +79,12 @@ pub struct Db {
 impl Db {
     /// An empty database.
     pub fn new() -> Self {
-        Db::default()
+        Db {
+            keys: Table::new(),
+            expires: Table::dense(),
+            #[cfg(test)]
+            told: Vec::new(),
+        }
     }
 
     /// The entry of `key` is about to be changed in place, overwritten, made or removed; it may not be there.
@@ -452,6 +458,12 @@ impl Db {
             self.expires.insert_new(h, alias(entry));
         }
         None
+    }
+}
+
+impl Default for Db {
+    fn default() -> Self {
+        Db::new()
     }
 }
 
