@@ -27,8 +27,9 @@ mod text;
 pub use change::{Access, Apply, SetError};
 pub use choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad,
-    SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplCompression,
+    ReplDisklessLoad, SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility,
+    TlsAuthClients,
 };
 pub use command_line::{CommandLine, Invocation};
 pub use contradictions::contradictions;

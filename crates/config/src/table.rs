@@ -6,8 +6,9 @@
 
 use super::choice::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad,
-    SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationErrorBehavior, ProtectedAction, RefuseEmptyPrimary, ReplCompression,
+    ReplDisklessLoad, SanitizeDumpPayload, ShutdownOptions, Supervised, SyslogFacility,
+    TlsAuthClients,
 };
 use super::problem::Problem;
 use super::row::{

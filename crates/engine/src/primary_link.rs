@@ -6,7 +6,10 @@ use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::host::{Crash, Level, LinkCommand};
 use crate::state::{LoadProgress, Loading, ServerState};
-use config::{Config, PropagationErrorBehavior, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad, quote_into};
+use config::{
+    Config, PropagationErrorBehavior, RefuseEmptyPrimary, ReplCompression, ReplDisklessLoad,
+    quote_into,
+};
 use dataset::Keys;
 use dataset::snapshot::{LoadOptions, Loaded};
 use replication::replica::{

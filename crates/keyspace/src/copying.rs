@@ -122,7 +122,7 @@ impl Copying {
                 let from = usize::try_from(self.at).unwrap_or(usize::MAX);
                 for node in list.nodes().skip(from).take(STEP) {
                     copy.append_node(match node {
-                        NodeRef::Packed(pack) => OwnedNode::Packed(pack.clone()),
+                        NodeRef::Packed(pack) => OwnedNode::Packed(pack.to_listpack()),
                         NodeRef::Plain(bytes) => OwnedNode::Plain(bytes.to_vec()),
                     });
                 }

@@ -8,6 +8,7 @@ mod incoming;
 
 use std::ptr::NonNull;
 
+use crate::embedded::{Edit, PackedRef};
 use crate::entry::{Alias, Entry};
 use crate::hashing::hash;
 use crate::table::{Resize, Stats, Table};
@@ -65,9 +66,10 @@ pub struct Overwritten {
 /// it changes has one place. The access clock, which is no part of the data, is written past them.
 ///
 /// Invariant: `expires` holds exactly one alias for each entry of `keys` with an expiry time, under the same hash.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Db {
     keys: Table<Entry>,
+    /// Dense: it is looked up in when an expiry time comes or goes, not when a key is used.
     expires: Table<Alias>,
     /// The keys that were about to change, in order; `None` for all.
     #[cfg(test)]
@@ -77,7 +79,12 @@ pub struct Db {
 impl Db {
     /// An empty database.
     pub fn new() -> Self {
-        Db::default()
+        Db {
+            keys: Table::new(),
+            expires: Table::dense(),
+            #[cfg(test)]
+            told: Vec::new(),
+        }
     }
 
     /// The entry of `key` is about to be changed in place, overwritten, made or removed; it may not be there.
@@ -454,6 +461,12 @@ impl Db {
     }
 }
 
+impl Default for Db {
+    fn default() -> Self {
+        Db::new()
+    }
+}
+
 /// An alias for the expiry index.
 #[allow(
     unsafe_code,
@@ -475,16 +488,29 @@ pub struct EntryMut<'a> {
 }
 
 impl<'a> EntryMut<'a> {
-    /// The value, to be changed.
-    #[inline]
-    pub fn value_mut(&mut self) -> ValueMut<'_> {
-        self.slot.value_mut()
-    }
-
     /// The value, to be changed, for as long as the database is borrowed.
     #[inline]
     pub fn into_value_mut(self) -> ValueMut<'a> {
-        self.slot.value_mut()
+        if self.slot.packed().is_none() {
+            return self.slot.value_mut();
+        }
+        match self.slot.type_() {
+            Type::List => ValueMut::List(Edit::embedded(self)),
+            Type::Set => ValueMut::Set(Edit::embedded(self)),
+            Type::Hash => ValueMut::Hash(Edit::embedded(self)),
+            Type::ZSet => ValueMut::ZSet(Edit::embedded(self)),
+            Type::Str | Type::Stream => self.slot.value_mut(),
+        }
+    }
+
+    /// Makes the value this packed container.
+    pub(crate) fn put_packed(&mut self, type_: Type, packed: PackedRef<'_>) {
+        self.change(|slot| slot.set_packed(type_, packed));
+    }
+
+    /// Makes the value this one.
+    pub(crate) fn put(&mut self, value: Value) {
+        self.change(|slot| slot.set_value(value));
     }
 
     /// Makes the value this integer, keeping the expiry time; in place when it already is one.

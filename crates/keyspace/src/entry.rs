@@ -9,7 +9,8 @@
 //!  8   expiry time in Unix ms (8 bytes)          if HAS_EXPIRE
 //!      key length (8 bytes)                      if WIDE_KEY
 //!      key bytes
-//!      payload, not aligned: embedded bytes, an integer (8 bytes), or a pointer to a boxed or counted value (8 bytes)
+//!      payload, not aligned: embedded bytes, an integer (8 bytes), a pointer to a boxed or counted value (8 bytes),
+//!      or a listpack or intset, which say themselves how long they are
 //! ```
 //!
 //! A 16-byte key with a 16-byte value takes 40 bytes, with an expiry time 48. The handle is the pointer; a table holds it,
@@ -24,11 +25,17 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use packed::{IntsetRef, ListpackRef};
 use words::sizes::size_class;
 
+use crate::embedded::{Container, Edit, PackedRef};
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
 use crate::table::{Item, Prefetch, prefetch_address};
-use crate::{Counted, Encoding, Str, StrHow, StrRef, Type, Value, ValueMut, ValueRef};
+use crate::{
+    Counted, Encoding, Hash, List, Set, Str, StrHow, StrRef, Stream, Type, Value, ValueMut,
+    ValueRef, ZSet,
+};
 
 /// Bytes of the fixed header.
 const HEADER: usize = 8;
@@ -55,8 +62,26 @@ const NO_EXPIRE: i64 = i64::MIN;
 /// Bytes of a cache line, and how many of them are fetched ahead: the processor fetches what follows by itself.
 const LINE: usize = 64;
 const LINES_MAX: usize = 4;
+/// Bytes of a listpack that state its size.
+const LISTPACK_HEAD: usize = 4;
+/// Bytes of an intset that state its size: width and number of what follows.
+const INTSET_HEAD: usize = 8;
 /// What the allocator spends on the header and the counts of a counted vector.
 const COUNTED_VEC: usize = 48;
+
+/// The size that the first bytes of a listpack or intset state.
+#[inline]
+fn stated_len(is_intset: bool, bytes: &[u8]) -> usize {
+    let word = |at: usize| {
+        let chunk = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+        chunk.map_or(0, |chunk| u32::from_le_bytes(*chunk) as usize)
+    };
+    if is_intset {
+        INTSET_HEAD + word(0) * word(4)
+    } else {
+        word(0)
+    }
+}
 
 /// What the payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +101,13 @@ enum Kind {
     Hash = 6,
     ZSet = 7,
     Stream = 8,
+    /// A listpack, and so on.
+    PackedList = 9,
+    PackedSet = 10,
+    PackedHash = 11,
+    PackedZSet = 12,
+    /// An intset.
+    Intset = 13,
 }
 
 impl Kind {
@@ -90,8 +122,37 @@ impl Kind {
             5 => Kind::Set,
             6 => Kind::Hash,
             7 => Kind::ZSet,
-            _ => Kind::Stream,
+            8 => Kind::Stream,
+            9 => Kind::PackedList,
+            10 => Kind::PackedSet,
+            11 => Kind::PackedHash,
+            12 => Kind::PackedZSet,
+            _ => Kind::Intset,
         }
+    }
+
+    /// The kind of a container of this type that lies in its entry.
+    fn packed(type_: Type, packed: PackedRef<'_>) -> Kind {
+        match (type_, packed) {
+            (Type::Set, PackedRef::Intset(_)) => Kind::Intset,
+            (Type::Set, PackedRef::Listpack(_)) => Kind::PackedSet,
+            (Type::List, PackedRef::Listpack(_)) => Kind::PackedList,
+            (Type::Hash, PackedRef::Listpack(_)) => Kind::PackedHash,
+            (Type::ZSet, PackedRef::Listpack(_)) => Kind::PackedZSet,
+            (type_, _) => unreachable!("no {type_:?} is packed like this"),
+        }
+    }
+
+    /// Whether the payload is a pointer.
+    #[inline]
+    fn is_boxed(self) -> bool {
+        (Kind::Raw as u8..=Kind::Stream as u8).contains(&(self as u8))
+    }
+
+    /// Whether the payload is a listpack or an intset.
+    #[inline]
+    fn is_packed(self) -> bool {
+        self as u8 >= Kind::PackedList as u8
     }
 }
 
@@ -151,11 +212,29 @@ impl Entry {
             }
             Value::Str(Str::Bytes(bytes)) => Entry::new_str(key, expire, &bytes, StrHow::Bytes),
             Value::Str(Str::Raw(bytes)) => Entry::new_str(key, expire, &bytes, StrHow::Raw),
-            Value::List(list) => Entry::new_boxed(key, expire, Kind::List, list),
-            Value::Set(set) => Entry::new_boxed(key, expire, Kind::Set, set),
-            Value::Hash(hash) => Entry::new_boxed(key, expire, Kind::Hash, hash),
-            Value::ZSet(zset) => Entry::new_boxed(key, expire, Kind::ZSet, zset),
+            Value::List(list) => Entry::new_container(key, expire, Kind::List, list),
+            Value::Set(set) => Entry::new_container(key, expire, Kind::Set, set),
+            Value::Hash(hash) => Entry::new_container(key, expire, Kind::Hash, hash),
+            Value::ZSet(zset) => Entry::new_container(key, expire, Kind::ZSet, zset),
             Value::Stream(stream) => Entry::new_boxed(key, expire, Kind::Stream, stream),
+        }
+    }
+
+    /// An entry for a container, which lies in it if it is packed and small; else its box is of this kind.
+    fn new_container<T: Container>(
+        key: &[u8],
+        expire: Option<i64>,
+        kind: Kind,
+        value: Box<T>,
+    ) -> Entry {
+        match value.packed() {
+            Some(packed) if packed.is_small() => {
+                let kind = Kind::packed(T::TYPE, packed);
+                let mut entry = Entry::alloc(key, expire, kind, packed.bytes().len());
+                entry.write_packed(packed);
+                entry
+            }
+            _ => Entry::new_boxed(key, expire, kind, value),
         }
     }
 
@@ -213,6 +292,12 @@ impl Entry {
     /// Replaces the value, handing back the old one. May move the entry.
     pub(crate) fn replace_value(&mut self, value: Value) -> Value {
         let old = self.take_value();
+        self.set_value(value);
+        old
+    }
+
+    /// Replaces the value, dropping the old one. May move the entry.
+    pub(crate) fn set_value(&mut self, value: Value) {
         match value {
             Value::Str(Str::Int(n)) => self.set_int(n),
             Value::Str(Str::Bytes(bytes)) if bytes.len() > EMBED_MAX => {
@@ -221,13 +306,49 @@ impl Entry {
             Value::Str(Str::Raw(bytes)) if bytes.len() > EMBED_MAX => drop(self.set_raw(bytes)),
             Value::Str(Str::Bytes(bytes)) => drop(self.set_str(&bytes, StrHow::Bytes)),
             Value::Str(Str::Raw(bytes)) => drop(self.set_str(&bytes, StrHow::Raw)),
-            Value::List(list) => self.set_boxed(Kind::List, list),
-            Value::Set(set) => self.set_boxed(Kind::Set, set),
-            Value::Hash(hash) => self.set_boxed(Kind::Hash, hash),
-            Value::ZSet(zset) => self.set_boxed(Kind::ZSet, zset),
+            Value::List(list) => self.set_container(Kind::List, list),
+            Value::Set(set) => self.set_container(Kind::Set, set),
+            Value::Hash(hash) => self.set_container(Kind::Hash, hash),
+            Value::ZSet(zset) => self.set_container(Kind::ZSet, zset),
             Value::Stream(stream) => self.set_boxed(Kind::Stream, stream),
         }
-        old
+    }
+
+    /// As [`Entry::new_container`].
+    fn set_container<T: Container>(&mut self, kind: Kind, value: Box<T>) {
+        match value.packed() {
+            Some(packed) if packed.is_small() => self.set_packed(T::TYPE, packed),
+            _ => self.set_boxed(kind, value),
+        }
+    }
+
+    /// Makes the value this container, which is small. May move the entry.
+    pub(crate) fn set_packed(&mut self, type_: Type, packed: PackedRef<'_>) {
+        self.drop_boxed();
+        self.fit(Kind::packed(type_, packed), packed.bytes().len());
+        self.write_packed(packed);
+    }
+
+    /// The listpack or intset that lies in the entry.
+    #[inline]
+    pub(crate) fn packed(&self) -> Option<PackedRef<'_>> {
+        let kind = self.kind();
+        if !kind.is_packed() {
+            return None;
+        }
+        // SAFETY: the payload of these kinds is that many initialised bytes.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(self.at(self.payload()), self.packed_len()) };
+        Some(if kind == Kind::Intset {
+            PackedRef::Intset(IntsetRef::of_valid(bytes))
+        } else {
+            PackedRef::Listpack(ListpackRef::of_valid(bytes))
+        })
+    }
+
+    #[inline]
+    fn listpack(&self) -> PackedRef<'_> {
+        self.packed().expect("the kind says so")
     }
 
     /// Turns a string `raw` and lends its buffer; `None` for other types. May move the entry.
@@ -287,7 +408,7 @@ impl Entry {
         unsafe { self.at(HEADER).cast::<i64>().write_unaligned(at_ms) };
     }
 
-    /// The value, to be changed.
+    /// The value, to be changed; not one that lies in the entry, but for strings to look at.
     pub(crate) fn value_mut(&mut self) -> ValueMut<'_> {
         // SAFETY: each arm reads the payload as its kind says.
         unsafe {
@@ -295,16 +416,27 @@ impl Entry {
                 Kind::Int | Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => {
                     ValueMut::Str(self.str_ref())
                 }
-                Kind::List => ValueMut::List(self.boxed_mut()),
-                Kind::Set => ValueMut::Set(self.boxed_mut()),
-                Kind::Hash => ValueMut::Hash(self.boxed_mut()),
-                Kind::ZSet => ValueMut::ZSet(self.boxed_mut()),
+                Kind::List => ValueMut::List(Edit::boxed(self.boxed_mut())),
+                Kind::Set => ValueMut::Set(Edit::boxed(self.boxed_mut())),
+                Kind::Hash => ValueMut::Hash(Edit::boxed(self.boxed_mut())),
+                Kind::ZSet => ValueMut::ZSet(Edit::boxed(self.boxed_mut())),
                 Kind::Stream => ValueMut::Stream(self.boxed_mut()),
+                Kind::PackedList
+                | Kind::PackedSet
+                | Kind::PackedHash
+                | Kind::PackedZSet
+                | Kind::Intset => unreachable!("what lies in the entry is edited with it"),
             }
         }
     }
 
-    /// Takes the value out of an entry that is about to get another or to be dropped: leaves the integer 0.
+    /// A copy of the container that lies in the entry.
+    fn unpacked<T: Container>(&self) -> Value {
+        T::unpack(self.listpack().to_packed()).into_value()
+    }
+
+    /// Takes the value out of an entry that is about to get another or to be dropped: leaves the integer 0, or what lies in
+    /// the entry.
     fn take_value(&mut self) -> Value {
         // SAFETY: each arm takes the box that its kind promises; the kind is changed before anyone else can look.
         let value = unsafe {
@@ -320,6 +452,10 @@ impl Entry {
                 Kind::Hash => Value::Hash(self.boxed()),
                 Kind::ZSet => Value::ZSet(self.boxed()),
                 Kind::Stream => Value::Stream(self.boxed()),
+                Kind::PackedList => return self.unpacked::<List>(),
+                Kind::PackedSet | Kind::Intset => return self.unpacked::<Set>(),
+                Kind::PackedHash => return self.unpacked::<Hash>(),
+                Kind::PackedZSet => return self.unpacked::<ZSet>(),
             }
         };
         self.set_kind(Kind::Int);
@@ -364,11 +500,15 @@ impl Entry {
                 Kind::Int | Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => {
                     ValueRef::Str(self.str_ref())
                 }
-                Kind::List => ValueRef::List(self.boxed_ref()),
-                Kind::Set => ValueRef::Set(self.boxed_ref()),
-                Kind::Hash => ValueRef::Hash(self.boxed_ref()),
-                Kind::ZSet => ValueRef::ZSet(self.boxed_ref()),
+                Kind::List => ValueRef::List(self.boxed_ref::<List>().view()),
+                Kind::Set => ValueRef::Set(self.boxed_ref::<Set>().view()),
+                Kind::Hash => ValueRef::Hash(self.boxed_ref::<Hash>().view()),
+                Kind::ZSet => ValueRef::ZSet(self.boxed_ref::<ZSet>().view()),
                 Kind::Stream => ValueRef::Stream(self.boxed_ref()),
+                Kind::PackedList => ValueRef::List(List::of_packed(self.listpack())),
+                Kind::PackedSet | Kind::Intset => ValueRef::Set(Set::of_packed(self.listpack())),
+                Kind::PackedHash => ValueRef::Hash(Hash::of_packed(self.listpack())),
+                Kind::PackedZSet => ValueRef::ZSet(ZSet::of_packed(self.listpack())),
             }
         }
     }
@@ -378,10 +518,10 @@ impl Entry {
     pub fn type_(&self) -> Type {
         match self.kind() {
             Kind::Int | Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => Type::Str,
-            Kind::List => Type::List,
-            Kind::Set => Type::Set,
-            Kind::Hash => Type::Hash,
-            Kind::ZSet => Type::ZSet,
+            Kind::List | Kind::PackedList => Type::List,
+            Kind::Set | Kind::PackedSet | Kind::Intset => Type::Set,
+            Kind::Hash | Kind::PackedHash => Type::Hash,
+            Kind::ZSet | Kind::PackedZSet => Type::ZSet,
             Kind::Stream => Type::Stream,
         }
     }
@@ -392,9 +532,7 @@ impl Entry {
             Kind::Int => Encoding::Int,
             Kind::Embedded if self.byte(VALUE_LEN) as usize <= EMBSTR_MAX => Encoding::Embstr,
             Kind::Embedded | Kind::EmbeddedRaw | Kind::Raw => Encoding::Raw,
-            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => {
-                self.value().encoding()
-            }
+            _ => self.value().encoding(),
         }
     }
 
@@ -407,7 +545,7 @@ impl Entry {
                 StrRef::Int(n) => Some(n),
                 StrRef::Bytes(bytes) => words::int::parse_i64(bytes),
             },
-            Kind::List | Kind::Set | Kind::Hash | Kind::ZSet | Kind::Stream => None,
+            _ => None,
         }
     }
 
@@ -435,18 +573,15 @@ impl Entry {
     }
 
     /// Starts loading what belongs to the key beyond the first bytes of the entry, which this reads: a boxed value's head,
-    /// or the rest of a string that lies in the entry.
+    /// or the rest of a value that lies in the entry.
     #[inline]
     pub fn prefetch_payload(&self) {
-        match self.kind() {
-            Kind::Int => {}
-            Kind::Embedded | Kind::EmbeddedRaw => {
-                for offset in (LINE..self.capacity().min(LINES_MAX * LINE)).step_by(LINE) {
-                    prefetch_address(self.at(offset));
-                }
-            }
-            // SAFETY: all other kinds have a pointer as their payload, which is not followed here.
-            _ => prefetch_address(unsafe { self.pointer() }),
+        if self.kind().is_boxed() {
+            // SAFETY: the payload of these kinds is a pointer, which is not followed here.
+            return prefetch_address(unsafe { self.pointer() });
+        }
+        for offset in (LINE..self.capacity().min(LINES_MAX * LINE)).step_by(LINE) {
+            prefetch_address(self.at(offset));
         }
     }
 
@@ -472,22 +607,28 @@ impl Entry {
     /// Whether freeing the value is work for another thread: a big container or a very long string.
     pub fn is_heavy(&self) -> bool {
         match self.kind() {
-            Kind::Int | Kind::Embedded | Kind::EmbeddedRaw => false,
             // SAFETY: the kind says so.
             Kind::Raw => unsafe { self.boxed_ref::<Vec<u8>>() }.capacity() >= HEAVY_BYTES,
+            kind if !kind.is_boxed() => false,
             _ => self.value().free_effort() >= HEAVY_EFFORT,
         }
     }
 
     /// Bytes of the entry and its value, sampling at most `samples` elements (0: all).
     pub fn memory_bytes(&self, samples: usize) -> usize {
-        self.capacity()
-            + match self.kind() {
-                Kind::Int | Kind::Embedded | Kind::EmbeddedRaw => 0,
-                // SAFETY: the kind says so.
-                Kind::Raw => COUNTED_VEC + unsafe { self.boxed_ref::<Vec<u8>>() }.capacity(),
-                _ => self.value().memory_bytes(samples),
+        // SAFETY: each arm reads the payload as its kind says.
+        let behind = unsafe {
+            match self.kind() {
+                Kind::Raw => COUNTED_VEC + self.boxed_ref::<Vec<u8>>().capacity(),
+                Kind::List => self.boxed_ref::<List>().memory_bytes(samples),
+                Kind::Set => self.boxed_ref::<Set>().memory_bytes(samples),
+                Kind::Hash => self.boxed_ref::<Hash>().memory_bytes(samples),
+                Kind::ZSet => self.boxed_ref::<ZSet>().memory_bytes(samples),
+                Kind::Stream => self.boxed_ref::<Stream>().memory_bytes(samples),
+                _ => 0,
             }
+        };
+        self.capacity() + behind
     }
 
     /// Where the entry is: its identity in the expiry index.
@@ -676,8 +817,38 @@ impl Entry {
         self.payload()
             + match self.kind() {
                 Kind::Embedded | Kind::EmbeddedRaw => self.byte(VALUE_LEN) as usize,
+                kind if kind.is_packed() => self.packed_len(),
                 _ => WORD,
             }
+    }
+
+    /// Bytes of the listpack or intset that is the payload.
+    #[inline]
+    fn packed_len(&self) -> usize {
+        let is_intset = self.kind() == Kind::Intset;
+        debug_assert!(self.kind().is_packed());
+        let len = if is_intset {
+            INTSET_HEAD
+        } else {
+            LISTPACK_HEAD
+        };
+        // SAFETY: the payload of these kinds has at least these bytes: `write_packed` has looked.
+        stated_len(is_intset, unsafe {
+            std::slice::from_raw_parts(self.at(self.payload()), len)
+        })
+    }
+
+    /// Writes a packed container into the room that `alloc` or `fit` made for exactly that many bytes.
+    fn write_packed(&mut self, packed: PackedRef<'_>) {
+        let bytes = packed.bytes();
+        let stated = stated_len(matches!(packed, PackedRef::Intset(_)), bytes);
+        // From here on the bytes alone say how many they are.
+        assert!(stated == bytes.len(), "a packed value knows its size");
+        // SAFETY: there is room for `bytes` at the payload, and a borrowed slice cannot be inside our own allocation,
+        // which we hold exclusively.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(self.payload()), bytes.len());
+        }
     }
 
     fn capacity(&self) -> usize {
@@ -772,7 +943,7 @@ impl Entry {
 
     /// Drops a boxed payload and leaves the integer 0. Other payloads stay.
     fn drop_boxed(&mut self) {
-        if !matches!(self.kind(), Kind::Int | Kind::Embedded | Kind::EmbeddedRaw) {
+        if self.kind().is_boxed() {
             drop(self.take_value());
         }
     }

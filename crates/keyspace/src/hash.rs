@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::mem::size_of;
 
-use packed::{Listpack, ListpackIter};
+use packed::{Listpack, ListpackIter, ListpackRef};
 
+use crate::embedded::{Container, Packed, PackedRef};
 use crate::hashing::hash;
 use crate::limits::PACKED_BYTES_MAX;
 use crate::table::{self, Prefetch, Stats, Table};
 use crate::thin::Field;
-use crate::{Element, Encoding, Invalid, Limits, Rng};
+use crate::{Element, Encoding, Invalid, Limits, Rng, Type, Value};
 
 #[derive(Debug)]
 enum Repr {
@@ -28,18 +29,7 @@ pub struct Hash {
 impl Clone for Hash {
     /// The same fields and values, held the same way.
     fn clone(&self) -> Self {
-        let repr = match &self.repr {
-            Repr::Listpack(listpack) => Repr::Listpack(listpack.clone()),
-            Repr::Table(table) => {
-                let mut copy = Table::new();
-                copy.reserve(table.len());
-                for item in table.iter() {
-                    copy.insert_new(hash(item.field()), Field::new(item.field(), item.value()));
-                }
-                Repr::Table(copy)
-            }
-        };
-        Hash { repr }
+        self.view().to_hash()
     }
 }
 
@@ -159,110 +149,43 @@ impl Hash {
         }
     }
 
-    /// The value of a field.
-    pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
-        match &self.repr {
-            Repr::Table(table) => table
-                .find(hash(field), field)
-                .map(|item| Element::Bytes(item.value())),
-            Repr::Listpack(listpack) => {
-                let at = listpack.find(field, None, 1)?;
-                listpack.next(at).map(|at| listpack.get(at))
-            }
-        }
-    }
-
-    /// Whether the field exists.
-    pub fn contains(&self, field: &[u8]) -> bool {
-        self.get(field).is_some()
-    }
-
-    /// Length in bytes of a field's value (HSTRLEN), 0 if absent.
-    pub fn value_len(&self, field: &[u8]) -> usize {
-        self.get(field).map_or(0, Element::len)
-    }
-
-    /// Number of fields.
-    pub fn len(&self) -> usize {
-        match &self.repr {
-            Repr::Table(table) => table.len(),
-            Repr::Listpack(listpack) => listpack.len() / 2,
-        }
-    }
-
-    /// Whether it has no field.
-    pub fn is_empty(&self) -> bool {
-        match &self.repr {
-            Repr::Table(table) => table.is_empty(),
-            Repr::Listpack(listpack) => listpack.is_empty(),
-        }
-    }
-
-    /// `listpack` or `hashtable`.
-    pub fn encoding(&self) -> Encoding {
-        match &self.repr {
-            Repr::Table(_) => Encoding::Hashtable,
-            Repr::Listpack(_) => Encoding::Listpack,
-        }
-    }
-
-    /// The table, if it is held as one.
-    pub(crate) fn table(&self) -> Option<&dyn Prefetch> {
-        match &self.repr {
-            Repr::Table(table) => Some(table),
-            Repr::Listpack(_) => None,
-        }
-    }
-
-    /// The listpack, if it is held as one (to save it by copying).
-    pub fn as_listpack(&self) -> Option<&Listpack> {
-        if let Repr::Listpack(listpack) = &self.repr {
-            Some(listpack)
-        } else {
-            None
-        }
-    }
-
-    /// All fields with their values: in order of insertion, or in no order, by encoding.
-    pub fn iter(&self) -> HashIter<'_> {
-        HashIter(match &self.repr {
-            Repr::Table(table) => HashIterRepr::Table(table.iter()),
-            Repr::Listpack(listpack) => HashIterRepr::Listpack(listpack.iter()),
+    /// The hash, to be read.
+    #[inline]
+    pub fn view(&self) -> HashRef<'_> {
+        HashRef(match &self.repr {
+            Repr::Table(table) => View::Table(table),
+            Repr::Listpack(listpack) => View::Listpack(listpack.view()),
         })
     }
 
-    /// A random field with its value, each with the same probability.
-    pub fn random(&self, rng: &mut dyn Rng) -> Option<(Element<'_>, Element<'_>)> {
-        match &self.repr {
-            Repr::Table(table) => table.random(rng).map(pair),
-            Repr::Listpack(listpack) => {
-                let nth = rng.below(listpack.len() as u64 / 2) as isize;
-                let (field, next) = listpack.get_next(listpack.seek(2 * nth)?);
-                next.map(|at| (field, listpack.get(at)))
-            }
-        }
+    /// See [`HashRef::get`].
+    pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
+        self.view().get(field)
     }
 
-    /// HSCAN step: the packed encoding emits everything and returns 0.
-    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(Element<'_>, Element<'_>)) -> u64 {
-        match &self.repr {
-            Repr::Table(table) => table.scan(cursor, &mut |item| {
-                f(Element::Bytes(item.field()), Element::Bytes(item.value()))
-            }),
-            Repr::Listpack(_) => {
-                self.iter().for_each(|(field, value)| f(field, value));
-                0
-            }
-        }
+    /// See [`HashRef::contains`].
+    pub fn contains(&self, field: &[u8]) -> bool {
+        self.view().contains(field)
     }
 
-    /// The table's figures, if it is held as one (DEBUG HTSTATS-KEY).
-    pub fn stats(&self) -> Option<Stats> {
-        if let Repr::Table(table) = &self.repr {
-            Some(table.stats())
-        } else {
-            None
-        }
+    /// See [`HashRef::len`].
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    /// See [`HashRef::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.view().is_empty()
+    }
+
+    /// See [`HashRef::encoding`].
+    pub fn encoding(&self) -> Encoding {
+        self.view().encoding()
+    }
+
+    /// See [`HashRef::iter`].
+    pub fn iter(&self) -> HashIter<'_> {
+        self.view().iter()
     }
 
     /// Estimated bytes, sampling at most `samples` fields (0: all).
@@ -275,14 +198,185 @@ impl Hash {
                 Repr::Listpack(listpack) => listpack.heap_bytes(),
             }
     }
+}
+
+/// A hash, borrowed: to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct HashRef<'a>(View<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum View<'a> {
+    Listpack(ListpackRef<'a>),
+    Table(&'a Table<Field>),
+}
+
+impl<'a> HashRef<'a> {
+    /// A hash of its own with the same fields and values, held the same way.
+    pub fn to_hash(self) -> Hash {
+        let repr = match self.0 {
+            View::Listpack(listpack) => Repr::Listpack(listpack.to_listpack()),
+            View::Table(table) => {
+                let mut copy = Table::new();
+                copy.reserve(table.len());
+                for item in table.iter() {
+                    copy.insert_new(hash(item.field()), Field::new(item.field(), item.value()));
+                }
+                Repr::Table(copy)
+            }
+        };
+        Hash { repr }
+    }
+
+    /// The value of a field.
+    pub fn get(self, field: &[u8]) -> Option<Element<'a>> {
+        match self.0 {
+            View::Table(table) => table
+                .find(hash(field), field)
+                .map(|item| Element::Bytes(item.value())),
+            View::Listpack(listpack) => {
+                let at = listpack.find(field, None, 1)?;
+                listpack.next(at).map(|at| listpack.get(at))
+            }
+        }
+    }
+
+    /// Whether the field exists.
+    pub fn contains(self, field: &[u8]) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// Length in bytes of a field's value (HSTRLEN), 0 if absent.
+    pub fn value_len(self, field: &[u8]) -> usize {
+        self.get(field).map_or(0, Element::len)
+    }
+
+    /// Number of fields.
+    pub fn len(self) -> usize {
+        match self.0 {
+            View::Table(table) => table.len(),
+            View::Listpack(listpack) => listpack.len() / 2,
+        }
+    }
+
+    /// Whether it has no field.
+    pub fn is_empty(self) -> bool {
+        match self.0 {
+            View::Table(table) => table.is_empty(),
+            View::Listpack(listpack) => listpack.is_empty(),
+        }
+    }
+
+    /// `listpack` or `hashtable`.
+    pub fn encoding(self) -> Encoding {
+        match self.0 {
+            View::Table(_) => Encoding::Hashtable,
+            View::Listpack(_) => Encoding::Listpack,
+        }
+    }
+
+    /// The table, if it is held as one.
+    pub(crate) fn table(self) -> Option<&'a dyn Prefetch> {
+        match self.0 {
+            View::Table(table) => Some(table),
+            View::Listpack(_) => None,
+        }
+    }
+
+    /// The listpack, if it is held as one (to save it by copying).
+    pub fn as_listpack(self) -> Option<ListpackRef<'a>> {
+        if let View::Listpack(listpack) = self.0 {
+            Some(listpack)
+        } else {
+            None
+        }
+    }
+
+    /// All fields with their values: in order of insertion, or in no order, by encoding.
+    pub fn iter(self) -> HashIter<'a> {
+        HashIter(match self.0 {
+            View::Table(table) => HashIterRepr::Table(table.iter()),
+            View::Listpack(listpack) => HashIterRepr::Listpack(listpack.iter()),
+        })
+    }
+
+    /// A random field with its value, each with the same probability.
+    pub fn random(self, rng: &mut dyn Rng) -> Option<(Element<'a>, Element<'a>)> {
+        match self.0 {
+            View::Table(table) => table.random(rng).map(pair),
+            View::Listpack(listpack) => {
+                let nth = rng.below(listpack.len() as u64 / 2) as isize;
+                let (field, next) = listpack.get_next(listpack.seek(2 * nth)?);
+                next.map(|at| (field, listpack.get(at)))
+            }
+        }
+    }
+
+    /// HSCAN step: the packed encoding emits everything and returns 0.
+    pub fn scan(self, cursor: u64, f: &mut dyn FnMut(Element<'_>, Element<'_>)) -> u64 {
+        match self.0 {
+            View::Table(table) => table.scan(cursor, &mut |item| {
+                f(Element::Bytes(item.field()), Element::Bytes(item.value()))
+            }),
+            View::Listpack(_) => {
+                self.iter().for_each(|(field, value)| f(field, value));
+                0
+            }
+        }
+    }
+
+    /// The table's figures, if it is held as one (DEBUG HTSTATS-KEY).
+    pub fn stats(self) -> Option<Stats> {
+        if let View::Table(table) = self.0 {
+            Some(table.stats())
+        } else {
+            None
+        }
+    }
 
     /// See [`crate::Value::free_effort`].
-    pub fn free_effort(&self) -> usize {
-        if let Repr::Table(table) = &self.repr {
+    pub fn free_effort(self) -> usize {
+        if let View::Table(table) = self.0 {
             table.len()
         } else {
             1
         }
+    }
+}
+
+impl Container for Hash {
+    const TYPE: Type = Type::Hash;
+    type Ref<'a> = HashRef<'a>;
+
+    fn view(&self) -> HashRef<'_> {
+        Hash::view(self)
+    }
+
+    fn of_packed(packed: PackedRef<'_>) -> HashRef<'_> {
+        HashRef(View::Listpack(packed.listpack()))
+    }
+
+    fn unpack(packed: Packed) -> Hash {
+        Hash {
+            repr: Repr::Listpack(packed.into_listpack()),
+        }
+    }
+
+    fn packed(&self) -> Option<PackedRef<'_>> {
+        match &self.repr {
+            Repr::Table(_) => None,
+            Repr::Listpack(listpack) => Some(PackedRef::Listpack(listpack.view())),
+        }
+    }
+
+    fn into_packed(self) -> Option<Packed> {
+        match self.repr {
+            Repr::Table(_) => None,
+            Repr::Listpack(listpack) => Some(Packed::Listpack(listpack)),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Hash(Box::new(self))
     }
 }
 
@@ -352,7 +446,7 @@ mod tests {
                     _ => prop_assert_eq!(hash.remove(&field), model.remove(&field).is_some()),
                 }
                 prop_assert_eq!(hash.get(&field).map(Element::to_vec), model.get(&field).cloned());
-                prop_assert_eq!(hash.value_len(&field), model.get(&field).map_or(0, Vec::len));
+                prop_assert_eq!(hash.view().value_len(&field), model.get(&field).map_or(0, Vec::len));
                 prop_assert_eq!(hash.len(), model.len());
                 if hash.encoding() == Encoding::Listpack {
                     prop_assert!(hash.len() <= limits.hash_max_listpack_entries);
@@ -363,11 +457,11 @@ mod tests {
             let mut scanned = BTreeMap::new();
             let mut cursor = 0;
             loop {
-                cursor = hash.scan(cursor, &mut |f, v| { scanned.insert(f.to_vec(), v.to_vec()); });
+                cursor = hash.view().scan(cursor, &mut |f, v| { scanned.insert(f.to_vec(), v.to_vec()); });
                 if cursor == 0 { break; }
             }
             prop_assert_eq!(&scanned, &model);
-            match hash.random(&mut rng) {
+            match hash.view().random(&mut rng) {
                 Some((f, v)) => prop_assert_eq!(model.get(&f.to_vec()), Some(&v.to_vec())),
                 None => prop_assert!(model.is_empty()),
             }

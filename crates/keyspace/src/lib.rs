@@ -12,6 +12,7 @@
 pub mod bits;
 pub mod copying;
 pub mod db;
+pub mod embedded;
 pub mod entry;
 pub mod hash;
 pub mod hashing;
@@ -32,14 +33,15 @@ pub mod zset;
 pub use packed::Element;
 
 pub use db::{Conflict, Db, EntryMut, Incoming, Overwritten, Stamp, StrHow, Ttl};
+pub use embedded::Edit;
 pub use entry::Entry;
-pub use hash::Hash;
+pub use hash::{Hash, HashRef};
 pub use hashing::{hash, set_hash_seed};
 pub use limits::Limits;
-pub use list::{List, ListLimits};
+pub use list::{List, ListLimits, ListRef};
 pub use rng::Rng;
-pub use set::Set;
+pub use set::{Set, SetRef};
 pub use stream::{Stream, StreamId, StreamLimits};
 pub use table::Resize;
 pub use value::{Counted, Encoding, Invalid, Str, StrRef, Type, Value, ValueMut, ValueRef};
-pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet};
+pub use zset::{Inserted, LexBound, LexRange, ScoreRange, ZSet, ZSetRef};

@@ -47,6 +47,13 @@ pub const EMBSTR_MAX: usize = 44;
 /// Longest string value kept inside its entry's allocation, in bytes: its length has one byte in the header.
 pub const EMBED_MAX: usize = 255;
 
+/// Longest listpack or intset kept inside its entry's allocation, in bytes. What changes is copied there and back, and beyond
+/// this the copies would show beside the change itself, while the allocations saved no longer count for much.
+pub const PACKED_EMBED_MAX: usize = 512;
+
+/// Largest buffer kept for changing packed values in, in bytes.
+pub const SCRATCH_MAX: usize = 16 * PACKED_EMBED_MAX;
+
 /// Longest key whose length fits the header's one byte.
 pub const SHORT_KEY_MAX: usize = 255;
 

@@ -8,13 +8,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::mem::size_of;
 
-use packed::{Intset, IntsetIter, Listpack, ListpackIter};
+use packed::{Intset, IntsetIter, IntsetRef, Listpack, ListpackIter, ListpackRef};
 
+use crate::embedded::{Container, Packed, PackedRef};
 use crate::hashing::hash;
 use crate::limits::{INTSET_ENTRIES_MAX, PACKED_BYTES_MAX};
 use crate::table::{self, Prefetch, Stats, Table};
 use crate::thin::Member;
-use crate::{Element, Encoding, Invalid, Limits, Rng};
+use crate::{Element, Encoding, Invalid, Limits, Rng, Type, Value};
 
 #[derive(Debug)]
 enum Repr {
@@ -32,19 +33,7 @@ pub struct Set {
 impl Clone for Set {
     /// The same members, held the same way.
     fn clone(&self) -> Self {
-        let repr = match &self.repr {
-            Repr::Intset(intset) => Repr::Intset(intset.clone()),
-            Repr::Listpack(listpack) => Repr::Listpack(listpack.clone()),
-            Repr::Table(table) => {
-                let mut copy = Table::new();
-                copy.reserve(table.len());
-                for member in table.iter() {
-                    copy.insert_new(hash(member.bytes()), Member::new(member.bytes()));
-                }
-                Repr::Table(copy)
-            }
-        };
-        Set { repr }
+        self.view().to_set()
     }
 }
 
@@ -253,113 +242,39 @@ impl Set {
         }
     }
 
-    /// Whether `member` is in.
-    pub fn contains(&self, member: &[u8]) -> bool {
-        match &self.repr {
-            Repr::Table(table) => table.find(hash(member), member).is_some(),
-            Repr::Intset(intset) => {
-                words::int::parse_i64(member).is_some_and(|n| intset.contains(n))
-            }
-            Repr::Listpack(listpack) => listpack.find(member, None, 0).is_some(),
-        }
-    }
-
-    /// Number of members.
-    pub fn len(&self) -> usize {
-        match &self.repr {
-            Repr::Table(table) => table.len(),
-            Repr::Intset(intset) => intset.len(),
-            Repr::Listpack(listpack) => listpack.len(),
-        }
-    }
-
-    /// Whether it has no member.
-    pub fn is_empty(&self) -> bool {
-        match &self.repr {
-            Repr::Listpack(listpack) => listpack.is_empty(),
-            _ => self.len() == 0,
-        }
-    }
-
-    /// `intset`, `listpack` or `hashtable`.
-    pub fn encoding(&self) -> Encoding {
-        match &self.repr {
-            Repr::Table(_) => Encoding::Hashtable,
-            Repr::Intset(_) => Encoding::Intset,
-            Repr::Listpack(_) => Encoding::Listpack,
-        }
-    }
-
-    /// The table, if it is held as one.
-    pub(crate) fn table(&self) -> Option<&dyn Prefetch> {
-        match &self.repr {
-            Repr::Table(table) => Some(table),
-            _ => None,
-        }
-    }
-
-    /// The intset, if it is held as one (to save it by copying).
-    pub fn as_intset(&self) -> Option<&Intset> {
-        if let Repr::Intset(intset) = &self.repr {
-            Some(intset)
-        } else {
-            None
-        }
-    }
-
-    /// The listpack, if it is held as one (to save it by copying).
-    pub fn as_listpack(&self) -> Option<&Listpack> {
-        if let Repr::Listpack(listpack) = &self.repr {
-            Some(listpack)
-        } else {
-            None
-        }
-    }
-
-    /// All members: ascending, in order of insertion, or in no order, by encoding.
-    pub fn iter(&self) -> SetIter<'_> {
-        SetIter(match &self.repr {
-            Repr::Table(table) => SetIterRepr::Table(table.iter()),
-            Repr::Intset(intset) => SetIterRepr::Intset(intset.iter()),
-            Repr::Listpack(listpack) => SetIterRepr::Listpack(listpack.iter()),
+    /// The set, to be read.
+    #[inline]
+    pub fn view(&self) -> SetRef<'_> {
+        SetRef(match &self.repr {
+            Repr::Table(table) => View::Table(table),
+            Repr::Intset(intset) => View::Intset(intset.view()),
+            Repr::Listpack(listpack) => View::Listpack(listpack.view()),
         })
     }
 
-    /// A random member, each with the same probability.
-    pub fn random(&self, rng: &mut dyn Rng) -> Option<Element<'_>> {
-        match &self.repr {
-            Repr::Table(table) => table
-                .random(rng)
-                .map(|member| Element::Bytes(member.bytes())),
-            Repr::Intset(intset) => intset
-                .get(rng.below(intset.len() as u64) as usize)
-                .map(Element::Int),
-            Repr::Listpack(listpack) => listpack
-                .seek(rng.below(listpack.len() as u64) as isize)
-                .map(|at| listpack.get(at)),
-        }
+    /// See [`SetRef::contains`].
+    pub fn contains(&self, member: &[u8]) -> bool {
+        self.view().contains(member)
     }
 
-    /// SSCAN step: packed encodings emit everything and return 0.
-    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(Element<'_>)) -> u64 {
-        match &self.repr {
-            Repr::Table(table) => {
-                table.scan(cursor, &mut |member| f(Element::Bytes(member.bytes())))
-            }
-            _ => {
-                self.iter().for_each(f);
-                0
-            }
-        }
+    /// See [`SetRef::len`].
+    pub fn len(&self) -> usize {
+        self.view().len()
     }
 
-    /// The table's figures, if it is held as one (DEBUG HTSTATS-KEY).
-    pub fn stats(&self) -> Option<Stats> {
-        if let Repr::Table(table) = &self.repr {
-            Some(table.stats())
-        } else {
-            None
-        }
+    /// See [`SetRef::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.view().is_empty()
+    }
+
+    /// See [`SetRef::encoding`].
+    pub fn encoding(&self) -> Encoding {
+        self.view().encoding()
+    }
+
+    /// See [`SetRef::iter`].
+    pub fn iter(&self) -> SetIter<'_> {
+        self.view().iter()
     }
 
     /// Estimated bytes, sampling at most `samples` members (0: all).
@@ -373,14 +288,207 @@ impl Set {
                 Repr::Listpack(listpack) => listpack.heap_bytes(),
             }
     }
+}
+
+/// A set, borrowed: to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct SetRef<'a>(View<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum View<'a> {
+    Intset(IntsetRef<'a>),
+    Listpack(ListpackRef<'a>),
+    Table(&'a Table<Member>),
+}
+
+impl<'a> SetRef<'a> {
+    /// A set of its own with the same members, held the same way.
+    pub fn to_set(self) -> Set {
+        let repr = match self.0 {
+            View::Intset(intset) => Repr::Intset(intset.to_intset()),
+            View::Listpack(listpack) => Repr::Listpack(listpack.to_listpack()),
+            View::Table(table) => {
+                let mut copy = Table::new();
+                copy.reserve(table.len());
+                for member in table.iter() {
+                    copy.insert_new(hash(member.bytes()), Member::new(member.bytes()));
+                }
+                Repr::Table(copy)
+            }
+        };
+        Set { repr }
+    }
+
+    /// Whether it is that very set, not one with the same members.
+    pub fn is(self, other: SetRef<'_>) -> bool {
+        match (self.0, other.0) {
+            (View::Table(a), View::Table(b)) => std::ptr::eq(a, b),
+            (View::Intset(a), View::Intset(b)) => std::ptr::eq(a.as_bytes(), b.as_bytes()),
+            (View::Listpack(a), View::Listpack(b)) => std::ptr::eq(a.as_bytes(), b.as_bytes()),
+            _ => false,
+        }
+    }
+
+    /// Whether `member` is in.
+    pub fn contains(self, member: &[u8]) -> bool {
+        match self.0 {
+            View::Table(table) => table.find(hash(member), member).is_some(),
+            View::Intset(intset) => {
+                words::int::parse_i64(member).is_some_and(|n| intset.contains(n))
+            }
+            View::Listpack(listpack) => listpack.find(member, None, 0).is_some(),
+        }
+    }
+
+    /// Number of members.
+    pub fn len(self) -> usize {
+        match self.0 {
+            View::Table(table) => table.len(),
+            View::Intset(intset) => intset.len(),
+            View::Listpack(listpack) => listpack.len(),
+        }
+    }
+
+    /// Whether it has no member.
+    pub fn is_empty(self) -> bool {
+        match self.0 {
+            View::Listpack(listpack) => listpack.is_empty(),
+            _ => self.len() == 0,
+        }
+    }
+
+    /// `intset`, `listpack` or `hashtable`.
+    pub fn encoding(self) -> Encoding {
+        match self.0 {
+            View::Table(_) => Encoding::Hashtable,
+            View::Intset(_) => Encoding::Intset,
+            View::Listpack(_) => Encoding::Listpack,
+        }
+    }
+
+    /// The table, if it is held as one.
+    pub(crate) fn table(self) -> Option<&'a dyn Prefetch> {
+        match self.0 {
+            View::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The intset, if it is held as one (to save it by copying).
+    pub fn as_intset(self) -> Option<IntsetRef<'a>> {
+        if let View::Intset(intset) = self.0 {
+            Some(intset)
+        } else {
+            None
+        }
+    }
+
+    /// The listpack, if it is held as one (to save it by copying).
+    pub fn as_listpack(self) -> Option<ListpackRef<'a>> {
+        if let View::Listpack(listpack) = self.0 {
+            Some(listpack)
+        } else {
+            None
+        }
+    }
+
+    /// All members: ascending, in order of insertion, or in no order, by encoding.
+    pub fn iter(self) -> SetIter<'a> {
+        SetIter(match self.0 {
+            View::Table(table) => SetIterRepr::Table(table.iter()),
+            View::Intset(intset) => SetIterRepr::Intset(intset.iter()),
+            View::Listpack(listpack) => SetIterRepr::Listpack(listpack.iter()),
+        })
+    }
+
+    /// A random member, each with the same probability.
+    pub fn random(self, rng: &mut dyn Rng) -> Option<Element<'a>> {
+        match self.0 {
+            View::Table(table) => table
+                .random(rng)
+                .map(|member| Element::Bytes(member.bytes())),
+            View::Intset(intset) => intset
+                .get(rng.below(intset.len() as u64) as usize)
+                .map(Element::Int),
+            View::Listpack(listpack) => listpack
+                .seek(rng.below(listpack.len() as u64) as isize)
+                .map(|at| listpack.get(at)),
+        }
+    }
+
+    /// SSCAN step: packed encodings emit everything and return 0.
+    pub fn scan(self, cursor: u64, f: &mut dyn FnMut(Element<'_>)) -> u64 {
+        match self.0 {
+            View::Table(table) => {
+                table.scan(cursor, &mut |member| f(Element::Bytes(member.bytes())))
+            }
+            _ => {
+                self.iter().for_each(f);
+                0
+            }
+        }
+    }
+
+    /// The table's figures, if it is held as one (DEBUG HTSTATS-KEY).
+    pub fn stats(self) -> Option<Stats> {
+        if let View::Table(table) = self.0 {
+            Some(table.stats())
+        } else {
+            None
+        }
+    }
 
     /// See [`crate::Value::free_effort`].
-    pub fn free_effort(&self) -> usize {
-        if let Repr::Table(table) = &self.repr {
+    pub fn free_effort(self) -> usize {
+        if let View::Table(table) = self.0 {
             table.len()
         } else {
             1
         }
+    }
+}
+
+impl Container for Set {
+    const TYPE: Type = Type::Set;
+    type Ref<'a> = SetRef<'a>;
+
+    fn view(&self) -> SetRef<'_> {
+        Set::view(self)
+    }
+
+    fn of_packed(packed: PackedRef<'_>) -> SetRef<'_> {
+        SetRef(match packed {
+            PackedRef::Listpack(listpack) => View::Listpack(listpack),
+            PackedRef::Intset(intset) => View::Intset(intset),
+        })
+    }
+
+    fn unpack(packed: Packed) -> Set {
+        let repr = match packed {
+            Packed::Listpack(listpack) => Repr::Listpack(listpack),
+            Packed::Intset(intset) => Repr::Intset(intset),
+        };
+        Set { repr }
+    }
+
+    fn packed(&self) -> Option<PackedRef<'_>> {
+        match &self.repr {
+            Repr::Table(_) => None,
+            Repr::Intset(intset) => Some(PackedRef::Intset(intset.view())),
+            Repr::Listpack(listpack) => Some(PackedRef::Listpack(listpack.view())),
+        }
+    }
+
+    fn into_packed(self) -> Option<Packed> {
+        match self.repr {
+            Repr::Table(_) => None,
+            Repr::Intset(intset) => Some(Packed::Intset(intset)),
+            Repr::Listpack(listpack) => Some(Packed::Listpack(listpack)),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Set(Box::new(self))
     }
 }
 
@@ -474,12 +582,12 @@ mod tests {
             let mut scanned = BTreeSet::new();
             let mut cursor = 0;
             loop {
-                cursor = set.scan(cursor, &mut |e| { scanned.insert(e.to_vec()); });
+                cursor = set.view().scan(cursor, &mut |e| { scanned.insert(e.to_vec()); });
                 if cursor == 0 { break; }
             }
             prop_assert_eq!(&scanned, &model);
-            if let Some(e) = set.random(&mut rng) { prop_assert!(model.contains(&e.to_vec())); }
-            prop_assert!(set.memory_bytes(0) > 0 && set.memory_bytes(5) > 0 && set.free_effort() > 0 || set.is_empty());
+            if let Some(e) = set.view().random(&mut rng) { prop_assert!(model.contains(&e.to_vec())); }
+            prop_assert!(set.memory_bytes(0) > 0 && set.memory_bytes(5) > 0 && set.view().free_effort() > 0 || set.is_empty());
         }
     }
 

@@ -108,6 +108,7 @@ pub struct Table<E> {
     /// No chain has ever had more child buckets than this.
     depth: u16,
     policy: Resize,
+    fill: Fill,
     owns: PhantomData<E>,
 }
 
@@ -134,22 +135,33 @@ impl<E> fmt::Debug for Table<E> {
     }
 }
 
-/// How many items an array of `buckets` takes before the table grows: 7/8 of its slots, but all of a single bucket.
-fn capacity(buckets: usize) -> usize {
-    if buckets <= 1 {
-        buckets * SLOTS
-    } else {
-        buckets * SLOTS * 7 / 8
-    }
+/// How full a table becomes before it grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fill {
+    /// 7/8 of its slots: for tables that are looked up in all the time.
+    Quick,
+    /// 9/8 of its slots, so that every other bucket has a child in the end: a look-up costs a quarter of a cache miss more.
+    Dense,
 }
 
-/// The smallest bucket count that takes `items`.
-fn buckets_for(items: usize) -> usize {
-    let mut buckets = 1;
-    while capacity(buckets) < items {
-        buckets *= 2;
+impl Fill {
+    /// How many items an array of `buckets` takes before the table grows; all slots of a single bucket.
+    fn capacity(self, buckets: usize) -> usize {
+        match self {
+            _ if buckets <= 1 => buckets * SLOTS,
+            Fill::Quick => buckets * SLOTS * 7 / 8,
+            Fill::Dense => buckets * SLOTS * 9 / 8,
+        }
     }
-    buckets
+
+    /// The smallest bucket count that takes `items`.
+    fn buckets_for(self, items: usize) -> usize {
+        let mut buckets = 1;
+        while self.capacity(buckets) < items {
+            buckets *= 2;
+        }
+        buckets
+    }
 }
 
 impl<E: Item> Table<E> {
@@ -161,8 +173,16 @@ impl<E: Item> Table<E> {
             len: 0,
             depth: 0,
             policy: Resize::Normal,
+            fill: Fill::Quick,
             owns: PhantomData,
         }
+    }
+
+    /// As [`Table::new`], of a table that is to be small rather than quick.
+    pub const fn dense() -> Self {
+        let mut table = Table::new();
+        table.fill = Fill::Dense;
+        table
     }
 
     /// Adds an item that is not in yet; the caller knows. `h` is the hash of its key.
@@ -246,7 +266,7 @@ impl<E: Item> Table<E> {
         while self.is_rehashing() {
             self.step();
         }
-        let buckets = buckets_for(items.min(RESERVE_MAX));
+        let buckets = self.fill.buckets_for(items.min(RESERVE_MAX));
         if buckets > self.cur.buckets {
             self.start_resize(buckets);
             while self.is_rehashing() {
@@ -536,8 +556,8 @@ impl<E: Item> Table<E> {
             if may_move {
                 self.step();
             }
-        } else if may_move && self.len >= capacity(self.cur.buckets) {
-            self.start_resize(buckets_for(self.len + 1));
+        } else if may_move && self.len >= self.fill.capacity(self.cur.buckets) {
+            self.start_resize(self.fill.buckets_for(self.len + 1));
             self.step();
         }
     }
@@ -556,7 +576,7 @@ impl<E: Item> Table<E> {
     /// Starts shrinking when less than an eighth of the slots is used.
     fn maybe_shrink(&mut self) {
         if !self.is_rehashing() && self.cur.buckets > 1 && self.len < self.cur.buckets * SLOTS / 8 {
-            self.start_resize(buckets_for(self.len * 2));
+            self.start_resize(self.fill.buckets_for(self.len * 2));
         }
     }
 

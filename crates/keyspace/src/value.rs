@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::limits::EMBSTR_MAX;
-use crate::{Element, Hash, List, Set, Stream, ZSet};
+use crate::{Edit, Element, Hash, HashRef, List, ListRef, Set, SetRef, Stream, ZSet, ZSetRef};
 
 /// The data type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +91,13 @@ pub enum ValueRef<'a> {
     /// A string.
     Str(StrRef<'a>),
     /// A list.
-    List(&'a List),
+    List(ListRef<'a>),
     /// A set.
-    Set(&'a Set),
+    Set(SetRef<'a>),
     /// A hash.
-    Hash(&'a Hash),
+    Hash(HashRef<'a>),
     /// A sorted set.
-    ZSet(&'a ZSet),
+    ZSet(ZSetRef<'a>),
     /// A stream.
     Stream(&'a Stream),
 }
@@ -109,13 +109,13 @@ pub enum ValueMut<'a> {
     /// A string, to look at.
     Str(StrRef<'a>),
     /// A list.
-    List(&'a mut List),
+    List(Edit<'a, List>),
     /// A set.
-    Set(&'a mut Set),
+    Set(Edit<'a, Set>),
     /// A hash.
-    Hash(&'a mut Hash),
+    Hash(Edit<'a, Hash>),
     /// A sorted set.
-    ZSet(&'a mut ZSet),
+    ZSet(Edit<'a, ZSet>),
     /// A stream.
     Stream(&'a mut Stream),
 }
@@ -170,10 +170,10 @@ impl Value {
             Value::Str(Str::Int(n)) => ValueRef::Str(StrRef::Int(*n)),
             Value::Str(Str::Bytes(b)) => ValueRef::Str(StrRef::Bytes(b)),
             Value::Str(Str::Raw(b)) => ValueRef::Str(StrRef::Bytes(b)),
-            Value::List(v) => ValueRef::List(v),
-            Value::Set(v) => ValueRef::Set(v),
-            Value::Hash(v) => ValueRef::Hash(v),
-            Value::ZSet(v) => ValueRef::ZSet(v),
+            Value::List(v) => ValueRef::List(v.view()),
+            Value::Set(v) => ValueRef::Set(v.view()),
+            Value::Hash(v) => ValueRef::Hash(v.view()),
+            Value::ZSet(v) => ValueRef::ZSet(v.view()),
             Value::Stream(v) => ValueRef::Stream(v),
         }
     }
@@ -191,11 +191,6 @@ impl Value {
     /// How much work freeing takes: 1 for one allocation, else about the number of allocations.
     pub fn free_effort(&self) -> usize {
         self.as_ref().free_effort()
-    }
-
-    /// Estimated bytes held, sampling at most `samples` elements (0: all).
-    pub fn memory_bytes(&self, samples: usize) -> usize {
-        self.as_ref().memory_bytes(samples)
     }
 }
 
@@ -217,10 +212,10 @@ impl ValueRef<'_> {
         match self {
             ValueRef::Str(StrRef::Int(n)) => Value::Str(Str::Int(*n)),
             ValueRef::Str(StrRef::Bytes(bytes)) => Value::Str(Str::Bytes(bytes.to_vec())),
-            ValueRef::List(list) => Value::List(Box::new((*list).clone())),
-            ValueRef::Set(set) => Value::Set(Box::new((*set).clone())),
-            ValueRef::Hash(hash) => Value::Hash(Box::new((*hash).clone())),
-            ValueRef::ZSet(zset) => Value::ZSet(Box::new((*zset).clone())),
+            ValueRef::List(list) => Value::List(Box::new(list.to_list())),
+            ValueRef::Set(set) => Value::Set(Box::new(set.to_set())),
+            ValueRef::Hash(hash) => Value::Hash(Box::new(hash.to_hash())),
+            ValueRef::ZSet(zset) => Value::ZSet(Box::new(zset.to_zset())),
             ValueRef::Stream(stream) => Value::Stream(Box::new((*stream).clone())),
         }
     }
@@ -248,19 +243,6 @@ impl ValueRef<'_> {
             ValueRef::Hash(hash) => hash.free_effort(),
             ValueRef::ZSet(zset) => zset.free_effort(),
             ValueRef::Stream(stream) => stream.free_effort(),
-        }
-    }
-
-    /// See [`Value::memory_bytes`]. Of strings, the bytes alone.
-    pub fn memory_bytes(&self, samples: usize) -> usize {
-        match self {
-            ValueRef::Str(StrRef::Int(_)) => 0,
-            ValueRef::Str(StrRef::Bytes(bytes)) => bytes.len(),
-            ValueRef::List(list) => list.memory_bytes(samples),
-            ValueRef::Set(set) => set.memory_bytes(samples),
-            ValueRef::Hash(hash) => hash.memory_bytes(samples),
-            ValueRef::ZSet(zset) => zset.memory_bytes(samples),
-            ValueRef::Stream(stream) => stream.memory_bytes(samples),
         }
     }
 }

@@ -168,7 +168,7 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, op: Op, limits: &ListLi
         }
         Op::Positions(seed, rank, max) => {
             let value = pick(model, seed);
-            let got: Vec<usize> = list.positions(&value, rank, max).collect();
+            let got: Vec<usize> = list.view().positions(&value, rank, max).collect();
             let max = if max == 0 { usize::MAX } else { max };
             let skip = rank.unsigned_abs().saturating_sub(1) as usize;
             let matches = |(i, x): (usize, &Vec<u8>)| (*x == value).then_some(i);
@@ -194,6 +194,7 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, op: Op, limits: &ListLi
         }
         Op::Reload => {
             let nodes: Vec<OwnedNode> = list
+                .view()
                 .nodes()
                 .map(|node| match node {
                     NodeRef::Packed(pack) => {
@@ -228,6 +229,7 @@ fn check(list: &List, model: &VecDeque<Vec<u8>>) {
     assert!(list.get(-1 - model.len() as i64).is_none());
     assert!(list.get(i64::MIN).is_none());
     let counted: usize = list
+        .view()
         .nodes()
         .map(|node| match node {
             NodeRef::Packed(pack) => pack.len(),
@@ -288,7 +290,8 @@ fn nodes_are_cut_where_the_references_are() {
     let sizes = |value: &[u8], count: usize| {
         let mut list = List::new();
         (0..count).for_each(|_| list.push_back(value, &ListLimits::default()));
-        list.nodes()
+        list.view()
+            .nodes()
             .map(|node| match node {
                 NodeRef::Packed(pack) => (pack.len(), pack.byte_len()),
                 NodeRef::Plain(bytes) => (0, bytes.len()),
@@ -318,7 +321,7 @@ fn replacing_by_large_values_does_not_pile_up_in_one_node() {
     for i in 0..2000 {
         assert!(list.set(i, &[b'v'; 8000], &limits));
     }
-    for node in list.nodes() {
+    for node in list.view().nodes() {
         assert!(matches!(node, NodeRef::Packed(pack) if pack.byte_len() < 4 * 8192));
     }
     assert_eq!(list.len(), 2000);

@@ -63,16 +63,28 @@ impl Intset {
         self.0
     }
 
+    /// The set, to be read.
+    #[inline]
+    pub fn view(&self) -> IntsetRef<'_> {
+        IntsetRef(&self.0)
+    }
+
+    /// Takes over bytes of which the caller knows that they are an intset; see [`IntsetRef::of_valid`].
+    pub fn of_valid(bytes: Vec<u8>) -> Self {
+        debug_assert!(Self::from_bytes(bytes.clone()).is_ok());
+        Self(bytes)
+    }
+
     /// Number of elements.
     #[inline]
     pub fn len(&self) -> usize {
-        (self.0.len() - HEADER) / self.width()
+        self.view().len()
     }
 
     /// Are there no elements?
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.len() == HEADER
+        self.view().is_empty()
     }
 
     /// Bytes of the set.
@@ -87,13 +99,13 @@ impl Intset {
 
     /// Is `value` in the set?
     pub fn contains(&self, value: i64) -> bool {
-        width_of(value) <= self.width() && self.search(value).is_ok()
+        self.view().contains(value)
     }
 
     /// The element at `index` in ascending order.
     #[inline]
     pub fn get(&self, index: usize) -> Option<i64> {
-        (index < self.len()).then(|| self.at(index))
+        self.view().get(index)
     }
 
     /// Adds `value`; false when it was there.
@@ -103,7 +115,7 @@ impl Intset {
             self.widen(width, value);
             return true;
         }
-        let Err(index) = self.search(value) else {
+        let Err(index) = self.view().search(value) else {
             return false;
         };
         let width = self.width();
@@ -122,7 +134,7 @@ impl Intset {
         if width_of(value) > self.width() {
             return false;
         }
-        let Ok(index) = self.search(value) else {
+        let Ok(index) = self.view().search(value) else {
             return false;
         };
         let width = self.width();
@@ -138,52 +150,12 @@ impl Intset {
 
     /// The elements, ascending; double-ended.
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            set: self,
-            front: 0,
-            back: self.len(),
-        }
+        self.view().iter()
     }
 
     #[inline]
     fn width(&self) -> usize {
-        // One of 2, 4 and 8: the low byte says it all.
-        usize::from(self.0[0])
-    }
-
-    #[inline]
-    fn at(&self, index: usize) -> i64 {
-        match self.width() {
-            2 => i64::from(i16::from_le_bytes(self.chunk(index))),
-            4 => i64::from(i32::from_le_bytes(self.chunk(index))),
-            _ => i64::from_le_bytes(self.chunk(index)),
-        }
-    }
-
-    #[inline]
-    fn chunk<const N: usize>(&self, index: usize) -> [u8; N] {
-        let at = HEADER + index * N;
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(&self.0[at..at + N]);
-        bytes
-    }
-
-    /// The index of `value`, or the one at which it would stand.
-    fn search(&self, value: i64) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.len());
-        // Ascending inserts are common enough to look at the end first.
-        if high > 0 && self.at(high - 1) < value {
-            return Err(high);
-        }
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.at(middle).cmp(&value) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(middle),
-            }
-        }
-        Err(low)
+        self.view().width()
     }
 
     /// Adds a value that no element is as wide as: it comes before or after all of them.
@@ -219,9 +191,114 @@ impl Intset {
     }
 }
 
+/// An intset, borrowed: to be read.
+#[derive(Clone, Copy)]
+pub struct IntsetRef<'a>(&'a [u8]);
+
+impl<'a> IntsetRef<'a> {
+    /// The intset that these bytes are, of which the caller knows that they are one.
+    ///
+    /// Other bytes are a bug of the caller: reading them may panic or give wrong elements, never touch memory outside.
+    #[inline]
+    pub fn of_valid(bytes: &'a [u8]) -> Self {
+        debug_assert!(Intset::from_bytes(bytes.to_vec()).is_ok());
+        Self(bytes)
+    }
+
+    /// The set as it goes to disk.
+    #[inline]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// An intset of its own.
+    pub fn to_intset(self) -> Intset {
+        Intset(self.0.to_vec())
+    }
+
+    /// Number of elements.
+    #[inline]
+    pub fn len(self) -> usize {
+        (self.0.len() - HEADER) / self.width()
+    }
+
+    /// Are there no elements?
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0.len() == HEADER
+    }
+
+    /// Is `value` in the set?
+    pub fn contains(self, value: i64) -> bool {
+        width_of(value) <= self.width() && self.search(value).is_ok()
+    }
+
+    /// The element at `index` in ascending order.
+    #[inline]
+    pub fn get(self, index: usize) -> Option<i64> {
+        (index < self.len()).then(|| self.at(index))
+    }
+
+    /// The elements, ascending; double-ended.
+    pub fn iter(self) -> Iter<'a> {
+        Iter {
+            set: self,
+            front: 0,
+            back: self.len(),
+        }
+    }
+
+    #[inline]
+    fn width(self) -> usize {
+        // One of 2, 4 and 8: the low byte says it all.
+        usize::from(self.0[0])
+    }
+
+    #[inline]
+    fn at(self, index: usize) -> i64 {
+        match self.width() {
+            2 => i64::from(i16::from_le_bytes(self.chunk(index))),
+            4 => i64::from(i32::from_le_bytes(self.chunk(index))),
+            _ => i64::from_le_bytes(self.chunk(index)),
+        }
+    }
+
+    #[inline]
+    fn chunk<const N: usize>(self, index: usize) -> [u8; N] {
+        let at = HEADER + index * N;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.0[at..at + N]);
+        bytes
+    }
+
+    /// The index of `value`, or the one at which it would stand.
+    fn search(self, value: i64) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.len());
+        // Ascending inserts are common enough to look at the end first.
+        if high > 0 && self.at(high - 1) < value {
+            return Err(high);
+        }
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.at(middle).cmp(&value) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+}
+
 impl Default for Intset {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl std::fmt::Debug for IntsetRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
     }
 }
 
@@ -243,7 +320,7 @@ impl<'a> IntoIterator for &'a Intset {
 /// The elements of an [`Intset`].
 #[derive(Clone)]
 pub struct Iter<'a> {
-    set: &'a Intset,
+    set: IntsetRef<'a>,
     front: usize,
     back: usize,
 }

@@ -19,5 +19,5 @@ mod listpack;
 
 pub use element::{Element, IntBuf};
 pub use error::Error;
-pub use intset::{Intset, Iter as IntsetIter};
-pub use listpack::{Count, Iter as ListpackIter, Listpack, Pos};
+pub use intset::{Intset, IntsetRef, Iter as IntsetIter};
+pub use listpack::{Count, Iter as ListpackIter, Listpack, ListpackRef, Pos};

@@ -22,18 +22,49 @@ pub(crate) fn element_score(element: Element<'_>) -> Option<f64> {
     }
 }
 
+/// A number that is the same for members that are the same, and rarely else.
+fn digest(member: Element<'_>) -> u64 {
+    /// Odd, with bits all over: 2^64 divided by the golden ratio.
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let spread = |sum: u64, word: u64| (sum ^ word).wrapping_mul(SPREAD).rotate_left(29);
+    let text = match member {
+        Element::Int(number) => return spread(0, number as u64),
+        Element::Bytes(text) => text,
+    };
+    // A number that is stored as text may come again as a number.
+    if let [b'-' | b'0'..=b'9', ..] = text
+        && let Some(number) = member.as_i64()
+    {
+        return spread(0, number as u64);
+    }
+    let sum = spread(text.len() as u64, 0);
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    if let Some(last) = text.last_chunk::<8>() {
+        // The last eight bytes are part of the word before, unless the words end with them.
+        let words = text.as_chunks::<8>().0.iter().chain([last]);
+        words.fold(sum, |sum, word| spread(sum, u64::from_le_bytes(*word)))
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        spread(sum, half(first) << 32 | half(last))
+    } else {
+        text.iter()
+            .fold(sum, |sum, byte| spread(sum, u64::from(*byte)))
+    }
+}
+
 /// Whether two of every `step`-th elements are the same. `digests` is room to work in.
 pub(crate) fn has_duplicates(listpack: &Listpack, step: usize, digests: &mut Vec<u64>) -> bool {
     let members = || listpack.iter().step_by(step.max(1));
     if listpack.len() <= PAIRWISE_MAX.saturating_mul(step) {
-        let mut seen = [Element::Int(0); PAIRWISE_MAX];
+        let mut seen = [0; PAIRWISE_MAX];
         for (count, member) in members().enumerate() {
-            let (earlier, free) = seen.split_at_mut_checked(count).unwrap_or_default();
-            if earlier.contains(&member) {
+            let digest = digest(member);
+            let earlier = seen.get(..count).unwrap_or_default();
+            // Somebody may have prepared members that all have one digest, but only so many.
+            if earlier.contains(&digest) && members().take(count).any(|other| other == member) {
                 return true;
             }
-            if let Some(slot) = free.first_mut() {
-                *slot = member;
+            if let Some(slot) = seen.get_mut(count) {
+                *slot = digest;
             }
         }
         return false;

@@ -32,9 +32,9 @@ pub const LZF_EXPANSION_SLACK: u64 = 64 << 10;
 /// Longest decimal text that can be an encoded integer, in bytes: `-2147483648`.
 pub const INT_TEXT_MAX: usize = 11;
 
-/// Largest hash, set or zset (elements) whose members are compared pair by pair for duplicates; above
-/// it their digests are sorted.
-pub const PAIRWISE_MAX: usize = 8;
+/// Largest hash, set or zset (members) in which a cheap digest of each is compared with those of all others; above it,
+/// digests that nobody can foresee are sorted. At the worst all members are compared with each other: some 2000 times.
+pub const PAIRWISE_MAX: usize = 64;
 
 /// Largest packed blob (listpack, ziplist, zipmap, intset) accepted, in bytes. Same as Valkey, which
 /// never lets a listpack grow beyond it.

@@ -5,7 +5,7 @@ use std::io::Read;
 use packed::{Count, IntBuf, Intset, Listpack};
 
 use crate::check;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expiring::Expiring;
 use crate::format::{ValueType, list_node};
 use crate::limits::{PACKED_BYTES_MAX, SIZE_HINT_MAX};
@@ -169,7 +169,13 @@ impl<R: Read> Reader<R> {
 
     #[inline]
     pub(crate) fn check(&self, accepted: Accept) -> Result<()> {
-        accepted.map_err(|why| self.input.error(ErrorKind::Refused(why)))
+        accepted.map_err(|why| self.refused(why))
+    }
+
+    /// The error of a value that its taker does not accept, for a reason that came out behind its end.
+    #[cold]
+    pub fn refused(&self, why: &'static str) -> Error {
+        self.input.error(ErrorKind::Refused(why))
     }
 
     pub(crate) fn begin<S: ValueSink>(&mut self, kind: Kind, sink: &mut S) -> Result<u64> {

@@ -107,8 +107,7 @@ impl Packer {
         }
         let room = 2 * WORD + lz4_flex::block::get_maximum_output_size(bytes.len());
         self.block.resize(room, 0);
-        let Ok(length) = compress_into_with_table(bytes, &mut self.block[2 * WORD..], table)
-        else {
+        let Ok(length) = compress_into_with_table(bytes, &mut self.block[2 * WORD..], table) else {
             return false;
         };
         if length + WORD >= bytes.len() {

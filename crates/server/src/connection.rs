@@ -4,8 +4,8 @@
 //! and only what is incomplete or refused by the kernel is kept.
 
 use crate::append::gate::Passage;
-use crate::descriptors::Descriptor;
 use crate::compression::Packer;
+use crate::descriptors::Descriptor;
 use crate::dump_transfer::Part;
 use crate::feed::{self, Feeder};
 use crate::shared::Shared;

@@ -286,11 +286,11 @@ impl Receiver {
             return write_through(self.fd, &mut self.channel, bytes);
         };
         let (fd, channel) = (self.fd, &mut self.channel);
-        let sent = packer.write(&[IoSlice::new(bytes)], &mut |block| {
-            match write_through(fd, channel, block) {
-                Ok(0) => Poll::Pending,
-                result => Poll::Ready(result),
-            }
+        let sent = packer.write(&[IoSlice::new(bytes)], &mut |block| match write_through(
+            fd, channel, block,
+        ) {
+            Ok(0) => Poll::Pending,
+            result => Poll::Ready(result),
         });
         match sent {
             Poll::Pending => Ok(0),

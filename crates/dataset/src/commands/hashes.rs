@@ -6,7 +6,7 @@ use crate::call::{Args, Call};
 use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
-use keyspace::{Element, Hash, ValueRef};
+use keyspace::{Element, HashRef, ValueRef};
 use resp::Reply;
 use words::longdouble::LongDouble;
 
@@ -49,7 +49,7 @@ fn hset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if !rest.is_empty() {
         return Err(Error::arity(x.command.name));
     }
-    let (hash, limits) = x.keys.hash_or_new(key)?;
+    let (mut hash, limits) = x.keys.hash_or_new(key)?;
     if pairs.len() > 1 {
         hash.reserve(pairs.len(), limits);
     }
@@ -57,6 +57,7 @@ fn hset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     for [field, value] in pairs {
         created += usize::from(hash.set(field, value, limits));
     }
+    drop(hash);
     x.keys.changed(key, Event::hash("hset"), pairs.len() as u64);
     if x.command.name == "hmset" {
         x.out.ok();
@@ -74,12 +75,13 @@ fn hset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, HSETNX (since 2.0.0).
 fn hsetnx(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (key, field, value) = (args[1], args[2], args[3]);
-    let (hash, limits) = x.keys.hash_or_new(key)?;
-    if hash.contains(field) {
+    let (mut hash, limits) = x.keys.hash_or_new(key)?;
+    if hash.view().contains(field) {
         x.out.int(0);
         return Ok(());
     }
     hash.set(field, value, limits);
+    drop(hash);
     x.keys.changed(key, Event::hash("hset"), 1);
     x.out.int(1);
     Ok(())
@@ -125,8 +127,8 @@ fn hmget(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, HGETALL (since 2.0.0).
 fn hgetall(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let hash = x.keys.hash(args[1])?;
-    x.out.map(hash.map_or(0, Hash::len));
-    for (field, value) in hash.into_iter().flat_map(Hash::iter) {
+    x.out.map(hash.map_or(0, HashRef::len));
+    for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
         reply_element(x.out, field);
         reply_element(x.out, value);
     }
@@ -145,8 +147,8 @@ fn list(
     part: for<'a> fn((Element<'a>, Element<'a>)) -> Element<'a>,
 ) -> Outcome {
     let hash = x.keys.hash(args[1])?;
-    x.out.array(hash.map_or(0, Hash::len));
-    for pair in hash.into_iter().flat_map(Hash::iter) {
+    x.out.array(hash.map_or(0, HashRef::len));
+    for pair in hash.into_iter().flat_map(HashRef::iter) {
         reply_element(x.out, part(pair));
     }
     Ok(())
@@ -159,7 +161,7 @@ fn list(
 /// Propagates: nothing.
 /// Source: Valkey command reference, HLEN (since 2.0.0).
 fn hlen(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    x.out.uint(x.keys.hash(args[1])?.map_or(0, Hash::len));
+    x.out.uint(x.keys.hash(args[1])?.map_or(0, HashRef::len));
     Ok(())
 }
 
@@ -197,7 +199,7 @@ fn hexists(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn hdel(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
     let mut removed = 0;
-    if let Some(hash) = x.keys.hash_mut(key)? {
+    if let Some(mut hash) = x.keys.hash_mut(key)? {
         for field in &args[2..] {
             removed += u64::from(hash.remove(field));
         }
@@ -219,14 +221,17 @@ fn hdel(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn hincrby(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (key, field) = (args[1], args[2]);
     let by = number::int(args[3])?;
-    let old = match x.keys.hash_mut(key)?.and_then(|hash| hash.get(field)) {
+    let hash = x.keys.hash_mut(key)?;
+    let old = match hash.as_ref().and_then(|hash| hash.view().get(field)) {
         None => 0,
         Some(value) => value.as_i64().ok_or(Error::HASH_VALUE_NOT_AN_INTEGER)?,
     };
+    drop(hash);
     let new = old.checked_add(by).ok_or(Error::OVERFLOW)?;
     x.keys.looked_up();
-    let (hash, limits) = x.keys.hash_or_new(key)?;
+    let (mut hash, limits) = x.keys.hash_or_new(key)?;
     hash.set(field, itoa::Buffer::new().format(new).as_bytes(), limits);
+    drop(hash);
     x.keys.changed(key, Event::hash("hincrby"), 1);
     x.out.int(new);
     Ok(())
@@ -244,18 +249,21 @@ fn hincrbyfloat(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if by.is_infinite() {
         return Err(Error::NAN_OR_INFINITY);
     }
-    let old = match x.keys.hash_mut(key)?.and_then(|hash| hash.get(field)) {
+    let hash = x.keys.hash_mut(key)?;
+    let old = match hash.as_ref().and_then(|hash| hash.view().get(field)) {
         None => LongDouble::from_i64(0),
         Some(value) => value
             .with_bytes(LongDouble::parse)
             .ok_or(Error::HASH_VALUE_NOT_A_FLOAT)?,
     };
+    drop(hash);
     let new = old.checked_add(by).ok_or(Error::INCR_NAN_OR_INFINITY)?;
     let mut text = Vec::new();
     new.print(&mut text);
     x.keys.looked_up();
-    let (hash, limits) = x.keys.hash_or_new(key)?;
+    let (mut hash, limits) = x.keys.hash_or_new(key)?;
     hash.set(field, &text, limits);
+    drop(hash);
     x.keys.changed(key, Event::hash("hincrbyfloat"), 1);
     x.out.bulk(&text);
     x.propagate_as(&[b"HSET", key, field, &text]);

@@ -4,8 +4,8 @@ use super::{HOOK_EVENTS, Keys, push_event, touch};
 use crate::notify::Event;
 use commandtable::Error;
 use keyspace::{
-    Counted, Entry, EntryMut, Hash, Limits, List, Set, StrRef, Stream, Value, ValueMut, ValueRef,
-    ZSet,
+    Counted, Edit, Entry, EntryMut, Hash, HashRef, Limits, List, ListRef, Set, SetRef, StrRef,
+    Stream, Value, ValueMut, ValueRef, ZSet, ZSetRef,
 };
 
 impl Keys {
@@ -32,7 +32,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn list(&mut self, key: &[u8]) -> Result<Option<&List>, Error> {
+    pub fn list(&mut self, key: &[u8]) -> Result<Option<ListRef<'_>>, Error> {
         match self.read(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::List(list)) => Ok(Some(list)),
@@ -44,7 +44,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn set(&mut self, key: &[u8]) -> Result<Option<&Set>, Error> {
+    pub fn set(&mut self, key: &[u8]) -> Result<Option<SetRef<'_>>, Error> {
         match self.read(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Set(set)) => Ok(Some(set)),
@@ -56,7 +56,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, Error> {
+    pub fn hash(&mut self, key: &[u8]) -> Result<Option<HashRef<'_>>, Error> {
         match self.read(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
@@ -68,7 +68,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn zset(&mut self, key: &[u8]) -> Result<Option<&ZSet>, Error> {
+    pub fn zset(&mut self, key: &[u8]) -> Result<Option<ZSetRef<'_>>, Error> {
         match self.read(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::ZSet(zset)) => Ok(Some(zset)),
@@ -80,7 +80,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn list_mut(&mut self, key: &[u8]) -> Result<Option<&mut List>, Error> {
+    pub fn list_mut(&mut self, key: &[u8]) -> Result<Option<Edit<'_, List>>, Error> {
         match self.write(key).map(EntryMut::into_value_mut) {
             None => Ok(None),
             Some(ValueMut::List(list)) => Ok(Some(list)),
@@ -92,7 +92,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn set_mut(&mut self, key: &[u8]) -> Result<Option<&mut Set>, Error> {
+    pub fn set_mut(&mut self, key: &[u8]) -> Result<Option<Edit<'_, Set>>, Error> {
         match self.write(key).map(EntryMut::into_value_mut) {
             None => Ok(None),
             Some(ValueMut::Set(set)) => Ok(Some(set)),
@@ -104,7 +104,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn hash_mut(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, Error> {
+    pub fn hash_mut(&mut self, key: &[u8]) -> Result<Option<Edit<'_, Hash>>, Error> {
         match self.write(key).map(EntryMut::into_value_mut) {
             None => Ok(None),
             Some(ValueMut::Hash(hash)) => Ok(Some(hash)),
@@ -116,7 +116,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn zset_mut(&mut self, key: &[u8]) -> Result<Option<&mut ZSet>, Error> {
+    pub fn zset_mut(&mut self, key: &[u8]) -> Result<Option<Edit<'_, ZSet>>, Error> {
         match self.write(key).map(EntryMut::into_value_mut) {
             None => Ok(None),
             Some(ValueMut::ZSet(zset)) => Ok(Some(zset)),
@@ -129,7 +129,10 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     #[inline]
-    pub fn list_and_limits(&mut self, key: &[u8]) -> Result<Option<(&mut List, &Limits)>, Error> {
+    pub fn list_and_limits(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<(Edit<'_, List>, &Limits)>, Error> {
         self.expire_now(self.origin.db, key);
         let Some(entry) = self.dbs[self.origin.db].get_mut_hashed(self.ahead.hash(key), key) else {
             return Ok(None);
@@ -147,7 +150,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn list_or_new(&mut self, key: &[u8]) -> Result<(&mut List, &Limits), Error> {
+    pub fn list_or_new(&mut self, key: &[u8]) -> Result<(Edit<'_, List>, &Limits), Error> {
         let (entry, limits) = self.get_or_new(key, || Value::List(Box::new(List::new())));
         match entry.into_value_mut() {
             ValueMut::List(list) => Ok((list, limits)),
@@ -163,7 +166,7 @@ impl Keys {
         &mut self,
         key: &[u8],
         new: impl FnOnce() -> Set,
-    ) -> Result<(&mut Set, &Limits), Error> {
+    ) -> Result<(Edit<'_, Set>, &Limits), Error> {
         let (entry, limits) = self.get_or_new(key, || Value::Set(Box::new(new())));
         match entry.into_value_mut() {
             ValueMut::Set(set) => Ok((set, limits)),
@@ -175,7 +178,7 @@ impl Keys {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn hash_or_new(&mut self, key: &[u8]) -> Result<(&mut Hash, &Limits), Error> {
+    pub fn hash_or_new(&mut self, key: &[u8]) -> Result<(Edit<'_, Hash>, &Limits), Error> {
         let (entry, limits) = self.get_or_new(key, || Value::Hash(Box::new(Hash::new())));
         match entry.into_value_mut() {
             ValueMut::Hash(hash) => Ok((hash, limits)),
@@ -191,7 +194,7 @@ impl Keys {
         &mut self,
         key: &[u8],
         new: impl FnOnce() -> ZSet,
-    ) -> Result<(&mut ZSet, &Limits), Error> {
+    ) -> Result<(Edit<'_, ZSet>, &Limits), Error> {
         let (entry, limits) = self.get_or_new(key, || Value::ZSet(Box::new(new())));
         match entry.into_value_mut() {
             ValueMut::ZSet(zset) => Ok((zset, limits)),

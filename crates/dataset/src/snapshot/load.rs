@@ -5,7 +5,7 @@ use super::{
 };
 use crate::keys::is_past;
 use keyspace::list::OwnedNode;
-use keyspace::{Db, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
+use keyspace::{Db, Encoding, Entry, Hash, Incoming, Limits, List, Set, Str, Value, ZSet, zset};
 use packed::{IntBuf, Intset, Listpack};
 use rdb::{
     Accept, Checksum, Event, KeyHead, Kind, Reader, ReaderOptions, Text, ValueSink, ValueType,
@@ -409,7 +409,7 @@ pub fn read_value<R: Read>(
             if builder.repeated {
                 reader.correct("members that come twice");
             }
-            Ok(builder.finish())
+            builder.finish().map_err(|why| reader.refused(why))
         }
     }
 }
@@ -437,8 +437,8 @@ const DUPLICATE: &str = "duplicate member or field";
 const OUT_OF_ORDER: &str = "an element outside its container";
 
 impl Builder<'_> {
-    fn finish(self) -> Option<Value> {
-        match self.partial {
+    fn finish(self) -> Result<Option<Value>, &'static str> {
+        Ok(match self.partial {
             Partial::None => None,
             Partial::Whole(value) => Some(value),
             Partial::List(list) => Some(Value::List(list)),
@@ -446,10 +446,13 @@ impl Builder<'_> {
                 list.finish_load(&self.limits.list);
                 Some(Value::List(list))
             }
-            Partial::Set(set, _) => Some(Value::Set(set?)),
+            Partial::Set(set, _) => set.map(Value::Set),
             Partial::Hash(hash) => Some(Value::Hash(hash)),
-            Partial::ZSet(builder) => Some(Value::ZSet(Box::new(builder.finish(self.limits)))),
-        }
+            Partial::ZSet(builder) => {
+                let zset = builder.finish(self.limits).map_err(|_| DUPLICATE)?;
+                Some(Value::ZSet(Box::new(zset)))
+            }
+        })
     }
 
     fn whole(&mut self, value: Value) -> Accept {
@@ -521,7 +524,7 @@ impl ValueSink for Builder<'_> {
         let Partial::Hash(hash) = &mut self.partial else {
             return Err(OUT_OF_ORDER);
         };
-        if hash.as_listpack().is_some() && hash.contains(field) {
+        if hash.encoding() == Encoding::Listpack && hash.contains(field) {
             // The reference looks for duplicates only in the other encoding.
             self.repeated = true;
             return Ok(());

@@ -3,7 +3,7 @@
 use std::collections::vec_deque;
 use std::iter::FusedIterator;
 
-use packed::{Element, Listpack, ListpackIter};
+use packed::{Element, ListpackIter, ListpackRef};
 
 use super::quicklist::{Node, Quicklist};
 
@@ -42,7 +42,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// The elements of `pack` from number `offset` on.
-    fn part(pack: &'a Listpack, offset: usize, direction: Direction) -> Self {
+    fn part(pack: ListpackRef<'a>, offset: usize, direction: Direction) -> Self {
         match (pack.seek(offset as isize), direction) {
             (Some(at), Direction::Forward) => Chunk::Packed(pack.iter_from(at)),
             (Some(at), Direction::Reverse) => Chunk::Packed(pack.iter_through(at)),
@@ -62,7 +62,7 @@ impl<'a> Chunk<'a> {
 
 impl<'a> Range<'a> {
     pub(super) fn of_pack(
-        pack: &'a Listpack,
+        pack: ListpackRef<'a>,
         start: usize,
         left: usize,
         direction: Direction,
@@ -85,7 +85,7 @@ impl<'a> Range<'a> {
     ) -> Self {
         let place = list.locate(start);
         let current = match &list.nodes()[place.node] {
-            Node::Packed(pack, _) => Chunk::part(pack, place.offset, direction),
+            Node::Packed(pack, _) => Chunk::part(pack.view(), place.offset, direction),
             Node::Plain(bytes) => Chunk::Plain(Some(bytes)),
         };
         let nodes = match direction {

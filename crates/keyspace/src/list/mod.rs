@@ -10,14 +10,18 @@
 mod iter;
 mod limits;
 mod quicklist;
+mod view;
 
-use packed::{Element, Listpack};
+use packed::{Element, Listpack, ListpackRef};
 
-use crate::Encoding;
+use crate::embedded::{Container, Packed, PackedRef};
+use crate::{Encoding, Type, Value};
 pub use iter::{Direction, Positions, Range};
 pub use limits::ListLimits;
 use limits::{NodeLimits, Part};
 use quicklist::{Node, Quicklist};
+pub use view::ListRef;
+use view::View;
 
 /// An end of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,7 @@ pub enum Side {
 #[derive(Debug, Clone, Copy)]
 pub enum NodeRef<'a> {
     /// Several elements.
-    Packed(&'a Listpack),
+    Packed(ListpackRef<'a>),
     /// One large element.
     Plain(&'a [u8]),
 }
@@ -98,30 +102,55 @@ impl List {
         self.try_listpack(&NodeLimits::new(limits), Part::Whole);
     }
 
-    /// Number of elements.
+    /// The list, to be read.
+    #[inline]
+    pub fn view(&self) -> ListRef<'_> {
+        ListRef(match &self.0 {
+            Repr::Packed(pack) => View::Packed(pack.view()),
+            Repr::Nodes(nodes) => View::Nodes(nodes),
+        })
+    }
+
+    /// See [`ListRef::len`].
     #[inline]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Packed(pack) => pack.len(),
-            Repr::Nodes(nodes) => nodes.len(),
-        }
+        self.view().len()
     }
 
-    /// Are there no elements?
+    /// See [`ListRef::is_empty`].
     #[inline]
     pub fn is_empty(&self) -> bool {
-        match &self.0 {
-            Repr::Packed(pack) => pack.is_empty(),
-            Repr::Nodes(nodes) => nodes.len() == 0,
-        }
+        self.view().is_empty()
     }
 
-    /// How the list is held: `listpack` or `quicklist`.
+    /// See [`ListRef::encoding`].
+    #[inline]
     pub fn encoding(&self) -> Encoding {
-        match self.0 {
-            Repr::Packed(_) => Encoding::Listpack,
-            Repr::Nodes(_) => Encoding::Quicklist,
-        }
+        self.view().encoding()
+    }
+
+    /// See [`ListRef::get`].
+    #[inline]
+    pub fn get(&self, index: i64) -> Option<Element<'_>> {
+        self.view().get(index)
+    }
+
+    /// See [`ListRef::clip`].
+    #[inline]
+    pub fn clip(&self, start: i64, stop: i64) -> (usize, usize) {
+        self.view().clip(start, stop)
+    }
+
+    /// See [`ListRef::range`].
+    #[inline]
+    pub fn range(&self, start: usize, count: usize, direction: Direction) -> Range<'_> {
+        self.view().range(start, count, direction)
+    }
+
+    /// See [`ListRef::iter`].
+    #[inline]
+    pub fn iter(&self) -> Range<'_> {
+        self.view().iter()
     }
 
     // Ends.
@@ -184,22 +213,11 @@ impl List {
 
     // Indexes.
 
-    /// The element at `index`.
-    #[inline]
-    pub fn get(&self, index: i64) -> Option<Element<'_>> {
-        match &self.0 {
-            Repr::Packed(pack) => pack
-                .seek(isize::try_from(index).ok()?)
-                .map(|at| pack.get(at)),
-            Repr::Nodes(nodes) => nodes.get(nodes.locate(self.index(index)?)),
-        }
-    }
-
     /// Replaces the element at `index` (LSET); false when there is none. Chooses the encoding anew, by what comes of it:
     /// the reference counts the value as one more, and converts even for an index that does not exist.
     pub fn set(&mut self, index: i64, value: &[u8], limits: &ListLimits) -> bool {
         let node_limits = NodeLimits::new(limits);
-        let Some(index) = self.index(index) else {
+        let Some(index) = self.view().index(index) else {
             return false;
         };
         if let Repr::Packed(pack) = &mut self.0 {
@@ -282,62 +300,6 @@ impl List {
         }
     }
 
-    /// Turns `start` and `stop` of a command (both included, negative from the tail) into an index and a
-    /// count within the list; the count is 0 when they name nothing.
-    pub fn clip(&self, start: i64, stop: i64) -> (usize, usize) {
-        let len = i64::try_from(self.len()).unwrap_or(i64::MAX);
-        let from_head = |index: i64| {
-            if index < 0 {
-                index.saturating_add(len)
-            } else {
-                index
-            }
-        };
-        let start = from_head(start).max(0);
-        let stop = from_head(stop).min(len - 1);
-        if start > stop {
-            (0, 0)
-        } else {
-            (start as usize, (stop - start) as usize + 1)
-        }
-    }
-
-    /// Up to `count` elements from index `start` (from the head) on, towards the tail or the head. Finding
-    /// the start takes O(nodes) from the nearer end; from there on it streams.
-    pub fn range(&self, start: usize, count: usize, direction: Direction) -> Range<'_> {
-        let len = self.len();
-        if start >= len {
-            return Range::empty();
-        }
-        let available = match direction {
-            Direction::Forward => len - start,
-            Direction::Reverse => start + 1,
-        };
-        let count = count.min(available);
-        match &self.0 {
-            Repr::Packed(pack) => Range::of_pack(pack, start, count, direction),
-            Repr::Nodes(nodes) => Range::of_nodes(nodes, start, count, direction),
-        }
-    }
-
-    /// All elements, from head to tail.
-    pub fn iter(&self) -> Range<'_> {
-        self.range(0, usize::MAX, Direction::Forward)
-    }
-
-    /// The indexes of the elements equal to `value` (LPOS), from match number `rank` on: 1 is the first, -1
-    /// the last, going towards the head; 0 counts as 1. At most `max` elements are compared; 0 = all.
-    pub fn positions<'a>(&'a self, value: &'a [u8], rank: i64, max: usize) -> Positions<'a> {
-        let max = if max == 0 { usize::MAX } else { max };
-        let skip = usize::try_from(rank.unsigned_abs().saturating_sub(1)).unwrap_or(usize::MAX);
-        if rank < 0 {
-            let last = self.len().saturating_sub(1);
-            Positions::new(self.range(last, max, Direction::Reverse), value, last, skip)
-        } else {
-            Positions::new(self.range(0, max, Direction::Forward), value, 0, skip)
-        }
-    }
-
     // Encoding, disk, memory.
 
     /// Makes a quicklist that has shrunk to half a node a listpack again.
@@ -348,32 +310,6 @@ impl List {
         {
             self.try_listpack(&NodeLimits::new(limits), Part::Half);
         }
-    }
-
-    /// The nodes in order, for saving; a list that is a listpack has one.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeRef<'_>> {
-        let (pack, nodes) = match &self.0 {
-            Repr::Packed(pack) => (Some(pack), None),
-            Repr::Nodes(nodes) => (None, Some(nodes.nodes())),
-        };
-        (0..self.node_count()).map(move |i| match (pack, nodes.map(|nodes| &nodes[i])) {
-            (Some(pack), _) | (_, Some(Node::Packed(pack, _))) => NodeRef::Packed(pack),
-            (_, Some(Node::Plain(bytes))) => NodeRef::Plain(bytes),
-            (None, None) => unreachable!("a list is a listpack or has nodes"),
-        })
-    }
-
-    /// Number of nodes.
-    pub fn node_count(&self) -> usize {
-        match &self.0 {
-            Repr::Packed(_) => 1,
-            Repr::Nodes(nodes) => nodes.nodes().len(),
-        }
-    }
-
-    /// How much work freeing takes: about the number of allocations.
-    pub fn free_effort(&self) -> usize {
-        self.node_count()
     }
 
     /// Estimated bytes held, from the first `samples` nodes (0: from all).
@@ -429,15 +365,40 @@ impl List {
             self.0 = Repr::Packed(pack);
         }
     }
+}
 
-    /// An index from the head, below the length.
-    fn index(&self, index: i64) -> Option<usize> {
-        let len = self.len();
-        let from_head = match usize::try_from(index) {
-            Ok(index) => index,
-            Err(_) => len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
-        };
-        (from_head < len).then_some(from_head)
+impl Container for List {
+    const TYPE: Type = Type::List;
+    type Ref<'a> = ListRef<'a>;
+
+    fn view(&self) -> ListRef<'_> {
+        List::view(self)
+    }
+
+    fn of_packed(packed: PackedRef<'_>) -> ListRef<'_> {
+        ListRef(View::Packed(packed.listpack()))
+    }
+
+    fn unpack(packed: Packed) -> List {
+        List(Repr::Packed(packed.into_listpack()))
+    }
+
+    fn packed(&self) -> Option<PackedRef<'_>> {
+        match &self.0 {
+            Repr::Nodes(_) => None,
+            Repr::Packed(pack) => Some(PackedRef::Listpack(pack.view())),
+        }
+    }
+
+    fn into_packed(self) -> Option<Packed> {
+        match self.0 {
+            Repr::Nodes(_) => None,
+            Repr::Packed(pack) => Some(Packed::Listpack(pack)),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::List(Box::new(self))
     }
 }
 

@@ -79,8 +79,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn it_behaves_like_a_hash_set(ops in ops()) {
-        let mut table = Table::new();
+    fn it_behaves_like_a_hash_set(ops in ops(), dense in any::<bool>()) {
+        let mut table = if dense { Table::dense() } else { Table::new() };
         let mut model: HashSet<u64> = HashSet::new();
         for op in ops {
             match op {
@@ -194,6 +194,11 @@ fn random_is_fair() {
         (0..n).for_each(|k| assert!(insert(&mut table, k)));
         assert_fair(&table);
     }
+    let mut dense = Table::dense();
+    for n in 0..120 {
+        insert(&mut dense, n);
+    }
+    assert_fair(&dense);
     let mut crowded = Table::new();
     insert(&mut crowded, 0);
     crowded.set_resize(Resize::Avoid);
@@ -203,6 +208,19 @@ fn random_is_fair() {
     crowded.set_resize(Resize::Normal);
     crowded.rehash_for(5);
     assert_fair(&crowded);
+}
+
+#[test]
+fn a_dense_table_grows_later() {
+    let mut buckets = [Table::new(), Table::dense()].map(|mut table| {
+        for n in 0..8000 {
+            insert(&mut table, n);
+        }
+        table.rehash_for(usize::MAX);
+        table.stats().buckets
+    });
+    buckets.sort_unstable();
+    assert_eq!(buckets, [1024, 2048]);
 }
 
 #[test]
@@ -252,8 +270,10 @@ fn avoiding_ends_where_chains_would_grow_without_end() {
 
 #[test]
 fn a_promise_of_endless_items_reserves_a_bounded_table() {
-    assert!(capacity(buckets_for(RESERVE_MAX)) >= RESERVE_MAX);
-    assert!(buckets_for(RESERVE_MAX) * 64 <= 1 << 30);
+    for fill in [Fill::Quick, Fill::Dense] {
+        let buckets = fill.buckets_for(RESERVE_MAX);
+        assert!(fill.capacity(buckets) >= RESERVE_MAX && buckets * 64 <= 1 << 30);
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
     reason = "the order borrows the items that the table owns"
 )]
 
+use std::cmp::Ordering;
+
 use super::tree::{Iter, Order, Tree};
 use super::{Inserted, Scored};
 use crate::Rng;
@@ -34,23 +36,6 @@ impl Index {
         index
     }
 
-    /// An index of `n` members that differ and come in order.
-    pub(super) fn from_sorted<'a>(members: impl Iterator<Item = Scored<'a>>, n: usize) -> Self {
-        let mut items = Table::default();
-        items.reserve(n);
-        let mut sorted = Vec::with_capacity(n);
-        for (member, score) in members {
-            let (item, _) =
-                items.find_or_insert_with(hash(member), member, || ZItem::new(member, score));
-            // SAFETY: as in `insert`; the members differ, so each handle is there once.
-            sorted.push((score, unsafe { item.handle() }));
-        }
-        Index {
-            items,
-            order: Tree::from_sorted(sorted.into_iter()),
-        }
-    }
-
     pub(super) fn items(&self) -> &Table<ZItem> {
         &self.items
     }
@@ -71,29 +56,6 @@ impl Index {
         item.set_score(score);
         self.order.update(old, member, score);
         Inserted::Updated
-    }
-
-    /// Adds a member without ordering it yet; `false` if it is already there. To be followed by [`Index::sort`].
-    pub(super) fn insert_unordered(&mut self, member: &[u8], score: f64) -> bool {
-        self.items
-            .find_or_insert_with(hash(member), member, || ZItem::new(member, score))
-            .1
-    }
-
-    /// Orders everything from scratch.
-    pub(super) fn sort(&mut self) {
-        // SAFETY: as in `insert`.
-        let mut sorted: Vec<(f64, ZHandle)> = self
-            .items
-            .iter()
-            .map(|item| (item.score(), unsafe { item.handle() }))
-            .collect();
-        sorted.sort_unstable_by(|(a, x), (b, y)| {
-            a.partial_cmp(b)
-                .expect("scores are numbers")
-                .then_with(|| x.bytes().cmp(y.bytes()))
-        });
-        self.order = Tree::from_sorted(sorted.into_iter());
     }
 
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
@@ -195,6 +157,102 @@ impl Index {
             + self.order.memory_bytes()
             + table::estimate(&self.items, samples, ZItem::memory_bytes)
     }
+}
+
+/// An index in the making. Members come in any order; those that come in order, upwards or downwards, cost no sorting.
+///
+/// A member waits for its bucket, which is loaded while others are made: of a large table none is in a cache.
+#[derive(Debug)]
+pub(super) struct Growing {
+    items: Table<ZItem>,
+    /// Those that are not in the table yet, with their hashes.
+    waiting: Vec<(u64, ZItem)>,
+    /// Scores and handles of all items, as they came.
+    came: Vec<(f64, ZHandle)>,
+    /// Whether each came above the one before.
+    ascending: bool,
+    /// Whether each came below the one before.
+    descending: bool,
+    /// A member has come twice: there is no index of these.
+    repeated: bool,
+}
+
+/// Members that wait at a time: enough to hide a cache miss behind the making of the others.
+const WAITING_MAX: usize = 16;
+
+impl Growing {
+    /// An empty one with room for `n` members, and in the index that it becomes for `more`.
+    pub(super) fn new(n: usize, more: usize) -> Self {
+        let mut items = Table::new();
+        items.reserve(n.saturating_add(more));
+        Growing {
+            items,
+            waiting: Vec::with_capacity(WAITING_MAX),
+            came: Vec::with_capacity(n),
+            ascending: true,
+            descending: true,
+            repeated: false,
+        }
+    }
+
+    /// Adds a member; `false` if one is known to have come twice.
+    pub(super) fn push(&mut self, member: &[u8], score: f64) -> bool {
+        if self.waiting.len() == WAITING_MAX {
+            self.settle();
+        }
+        if self.repeated {
+            return false;
+        }
+        let h = hash(member);
+        self.items.prefetch(h);
+        let item = ZItem::new(member, score);
+        // SAFETY: an item lives in `waiting` and then in `items` until that is part of an index; one that came twice is
+        // dropped, and from then on no handle is looked through.
+        let now = (score, unsafe { item.handle() });
+        if let Some(last) = self.came.last() {
+            let order = compare(last, &now);
+            self.ascending &= order.is_lt();
+            self.descending &= order.is_gt();
+        }
+        self.came.push(now);
+        self.waiting.push((h, item));
+        true
+    }
+
+    /// Lets those that wait into the table.
+    fn settle(&mut self) {
+        for (h, item) in self.waiting.drain(..) {
+            if self.items.find(h, item.member()).is_some() {
+                self.repeated = true;
+            } else {
+                self.items.insert_new(h, item);
+            }
+        }
+    }
+
+    /// The index; `None` if a member came twice.
+    pub(super) fn finish(mut self) -> Option<Index> {
+        self.settle();
+        if self.repeated {
+            return None;
+        }
+        let mut sorted = self.came;
+        if self.descending {
+            sorted.reverse();
+        } else if !self.ascending {
+            sorted.sort_unstable_by(compare);
+        }
+        Some(Index {
+            items: self.items,
+            order: Tree::from_sorted(sorted.into_iter()),
+        })
+    }
+}
+
+fn compare((a, x): &(f64, ZHandle), (b, y): &(f64, ZHandle)) -> Ordering {
+    a.partial_cmp(b)
+        .expect("scores are numbers")
+        .then_with(|| x.bytes().cmp(y.bytes()))
 }
 
 /// Iterator in order; borrows the index, so the members it yields stay.

@@ -8,11 +8,12 @@
 
 use std::ops::Range;
 
-use super::{LexRange, Repr, ZIter, ZSet};
+use super::view::View;
+use super::{LexRange, ZIter, ZSetRef};
 
-impl ZSet {
+impl<'a> ZSetRef<'a> {
     /// Whether the members are in order, as all their scores are equal.
-    pub(super) fn has_one_score(&self) -> bool {
+    pub(super) fn has_one_score(self) -> bool {
         let mut ends = [false, true].map(|reverse| self.by_rank(0, 1, reverse).next());
         let [first, last] = ends
             .each_mut()
@@ -21,12 +22,12 @@ impl ZSet {
     }
 
     pub(super) fn mixed_by_lex(
-        &self,
+        self,
         range: &LexRange<'_>,
         offset: i64,
         count: usize,
         reverse: bool,
-    ) -> ZIter<'_> {
+    ) -> ZIter<'a> {
         let Some(start) = self.mixed_start(range, offset, reverse) else {
             return self.by_rank(0, 0, false);
         };
@@ -50,9 +51,9 @@ impl ZSet {
         self.by_rank(start, inside, reverse)
     }
 
-    pub(super) fn mixed_lex_count(&self, range: &LexRange<'_>) -> usize {
+    pub(super) fn mixed_lex_count(self, range: &LexRange<'_>) -> usize {
         let walked = || self.mixed_by_lex(range, 0, usize::MAX, false).len();
-        let Repr::Index(_) = self.repr else {
+        let View::Index(_) = self.0 else {
             return walked();
         };
         // Both edges are searched for, and what is between them is not looked at.
@@ -67,11 +68,11 @@ impl ZSet {
     }
 
     /// The ranks that ZREMRANGEBYLEX removes.
-    pub(super) fn mixed_lex_removal(&self, range: &LexRange<'_>) -> Range<usize> {
-        let first = match &self.repr {
-            Repr::Pack(_) => self.mixed_start(range, 0, false),
+    pub(super) fn mixed_lex_removal(self, range: &LexRange<'_>) -> Range<usize> {
+        let first = match self.0 {
+            View::Pack(_) => self.mixed_start(range, 0, false),
             // Unlike all others, this one does not ask whether the last member is in the range.
-            Repr::Index(_) => Some(self.lower_edge(range)),
+            View::Index(_) => Some(self.lower_edge(range)),
         };
         let Some(first) = first else { return 0..0 };
         let count = self
@@ -82,7 +83,7 @@ impl ZSet {
     }
 
     /// The rank where a walk begins, if there is one.
-    fn mixed_start(&self, range: &LexRange<'_>, offset: i64, reverse: bool) -> Option<usize> {
+    fn mixed_start(self, range: &LexRange<'_>, offset: i64, reverse: bool) -> Option<usize> {
         let is = |rank: usize, is: &dyn Fn(&[u8]) -> bool| {
             let (member, _) = self.by_rank(rank, 1, false).next()?;
             member.with_bytes(is).then_some(rank)
@@ -94,7 +95,7 @@ impl ZSet {
         }
         is(self.len().checked_sub(1)?, &not_below)?;
         is(0, &not_above)?;
-        if matches!(self.repr, Repr::Pack(_)) {
+        if matches!(self.0, View::Pack(_)) {
             let offset = usize::try_from(offset).ok()?;
             return if reverse {
                 is(self.upper_edge(range).checked_sub(1)?, &not_below)?.checked_sub(offset)
@@ -113,25 +114,25 @@ impl ZSet {
     }
 
     /// The rank behind a member below the range and before one that is not.
-    fn lower_edge(&self, range: &LexRange<'_>) -> usize {
-        match &self.repr {
-            Repr::Pack(pack) => {
+    fn lower_edge(self, range: &LexRange<'_>) -> usize {
+        match self.0 {
+            View::Pack(pack) => {
                 pack.partition_point(|_, member| member.with_bytes(|member| range.is_below(member)))
             }
-            Repr::Index(index) => index.bisect(|member| range.is_below(member)),
+            View::Index(index) => index.bisect(|member| range.is_below(member)),
         }
     }
 
     /// The rank behind a member that is not above the range and before one that is; a listpack's last one.
-    fn upper_edge(&self, range: &LexRange<'_>) -> usize {
-        match &self.repr {
-            Repr::Pack(pack) => {
+    fn upper_edge(self, range: &LexRange<'_>) -> usize {
+        match self.0 {
+            View::Pack(pack) => {
                 let above = self
                     .by_rank(0, usize::MAX, true)
                     .take_while(|(member, _)| member.with_bytes(|member| range.is_above(member)));
                 pack.len() - above.count()
             }
-            Repr::Index(index) => index.bisect(|member| !range.is_above(member)),
+            View::Index(index) => index.bisect(|member| !range.is_above(member)),
         }
     }
 }

@@ -8,6 +8,7 @@ mod lex;
 mod pack;
 mod range;
 pub mod tree;
+mod view;
 
 use self::tree::Order;
 use std::fmt;
@@ -17,12 +18,14 @@ use std::ops::Range;
 use packed::{Listpack, Pos};
 
 pub use range::{LexBound, LexRange, ScoreRange};
+pub use view::ZSetRef;
 
+use crate::embedded::{Container, Packed, PackedRef};
 use crate::limits::PACKED_BYTES_MAX;
-use crate::table::{Prefetch, Stats};
-use crate::{Element, Encoding, Invalid, Limits, Rng};
-use index::Index;
-use pack::Pack;
+use crate::{Element, Encoding, Invalid, Limits, Type, Value};
+use index::{Growing, Index};
+use pack::{Pack, PackRef};
+use view::View;
 use words::print::TEXT_MAX;
 
 /// A member with its score.
@@ -55,14 +58,7 @@ pub struct ZSet {
 impl Clone for ZSet {
     /// The same members and scores, held the same way.
     fn clone(&self) -> Self {
-        let repr = match &self.repr {
-            Repr::Pack(pack) => Repr::Pack(pack.clone()),
-            Repr::Index(index) => Repr::Index(Box::new(Index::from_sorted(
-                index.ascending(0),
-                index.len(),
-            ))),
-        };
-        ZSet { repr }
+        self.view().to_zset()
     }
 }
 
@@ -142,14 +138,6 @@ impl ZSet {
         }
     }
 
-    /// The table that finds members, if there is one.
-    pub(crate) fn table(&self) -> Option<&dyn Prefetch> {
-        match &self.repr {
-            Repr::Index(index) => Some(index.items()),
-            Repr::Pack(_) => None,
-        }
-    }
-
     /// Removes a member, returning its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         match &mut self.repr {
@@ -206,15 +194,15 @@ impl ZSet {
 
     /// Removes a score range; returns how many.
     pub fn remove_range_by_score(&mut self, range: &ScoreRange) -> usize {
-        self.remove_span(self.score_span(range))
+        self.remove_span(self.view().score_span(range))
     }
 
     /// Removes a lex range; returns how many.
     pub fn remove_range_by_lex(&mut self, range: &LexRange<'_>) -> usize {
-        let span = if self.has_one_score() {
-            self.lex_span(range)
+        let span = if self.view().has_one_score() {
+            self.view().lex_span(range)
         } else {
-            self.mixed_lex_removal(range)
+            self.view().mixed_lex_removal(range)
         };
         self.remove_span(span)
     }
@@ -255,12 +243,12 @@ impl ZSet {
     /// Turns any encoding into an index; one made here has room for `more` members.
     fn make_index(&mut self, more: usize) -> &mut Index {
         if let Repr::Pack(pack) = &self.repr {
-            let mut index = Box::new(Index::with_capacity(pack.len() + more));
+            let mut index = Growing::new(pack.len(), more);
             for (member, score) in self.iter() {
-                member.with_bytes(|member| index.insert_unordered(member, score));
+                member.with_bytes(|member| index.push(member, score));
             }
-            index.sort();
-            self.repr = Repr::Index(index);
+            let index = index.finish().expect("the members of a set differ");
+            self.repr = Repr::Index(Box::new(index));
         }
         match &mut self.repr {
             Repr::Index(index) => index,
@@ -268,158 +256,48 @@ impl ZSet {
         }
     }
 
-    /// A member's score.
+    /// The sorted set, to be read.
+    #[inline]
+    pub fn view(&self) -> ZSetRef<'_> {
+        ZSetRef(match &self.repr {
+            Repr::Pack(pack) => View::Pack(pack.view()),
+            Repr::Index(index) => View::Index(index),
+        })
+    }
+
+    /// See [`ZSetRef::score`].
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.repr {
-            Repr::Index(index) => index.score(member),
-            Repr::Pack(pack) => pack.find(member).map(|(_, score)| score),
-        }
+        self.view().score(member)
     }
 
-    /// A member's rank from the low end (or the high end) and its score.
+    /// See [`ZSetRef::rank`].
     pub fn rank(&self, member: &[u8], reverse: bool) -> Option<(usize, f64)> {
-        let (rank, score) = match &self.repr {
-            Repr::Index(index) => index.rank(member),
-            Repr::Pack(pack) => pack.rank(member),
-        }?;
-        Some((if reverse { self.len() - 1 - rank } else { rank }, score))
+        self.view().rank(member, reverse)
     }
 
-    /// Up to `count` members from rank `start` on; with `reverse`, ranks count from the high end, downwards.
+    /// See [`ZSetRef::by_rank`].
     pub fn by_rank(&self, start: usize, count: usize, reverse: bool) -> ZIter<'_> {
-        let len = self.len();
-        let left = len.saturating_sub(start).min(count);
-        let walk = match &self.repr {
-            _ if left == 0 => Walk::Done,
-            Repr::Index(index) if reverse => Walk::Index(index.descending(len - 1 - start)),
-            Repr::Index(index) => Walk::Index(index.ascending(start)),
-            Repr::Pack(pack) => Walk::Pack {
-                pack,
-                at: pack.seek(if reverse { len - 1 - start } else { start }),
-                reverse,
-            },
-        };
-        ZIter { walk, left }
+        self.view().by_rank(start, count, reverse)
     }
 
-    /// The members of a score range, skipping `offset` and yielding at most `count`. A negative offset skips all of a
-    /// listpack, and in a large set counts from the end: an accident of the reference that its users can see.
-    pub fn by_score(
-        &self,
-        range: &ScoreRange,
-        offset: i64,
-        count: usize,
-        reverse: bool,
-    ) -> ZIter<'_> {
-        self.by_span(self.score_span(range), offset, count, reverse)
-    }
-
-    /// The members of a lex range, with `offset` and `count` as for [`Self::by_score`].
-    pub fn by_lex(
-        &self,
-        range: &LexRange<'_>,
-        offset: i64,
-        count: usize,
-        reverse: bool,
-    ) -> ZIter<'_> {
-        if self.has_one_score() {
-            self.by_span(self.lex_span(range), offset, count, reverse)
-        } else {
-            self.mixed_by_lex(range, offset, count, reverse)
-        }
-    }
-
-    /// ZCOUNT.
-    pub fn count_in_score_range(&self, range: &ScoreRange) -> usize {
-        self.score_span(range).len()
-    }
-
-    /// ZLEXCOUNT.
-    pub fn count_in_lex_range(&self, range: &LexRange<'_>) -> usize {
-        if self.has_one_score() {
-            self.lex_span(range).len()
-        } else {
-            self.mixed_lex_count(range)
-        }
-    }
-
-    /// The ranks of a score range.
-    fn score_span(&self, range: &ScoreRange) -> Range<usize> {
-        self.partition_point(|score, _| range.is_below(score))
-            ..self.partition_point(|score, _| !range.is_above(score))
-    }
-
-    /// The ranks of a lex range, provided that all scores are equal.
-    fn lex_span(&self, range: &LexRange<'_>) -> Range<usize> {
-        self.partition_point(|_, member| range.is_below(member))
-            ..self.partition_point(|_, member| !range.is_above(member))
-    }
-
-    /// All members, ascending.
+    /// See [`ZSetRef::iter`].
     pub fn iter(&self) -> ZIter<'_> {
-        self.by_rank(0, usize::MAX, false)
+        self.view().iter()
     }
 
-    /// A random member, each with the same probability.
-    pub fn random(&self, rng: &mut dyn Rng) -> Option<(Element<'_>, f64)> {
-        match &self.repr {
-            Repr::Index(index) => index
-                .random(rng)
-                .map(|(member, score)| (Element::Bytes(member), score)),
-            Repr::Pack(pack) => pack.pair(pack.seek(rng.below(pack.len() as u64) as usize)?),
-        }
-    }
-
-    /// ZSCAN step: the packed encoding emits everything and returns 0.
-    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(Element<'_>, f64)) -> u64 {
-        match &self.repr {
-            Repr::Index(index) => index.scan(cursor, &mut |member, score| {
-                f(Element::Bytes(member), score)
-            }),
-            Repr::Pack(_) => {
-                self.iter().for_each(|(member, score)| f(member, score));
-                0
-            }
-        }
-    }
-
-    /// Number of members.
+    /// See [`ZSetRef::len`].
     pub fn len(&self) -> usize {
-        match &self.repr {
-            Repr::Index(index) => index.len(),
-            Repr::Pack(pack) => pack.len(),
-        }
+        self.view().len()
     }
 
-    /// Whether it has no member.
+    /// See [`ZSetRef::is_empty`].
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.view().is_empty()
     }
 
-    /// `listpack` or `skiplist`.
+    /// See [`ZSetRef::encoding`].
     pub fn encoding(&self) -> Encoding {
-        match &self.repr {
-            Repr::Index(_) => Encoding::Skiplist,
-            Repr::Pack(_) => Encoding::Listpack,
-        }
-    }
-
-    /// The listpack, if it is held as one (to save it by copying).
-    pub fn as_listpack(&self) -> Option<&Listpack> {
-        if let Repr::Pack(pack) = &self.repr {
-            Some(pack.as_listpack())
-        } else {
-            None
-        }
-    }
-
-    /// The member table's figures, if it has one (DEBUG HTSTATS-KEY).
-    pub fn stats(&self) -> Option<Stats> {
-        if let Repr::Index(index) = &self.repr {
-            Some(index.stats())
-        } else {
-            None
-        }
+        self.view().encoding()
     }
 
     /// Estimated bytes, sampling at most `samples` members (0: all).
@@ -430,46 +308,42 @@ impl ZSet {
                 Repr::Pack(pack) => pack.as_listpack().heap_bytes(),
             }
     }
+}
 
-    /// See [`crate::Value::free_effort`].
-    pub fn free_effort(&self) -> usize {
-        if let Repr::Index(index) = &self.repr {
-            index.len()
-        } else {
-            1
+impl Container for ZSet {
+    const TYPE: Type = Type::ZSet;
+    type Ref<'a> = ZSetRef<'a>;
+
+    fn view(&self) -> ZSetRef<'_> {
+        ZSet::view(self)
+    }
+
+    fn of_packed(packed: PackedRef<'_>) -> ZSetRef<'_> {
+        ZSetRef(View::Pack(PackRef::of_ordered(packed.listpack())))
+    }
+
+    fn unpack(packed: Packed) -> ZSet {
+        ZSet {
+            repr: Repr::Pack(Pack::of_ordered(packed.into_listpack())),
         }
     }
 
-    fn by_span(&self, span: Range<usize>, offset: i64, count: usize, reverse: bool) -> ZIter<'_> {
-        let offset = match usize::try_from(offset) {
-            Err(_) if self.encoding() == Encoding::Skiplist => span
-                .len()
-                .checked_add_signed(isize::try_from(offset).unwrap_or(isize::MIN))
-                .unwrap_or(usize::MAX),
-            offset => offset.unwrap_or(usize::MAX),
-        };
-        let left = span.len().saturating_sub(offset).min(count);
-        if left == 0 {
-            return ZIter {
-                walk: Walk::Done,
-                left: 0,
-            };
-        }
-        let start = if reverse {
-            self.len() - span.end + offset
-        } else {
-            span.start + offset
-        };
-        self.by_rank(start, left, reverse)
-    }
-
-    /// How many members at the low end satisfy `below`.
-    fn partition_point(&self, below: impl Fn(f64, &[u8]) -> bool) -> usize {
+    fn packed(&self) -> Option<PackedRef<'_>> {
         match &self.repr {
-            Repr::Index(index) => index.partition_point(below),
-            Repr::Pack(pack) => pack
-                .partition_point(|score, member| member.with_bytes(|member| below(score, member))),
+            Repr::Index(_) => None,
+            Repr::Pack(pack) => Some(PackedRef::Listpack(pack.as_listpack().view())),
         }
+    }
+
+    fn into_packed(self) -> Option<Packed> {
+        match self.repr {
+            Repr::Index(_) => None,
+            Repr::Pack(pack) => Some(Packed::Listpack(pack.into_listpack())),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::ZSet(Box::new(self))
     }
 }
 
@@ -479,29 +353,29 @@ impl Default for ZSet {
     }
 }
 
-/// Builds a sorted set from members in any order: sorts once at the end instead of placing each.
+/// Builds a sorted set from members in any order: sorts at most once, at the end, instead of placing each.
 #[derive(Debug)]
 pub struct Builder {
-    index: Box<Index>,
+    index: Growing,
 }
 
 impl Builder {
     /// A builder with room for `members`, a number that the caller has checked.
     pub fn new(members: usize) -> Self {
         Builder {
-            index: Box::new(Index::with_capacity(members)),
+            index: Growing::new(members, 0),
         }
     }
 
     /// Adds a member.
     ///
     /// # Errors
-    /// If it is already there, or its score is NaN.
+    /// If its score is NaN, or a member is known to have come twice: of the last ones that may come out later.
     pub fn push(&mut self, member: &[u8], score: f64) -> Result<(), Invalid> {
         if score.is_nan() {
             return Err(Invalid::Score);
         }
-        if self.index.insert_unordered(member, without_sign(score)) {
+        if self.index.push(member, without_sign(score)) {
             Ok(())
         } else {
             Err(Invalid::Duplicate)
@@ -509,13 +383,16 @@ impl Builder {
     }
 
     /// The sorted set, as a listpack if it is small enough.
-    pub fn finish(mut self, limits: &Limits) -> ZSet {
-        self.index.sort();
+    ///
+    /// # Errors
+    /// If a member came twice.
+    pub fn finish(self, limits: &Limits) -> Result<ZSet, Invalid> {
+        let index = self.index.finish().ok_or(Invalid::Duplicate)?;
         let mut zset = ZSet {
-            repr: Repr::Index(self.index),
+            repr: Repr::Index(Box::new(index)),
         };
         zset.compact(limits);
-        zset
+        Ok(zset)
     }
 }
 
@@ -536,7 +413,7 @@ enum Walk<'a> {
     Done,
     Index(index::Walk<'a>),
     Pack {
-        pack: &'a Pack,
+        pack: PackRef<'a>,
         at: Option<Pos>,
         reverse: bool,
     },

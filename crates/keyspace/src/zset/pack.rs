@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use packed::{Listpack, Pos};
+use packed::{Listpack, ListpackRef, Pos};
 
 use super::{Inserted, without_sign};
 use crate::{Element, Invalid};
@@ -58,14 +58,30 @@ impl Pack {
         }
     }
 
+    /// As [`Pack::from_ordered`], with scores that are known to be numbers.
+    pub(super) fn of_ordered(listpack: Listpack) -> Self {
+        Pack(listpack)
+    }
+
     pub(super) fn as_listpack(&self) -> &Listpack {
         &self.0
     }
 
-    /// Where a member is, and its score.
+    pub(super) fn into_listpack(self) -> Listpack {
+        self.0
+    }
+
+    #[inline]
+    pub(super) fn view(&self) -> PackRef<'_> {
+        PackRef(self.0.view())
+    }
+
     pub(super) fn find(&self, member: &[u8]) -> Option<(Pos, f64)> {
-        let at = self.0.find(member, None, 1)?;
-        Some((at, self.pair(at)?.1))
+        self.view().find(member)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.view().len()
     }
 
     pub(super) fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
@@ -78,7 +94,10 @@ impl Pack {
         }
         let mut buf = NumberBuf::new();
         let text = buf.format_f64(score);
-        match self.seek_first(|s, m| s > score || s == score && m.with_bytes(|m| m > member)) {
+        match self
+            .view()
+            .seek_first(|s, m| s > score || s == score && m.with_bytes(|m| m > member))
+        {
             Some(at) => {
                 let at = self.0.insert_before(at, member);
                 self.0.insert_after(at, text);
@@ -104,8 +123,34 @@ impl Pack {
     pub(super) fn remove_range(&mut self, start: usize, count: usize) {
         self.0.remove_range(2 * start as isize, 2 * count);
     }
+}
 
-    pub(super) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+/// An ordered listpack, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PackRef<'a>(ListpackRef<'a>);
+
+impl<'a> PackRef<'a> {
+    /// Of what [`Pack::as_listpack`] has given.
+    #[inline]
+    pub(super) fn of_ordered(listpack: ListpackRef<'a>) -> Self {
+        PackRef(listpack)
+    }
+
+    pub(super) fn as_listpack(self) -> ListpackRef<'a> {
+        self.0
+    }
+
+    pub(super) fn to_pack(self) -> Pack {
+        Pack(self.0.to_listpack())
+    }
+
+    /// Where a member is, and its score.
+    pub(super) fn find(self, member: &[u8]) -> Option<(Pos, f64)> {
+        let at = self.0.find(member, None, 1)?;
+        Some((at, self.pair(at)?.1))
+    }
+
+    pub(super) fn rank(self, member: &[u8]) -> Option<(usize, f64)> {
         let mut rank = 0;
         let mut at = self.0.first();
         while let Some(pos) = at {
@@ -119,7 +164,7 @@ impl Pack {
         None
     }
 
-    pub(super) fn partition_point(&self, below: impl Fn(f64, Element<'_>) -> bool) -> usize {
+    pub(super) fn partition_point(self, below: impl Fn(f64, Element<'_>) -> bool) -> usize {
         let mut rank = 0;
         let mut at = self.0.first();
         while let Some((member, score)) = at.and_then(|at| self.pair(at)) {
@@ -133,7 +178,7 @@ impl Pack {
     }
 
     /// The first pair that satisfies `is`.
-    fn seek_first(&self, is: impl Fn(f64, Element<'_>) -> bool) -> Option<Pos> {
+    fn seek_first(self, is: impl Fn(f64, Element<'_>) -> bool) -> Option<Pos> {
         let mut at = self.0.first()?;
         loop {
             let (member, score) = self.pair(at)?;
@@ -144,28 +189,28 @@ impl Pack {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn len(self) -> usize {
         self.0.len() / 2
     }
 
     /// The position of the pair at `rank`.
-    pub(super) fn seek(&self, rank: usize) -> Option<Pos> {
+    pub(super) fn seek(self, rank: usize) -> Option<Pos> {
         self.0.seek(isize::try_from(rank).ok()?.checked_mul(2)?)
     }
 
     /// The member and score at a pair's position.
-    pub(super) fn pair(&self, at: Pos) -> Option<(Element<'_>, f64)> {
+    pub(super) fn pair(self, at: Pos) -> Option<(Element<'a>, f64)> {
         let (member, score) = self.0.get_next(at);
         Some((member, read_score(self.0.get(score?))?))
     }
 
     /// The next pair.
-    pub(super) fn after(&self, at: Pos) -> Option<Pos> {
+    pub(super) fn after(self, at: Pos) -> Option<Pos> {
         self.0.next(self.0.next(at)?)
     }
 
     /// The pair before.
-    pub(super) fn before(&self, at: Pos) -> Option<Pos> {
+    pub(super) fn before(self, at: Pos) -> Option<Pos> {
         self.0.prev(self.0.prev(at)?)
     }
 }

@@ -13,17 +13,17 @@
 mod encoding;
 mod iter;
 mod room;
+mod view;
 
 use crate::element::Element;
 use crate::error::Error;
 use crate::limits::{LISTPACK_BYTES_MAX, LISTPACK_COUNT_UNKNOWN};
-use words::int::parse_i64;
 
 use encoding::{
-    BackLen, Payload, TERMINATOR, back_len_bytes, decode, payload_len, payload_len_checked,
-    read_back_len,
+    BackLen, Payload, TERMINATOR, back_len_bytes, payload_len, payload_len_checked, read_back_len,
 };
 pub use iter::Iter;
+pub use view::ListpackRef;
 
 /// Bytes before the first entry.
 const HEADER: usize = 6;
@@ -83,6 +83,15 @@ impl Listpack {
         })
     }
 
+    /// Takes over bytes of which the caller knows that they are a listpack; see [`ListpackRef::of_valid`].
+    pub fn of_valid(bytes: Vec<u8>) -> Self {
+        debug_assert!(validate(&bytes).is_ok());
+        Self {
+            buf: bytes,
+            start: 0,
+        }
+    }
+
     /// As [`Self::from_bytes`], but a stated number of elements that is wrong is no error: they are counted.
     ///
     /// # Errors
@@ -117,25 +126,10 @@ impl Listpack {
         self.buf
     }
 
-    /// Number of elements. O(1) below 65535, else it counts.
+    /// The listpack, to be read.
     #[inline]
-    pub fn len(&self) -> usize {
-        match self.stated_count() {
-            LISTPACK_COUNT_UNKNOWN => self.iter().count(),
-            count => count,
-        }
-    }
-
-    /// Are there no elements?
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.byte_len() == EMPTY
-    }
-
-    /// Bytes of the listpack.
-    #[inline]
-    pub fn byte_len(&self) -> usize {
-        self.buf.len() - self.start
+    pub fn view(&self) -> ListpackRef<'_> {
+        ListpackRef(self.as_bytes())
     }
 
     /// Bytes allocated for it on the heap.
@@ -153,151 +147,98 @@ impl Listpack {
         Payload::new(value).entry_len()
     }
 
-    // Positions.
+    // Reading: see [`ListpackRef`].
+
+    /// Number of elements. O(1) below 65535, else it counts.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    /// Are there no elements?
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.view().is_empty()
+    }
+
+    /// Bytes of the listpack.
+    #[inline]
+    pub fn byte_len(&self) -> usize {
+        self.view().byte_len()
+    }
 
     /// The first element's position.
     #[inline]
     pub fn first(&self) -> Option<Pos> {
-        (!self.is_empty()).then_some(Pos(HEADER))
+        self.view().first()
     }
 
     /// The last element's position.
     #[inline]
     pub fn last(&self) -> Option<Pos> {
-        (!self.is_empty()).then(|| Pos(entry_before(self.as_bytes(), self.byte_len() - 1)))
+        self.view().last()
     }
 
     /// The position after `at`.
     #[inline]
     pub fn next(&self, at: Pos) -> Option<Pos> {
-        let bytes = self.as_bytes();
-        let next = at.0 + entry_len(bytes, at.0);
-        (bytes[next] != TERMINATOR).then_some(Pos(next))
+        self.view().next(at)
     }
 
     /// The position before `at`.
     #[inline]
     pub fn prev(&self, at: Pos) -> Option<Pos> {
-        (at.0 > HEADER).then(|| Pos(entry_before(self.as_bytes(), at.0)))
+        self.view().prev(at)
     }
 
     /// The position of element `index`, counted from 0 at the front or from -1 at the back; walks from the
     /// nearer end.
+    #[inline]
     pub fn seek(&self, index: isize) -> Option<Pos> {
-        let mut index = index;
-        let count = self.stated_count();
-        if count != LISTPACK_COUNT_UNKNOWN {
-            let count = count as isize;
-            if index >= count || index < -count {
-                return None;
-            }
-            if index >= 0 && index > count / 2 {
-                index -= count;
-            } else if index < 0 && -index > count / 2 + 1 {
-                index += count;
-            }
-        }
-        if index >= 0 {
-            let mut at = self.first()?;
-            for _ in 0..index {
-                at = self.next(at)?;
-            }
-            Some(at)
-        } else {
-            let mut at = self.last()?;
-            for _ in 1..index.unsigned_abs() {
-                at = self.prev(at)?;
-            }
-            Some(at)
-        }
+        self.view().seek(index)
     }
 
     /// The element at `at`.
     #[inline]
     pub fn get(&self, at: Pos) -> Element<'_> {
-        decode(self.as_bytes(), at.0).0
+        self.view().get(at)
     }
 
     /// The element at `at`, and the position after it: one decoding for a walk.
     #[inline]
     pub fn get_next(&self, at: Pos) -> (Element<'_>, Option<Pos>) {
-        let bytes = self.as_bytes();
-        let (element, payload) = decode(bytes, at.0);
-        let next = at.0 + payload + back_len_bytes(payload);
-        (element, (bytes[next] != TERMINATOR).then_some(Pos(next)))
+        self.view().get_next(at)
     }
 
     /// The first element equal to `needle`, from `from` (or the front) on, comparing one element and then
     /// passing over `skip` of them: 0 looks at all, 1 at the fields of field-value pairs.
+    #[inline]
     pub fn find(&self, needle: &[u8], from: Option<Pos>, skip: usize) -> Option<Pos> {
-        let bytes = self.as_bytes();
-        let mut at = from.map_or(HEADER, |pos| pos.0);
-        let int = parse_i64(needle);
-        loop {
-            let tag = bytes[at];
-            let payload = match tag {
-                TERMINATOR => return None,
-                // The usual entry of all: a short string, compared without building an `Element`.
-                0x80..=0xBF => {
-                    let len = usize::from(tag & 0x3F);
-                    if len == needle.len() && &bytes[at + 1..at + 1 + len] == needle {
-                        return Some(Pos(at));
-                    }
-                    1 + len
-                }
-                _ => {
-                    let (element, payload) = decode(bytes, at);
-                    let found = match element {
-                        Element::Int(value) => int == Some(value),
-                        Element::Bytes(value) => value == needle,
-                    };
-                    if found {
-                        return Some(Pos(at));
-                    }
-                    payload
-                }
-            };
-            at += payload + back_len_bytes(payload);
-            for _ in 0..skip {
-                if bytes[at] == TERMINATOR {
-                    return None;
-                }
-                at += entry_len(bytes, at);
-            }
-        }
+        self.view().find(needle, from, skip)
     }
 
     /// The last element equal to `needle`, from `from` (or the back) on towards the front.
+    #[inline]
     pub fn rfind(&self, needle: &[u8], from: Option<Pos>) -> Option<Pos> {
-        let bytes = self.as_bytes();
-        let int = parse_i64(needle);
-        let mut at = from.or_else(|| self.last())?;
-        loop {
-            let found = match decode(bytes, at.0).0 {
-                Element::Int(value) => int == Some(value),
-                Element::Bytes(value) => value == needle,
-            };
-            if found {
-                return Some(at);
-            }
-            at = self.prev(at)?;
-        }
+        self.view().rfind(needle, from)
     }
 
     /// The elements, front to back; double-ended.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        Iter::new(self.as_bytes(), HEADER, self.byte_len() - 1)
+        self.view().iter()
     }
 
     /// The elements from `from` to the last; double-ended.
+    #[inline]
     pub fn iter_from(&self, from: Pos) -> Iter<'_> {
-        Iter::new(self.as_bytes(), from.0, self.byte_len() - 1)
+        self.view().iter_from(from)
     }
 
     /// The elements from the first to the one at `to`, which is among them; double-ended.
+    #[inline]
     pub fn iter_through(&self, to: Pos) -> Iter<'_> {
-        let bytes = self.as_bytes();
-        Iter::new(bytes, HEADER, to.0 + entry_len(bytes, to.0))
+        self.view().iter_through(to)
     }
 
     // Edits.
@@ -483,9 +424,9 @@ impl Listpack {
         at
     }
 
+    #[inline]
     fn stated_count(&self) -> usize {
-        let bytes = self.as_bytes();
-        usize::from(u16::from_le_bytes([bytes[4], bytes[5]]))
+        self.view().stated_count()
     }
 
     fn set_count(&mut self, count: usize) {
@@ -526,7 +467,7 @@ impl Eq for Listpack {}
 
 impl std::fmt::Debug for Listpack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        self.view().fmt(f)
     }
 }
 
@@ -572,6 +513,15 @@ fn validate(bytes: &[u8]) -> Result<(), Error> {
     let mut at = HEADER;
     let mut count = 0usize;
     while at < end {
+        // The usual entry of all: a short string.
+        if let tag @ 0x80..=0xBF = bytes[at] {
+            let payload = 1 + usize::from(tag & 0x3F);
+            if at + payload < end && usize::from(bytes[at + payload]) == payload {
+                at += payload + 1;
+                count += 1;
+                continue;
+            }
+        }
         if bytes[at] == TERMINATOR {
             return Err(Error::Terminator);
         }

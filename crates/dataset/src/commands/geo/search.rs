@@ -10,7 +10,7 @@ use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::zset::Builder;
-use keyspace::{Element, Limits, ScoreRange, Value, ZSet};
+use keyspace::{Element, Limits, ScoreRange, Value, ZSet, ZSetRef};
 use std::cmp::Ordering;
 
 /// Which command it is: what stands in front of the options, and which there are.
@@ -89,7 +89,7 @@ struct Hit<'a> {
 
 impl<'a> Query<'a> {
     /// Parses a request; a member that is named must be in `zset`, if there is one.
-    fn parse(args: Args<'a>, command: Command, zset: Option<&ZSet>) -> Result<Self, Error> {
+    fn parse(args: Args<'a>, command: Command, zset: Option<ZSetRef<'_>>) -> Result<Self, Error> {
         let mut query = Query {
             middle: None,
             form: None,
@@ -132,7 +132,7 @@ impl<'a> Query<'a> {
         &mut self,
         mut rest: Args<'a>,
         command: Command,
-        zset: Option<&ZSet>,
+        zset: Option<ZSetRef<'_>>,
     ) -> Result<(), Error> {
         // Of the two ways to name the middle only one may be used, but that again and again.
         let (mut by_member, mut by_place) = (false, false);
@@ -250,7 +250,7 @@ impl<'a> Query<'a> {
     }
 
     /// The results in order.
-    fn run<'z>(&self, zset: &'z ZSet) -> Vec<Hit<'z>> {
+    fn run<'z>(&self, zset: ZSetRef<'z>) -> Vec<Hit<'z>> {
         let (Some(middle), Some(form)) = (self.middle, self.form) else {
             return Vec::new();
         };
@@ -332,12 +332,12 @@ impl<'a> Query<'a> {
                 .with_bytes(|member| builder.push(member, score))
                 .ok()?;
         }
-        Some(builder.finish(limits))
+        builder.finish(limits).ok()
     }
 }
 
 /// Where a member is. Where there is no key there are no results, so anywhere will do.
-fn place_of(zset: Option<&ZSet>, member: &[u8]) -> Result<Point, Error> {
+fn place_of(zset: Option<ZSetRef<'_>>, member: &[u8]) -> Result<Point, Error> {
     let score = match zset {
         Some(zset) => zset.score(member).ok_or(Error::GEO_NO_MEMBER)?,
         None => 0.0,

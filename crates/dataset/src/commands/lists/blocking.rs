@@ -40,12 +40,15 @@ pub(super) fn pop(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
         return Ok(());
     };
     x.keys.looked_up();
-    if let Some((list, limits)) = x.keys.list_and_limits(key)? {
-        x.out.array(2);
-        x.out.bulk(key);
-        pop_one(x.out, list, limits, end).announce(x.keys, key);
-        x.propagate_as(&[pop_name(end), key]);
-    }
+    let Some((mut list, limits)) = x.keys.list_and_limits(key)? else {
+        return Ok(());
+    };
+    x.out.array(2);
+    x.out.bulk(key);
+    let popped = pop_one(x.out, &mut list, limits, end);
+    drop(list);
+    popped.announce(x.keys, key);
+    x.propagate_as(&[pop_name(end), key]);
     Ok(())
 }
 

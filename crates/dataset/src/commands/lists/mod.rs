@@ -7,7 +7,7 @@ use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::list::{Direction, End, Side};
-use keyspace::{Element, Limits, List};
+use keyspace::{Element, Limits, List, ListRef};
 use resp::Reply;
 
 mod blocking;
@@ -94,9 +94,10 @@ fn parse_end(word: &[u8]) -> Result<End, Error> {
 /// Source: Valkey command reference, LPUSH, RPUSH (since 1.0.0).
 fn push(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
     let (key, elements) = (args[1], &args[2..]);
-    let (list, limits) = x.keys.list_or_new(key)?;
+    let (mut list, limits) = x.keys.list_or_new(key)?;
     list.push_all(end, elements.iter().copied(), &limits.list);
     x.out.uint(list.len());
+    drop(list);
     x.keys.changed(key, push_event(end), elements.len() as u64);
     Ok(())
 }
@@ -129,7 +130,7 @@ fn pop(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
         [_, _, count] => Some(count_argument(count)?),
         _ => return Err(Error::arity(x.command.name)),
     };
-    let Some((list, limits)) = x.keys.list_and_limits(key)? else {
+    let Some((mut list, limits)) = x.keys.list_and_limits(key)? else {
         match count {
             None => x.out.null(),
             Some(_) => x.out.null_array(),
@@ -137,13 +138,14 @@ fn pop(x: &mut Call<'_>, args: Args<'_>, end: End) -> Outcome {
         return Ok(());
     };
     let removed = match count {
-        None => pop_one(x.out, list, limits, end),
+        None => pop_one(x.out, &mut list, limits, end),
         Some(0) => {
             x.out.array(0);
             return Ok(());
         }
-        Some(count) => pop_many(x.out, list, limits, end, count),
+        Some(count) => pop_many(x.out, &mut list, limits, end, count),
     };
+    drop(list);
     removed.announce(x.keys, key);
     Ok(())
 }
@@ -217,7 +219,7 @@ fn pop_many(out: &mut Reply, list: &mut List, limits: &Limits, end: End, count: 
 /// Propagates: nothing.
 /// Source: Valkey command reference, LLEN (since 1.0.0).
 fn llen(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    x.out.uint(x.keys.list(args[1])?.map_or(0, List::len));
+    x.out.uint(x.keys.list(args[1])?.map_or(0, ListRef::len));
     Ok(())
 }
 
@@ -247,13 +249,14 @@ fn lindex(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Source: Valkey command reference, LSET (since 1.0.0).
 fn lset(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (key, value) = (args[1], args[3]);
-    let Some((list, limits)) = x.keys.list_and_limits(key)? else {
+    let Some((mut list, limits)) = x.keys.list_and_limits(key)? else {
         return Err(Error::NO_SUCH_KEY);
     };
     let index = number::int(args[2])?;
     if !list.set(index, value, &limits.list) {
         return Err(Error::INDEX_OUT_OF_RANGE);
     }
+    drop(list);
     x.keys.changed(key, Event::list("lset"), 1);
     x.out.ok();
     Ok(())
@@ -294,11 +297,13 @@ fn linsert(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     } else {
         return Err(Error::SYNTAX);
     };
-    let Some((list, limits)) = x.keys.list_and_limits(key)? else {
+    let Some((mut list, limits)) = x.keys.list_and_limits(key)? else {
         x.out.int(0);
         return Ok(());
     };
-    match list.insert(side, args[3], args[4], &limits.list) {
+    let inserted = list.insert(side, args[3], args[4], &limits.list);
+    drop(list);
+    match inserted {
         Some(length) => {
             x.keys.changed(key, Event::list("linsert"), 1);
             x.out.uint(length);
@@ -354,8 +359,8 @@ fn shrinking<R>(
     remove: impl FnOnce(&mut List) -> R,
 ) -> Result<Option<R>, Error> {
     let found = keys.list_and_limits(key)?;
-    Ok(found.map(|(list, limits)| {
-        let result = remove(list);
+    Ok(found.map(|(mut list, limits)| {
+        let result = remove(&mut list);
         list.shrink(&limits.list);
         result
     }))

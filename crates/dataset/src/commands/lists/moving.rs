@@ -46,7 +46,7 @@ pub(super) fn move_element(
     }
     x.keys.list_mut(destination)?;
     x.keys.looked_up();
-    let Some((list, limits)) = x.keys.list_and_limits(source)? else {
+    let Some((mut list, limits)) = x.keys.list_and_limits(source)? else {
         return Ok(false);
     };
     let Some(element) = list.pop_with(from, |element| element.to_vec()) else {
@@ -55,11 +55,13 @@ pub(super) fn move_element(
     if source != destination {
         list.shrink(&limits.list);
     }
-    let (list, limits) = x.keys.list_or_new(destination)?;
+    drop(list);
+    let (mut list, limits) = x.keys.list_or_new(destination)?;
     list.push_all(to, std::iter::once(element.as_slice()), &limits.list);
     if source == destination {
         list.shrink(&limits.list);
     }
+    drop(list);
     x.out.bulk(&element);
     x.keys.changed(destination, push_event(to), 0);
     x.keys.changed(source, pop_event(from), 1);
@@ -104,15 +106,17 @@ impl<'a> PopMany<'a> {
     /// Pops off `key`, which holds a list: replies with the key and the elements, propagates the LPOP or RPOP.
     pub(super) fn run(&self, x: &mut Call<'_>, key: &[u8]) -> Outcome {
         x.keys.looked_up();
-        if let Some((list, limits)) = x.keys.list_and_limits(key)? {
-            x.out.array(2);
-            x.out.bulk(key);
-            let popped = pop_many(x.out, list, limits, self.end, self.count);
-            popped.announce(x.keys, key);
-            let mut digits = itoa::Buffer::new();
-            let count = digits.format(popped.count).as_bytes();
-            x.propagate_as(&[pop_name(self.end), key, count]);
-        }
+        let Some((mut list, limits)) = x.keys.list_and_limits(key)? else {
+            return Ok(());
+        };
+        x.out.array(2);
+        x.out.bulk(key);
+        let popped = pop_many(x.out, &mut list, limits, self.end, self.count);
+        drop(list);
+        popped.announce(x.keys, key);
+        let mut digits = itoa::Buffer::new();
+        let count = digits.format(popped.count).as_bytes();
+        x.propagate_as(&[pop_name(self.end), key, count]);
         Ok(())
     }
 }

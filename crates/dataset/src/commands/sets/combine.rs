@@ -5,11 +5,11 @@ use crate::call::{Args, Call};
 use crate::keys::Keys;
 use crate::notify::Event;
 use commandtable::{Error, Outcome};
-use keyspace::{Element, Entry, Limits, Set, Value, ValueRef};
+use keyspace::{Element, Entry, Limits, Set, SetRef, Value, ValueRef};
 use smallvec::SmallVec;
 
 /// The sets a command names, in its order; `None` for a missing key.
-pub(super) type Sets<'a> = SmallVec<[Option<&'a Set>; 8]>;
+pub(super) type Sets<'a> = SmallVec<[Option<SetRef<'a>>; 8]>;
 
 /// A way of combining sets: calls the closure for each member of the result, in the reference's order where it has one.
 pub(super) type Combine = fn(&Sets<'_>, &Limits, &mut dyn FnMut(Element<'_>));
@@ -135,7 +135,7 @@ pub(super) fn inter(sets: &Sets<'_>, _: &Limits, f: &mut dyn FnMut(Element<'_>))
 
 /// Walks over the smallest set and keeps the members that the others have too.
 fn intersection<'a>(sets: &Sets<'a>) -> impl Iterator<Item = Element<'a>> + use<'a> {
-    let mut all: SmallVec<[&'a Set; 8]> = sets.iter().flatten().copied().collect();
+    let mut all: SmallVec<[SetRef<'a>; 8]> = sets.iter().flatten().copied().collect();
     if all.len() < sets.len() {
         all.clear();
     }
@@ -143,7 +143,7 @@ fn intersection<'a>(sets: &Sets<'a>) -> impl Iterator<Item = Element<'a>> + use<
     let smallest = all.first().copied();
     smallest
         .into_iter()
-        .flat_map(Set::iter)
+        .flat_map(SetRef::iter)
         .filter(move |member| {
             member.with_bytes(|bytes| all.iter().skip(1).all(|set| set.contains(bytes)))
         })
@@ -194,9 +194,9 @@ fn collect(sets: &Sets<'_>, limits: &Limits, combine: Combine) -> Set {
 
 /// A difference, and the two ways to it.
 struct Difference<'a> {
-    first: &'a Set,
+    first: SetRef<'a>,
     /// The other ones that are there.
-    others: SmallVec<[&'a Set; 8]>,
+    others: SmallVec<[SetRef<'a>; 8]>,
 }
 
 impl<'a> Difference<'a> {
@@ -204,9 +204,9 @@ impl<'a> Difference<'a> {
     fn of(sets: &Sets<'a>) -> Option<Self> {
         let (first, others) = sets.split_first()?;
         let first = (*first)?;
-        let others: SmallVec<[&Set; 8]> = others.iter().flatten().copied().collect();
+        let others: SmallVec<[SetRef<'_>; 8]> = others.iter().flatten().copied().collect();
         // A key named twice leaves nothing.
-        let is_twice = others.iter().any(|set| std::ptr::eq(*set, first));
+        let is_twice = others.iter().any(|set| set.is(first));
         (!is_twice).then_some(Difference { first, others })
     }
 

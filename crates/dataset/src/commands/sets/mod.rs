@@ -4,7 +4,7 @@ use super::Family;
 use crate::call::{Args, Call};
 use crate::notify::Event;
 use commandtable::{Error, Outcome};
-use keyspace::{Element, Set};
+use keyspace::{Element, Set, SetRef};
 use resp::Reply;
 
 mod combine;
@@ -48,7 +48,7 @@ fn reply_member(out: &mut Reply, member: Element<'_>) {
 }
 
 /// Writes all members as a set.
-fn reply_members(out: &mut Reply, set: &Set) {
+fn reply_members(out: &mut Reply, set: SetRef<'_>) {
     out.set(set.len());
     for member in set.iter() {
         reply_member(out, member);
@@ -63,7 +63,7 @@ fn reply_members(out: &mut Reply, set: &Set) {
 /// Source: Valkey command reference, SADD (since 1.0.0).
 fn sadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (key, members) = (args[1], &args[2..]);
-    let (set, limits) = if let [_] = members {
+    let (mut set, limits) = if let [_] = members {
         x.keys.set_or_new(key, Set::new)?
     } else {
         let limits = x.keys.limits.clone();
@@ -74,6 +74,7 @@ fn sadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     for member in members {
         added += usize::from(set.add(member, limits));
     }
+    drop(set);
     if added > 0 {
         x.keys.changed(key, Event::set("sadd"), added as u64);
     }
@@ -90,7 +91,7 @@ fn sadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn srem(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
     let mut removed = 0;
-    if let Some(set) = x.keys.set_mut(key)? {
+    if let Some(mut set) = x.keys.set_mut(key)? {
         for member in &args[2..] {
             removed += usize::from(set.remove(member));
         }
@@ -125,22 +126,24 @@ fn smove(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         let present = x
             .keys
             .set_mut(source)?
-            .is_some_and(|set| set.contains(member));
+            .is_some_and(|set| set.view().contains(member));
         x.out.int(i64::from(present));
         return Ok(());
     }
     let removed = x
         .keys
         .set_mut(source)?
-        .is_some_and(|set| set.remove(member));
+        .is_some_and(|mut set| set.remove(member));
     if !removed {
         x.out.int(0);
         return Ok(());
     }
     x.keys.changed(source, Event::set("srem"), 1);
     x.keys.delete_if_empty(source);
-    let (set, limits) = x.keys.set_or_new(destination, Set::new)?;
-    if set.add(member, limits) {
+    let (mut set, limits) = x.keys.set_or_new(destination, Set::new)?;
+    let added = set.add(member, limits);
+    drop(set);
+    if added {
         x.keys.changed(destination, Event::set("sadd"), 1);
     }
     x.out.int(1);
@@ -183,7 +186,7 @@ fn smismember(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, SCARD (since 1.0.0).
 fn scard(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    x.out.uint(x.keys.set(args[1])?.map_or(0, Set::len));
+    x.out.uint(x.keys.set(args[1])?.map_or(0, SetRef::len));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
 use hashbrown::HashSet;
-use keyspace::{Encoding, Rng, Set};
+use keyspace::{Encoding, Rng, SetRef};
 use resp::Reply;
 
 /// Members in one SREM of the stream; more are sent as several.
@@ -31,7 +31,7 @@ pub(super) fn spop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     }
     let recording = x.keys.effects.recording;
     let mut rng = x.keys.rng.clone();
-    let Some(set) = x.keys.set_mut(key)? else {
+    let Some(mut set) = x.keys.set_mut(key)? else {
         x.out.null();
         return Ok(());
     };
@@ -43,6 +43,7 @@ pub(super) fn spop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         }
     });
     let emptied = set.is_empty();
+    drop(set);
     x.keys.rng = rng;
     x.keys.changed(key, Event::set("spop"), 1);
     if emptied {
@@ -56,7 +57,7 @@ pub(super) fn spop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 
 fn spop_many(x: &mut Call<'_>, key: &[u8], count: usize) -> Outcome {
     let recording = x.keys.effects.recording;
-    let Some(size) = x.keys.set_mut(key)?.map(|set| set.len()) else {
+    let Some(size) = x.keys.set_mut(key)?.map(|set| set.view().len()) else {
         x.out.set(0);
         return Ok(());
     };
@@ -67,7 +68,7 @@ fn spop_many(x: &mut Call<'_>, key: &[u8], count: usize) -> Outcome {
     }
     if count >= size {
         if let Some(set) = x.keys.set_mut(key)? {
-            reply_members(x.out, set);
+            reply_members(x.out, set.view());
         }
         x.keys.changed(key, Event::set("spop"), size as u64);
         let lazy = x.keys.lazy.server_del;
@@ -78,7 +79,7 @@ fn spop_many(x: &mut Call<'_>, key: &[u8], count: usize) -> Outcome {
     }
     let mut rng = x.keys.rng.clone();
     let limits = x.keys.limits.clone();
-    let Some(set) = x.keys.set_mut(key)? else {
+    let Some(mut set) = x.keys.set_mut(key)? else {
         return Ok(());
     };
     let mut popped: Vec<Vec<u8>> = Vec::new();
@@ -95,11 +96,12 @@ fn spop_many(x: &mut Call<'_>, key: &[u8], count: usize) -> Outcome {
         }
     } else {
         let gone = set.keep_random(&mut rng, stay, &limits);
-        reply_members(x.out, &gone);
+        reply_members(x.out, gone.view());
         if recording {
             popped.extend(gone.iter().map(|member| member.to_vec()));
         }
     }
+    drop(set);
     x.keys.rng = rng;
     x.keys.changed(key, Event::set("spop"), count as u64);
     x.propagate_nothing();
@@ -168,7 +170,7 @@ fn draws(text: &[u8]) -> Result<Draws, Error> {
 }
 
 /// Replies with `count` different members, no more than there are; each subset has the same probability.
-fn reply_distinct(out: &mut Reply, set: &Set, count: usize, rng: &mut dyn Rng) {
+fn reply_distinct(out: &mut Reply, set: SetRef<'_>, count: usize, rng: &mut dyn Rng) {
     out.array(count);
     let size = set.len();
     if set.encoding() == Encoding::Hashtable && count.saturating_mul(WALK_SHARE) < size {

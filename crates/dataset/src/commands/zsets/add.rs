@@ -147,7 +147,7 @@ fn add(x: &mut Call<'_>, key: &[u8], options: Options, words: Args<'_>) -> Outco
     let limits = &x.keys.limits;
     let small = pairs.len() <= limits.zset_max_listpack_entries
         && longest <= limits.zset_max_listpack_value;
-    let (zset, limits) = x.keys.zset_or_new(key, ZSet::new)?;
+    let (mut zset, limits) = x.keys.zset_or_new(key, ZSet::new)?;
     if !small {
         // As in the reference, whether or not the members are then added.
         zset.prepare_for(pairs.len());
@@ -155,7 +155,7 @@ fn add(x: &mut Call<'_>, key: &[u8], options: Options, words: Args<'_>) -> Outco
     let (mut added, mut updated) = (0, 0);
     let mut last = None;
     for ([_, member], score) in pairs.iter().zip(scores) {
-        if let Step::Done { score, what } = options.apply(zset, limits, member, score)? {
+        if let Step::Done { score, what } = options.apply(&mut zset, limits, member, score)? {
             last = Some(score);
             match what {
                 Inserted::Added => added += 1,
@@ -164,6 +164,7 @@ fn add(x: &mut Call<'_>, key: &[u8], options: Options, words: Args<'_>) -> Outco
             }
         }
     }
+    drop(zset);
     if added + updated > 0 {
         let event = if options.incr { "zincr" } else { "zadd" };
         x.keys.changed(key, Event::zset(event), added + updated);

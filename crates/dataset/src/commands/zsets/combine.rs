@@ -6,7 +6,7 @@ use crate::number;
 use commandtable::{Error, Outcome};
 use hashbrown::HashMap;
 use keyspace::zset::Builder;
-use keyspace::{Element, Entry, Limits, Set, ValueRef, ZSet};
+use keyspace::{Element, Entry, Limits, SetRef, ValueRef, ZSet, ZSetRef};
 
 /// The operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,8 @@ fn number_or_zero(score: f64) -> f64 {
 #[derive(Clone, Copy)]
 enum Input<'a> {
     Missing,
-    Set(&'a Set),
-    ZSet(&'a ZSet),
+    Set(SetRef<'a>),
+    ZSet(ZSetRef<'a>),
 }
 
 impl Input<'_> {
@@ -303,7 +303,7 @@ fn build(result: &HashMap<Box<[u8]>, f64>, limits: &Limits) -> Option<ZSet> {
         // The members of a map are distinct and the scores numbers.
         builder.push(member, *score).ok()?;
     }
-    Some(builder.finish(limits))
+    builder.finish(limits).ok()
 }
 
 /// `ZUNION numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`.

@@ -3,7 +3,7 @@
 use super::{bounds, reply_score};
 use crate::call::{Args, Call};
 use commandtable::{Error, Outcome};
-use keyspace::ZSet;
+use keyspace::ZSetRef;
 
 /// `ZCARD key`.
 ///
@@ -12,7 +12,7 @@ use keyspace::ZSet;
 /// Propagates: nothing.
 /// Source: Valkey command reference, ZCARD (since 1.2.0).
 pub(super) fn zcard(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    x.out.uint(x.keys.zset(args[1])?.map_or(0, ZSet::len));
+    x.out.uint(x.keys.zset(args[1])?.map_or(0, ZSetRef::len));
     Ok(())
 }
 

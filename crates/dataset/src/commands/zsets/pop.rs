@@ -9,15 +9,15 @@ use commandtable::{Error, Outcome};
 
 /// Takes up to `count` members, writing each with its score, and tells everybody.
 fn take(x: &mut Call<'_>, key: &[u8], highest: bool, count: usize, scores: Scores) -> Outcome {
-    let Some(zset) = x.keys.zset_mut(key)? else {
+    let Some(mut zset) = x.keys.zset_mut(key)? else {
         return Ok(());
     };
     let rank = if highest {
-        zset.len().saturating_sub(count)
+        zset.view().len().saturating_sub(count)
     } else {
         0
     };
-    for (member, score) in zset.by_rank(0, count, highest) {
+    for (member, score) in zset.view().by_rank(0, count, highest) {
         if scores == Scores::With && x.out.is_v3() {
             x.out.array(2);
         }
@@ -31,6 +31,7 @@ fn take(x: &mut Call<'_>, key: &[u8], highest: bool, count: usize, scores: Score
         }
         count => zset.remove_range_by_rank(rank, count),
     };
+    drop(zset);
     x.keys.changed(key, event(highest), taken as u64);
     x.keys.delete_if_empty(key);
     Ok(())
@@ -61,7 +62,7 @@ pub(super) fn zpop(x: &mut Call<'_>, args: Args<'_>, highest: bool) -> Outcome {
             .and_then(|count| usize::try_from(count).ok())
             .ok_or(Error::OUT_OF_RANGE_POSITIVE)?,
     };
-    let count = count.min(x.keys.zset_mut(key)?.map_or(0, |zset| zset.len()));
+    let count = count.min(x.keys.zset_mut(key)?.map_or(0, |zset| zset.view().len()));
     if count == 0 {
         x.out.array(0);
         return Ok(());
@@ -129,19 +130,17 @@ impl<'a> Many<'a> {
         x.out.bulk(key);
         x.out.array(count);
         // Pairs in both protocols.
-        let zset = x.keys.zset_mut(key)?;
-        for (member, score) in zset
-            .iter()
-            .flat_map(|zset| zset.by_rank(0, count, self.highest))
-        {
+        let Some(mut zset) = x.keys.zset_mut(key)? else {
+            return Ok(());
+        };
+        for (member, score) in zset.view().by_rank(0, count, self.highest) {
             x.out.array(2);
             reply_element(x.out, member);
             reply_score(x.out, score);
         }
         let rank = if self.highest { len - count } else { 0 };
-        if let Some(zset) = zset {
-            zset.remove_range_by_rank(rank, count);
-        }
+        zset.remove_range_by_rank(rank, count);
+        drop(zset);
         x.keys.changed(key, event(self.highest), count as u64);
         x.keys.delete_if_empty(key);
         let mut digits = itoa::Buffer::new();
@@ -156,7 +155,7 @@ fn first<'a>(x: &mut Call<'_>, keys: &[&'a [u8]]) -> Result<Option<(&'a [u8], us
     for key in keys {
         match x.keys.zset_mut(key) {
             Ok(None) => {}
-            Ok(Some(zset)) => return Ok(Some((key, zset.len()))),
+            Ok(Some(zset)) => return Ok(Some((key, zset.view().len()))),
             // A client that waits is served by the keys of the right type among its own.
             Err(_) if again => {}
             Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use crate::call::{Args, Call};
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::zset::ZIter;
-use keyspace::{LexRange, ScoreRange, ZSet};
+use keyspace::{LexRange, ScoreRange, ZSet, ZSetRef};
 
 /// What the two bounds are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl<'a> Query<'a> {
         })
     }
 
-    fn walk<'z>(&self, zset: &'z ZSet) -> ZIter<'z> {
+    fn walk<'z>(&self, zset: ZSetRef<'z>) -> ZIter<'z> {
         match &self.bounds {
             Bounds::Rank(start, stop) => {
                 let (start, count) = bounds::ranks(*start, *stop, zset.len());

@@ -69,7 +69,10 @@ fn removing(
     event: &'static str,
     remove: impl FnOnce(&mut ZSet) -> usize,
 ) -> Outcome {
-    let removed = x.keys.zset_mut(key)?.map_or(0, remove);
+    let removed = match x.keys.zset_mut(key)? {
+        None => 0,
+        Some(mut zset) => remove(&mut zset),
+    };
     if removed > 0 {
         x.keys.changed(key, Event::zset(event), removed as u64);
         x.keys.delete_if_empty(key);
