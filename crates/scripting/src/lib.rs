@@ -28,6 +28,7 @@ mod scripts;
 mod shebang;
 mod to_lua;
 mod to_reply;
+mod usage;
 
 pub use digest::Digest;
 pub use error::Error;
@@ -38,3 +39,4 @@ pub use run::{Progress, Run};
 pub use scripting::{Discarded, Scripting};
 pub use scripts::Keep;
 pub use to_reply::Counted;
+pub use usage::{LastError, Taken, Usage};

@@ -26,5 +26,8 @@ pub(crate) const CALL_UNITS: u64 = 500;
 /// Units of work between two looks at the clock while a library is loaded.
 pub(crate) const LOAD_SLICE_UNITS: u64 = 50_000;
 
+/// Bytes of the last error's text that are kept with a script or function: its first line, and where it was.
+pub(crate) const ERROR_BYTES_KEPT: usize = 256;
+
 /// Bytes of an error's text that are shown when an error could not be handled.
 pub(crate) const BROKEN_ERROR_BYTES_MAX: usize = 100;

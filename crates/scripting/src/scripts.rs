@@ -7,6 +7,7 @@ use crate::limits::EVAL_SCRIPTS_MAX;
 use crate::machine::Machine;
 use crate::run::{Run, What};
 use crate::shebang;
+use crate::usage::Usage;
 use hashbrown::HashMap;
 use lua::Kept;
 
@@ -20,6 +21,8 @@ struct Script {
     function: Kept,
     /// Its place among those that only EVAL has seen; `None` for one that stays.
     place: Option<usize>,
+    /// What its runs have taken; `None` before the first one.
+    usage: Option<Box<Usage>>,
 }
 
 /// One of those that may have to go.
@@ -52,8 +55,8 @@ pub(crate) struct Scripts {
     body_bytes: usize,
 }
 
-/// Bytes that a script takes beside its body and what is compiled from it.
-const SCRIPT_BYTES: usize = size_of::<Script>() + size_of::<Digest>();
+/// Bytes that a script takes beside its body and what is compiled from it, if it has run.
+const SCRIPT_BYTES: usize = size_of::<Script>() + size_of::<Digest>() + size_of::<Usage>();
 
 impl Scripts {
     pub(crate) fn flags(&self, digest: &Digest) -> Option<ScriptFlags> {
@@ -105,6 +108,7 @@ impl Scripts {
             flags,
             function,
             place,
+            usage: None,
         };
         self.cached.insert(digest, script);
         Ok(())
@@ -153,6 +157,7 @@ impl Scripts {
     ) -> Option<Result<Run, Error>> {
         let script = self.cached.get(digest)?;
         let mut machine = self.machine.take()?;
+        machine.state.watch_memory();
         let function = machine.state.kept(script.function);
         if machine.start_script(function, keys, args).is_err() {
             self.machine = Some(machine);
@@ -161,13 +166,28 @@ impl Scripts {
         Some(Ok(Run::new(machine, What::Script(*digest))))
     }
 
-    /// Takes the interpreter back from a run.
+    /// Takes the interpreter back from a run. Where to count it, unless the script has gone.
     #[inline]
-    pub(crate) fn ended(&mut self, machine: Box<Machine>, digest: &Digest) {
+    pub(crate) fn ended(&mut self, machine: Box<Machine>, digest: &Digest) -> Option<&mut Usage> {
         self.machine = Some(machine);
         self.runs += 1;
-        if let Some(place) = self.cached.get(digest).and_then(|script| script.place) {
+        let script = self.cached.get_mut(digest)?;
+        if let Some(place) = script.place {
             self.evictable[place].used_at = self.runs;
+        }
+        Some(script.usage.get_or_insert_default())
+    }
+
+    /// The scripts that have run, and what that has taken.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = (&Digest, &Usage)> {
+        let cached = self.cached.iter();
+        cached.filter_map(|(digest, script)| Some((digest, script.usage.as_deref()?)))
+    }
+
+    /// Forgets what runs have taken.
+    pub(crate) fn reset_usages(&mut self) {
+        for script in self.cached.values_mut() {
+            script.usage = None;
         }
     }
 

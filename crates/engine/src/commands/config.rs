@@ -161,6 +161,7 @@ fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.state.repl.hub.reset_stats();
     x.state.saving.saves = 0;
     x.state.scripting.reset_evicted_scripts();
+    x.state.scripting.reset_usages();
     x.state.aof.rewrites.count = 0;
     x.state.aof.rewrites.failures.clear();
     x.keys.stats = KeyStats::default();

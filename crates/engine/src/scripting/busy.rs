@@ -344,9 +344,11 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
         deliveries,
         shutdown,
         rest,
+        started_ns,
         ..
     } = *busy;
-    state.scripting.ended(run);
+    let elapsed_ns = (state.clock.monotonic_ns)().saturating_sub(started_ns);
+    run::ended(state, run, elapsed_ns, keys.origin.now_ms);
     if let Some(rest) = rest {
         go_on_with(keys, state, &mut client, rest);
     }

@@ -94,8 +94,15 @@ pub(crate) fn run(
     x.client.db = db;
     x.keys.origin = outer;
     write_reply(x, &mut run);
-    x.state.scripting.ended(run);
+    let elapsed_ns = (x.state.clock.monotonic_ns)().saturating_sub(started_ns);
+    ended(x.state, run, elapsed_ns, x.keys.origin.now_ms);
     Ok(())
+}
+
+/// Takes a run back that has ended.
+#[inline]
+pub(super) fn ended(state: &mut ServerState, run: Run, elapsed_ns: u64, now_ms: i64) {
+    state.scripting.ended(run, elapsed_ns, now_ms);
 }
 
 /// For how many milliseconds a script has run, if others have waited for long enough.

@@ -87,6 +87,7 @@ impl State {
         while left > 0 {
             match self.heap.phase {
                 Phase::Idle => {
+                    self.heap.grown = self.heap.growth();
                     self.heap.mark ^= 1;
                     self.heap.phase = Phase::Mark;
                     self.mark_roots();
@@ -124,6 +125,7 @@ impl State {
                         },
                     };
                     if self.heap.phase == Phase::Idle {
+                        self.heap.lowest = self.heap.lowest.min(self.heap.bytes);
                         self.set_collect_goal();
                         self.budget -= units - left;
                         return true;

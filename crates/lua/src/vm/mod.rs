@@ -464,6 +464,19 @@ impl State {
         self.heap.bytes
     }
 
+    /// From now on [`State::memory_grown`] tells how memory grows.
+    pub fn watch_memory(&mut self) {
+        self.heap.lowest = self.heap.bytes;
+        self.heap.grown = 0;
+    }
+
+    /// By how many bytes memory has grown at most since [`State::watch_memory`]: beyond what it was then, or beyond what a
+    /// collection has left of that.
+    #[must_use]
+    pub fn memory_grown(&self) -> usize {
+        self.heap.growth()
+    }
+
     /// The state of the generator behind `math.random`: 48 bits.
     #[must_use]
     pub fn random_state(&self) -> u64 {

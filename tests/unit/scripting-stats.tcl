@@ -1,0 +1,137 @@
+# SCRIPT STATS: what scripts and functions take.
+
+start_server {tags {"scripting peer:skip"}} {
+    # The figures of a script, or of a function of a library.
+    proc script_stats {kind name} {
+        set all [dict get [r script stats] $kind]
+        return [expr {[dict exists $all $name] ? [dict get $all $name] : ""}]
+    }
+
+    test {SCRIPT STATS tells what the runs of a script have taken} {
+        r script flush
+        set sha [r script load {local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i end return n}]
+        assert_equal {} [script_stats scripts $sha]
+        r evalsha $sha 0 1000
+        r evalsha $sha 0 100000
+        r evalsha $sha 0 10
+        set stats [script_stats scripts $sha]
+        assert_equal {calls failed_calls total_us instructions memory_peak_bytes slowest_us slowest_instructions last_error last_error_time} [dict keys $stats]
+        dict with stats {
+            assert_equal {3 0 {} -1} [list $calls $failed_calls $last_error $last_error_time]
+            assert_range $slowest_instructions 100000 1000000
+            assert_range $instructions [expr {$slowest_instructions + 1010}] 1100000
+            assert_range $slowest_us 1 $total_us
+        }
+    }
+
+    test {SCRIPT STATS names the error that has ended a script last} {
+        set script {local t = redis.call(ARGV[1], KEYS[1]) return t}
+        set sha [r script load $script]
+        r set k v
+        catch {r evalsha $sha 1 k lpop}
+        r evalsha $sha 1 k get
+        catch {r evalsha $sha 1 k nosuch} message
+        set stats [script_stats scripts $sha]
+        assert_equal {3 2} [list [dict get $stats calls] [dict get $stats failed_calls]]
+        assert_equal $message [dict get $stats last_error]
+        assert_lessthan_equal [expr {abs([clock seconds] - [dict get $stats last_error_time])}] 5
+        # An error that a script returns is a reply, and a long text is cut.
+        r eval {return redis.pcall('nosuch') and {ok = 'fine'}} 0
+        set sha [r script load {error(('x'):rep(100000))}]
+        catch {r evalsha $sha 0}
+        assert_equal 256 [string length [dict get [script_stats scripts $sha] last_error]]
+    }
+
+    test {SCRIPT STATS tells how much memory a script has made the interpreter grow by} {
+        r script flush
+        set small [r script load {return 1}]
+        set large [r script load {local t = {} for i = 1, 100 do t[i] = ('x'):rep(tonumber(ARGV[1])) .. i end return #t}]
+        r evalsha $large 0 1000
+        set before [dict get [script_stats scripts $large] memory_peak_bytes]
+        assert_range $before 100000 1000000
+        r evalsha $large 0 100000
+        # What earlier runs have left is not a script's own.
+        r evalsha $small 0
+        assert_range [dict get [script_stats scripts $large] memory_peak_bytes] 10000000 30000000
+        assert_lessthan [dict get [script_stats scripts $small] memory_peak_bytes] 5000
+    }
+
+    test {SCRIPT STATS tells of functions by library and name} {
+        r function load replace "#!lua name=one\nredis.register_function('F', function(keys, args) return #args end)\nredis.register_function('g', function() error('no') end)"
+        r fcall f 0 a b
+        r fcall F 0
+        catch {r fcall g 0} message
+        assert_equal 2 [dict get [script_stats functions one.F] calls]
+        assert_equal $message [dict get [script_stats functions one.g] last_error]
+        # They go with what they are about.
+        r function load replace "#!lua name=one\nredis.register_function('F', function() return 1 end)"
+        assert_equal {} [dict get [r script stats] functions]
+        r fcall f 0
+        assert_equal 1 [dict get [script_stats functions one.F] calls]
+        r function delete one
+        assert_equal {} [dict get [r script stats] functions]
+    }
+
+    test {figures go with the script, and with CONFIG RESETSTAT} {
+        r script flush
+        r eval {return 1} 0
+        for {set i 0} {$i < 499} {incr i} {r eval "return 'x$i'" 0}
+        assert_equal 500 [dict size [dict get [r script stats] scripts]]
+        r eval {return 'another'} 0
+        set scripts [dict get [r script stats] scripts]
+        assert_equal 500 [dict size $scripts]
+        assert {![dict exists $scripts e0e1f9fabfc9d4800c877a703b823ac0578ff8db]}
+        r config resetstat
+        assert_equal {scripts {} functions {}} [r script stats]
+        r eval {return 'another'} 0
+        assert_equal 1 [dict size [dict get [r script stats] scripts]]
+        r script flush
+        assert_equal {scripts {} functions {}} [r script stats]
+    }
+
+    test {the scripts that have taken the most time come first} {
+        r script flush
+        set quick [r script load {return 'quick'}]
+        set slow [r script load {local n = 0 for i = 1, 3e5 do n = n + i end return n}]
+        r evalsha $quick 0
+        r evalsha $slow 0
+        assert_equal [list $slow $quick] [dict keys [dict get [r script stats] scripts]]
+    }
+
+    test {SCRIPT STATS are maps in RESP3, and of our own} {
+        r hello 3
+        r script flush
+        r eval {return 1} 0
+        r readraw 1
+        r deferred 1
+        r script stats
+        set lines {}
+        for {set i 0} {$i < 6} {incr i} {lappend lines [r read]}
+        assert_equal [list %2 {$7} scripts %1 {$40} e0e1f9fabfc9d4800c877a703b823ac0578ff8db] $lines
+        assert_equal %9 [r read]
+        for {set i 0} {$i < 31} {incr i} {r read}
+        r readraw 0
+        r deferred 0
+        r hello 2
+        assert_equal PONG [r ping]
+        assert_error {ERR wrong number of arguments for 'script|stats' command} {r script stats x}
+        assert {"script|stats" ni [r command list]}
+        assert {"STATS" in [r script help]}
+    }
+}
+
+start_server {tags {"scripting peer:skip"} overrides {busy-reply-threshold 10}} {
+    test {SCRIPT STATS counts a script that has been busy, and one that was killed} {
+        set client [busy_client eval {while true do end} 0]
+        r script kill
+        assert_error {ERR Script killed by user*} {$client read}
+        $client close
+        set stats [dict get [r script stats] scripts 694a5fe1ddb97a4c6a1bf299d9537c7d3d0f84e7]
+        dict with stats {
+            assert_equal {1 1} [list $calls $failed_calls]
+            assert_match {ERR Script killed by user with SCRIPT KILL... script: *} $last_error
+            assert_morethan $instructions 10000
+            assert_morethan_equal $total_us 10000
+        }
+    }
+}
