@@ -1,4 +1,4 @@
-# SCRIPT STATS: what scripts and functions take.
+# SCRIPT STATS and the limits of the interpreter: what scripts take, and what they may take.
 
 start_server {tags {"scripting peer:skip"}} {
     # The figures of a script, or of a function of a library.
@@ -133,5 +133,67 @@ start_server {tags {"scripting peer:skip"} overrides {busy-reply-threshold 10}} 
             assert_morethan $instructions 10000
             assert_morethan_equal $total_us 10000
         }
+    }
+}
+
+start_server {tags {"scripting peer:skip"} overrides {lua-memory-limit 2mb}} {
+    test {lua-memory-limit bounds what scripts and functions may hold, at once} {
+        set script {return #('x'):rep(tonumber(ARGV[1]))}
+        r function load replace "#!lua name=rep\nredis.register_function('rep', function(keys, args) return #('x'):rep(tonumber(args\[1])) end)"
+        foreach command [list [list eval $script 0] {fcall rep 0}] {
+            r config set lua-memory-limit 2mb
+            assert_error {ERR*not enough memory*} {r {*}$command 3000000}
+            assert_equal 1000000 [r {*}$command 1000000]
+            r config set lua-memory-limit 8mb
+            assert_equal 3000000 [r {*}$command 3000000]
+            r config set lua-memory-limit 1mb
+            assert_error {ERR*not enough memory*} {r {*}$command 1100000}
+        }
+        # Fresh interpreters have it, too.
+        r script flush
+        r function flush
+        assert_error {ERR*not enough memory*} {r eval $script 0 1100000}
+        assert_equal 10 [r eval $script 0 10]
+        assert_error {*argument must be between 1048576 and 4294967296*} {r config set lua-memory-limit 1000}
+        assert_error {*argument must be between 1048576 and 4294967296*} {r config set lua-memory-limit 5gb}
+        r config set lua-memory-limit 4gb
+        assert_equal 100000000 [r eval $script 0 100000000]
+    }
+
+    test {a limit below what is held already makes scripts fail, not the server} {
+        r config set lua-memory-limit 16mb
+        r function load replace "#!lua name=held\nlocal held = ('x'):rep(4000000)\nredis.register_function('held', function() return #held end)\nredis.register_function('more', function() return #(held .. 'y') end)"
+        assert_equal 4000000 [r fcall held 0]
+        r config set lua-memory-limit 1mb
+        assert_error {*not enough memory*} {r fcall more 0}
+        assert_equal 1 [r eval {return 1} 0]
+        r config set lua-memory-limit 16mb
+        assert_equal 4000001 [r fcall more 0]
+    }
+
+    test {lua-script-cache-limit bounds what EVAL keeps} {
+        set digests [r eval {return {redis.sha1hex('return 7'), redis.sha1hex('return 6')}} 0]
+        r script flush
+        r config resetstat
+        r config set lua-script-cache-limit 3
+        set kept [r script load {return 'kept'}]
+        for {set i 0} {$i < 5} {incr i} {r eval "return $i" 0}
+        assert_equal {4 2} [list [s number_of_cached_scripts] [s evicted_scripts]]
+        r config set lua-script-cache-limit 10
+        for {set i 0} {$i < 8} {incr i} {r eval "return $i" 0}
+        assert_equal 9 [s number_of_cached_scripts]
+        # The one that has run last stays.
+        r config set lua-script-cache-limit 1
+        assert_equal 2 [s number_of_cached_scripts]
+        assert_equal {1 1 0} [r script exists $kept {*}$digests]
+        assert_error {*argument must be between 1 and 10000*} {r config set lua-script-cache-limit 0}
+    }
+
+    test {lua-function-load-timeout bounds the body of a library} {
+        r config set lua-function-load-timeout 1
+        set body "local n = 0\nfor i = 1, 3e6 do n = n + i end\nredis.register_function('loaded', function() return n end)"
+        assert_error {ERR Error registering functions: ERR FUNCTION LOAD timeout} {r function load "#!lua name=slow\n$body"}
+        r config set lua-function-load-timeout 20000
+        assert_equal slow [r function load "#!lua name=slow\n$body"]
     }
 }

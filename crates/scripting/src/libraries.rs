@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::flags::ScriptFlags;
 use crate::host::{Host, LogLevel, Targets};
-use crate::limits::LOAD_SLICE_UNITS;
+use crate::limits::{LOAD_SLICE_UNITS, Limits};
 use crate::machine::Machine;
 use crate::registration::Registration;
 use crate::run::{Progress, Run, What};
@@ -152,9 +152,30 @@ pub(crate) struct Libraries {
     pub(crate) machine: Option<Box<Machine>>,
     set: Set,
     usages: Usages,
+    limits: Limits,
 }
 
 impl Libraries {
+    /// Other bounds hold from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        if let Some(machine) = &mut self.machine {
+            machine.state.set_memory_limit(limits.memory_bytes);
+        }
+    }
+
+    /// Leaves nothing but the bounds. What there was.
+    fn take(&mut self) -> Self {
+        let limits = self.limits;
+        std::mem::replace(
+            self,
+            Libraries {
+                limits,
+                ..Self::default()
+            },
+        )
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Library>> {
         self.set.libraries.values()
     }
@@ -211,7 +232,11 @@ impl Libraries {
     pub(crate) fn usages(&self) -> impl Iterator<Item = (&Library, &Function, &Usage)> {
         self.iter().flat_map(|library| {
             library.functions.iter().filter_map(|function| {
-                Some((&**library, &**function, self.usages.places.get(function.usage)?))
+                Some((
+                    &**library,
+                    &**function,
+                    self.usages.places.get(function.usage)?,
+                ))
             })
         })
     }
@@ -338,7 +363,7 @@ impl Libraries {
     /// Loads everything again after the interpreter has been lost with a run that never came back.
     pub(crate) fn recover(&mut self, host: &mut dyn LoadHost) {
         if self.machine.is_none() && !self.set.libraries.is_empty() {
-            let before = std::mem::take(self);
+            let before = self.take();
             for library in before.set.libraries.values() {
                 if let Err(error) = self.load(&library.code, false, host) {
                     host.log(LogLevel::Warning, error.text());
@@ -349,7 +374,7 @@ impl Libraries {
 
     /// Forgets all libraries. The interpreter is given away, to be freed where that does not matter.
     pub(crate) fn flush(&mut self) -> Option<Box<Machine>> {
-        std::mem::take(self).machine
+        self.take().machine
     }
 
     fn become_set(&mut self, set: Set) {
@@ -388,7 +413,7 @@ impl Libraries {
         }
         check(&self.set, &header.name)?;
         let machine = self.machine.take();
-        let machine = machine.unwrap_or_else(Machine::for_libraries);
+        let machine = machine.unwrap_or_else(|| Machine::for_libraries(self.limits));
         let (machine, registered) = register(machine, header.code, host);
         self.machine = Some(machine);
         let functions = registered?.functions.into_iter();

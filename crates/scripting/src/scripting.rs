@@ -4,6 +4,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::flags::ScriptFlags;
 use crate::libraries::{Function, Libraries, Library, LoadHost, Policy};
+use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::run::{Run, What};
 use crate::scripts::{Keep, Scripts};
@@ -52,6 +53,12 @@ impl Scripting {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.running
+    }
+
+    /// Other bounds hold from now on. For a run that is under way those hold with which it has begun.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.scripts.set_limits(limits);
+        self.libraries.set_limits(limits);
     }
 
     /// Nothing can be loaded or removed while the interpreter is with a run.

@@ -3,7 +3,7 @@
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::flags::ScriptFlags;
-use crate::limits::EVAL_SCRIPTS_MAX;
+use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::run::{Run, What};
 use crate::shebang;
@@ -53,6 +53,7 @@ pub(crate) struct Scripts {
     evicted: u64,
     /// Bytes of all bodies.
     body_bytes: usize,
+    limits: Limits,
 }
 
 /// Bytes that a script takes beside its body and what is compiled from it, if it has run.
@@ -95,7 +96,9 @@ impl Scripts {
             return Ok(());
         }
         let (flags, code) = shebang::script(body)?;
-        let machine = self.machine.get_or_insert_with(Machine::for_scripts);
+        let machine = self
+            .machine
+            .get_or_insert_with(|| Machine::for_scripts(self.limits));
         let function = machine.compile(code, CHUNK, Error::script_syntax)?;
         let function = machine.state.keep(function);
         let place = match keep {
@@ -114,28 +117,41 @@ impl Scripts {
         Ok(())
     }
 
-    /// A place among the evictable ones; that of the one that has not run for the longest time if there are too many.
+    /// Other bounds hold from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        if let Some(machine) = &mut self.machine {
+            machine.state.set_memory_limit(limits.memory_bytes);
+        }
+        self.evict_beyond(limits.eval_scripts);
+    }
+
+    /// A place among the evictable ones, for which those have to go that are too many then.
     fn place_for(&mut self, digest: Digest) -> usize {
+        self.evict_beyond(self.limits.eval_scripts.saturating_sub(1));
         self.runs += 1;
         let used_at = self.runs;
-        let entry = Evictable { digest, used_at };
-        if self.evictable.len() < EVAL_SCRIPTS_MAX {
-            self.evictable.push(entry);
-            return self.evictable.len() - 1;
-        }
-        let oldest = self.evictable.iter().enumerate();
-        let (place, _) = oldest
-            .min_by_key(|(_, entry)| entry.used_at)
-            .expect("the list is full");
-        let gone = std::mem::replace(&mut self.evictable[place], entry);
-        if let Some(script) = self.cached.remove(&gone.digest) {
-            self.body_bytes -= script.body.len();
-            if let Some(machine) = &mut self.machine {
-                machine.state.release(script.function);
+        self.evictable.push(Evictable { digest, used_at });
+        self.evictable.len() - 1
+    }
+
+    /// Has those go that have not run for the longest time, until `kept` are left of those that may.
+    fn evict_beyond(&mut self, kept: usize) {
+        while self.evictable.len() > kept {
+            let entries = self.evictable.iter().enumerate();
+            let Some((place, gone)) = entries.min_by_key(|(_, entry)| entry.used_at) else {
+                return;
+            };
+            let digest = gone.digest;
+            self.take_from_evictable(place);
+            if let Some(script) = self.cached.remove(&digest) {
+                self.body_bytes -= script.body.len();
+                if let Some(machine) = &mut self.machine {
+                    machine.state.release(script.function);
+                }
             }
+            self.evicted += 1;
         }
-        self.evicted += 1;
-        place
     }
 
     fn take_from_evictable(&mut self, place: usize) {
@@ -193,18 +209,27 @@ impl Scripts {
 
     /// Forgets all scripts. The interpreter is given away, to be freed where that does not matter.
     pub(crate) fn flush(&mut self) -> Option<Box<Machine>> {
-        let evicted = self.evicted;
-        let machine = std::mem::take(self).machine;
-        self.evicted = evicted;
-        machine
+        self.take().machine
+    }
+
+    /// Leaves nothing but the bounds and how many have been evicted. What there was.
+    fn take(&mut self) -> Self {
+        let (evicted, limits) = (self.evicted, self.limits);
+        std::mem::replace(
+            self,
+            Scripts {
+                evicted,
+                limits,
+                ..Self::default()
+            },
+        )
     }
 
     /// Whether the interpreter has been lost with a run that never came back.
     pub(crate) fn recover(&mut self) {
         if self.machine.is_none() && !self.cached.is_empty() {
             // What is compiled has gone with it.
-            let old = std::mem::take(self);
-            self.evicted = old.evicted;
+            let old = self.take();
             for (digest, script) in old.cached {
                 let keep = match script.place {
                     Some(_) => Keep::WhileUsed,

@@ -250,6 +250,10 @@ fn curtail(state: &mut ServerState) {
         state.log(Level::Warning, &sentence);
     }
     state.slowlog.trim(size(state.config.slowlog_max_len));
+    state.scripting.set_limits(scripting::Limits {
+        memory_bytes: size(state.config.lua_memory_limit),
+        eval_scripts: size(state.config.lua_script_cache_limit),
+    });
 }
 
 /// The part that the former parameters undo.

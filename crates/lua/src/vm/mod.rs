@@ -464,6 +464,13 @@ impl State {
         self.heap.bytes
     }
 
+    /// Bytes that all objects may take together from now on. Where there are more already, a program that wants more gets an
+    /// error until enough has become garbage.
+    pub fn set_memory_limit(&mut self, bytes: usize) {
+        self.heap.bytes_max = bytes;
+        self.set_collect_goal();
+    }
+
     /// From now on [`State::memory_grown`] tells how memory grows.
     pub fn watch_memory(&mut self) {
         self.heap.lowest = self.heap.bytes;
