@@ -136,6 +136,49 @@ start_server {tags {"scripting peer:skip"} overrides {busy-reply-threshold 10}} 
     }
 }
 
+start_server {tags {"scripting slowlog peer:skip"} overrides {slowlog-log-slower-than 0 busy-reply-threshold 20}} {
+    test {SLOWLOG SCRIPTS tells what slow scripts and functions have taken, and GET stays as it is} {
+        r function load replace "#!lua name=one\nredis.register_function('f', function(keys, args) local n = 0 for i = 1, 1e4 do n = n + i end end)"
+        set script {redis.call('set', 'k', 'v') return #('x'):rep(100000)}
+        r slowlog reset
+        r eval $script 0
+        r fcall f 0
+        r ping
+        catch {r evalsha 0000000000000000000000000000000000000000 0}
+        # Every entry has the reference's fields; what scripts have called are entries of their own.
+        set get [r slowlog get -1]
+        foreach entry $get {assert_equal 6 [llength $entry]}
+        assert_equal {evalsha ping fcall eval set slowlog} [lmap entry $get {lindex $entry 3 0}]
+        set scripts [r slowlog scripts]
+        assert_equal [list "fcall f 0" [list eval $script 0]] [lmap entry $scripts {dict get $entry arguments}]
+        foreach entry $scripts {
+            assert_equal {id time us instructions memory_peak_bytes arguments} [dict keys $entry]
+            set same [lsearch -index 0 -inline $get [dict get $entry id]]
+            assert_equal [list [dict get $entry time] [dict get $entry us]] [lrange $same 1 2]
+        }
+        assert_morethan [dict get [lindex $scripts 0] instructions] 10000
+        assert_range [dict get [lindex $scripts 1] instructions] 5 10000
+        assert_morethan [dict get [lindex $scripts 1] memory_peak_bytes] 100000
+        assert_equal 1 [llength [r slowlog scripts 1]]
+        assert_equal 2 [llength [r slowlog scripts -1]]
+        assert_error {ERR count should be greater than or equal to -1} {r slowlog scripts -2}
+        assert {"slowlog|scripts" ni [r command list]}
+    }
+
+    test {SLOWLOG SCRIPTS knows scripts that were busy, also inside of a transaction} {
+        r slowlog reset
+        set script {local n = 0 for i = 1, 3e6 do n = n + i end return n}
+        set client [valkey_deferring_client]
+        foreach command [list multi [list eval $script 0] ping exec] {$client {*}$command}
+        foreach reply {OK QUEUED QUEUED {4500001500000 PONG}} {assert_equal $reply [$client read]}
+        $client close
+        set scripts [r slowlog scripts]
+        assert_equal 1 [llength $scripts]
+        assert_morethan [dict get [lindex $scripts 0] instructions] 3000000
+        assert_equal $script [lindex [dict get [lindex $scripts 0] arguments] 1]
+    }
+}
+
 start_server {tags {"scripting peer:skip"} overrides {lua-memory-limit 2mb}} {
     test {lua-memory-limit bounds what scripts and functions may hold, at once} {
         set script {return #('x'):rep(tonumber(ARGV[1]))}

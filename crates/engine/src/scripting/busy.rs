@@ -313,6 +313,7 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
     keys.effects = std::mem::take(&mut busy.effects);
     keys.effects.recording = recording;
     let dirty = keys.dirty;
+    let mut answered = None;
     let ran = catch_unwind(AssertUnwindSafe(|| {
         run_slice(keys, state, &mut client, &mut busy)
     }));
@@ -327,7 +328,7 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
             state.busy = Some(busy);
             return;
         }
-        Ok(Progress::Ended) => reply(keys, state, &mut client, &mut busy),
+        Ok(Progress::Ended) => answered = Some(reply(keys, state, &mut client, &mut busy)),
         Err(panic) => {
             busy.run.kill();
             client.last_command = Some(busy.command);
@@ -344,11 +345,17 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
         deliveries,
         shutdown,
         rest,
+        command,
+        args,
         started_ns,
         ..
     } = *busy;
     let elapsed_ns = (state.clock.monotonic_ns)().saturating_sub(started_ns);
     run::ended(state, run, elapsed_ns, keys.origin.now_ms);
+    if let Some(failed) = answered {
+        let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
+        account(state, &mut client, command, elapsed_ns, failed, &args);
+    }
     if let Some(rest) = rest {
         go_on_with(keys, state, &mut client, rest);
     }
@@ -436,9 +443,8 @@ fn run_slice(
     }
 }
 
-/// Writes the reply of a script that has ended, and counts its command. That of a transaction is kept with what is left of
-/// it.
-fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) {
+/// Writes the reply of a script that has ended; whether it has failed. That of a transaction is kept with what is left of it.
+fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) -> bool {
     let mut out = match &busy.rest {
         None => std::mem::take(&mut client.out),
         Some(_) => Reply::new(client.out.protocol),
@@ -462,9 +468,7 @@ fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &m
         }
         Some(rest) => rest.reply.extend(out.output().to_vec()),
     }
-    let nanos = (state.clock.monotonic_ns)().saturating_sub(busy.started_ns);
-    let args: SmallVec<[&[u8]; 8]> = busy.args.iter().collect();
-    account(state, client, busy.command, nanos, failed, &args);
+    failed
 }
 
 /// Lets everything go on that has stood still.

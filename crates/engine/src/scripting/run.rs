@@ -4,7 +4,7 @@ use super::host::Caller;
 use super::{busy, checks};
 use crate::exec::{Args, Exec};
 use crate::state::ServerState;
-use commandtable::{Error, Outcome};
+use commandtable::{CommandInfo, Error, Outcome};
 use dataset::Source;
 use scripting::{Counted, Progress, Run, ScriptFlags};
 use words::int::parse_i64;
@@ -102,7 +102,15 @@ pub(crate) fn run(
 /// Takes a run back that has ended.
 #[inline]
 pub(super) fn ended(state: &mut ServerState, run: Run, elapsed_ns: u64, now_ms: i64) {
-    state.scripting.ended(run, elapsed_ns, now_ms);
+    state.last_run = Some(state.scripting.ended(run, elapsed_ns, now_ms));
+}
+
+/// Whether a command runs a script or a function.
+pub(crate) fn is_script(command: &CommandInfo) -> bool {
+    matches!(
+        command.name,
+        "eval" | "eval_ro" | "evalsha" | "evalsha_ro" | "fcall" | "fcall_ro"
+    )
 }
 
 /// For how many milliseconds a script has run, if others have waited for long enough.
