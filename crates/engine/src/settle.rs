@@ -112,12 +112,10 @@ pub(crate) fn feed_stream(keys: &mut Keys, state: &mut ServerState) {
 /// Who is to see that the recorded commands are a transaction: everybody who sees one of them.
 fn audience_of(effects: &Effects) -> Audience {
     let pieces = effects.recorded_before.iter().chain([&effects.recorded]);
-    let mut commands = pieces.flat_map(Recorded::commands);
-    if commands.any(|command| command.audience == Audience::Everybody) {
-        Audience::Everybody
-    } else {
-        Audience::Replicas
-    }
+    let audiences = pieces
+        .flat_map(Recorded::commands)
+        .map(|command| command.audience);
+    audiences.reduce(Audience::and).unwrap_or_default()
 }
 
 /// Hands the recorded commands to the stream, one by one.
