@@ -6,8 +6,8 @@ use super::State;
 use super::error::Error;
 use super::meta::Event;
 use super::thread::After;
-use crate::compiler::function::modulo;
 use crate::limits::{BYTES_PER_UNIT, INDEX_CHAIN_MAX};
+use crate::number::modulo;
 use crate::number::{parse_number, write_number};
 use crate::value::{StringId, TableId, Value};
 
