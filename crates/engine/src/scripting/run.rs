@@ -84,8 +84,8 @@ pub(crate) fn run(
             busy::warn(caller.x.state, &run, elapsed_ms);
             warned = true;
         }
-        // What comes by the primary's stream goes on to its end.
-        if outer.source == Source::Client {
+        // While a log is loaded nobody is there who could wait.
+        if outer.source != Source::Log {
             busy::set_aside(x, args, run, active, db, started_ns);
             x.keys.origin = outer;
             return Ok(());
