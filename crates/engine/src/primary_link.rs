@@ -465,11 +465,7 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
 
 /// A command has been carried out: it counts, and goes to our own replicas, unless it is in the midst of a transaction. How many
 /// bytes count now.
-fn pass_on(
-    state: &mut ServerState,
-    mut side: LinkSide,
-    command: &[u8],
-) -> Option<(LinkSide, u64)> {
+fn pass_on(state: &mut ServerState, mut side: LinkSide, command: &[u8]) -> Option<(LinkSide, u64)> {
     let in_transaction = side.client.flags.has(ClientFlags::MULTI);
     if in_transaction || !side.unapplied.is_empty() {
         side.unapplied.extend_from_slice(command);

@@ -176,7 +176,7 @@ pub(crate) fn refuse(
     Ok(())
 }
 
-/// SCRIPT KILL, or FUNCTION KILL: the script ends before its next slice.
+/// SCRIPT KILL, or FUNCTION KILL: the script ends when this command is settled.
 ///
 /// # Errors
 /// There is none, it is of the other kind, or it has written.
@@ -197,6 +197,7 @@ pub(crate) fn kill(x: &mut Exec<'_>, function: bool) -> Outcome {
         .log(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
     if let Some(busy) = x.state.busy.as_deref_mut() {
         busy.killed = true;
+        x.keys.effects.pending = true;
     }
     x.out.ok();
     Ok(())
@@ -234,6 +235,13 @@ pub(crate) fn adopt(state: &mut ServerState, client: Box<Client>) {
 pub(crate) fn keep_rest(state: &mut ServerState, rest: Rest) {
     if let Some(busy) = state.busy.as_deref_mut() {
         busy.rest = Some(rest);
+    }
+}
+
+/// Ends the script that has been killed, if one has.
+pub(crate) fn end_killed(keys: &mut Keys, state: &mut ServerState) {
+    if state.busy.as_deref().is_some_and(|busy| busy.killed) {
+        go_on(keys, state);
     }
 }
 
