@@ -28,8 +28,8 @@ use words::Words;
 
 /// How long a slice may take, in nanoseconds: what others wait for it at most, beside one command of the script.
 const SLICE_NS: u64 = 1_000_000;
-/// Units of work between two looks at the clock.
-const LOOK_UNITS: u64 = 20_000;
+/// Units of work between two looks at the clock: what is counted too low must not make much of a difference.
+const LOOK_UNITS: u64 = 4_000;
 
 /// A script between two slices.
 pub(crate) struct Busy {
