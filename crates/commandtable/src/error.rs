@@ -813,6 +813,8 @@ fixed! {
     SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO";
     /// SCRIPT KILL and FUNCTION KILL of a script that has written.
     UNKILLABLE = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.";
+    /// KILL of a script that has come by the primary's stream.
+    UNKILLABLE_PRIMARY = "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed.";
     /// FUNCTION RESTORE with a policy that is none.
     RESTORE_POLICY = "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.";
     /// FUNCTION RESTORE of a payload that is damaged or too new.

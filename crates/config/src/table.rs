@@ -420,6 +420,18 @@ parameters! {
     Loglevel loglevel: LogLevel = LogLevel::Notice,
         "loglevel", Kind::Choice(LogLevel::NAMES), [MODIFIABLE];
 
+    /// Milliseconds that the body of a library may take in FUNCTION LOAD and FUNCTION RESTORE.
+    LuaFunctionLoadTimeout lua_function_load_timeout: u64 = 500,
+        "lua-function-load-timeout", number(C::ULongLong, 1, i32::MAX as i128), [MODIFIABLE];
+
+    /// Bytes that scripts, and functions, may take in the interpreter; what needs more ends with an error.
+    LuaMemoryLimit lua_memory_limit: u64 = 67_108_864,
+        "lua-memory-limit", memory(C::SizeT, 1 << 20, 1 << 32), [MODIFIABLE];
+
+    /// Scripts that are kept only because EVAL has run them.
+    LuaScriptCacheLimit lua_script_cache_limit: u64 = 500,
+        "lua-script-cache-limit", number(C::ULongLong, 1, 10_000), [MODIFIABLE];
+
     /// Connections accepted in one go.
     MaxNewConnectionsPerCycle max_new_connections_per_cycle: u32 = 10,
         "max-new-connections-per-cycle", number(C::UInt, 1, 1000), [MODIFIABLE];

@@ -7,6 +7,9 @@ const ENUMS: &str = include_str!("data/config-enums-8.0.1.json");
 
 /// Parameters that the reference does not have.
 const OURS: &[Param] = &[
+    Param::LuaFunctionLoadTimeout,
+    Param::LuaMemoryLimit,
+    Param::LuaScriptCacheLimit,
     Param::ReplCompression,
     Param::ReplSnapshotSpool,
     Param::ReplSyncPacing,

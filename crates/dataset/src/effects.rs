@@ -58,12 +58,43 @@ pub enum News {
 }
 
 /// Where a recorded command goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Audience {
     /// To replicas and the AOF.
+    #[default]
     Everybody,
-    /// To replicas alone: it changes no data.
+    /// To replicas alone: it changes no data, or a script wants it so.
     Replicas,
+    /// To the AOF alone, as a script wants it.
+    Log,
+}
+
+impl Audience {
+    /// Whether replicas are among it.
+    #[must_use]
+    pub fn has_replicas(self) -> bool {
+        self != Self::Log
+    }
+
+    /// Whether the AOF is.
+    #[must_use]
+    pub fn has_log(self) -> bool {
+        self != Self::Replicas
+    }
+
+    /// Those of `self` that are in `other` as well; `None` if there are none.
+    fn within(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (audience, Self::Everybody) | (Self::Everybody, audience) => Some(audience),
+            (audience, other) => (audience == other).then_some(audience),
+        }
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Everybody }
+    }
 }
 
 /// A recorded command.
@@ -139,6 +170,8 @@ pub struct Effects {
     pub pending: bool,
     /// Somebody listens to the stream: a backlog or an AOF.
     pub recording: bool,
+    /// Who is to see what is recorded: all that a script lets it reach.
+    pub reach: Audience,
     /// How the running command is to travel.
     pub mode: Propagate,
     /// Commands for the stream that come in front of `recorded`, if those of one transaction are very many bytes.
@@ -165,9 +198,9 @@ impl Effects {
 
     /// Adds a command for the stream.
     pub fn push_op_for(&mut self, audience: Audience, db: usize, args: &[&[u8]]) {
-        if !self.recording {
+        let Some(audience) = audience.within(self.reach).filter(|_| self.recording) else {
             return;
-        }
+        };
         if self.recorded.bytes.len() >= PIECE_BYTES {
             self.recorded_before
                 .push(std::mem::take(&mut self.recorded));

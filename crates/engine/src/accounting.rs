@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::exec::Args;
+use crate::scripting;
 use crate::state::ServerState;
 use commandtable::{CommandInfo, Flags};
 use smallvec::SmallVec;
@@ -64,9 +65,12 @@ fn slow(
     let redacted = redact(command, args);
     let max = usize::try_from(state.config.slowlog_max_len).unwrap_or(usize::MAX);
     let now = unix_seconds(state);
-    state
-        .slowlog
-        .push(now, usec, &redacted, &client.peer.addr, &client.name, max);
+    let script = match scripting::run::is_script(command) {
+        true => state.last_run.take(),
+        false => None,
+    };
+    let who = (&*client.peer.addr, &*client.name);
+    state.slowlog.push((now, usec), &redacted, who, script, max);
 }
 
 /// The arguments as logs may show them: secrets replaced.

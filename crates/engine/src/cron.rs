@@ -93,7 +93,8 @@ impl Engine {
     }
 
     /// The next moment, in Unix milliseconds, at which a waiting client gives up; at once while keys are being evicted or a
-    /// script is busy.
+    /// script is busy. "At once" is a millisecond later: a thread that sleeps now and then is let in when there is something to
+    /// answer, also where others want its processor; one that never does has to wait for them.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
         if self.state.busy.is_some() {

@@ -31,8 +31,11 @@ pub struct LinkSide {
     /// The primary as a client of ours: it runs the commands of the stream.
     client: Box<Client>,
     decoder: Decoder,
-    /// Stream bytes that make no whole command yet.
+    /// Stream bytes that make no whole command yet; in front of them the command whose script is busy, if one is, and all that
+    /// has come behind it.
     buffer: Vec<u8>,
+    /// Bytes of that command; 0 without one.
+    parked_bytes: usize,
     /// Bytes of whole commands inside an open transaction: they count as applied once it ends.
     unapplied: Vec<u8>,
     /// A dataset that has been loaded and waits to be swapped in.
@@ -57,6 +60,7 @@ impl LinkSide {
             client,
             decoder,
             buffer: Vec::new(),
+            parked_bytes: 0,
             unapplied: Vec::new(),
             loaded: None,
             draining: false,
@@ -117,6 +121,7 @@ impl LinkSide {
     /// Forgets what is left of a stream that has ended.
     fn reset_stream(&mut self) {
         self.buffer.clear();
+        self.parked_bytes = 0;
         self.unapplied.clear();
         self.decoder = Decoder::default();
         self.decoder.authenticated = true;
@@ -196,10 +201,11 @@ impl Engine {
 
     /// A connection could not be made, or has ended.
     pub fn link_closed(&mut self, conn: Conn, error: &str) {
+        if crate::scripting::busy::keeps_closed(&mut self.state, conn, error) {
+            return;
+        }
         self.set_time();
-        with_link(&self.keys, &mut self.state, |link, env| {
-            link.closed(env, conn, error)
-        });
+        closed(&self.keys, &mut self.state, conn, error);
         self.settle();
     }
 
@@ -374,6 +380,11 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
         return;
     };
     side.buffer.extend_from_slice(bytes);
+    if state.busy.is_some() {
+        // It waits until the script has ended.
+        state.repl.link = Some(side);
+        return;
+    }
     side.decoder.bulk_bytes_max = None;
     let mut batch = Batch::default();
     let mut buffer = std::mem::take(&mut side.buffer);
@@ -403,26 +414,17 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
                 break;
             }
         }
+        if state.busy.is_some() {
+            park(state, &mut side, end - start);
+            break;
+        }
         let command = &buffer[start..end];
         start = end;
-        let in_transaction = side.client.flags.has(ClientFlags::MULTI);
-        if in_transaction || !side.unapplied.is_empty() {
-            side.unapplied.extend_from_slice(command);
-        }
-        if !in_transaction {
-            let whole = std::mem::take(&mut side.unapplied);
-            let raw = if whole.is_empty() { command } else { &whole };
-            applied += raw.len() as u64;
-            state.repl.link = Some(side);
-            state.repl.with_hub(|hub, env| hub.feed_raw(env, raw));
-            let Some(back) = state.repl.link.take() else {
-                return;
-            };
-            side = back;
-            side.unapplied = whole;
-            side.unapplied.clear();
-            side.unapplied.shrink_to(KEPT_BYTES_MAX);
-        }
+        let Some((back, bytes)) = pass_on(state, side, command) else {
+            return;
+        };
+        side = back;
+        applied += bytes;
     }
     buffer.drain(..start);
     if buffer.len() < KEPT_BYTES_MAX {
@@ -431,6 +433,7 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
     side.buffer = buffer;
     side.stream_db = side.client.db as u32;
     side.link.applied(applied);
+    let parked = side.parked_bytes > 0;
     state.repl.link = Some(side);
     keys.origin = outer;
     crate::tracking::turn_done(state);
@@ -438,12 +441,9 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
         with_link(keys, state, |link, env| link.getack(env));
     }
     if let Some(what) = failed {
-        state.stats.panics_caught += 1;
-        keys.ahead.forget();
-        crate::scripting::libraries::recover(state);
-        let text = format!("A command of the stream failed an assertion: {what}");
-        state.log(Level::Warning, &text);
-        crate::recovery::forsake_history(keys, state, &text);
+        stream_failed(keys, state, &what);
+    } else if parked {
+        // What is left is read again when the script has ended.
     } else if let Err(error) = decoded {
         let hide = state.config.hide_user_data_from_log;
         let (client, name) = state
@@ -465,6 +465,89 @@ fn apply(keys: &mut Keys, state: &mut ServerState, bytes: &[u8]) {
             link.stream_unusable(env, &error.to_string())
         });
     }
+}
+
+/// A command has been carried out: it counts, and goes to our own replicas, unless it is in the midst of a transaction. How many
+/// bytes count now.
+fn pass_on(state: &mut ServerState, mut side: LinkSide, command: &[u8]) -> Option<(LinkSide, u64)> {
+    let in_transaction = side.client.flags.has(ClientFlags::MULTI);
+    if in_transaction || !side.unapplied.is_empty() {
+        side.unapplied.extend_from_slice(command);
+    }
+    if in_transaction {
+        return Some((side, 0));
+    }
+    let whole = std::mem::take(&mut side.unapplied);
+    let raw = if whole.is_empty() { command } else { &whole };
+    let bytes = raw.len() as u64;
+    state.repl.link = Some(side);
+    state.repl.with_hub(|hub, env| hub.feed_raw(env, raw));
+    let mut side = state.repl.link.take()?;
+    side.unapplied = whole;
+    side.unapplied.clear();
+    side.unapplied.shrink_to(KEPT_BYTES_MAX);
+    Some((side, bytes))
+}
+
+/// The script of a command of so many bytes is busy. It keeps the primary's client; the command, and what is behind it, wait in
+/// the buffer.
+#[cold]
+fn park(state: &mut ServerState, side: &mut LinkSide, bytes: usize) {
+    let mut stand_in = Client::without_connection(side.client.last_interaction_ms);
+    stand_in.flags.set(ClientFlags::PRIMARY);
+    stand_in.peer = side.client.peer.clone();
+    stand_in.created_ms = side.client.created_ms;
+    stand_in.last_command = side.client.last_command;
+    stand_in.db = side.client.db;
+    let client = std::mem::replace(&mut side.client, stand_in);
+    crate::scripting::busy::adopt(state, client);
+    side.parked_bytes = bytes;
+    side.decoder = Decoder::default();
+    side.decoder.authenticated = true;
+}
+
+/// The busy script of the stream has ended, or with it the transaction around it: its command counts, and the stream goes on.
+#[cold]
+pub(crate) fn script_ended(state: &mut ServerState, mut client: Box<Client>) {
+    let out = std::mem::replace(&mut client.out, Reply::new(Protocol::V2));
+    check_reply(state, &out, last_command(&client));
+    let Some(mut side) = state.repl.link.take() else {
+        return;
+    };
+    side.client = client;
+    let parked = std::mem::take(&mut side.parked_bytes);
+    let mut buffer = std::mem::take(&mut side.buffer);
+    let command: Vec<u8> = buffer.drain(..parked.min(buffer.len())).collect();
+    side.buffer = buffer;
+    let Some((mut side, bytes)) = pass_on(state, side, &command) else {
+        return;
+    };
+    side.link.applied(bytes);
+    state.repl.link = Some(side);
+}
+
+/// Applies what is left of the stream from the time of a script that was busy.
+pub(crate) fn go_on_applying(keys: &mut Keys, state: &mut ServerState) {
+    let side = state.repl.link.as_ref();
+    if side.is_some_and(|side| (side.is_up() || side.draining) && !side.buffer.is_empty()) {
+        apply(keys, state, &[]);
+    }
+}
+
+/// A connection has ended.
+pub(crate) fn closed(keys: &Keys, state: &mut ServerState, conn: Conn, error: &str) {
+    with_link(keys, state, |link, env| link.closed(env, conn, error));
+}
+
+/// A command of the stream has failed an assertion: who knows what it has done to the data.
+#[cold]
+pub(crate) fn stream_failed(keys: &mut Keys, state: &mut ServerState, what: &str) {
+    state.stats.panics_caught += 1;
+    keys.ahead.forget();
+    crate::scripting::libraries::recover(state);
+    let text = format!("A command of the stream failed an assertion: {what}");
+    state.log(Level::Warning, &text);
+    crate::recovery::forsake_history(keys, state, &text);
 }
 
 /// Runs one command of the stream; its reply goes nowhere.
@@ -505,14 +588,18 @@ fn run(
             last_command(&side.client)
         ));
     }
+    check_reply(state, out, last_command(&side.client));
+    Ok(())
+}
+
+/// An error where the primary had none is something to be told.
+fn check_reply(state: &mut ServerState, out: &Reply, name: &str) {
     if out.output().start().first() == Some(&b'-') {
         state.stats.unexpected_error_replies += 1;
         let text = String::from_utf8_lossy(out.output().start());
         let text = text.strip_suffix("\r\n").unwrap_or(&text);
-        let name = last_command(&side.client);
         error_to_primary(state, text.strip_prefix("-ERR ").unwrap_or(text), name);
     }
-    Ok(())
 }
 
 /// The name of the last command of the stream, for the log.
@@ -880,7 +967,11 @@ pub(crate) fn resynchronise(keys: &Keys, state: &mut ServerState, why: &str) {
 
 /// Periodic work.
 pub(crate) fn tick(keys: &mut Keys, state: &mut ServerState) {
-    if state.repl.link.is_some() {
-        with_link(keys, state, |link, env| link.tick(env));
-    }
+    let is_read = state.busy.is_none();
+    with_link(keys, state, |link, env| {
+        if !is_read {
+            link.is_not_read(env);
+        }
+        link.tick(env);
+    });
 }

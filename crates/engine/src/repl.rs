@@ -194,8 +194,10 @@ impl ServerState {
     /// Hands on one command that was carried out: to the backlog and the replicas, and to the append-only file. A replica's
     /// file gets what it has applied, as the file of a primary gets what it has done.
     pub(crate) fn feed(&mut self, audience: Audience, db: Option<u32>, command: &[u8]) {
-        self.repl.feed(db, command);
-        if audience == Audience::Everybody {
+        if audience.has_replicas() {
+            self.repl.feed(db, command);
+        }
+        if audience.has_log() {
             self.aof.append(db, command);
         }
     }

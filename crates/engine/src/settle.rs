@@ -1,7 +1,7 @@
 //! What follows from a command, a transaction or a turn of the timer, in this order: the stream, what clients are to hear
 //! of, what the hub of replication asks for, those who wait for a key; and again for what that has caused.
 //!
-//! Nobody is running meanwhile: the client whose requests are being served is among the others.
+//! A script that has been killed ends first. Nobody is running meanwhile: the client whose requests are being served is among the others.
 
 use crate::blocking;
 use crate::commands::transactions;
@@ -17,6 +17,7 @@ const NEWS_KEPT: usize = 1024;
 
 /// Carries out everything that is pending.
 pub(crate) fn settle(keys: &mut Keys, state: &mut ServerState) {
+    crate::scripting::busy::end_killed(keys, state);
     for _ in 0..ROUNDS_MAX {
         if !keys.effects.expired.is_empty() {
             keys.delete_found_expired();
@@ -112,12 +113,10 @@ pub(crate) fn feed_stream(keys: &mut Keys, state: &mut ServerState) {
 /// Who is to see that the recorded commands are a transaction: everybody who sees one of them.
 fn audience_of(effects: &Effects) -> Audience {
     let pieces = effects.recorded_before.iter().chain([&effects.recorded]);
-    let mut commands = pieces.flat_map(Recorded::commands);
-    if commands.any(|command| command.audience == Audience::Everybody) {
-        Audience::Everybody
-    } else {
-        Audience::Replicas
-    }
+    let audiences = pieces
+        .flat_map(Recorded::commands)
+        .map(|command| command.audience);
+    audiences.reduce(Audience::and).unwrap_or_default()
 }
 
 /// Hands the recorded commands to the stream, one by one.

@@ -1,5 +1,6 @@
 //! The slow log: commands that took long, newest first.
 
+use scripting::Taken;
 use std::collections::VecDeque;
 
 /// Arguments kept of one command.
@@ -22,6 +23,8 @@ pub struct Entry {
     pub peer: String,
     /// The client's name.
     pub name: Vec<u8>,
+    /// What the script has taken that the command has run, if it has run one.
+    pub script: Option<Taken>,
 }
 
 /// The log.
@@ -36,11 +39,10 @@ impl SlowLog {
     /// Adds a command, dropping the oldest ones beyond `max`.
     pub fn push(
         &mut self,
-        at: i64,
-        usec: i64,
+        (at, usec): (i64, i64),
         args: &[&[u8]],
-        peer: &str,
-        name: &[u8],
+        (peer, name): (&str, &[u8]),
+        script: Option<Taken>,
         max: usize,
     ) {
         let kept = if args.len() > ARGS_MAX {
@@ -59,6 +61,7 @@ impl SlowLog {
             args: shown,
             peer: peer.to_owned(),
             name: name.to_vec(),
+            script,
         });
         self.next_id += 1;
         self.trim(max);
@@ -89,12 +92,12 @@ mod tests {
     fn long_commands_are_shortened() {
         let mut log = SlowLog::default();
         let many: Vec<&[u8]> = vec![b"x"; 40];
-        log.push(1, 2, &many, "a:1", b"", 1);
-        log.push(1, 2, &[&[b'y'; 130]], "a:1", b"", 1);
+        log.push((1, 2), &many, ("a:1", b""), None, 1);
+        log.push((1, 2), &[&[b'y'; 130]], ("a:1", b""), None, 1);
         assert_eq!(log.entries.len(), 1);
         assert_eq!(log.entries[0].id, 1);
         assert!(log.entries[0].args[0].ends_with(b"... (2 more bytes)"));
-        log.push(1, 2, &many, "a:1", b"", 2);
+        log.push((1, 2), &many, ("a:1", b""), None, 2);
         assert_eq!(log.entries[0].args.len(), 32);
         assert_eq!(log.entries[0].args[31], b"... (9 more arguments)");
     }

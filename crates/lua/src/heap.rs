@@ -98,6 +98,10 @@ pub(crate) struct Heap {
     pub(crate) bytes_max: usize,
     /// Bytes at which the next collection begins.
     pub(crate) collect_at: usize,
+    /// The fewest bytes there have been since growth is watched, as collections have found it.
+    pub(crate) lowest: usize,
+    /// The most bytes beyond those when a collection began.
+    pub(crate) grown: usize,
     /// What objects are painted with that are new, or that this cycle has reached.
     pub(crate) mark: u8,
     pub(crate) phase: Phase,
@@ -121,12 +125,19 @@ impl Heap {
             bytes: 0,
             bytes_max,
             collect_at: usize::MAX,
+            lowest: 0,
+            grown: 0,
             mark: 0,
             phase: Phase::Idle,
             gray: Vec::new(),
             weak: Vec::new(),
             work: 0,
         }
+    }
+
+    /// Bytes beyond the fewest there have been since growth is watched, at most. Memory only falls by collections.
+    pub(crate) fn growth(&self) -> usize {
+        self.grown.max(self.bytes.saturating_sub(self.lowest))
     }
 
     /// Whether so many bytes more would be too many.

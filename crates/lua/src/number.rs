@@ -402,6 +402,12 @@ pub(crate) fn parse_base(text: &[u8], base: u32) -> Option<f64> {
     Some(number)
 }
 
+/// `a % b`: the sign is that of `b`.
+#[inline]
+pub(crate) fn modulo(a: f64, b: f64) -> f64 {
+    a - (a / b).floor() * b
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,11 +3,12 @@
 use crate::error::Error;
 use crate::flags::ScriptFlags;
 use crate::host::{Host, LogLevel, Targets};
-use crate::limits::LOAD_SLICE_UNITS;
+use crate::limits::{LOAD_SLICE_UNITS, Limits};
 use crate::machine::Machine;
 use crate::registration::Registration;
 use crate::run::{Progress, Run, What};
 use crate::shebang::{self, is_name};
+use crate::usage::Usage;
 use hashbrown::HashMap;
 use lua::Kept;
 use resp::Reply;
@@ -31,6 +32,8 @@ pub struct Function {
     /// What it needs and promises.
     pub flags: ScriptFlags,
     callback: Kept,
+    /// Its place among [`Usages`].
+    usage: usize,
 }
 
 /// A library.
@@ -49,7 +52,7 @@ impl Library {
     fn bytes(&self) -> usize {
         let functions = self.functions.iter().map(|function| {
             let description = function.description.as_ref().map_or(0, |text| text.len());
-            size_of::<Function>() + function.name.len() + description
+            size_of::<Function>() + size_of::<Usage>() + function.name.len() + description
         });
         size_of::<Self>() + self.name.len() + self.code.len() + functions.sum::<usize>()
     }
@@ -107,6 +110,33 @@ impl Set {
     }
 }
 
+/// What the runs of all functions have taken. A function has a place here for as long as it is loaded.
+#[derive(Default)]
+struct Usages {
+    places: Vec<Usage>,
+    free: Vec<usize>,
+}
+
+impl Usages {
+    /// A place for a function that has not run yet.
+    fn add(&mut self) -> usize {
+        if let Some(place) = self.free.pop() {
+            self.places[place] = Usage::default();
+            return place;
+        }
+        self.places.push(Usage::default());
+        self.places.len() - 1
+    }
+
+    fn of(&mut self, function: &Function) -> Option<&mut Usage> {
+        self.places.get_mut(function.usage)
+    }
+
+    fn remove(&mut self, function: &Function) {
+        self.free.push(function.usage);
+    }
+}
+
 /// What the body of a library may do, and for how long.
 pub trait LoadHost {
     /// Writes to the log.
@@ -121,9 +151,31 @@ pub(crate) struct Libraries {
     /// `None` before the first library, and while a function runs.
     pub(crate) machine: Option<Box<Machine>>,
     set: Set,
+    usages: Usages,
+    limits: Limits,
 }
 
 impl Libraries {
+    /// Other bounds hold from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        if let Some(machine) = &mut self.machine {
+            machine.state.set_memory_limit(limits.memory_bytes);
+        }
+    }
+
+    /// Leaves nothing but the bounds. What there was.
+    fn take(&mut self) -> Self {
+        let limits = self.limits;
+        std::mem::replace(
+            self,
+            Libraries {
+                limits,
+                ..Self::default()
+            },
+        )
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Library>> {
         self.set.libraries.values()
     }
@@ -157,6 +209,7 @@ impl Libraries {
         args: &[&[u8]],
     ) -> Option<Result<Run, Error>> {
         let mut machine = self.machine.take()?;
+        machine.state.watch_memory();
         let callback = machine.state.kept(function.callback);
         if machine.start_function(callback, keys, args).is_err() {
             self.machine = Some(machine);
@@ -165,9 +218,32 @@ impl Libraries {
         Some(Ok(Run::new(machine, What::Function(Arc::clone(function)))))
     }
 
-    /// Takes the interpreter back from a run.
-    pub(crate) fn ended(&mut self, machine: Box<Machine>) {
+    /// Takes the interpreter back from a run. Where to count it.
+    pub(crate) fn ended(
+        &mut self,
+        machine: Box<Machine>,
+        function: &Function,
+    ) -> Option<&mut Usage> {
         self.machine = Some(machine);
+        self.usages.of(function)
+    }
+
+    /// All functions with their libraries, and what their runs have taken.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = (&Library, &Function, &Usage)> {
+        self.iter().flat_map(|library| {
+            library.functions.iter().filter_map(|function| {
+                Some((
+                    &**library,
+                    &**function,
+                    self.usages.places.get(function.usage)?,
+                ))
+            })
+        })
+    }
+
+    /// Forgets what runs have taken.
+    pub(crate) fn reset_usages(&mut self) {
+        self.usages.places.fill_with(Usage::default);
     }
 
     /// Loads a library; its name.
@@ -287,7 +363,7 @@ impl Libraries {
     /// Loads everything again after the interpreter has been lost with a run that never came back.
     pub(crate) fn recover(&mut self, host: &mut dyn LoadHost) {
         if self.machine.is_none() && !self.set.libraries.is_empty() {
-            let before = std::mem::take(self);
+            let before = self.take();
             for library in before.set.libraries.values() {
                 if let Err(error) = self.load(&library.code, false, host) {
                     host.log(LogLevel::Warning, error.text());
@@ -298,7 +374,7 @@ impl Libraries {
 
     /// Forgets all libraries. The interpreter is given away, to be freed where that does not matter.
     pub(crate) fn flush(&mut self) -> Option<Box<Machine>> {
-        std::mem::take(self).machine
+        self.take().machine
     }
 
     fn become_set(&mut self, set: Set) {
@@ -313,8 +389,9 @@ impl Libraries {
 
     /// Lets the functions of a library go.
     fn release(&mut self, library: &Library) {
-        if let Some(machine) = &mut self.machine {
-            for function in &library.functions {
+        for function in &library.functions {
+            self.usages.remove(function);
+            if let Some(machine) = &mut self.machine {
                 machine.state.release(function.callback);
             }
         }
@@ -336,16 +413,18 @@ impl Libraries {
         }
         check(&self.set, &header.name)?;
         let machine = self.machine.take();
-        let machine = machine.unwrap_or_else(Machine::for_libraries);
+        let machine = machine.unwrap_or_else(|| Machine::for_libraries(self.limits));
         let (machine, registered) = register(machine, header.code, host);
         self.machine = Some(machine);
         let functions = registered?.functions.into_iter();
+        let usages = &mut self.usages;
         let functions = functions.map(|registered| {
             Arc::new(Function {
                 name: registered.name.into(),
                 description: registered.description.map(Into::into),
                 flags: registered.flags,
                 callback: registered.callback,
+                usage: usages.add(),
             })
         });
         Ok(Arc::new(Library {

@@ -1,12 +1,24 @@
 //! Every bound of this crate, with its unit and its reason.
 
-/// Bytes that the objects of one interpreter may take, cached scripts and libraries included: enough for any script that
-/// should run inside a server, and a script that wants more gets an error instead of the machine.
-pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+/// The bounds that an operator may choose. The default ones are those of the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that the objects of one interpreter may take, cached scripts and libraries included: by default enough for any
+    /// script that should run inside a server. A script that wants more gets an error instead of the machine.
+    pub memory_bytes: usize,
+    /// Scripts that are kept only because EVAL has seen them. Who loads scripts with SCRIPT LOAD wants them to stay, who
+    /// builds a new text for each call does not. The default is the reference's number.
+    pub eval_scripts: usize,
+}
 
-/// Scripts that are kept only because EVAL has seen them. Who loads scripts with SCRIPT LOAD wants them to stay, who
-/// builds a new text for each call does not.
-pub const EVAL_SCRIPTS_MAX: usize = 500;
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory_bytes: 64 << 20,
+            eval_scripts: 500,
+        }
+    }
+}
 
 /// Levels of tables in a reply, counted as slots of a stack: each array takes one, each map or set three or four. What
 /// lies deeper is replaced by an error. The number is the reference's.
@@ -25,6 +37,9 @@ pub(crate) const CALL_UNITS: u64 = 500;
 
 /// Units of work between two looks at the clock while a library is loaded.
 pub(crate) const LOAD_SLICE_UNITS: u64 = 50_000;
+
+/// Bytes of the last error's text that are kept with a script or function: its first line, and where it was.
+pub(crate) const ERROR_BYTES_KEPT: usize = 256;
 
 /// Bytes of an error's text that are shown when an error could not be handled.
 pub(crate) const BROKEN_ERROR_BYTES_MAX: usize = 100;

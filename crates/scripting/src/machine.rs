@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::names::Names;
 use crate::registration::Registration;
 use crate::sandbox::{self, LibraryGlobals};
@@ -26,20 +27,21 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// An interpreter for EVAL.
-    pub(crate) fn for_scripts() -> Box<Self> {
+    pub(crate) fn for_scripts(limits: Limits) -> Box<Self> {
         let state = sandbox::for_scripts().expect("an empty sandbox fits into its memory");
-        Self::new(state, None)
+        Self::new(state, None, limits)
     }
 
     /// An interpreter for libraries.
-    pub(crate) fn for_libraries() -> Box<Self> {
+    pub(crate) fn for_libraries(limits: Limits) -> Box<Self> {
         let (state, globals) =
             sandbox::for_libraries().expect("an empty sandbox fits into its memory");
-        Self::new(state, Some(globals))
+        Self::new(state, Some(globals), limits)
     }
 
-    fn new(mut state: State, library_globals: Option<LibraryGlobals>) -> Box<Self> {
+    fn new(mut state: State, library_globals: Option<LibraryGlobals>, limits: Limits) -> Box<Self> {
         let names = Names::new(&mut state).expect("a few names fit into an empty sandbox");
+        state.set_memory_limit(limits.memory_bytes);
         Box::new(Machine {
             state,
             names,

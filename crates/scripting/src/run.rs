@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::sandbox::Function;
 use crate::to_lua;
 use crate::to_reply::{self, Counted, OnError, until_nul};
+use crate::usage::Taken;
 use lua::{Failure, FailureKind, Outcome, Value};
 use resp::{Protocol, Reply};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Run {
     targets: Targets,
     /// The error that has ended it.
     failure: Option<(Vec<u8>, Counted)>,
+    /// What it had taken when it was killed.
+    taken: Option<Taken>,
 }
 
 /// Where a run stands.
@@ -54,6 +57,7 @@ impl Run {
             protocol: Protocol::V2,
             targets: Targets::ALL,
             failure: None,
+            taken: None,
         }
     }
 
@@ -73,8 +77,10 @@ impl Run {
         !matches!(self.what, What::Script(_))
     }
 
-    pub(crate) fn what(&self) -> &What {
-        &self.what
+    /// What has run, the error that has ended it, and the interpreter.
+    #[inline]
+    pub(crate) fn into_parts(self) -> (What, Option<Vec<u8>>, Box<Machine>) {
+        (self.what, self.failure.map(|(text, _)| text), self.machine)
     }
 
     /// Goes on until the end, or until `budget` units of work are done: about as many instructions.
@@ -107,6 +113,7 @@ impl Run {
     /// Ends it where it stands.
     pub fn kill(&mut self) {
         let place = self.machine.state.caller_place();
+        self.taken = Some(self.taken(0));
         self.machine.state.abort();
         let mut text = Error::KILLED.into_text();
         // "name:line: " is how errors begin; here the place comes last.
@@ -127,6 +134,21 @@ impl Run {
             place.as_ref().map(|(source, line)| (*source, &line[..])),
         );
         self.failure = Some((text, Counted::No));
+    }
+
+    /// What it has taken so far, in so much time.
+    #[inline]
+    pub(crate) fn taken(&self, elapsed_ns: u64) -> Taken {
+        let state = &self.machine.state;
+        let taken = self.taken.unwrap_or_else(|| Taken {
+            elapsed_ns,
+            instructions: state.work_used(),
+            memory_bytes: state.memory_grown(),
+        });
+        Taken {
+            elapsed_ns,
+            ..taken
+        }
     }
 
     /// The error that has ended it, if one has.

@@ -1,7 +1,6 @@
 //! The world that a script finds: globals that nobody can change, and the functions of the server.
 
 use crate::host::Targets;
-use crate::limits::MEMORY_BYTES_MAX;
 use lua::{Options, OutOfMemory, State, TableId, Value};
 
 /// The version of Redis OSS whose scripts run here unchanged.
@@ -109,7 +108,6 @@ pub(crate) struct LibraryGlobals {
 
 fn fresh_state() -> Result<State, OutOfMemory> {
     let mut state = State::new(Options {
-        memory_bytes_max: MEMORY_BYTES_MAX,
         pcall_unwraps_err: true,
         ..Options::default()
     })?;
@@ -120,7 +118,7 @@ fn fresh_state() -> Result<State, OutOfMemory> {
 /// An interpreter for EVAL.
 ///
 /// # Errors
-/// Never with the memory that [`MEMORY_BYTES_MAX`] allows.
+/// Never with the memory that a state may take by default.
 pub(crate) fn for_scripts() -> Result<State, OutOfMemory> {
     let mut state = fresh_state()?;
     let globals = state.globals();

@@ -4,10 +4,12 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::flags::ScriptFlags;
 use crate::libraries::{Function, Libraries, Library, LoadHost, Policy};
+use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::run::{Run, What};
 use crate::scripts::{Keep, Scripts};
 use crate::shebang;
+use crate::usage::{Taken, Usage};
 use std::sync::Arc;
 
 /// Bytes by which an idle interpreter's memory has to have grown for a look for garbage.
@@ -51,6 +53,12 @@ impl Scripting {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.running
+    }
+
+    /// Other bounds hold from now on. For a run that is under way those hold with which it has begun.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.scripts.set_limits(limits);
+        self.libraries.set_limits(limits);
     }
 
     /// Nothing can be loaded or removed while the interpreter is with a run.
@@ -231,18 +239,44 @@ impl Scripting {
         run
     }
 
-    /// Takes back a run that has ended, or that is to end here.
+    /// Takes back a run that has ended, or that is to end here, `elapsed_ns` after its start; now it is `now_ms`. What it has
+    /// taken, which is counted.
     #[inline]
-    pub fn ended(&mut self, run: Run) {
+    pub fn ended(&mut self, run: Run, elapsed_ns: u64, now_ms: i64) -> Taken {
         self.running = false;
-        let what = run.what().clone();
-        let mut machine = run.machine;
+        let taken = run.taken(elapsed_ns);
+        let (what, failure, mut machine) = run.into_parts();
         self.random = Some(machine.state.random_state());
         machine.state.abort();
-        match what {
+        let usage = match what {
             What::Script(digest) => self.scripts.ended(machine, &digest),
-            What::Function(_) | What::Library => self.libraries.ended(machine),
+            What::Function(function) => self.libraries.ended(machine, &function),
+            What::Library => None,
+        };
+        if let Some(usage) = usage {
+            usage.count(taken);
+            if let Some(text) = failure {
+                usage.fail(&text, now_ms);
+            }
         }
+        taken
+    }
+
+    /// The scripts that have run, and what that has taken.
+    pub fn script_usages(&self) -> impl Iterator<Item = (&Digest, &Usage)> {
+        self.scripts.usages()
+    }
+
+    /// The functions that have run, with their libraries, and what that has taken.
+    pub fn function_usages(&self) -> impl Iterator<Item = (&Library, &Function, &Usage)> {
+        let usages = self.libraries.usages();
+        usages.filter(|(_, _, usage)| usage.calls > 0)
+    }
+
+    /// Forgets what runs have taken.
+    pub fn reset_usages(&mut self) {
+        self.scripts.reset_usages();
+        self.libraries.reset_usages();
     }
 
     /// A run has been lost, and its interpreter with it: makes another one, with everything that it knew.

@@ -3,10 +3,11 @@
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::flags::ScriptFlags;
-use crate::limits::EVAL_SCRIPTS_MAX;
+use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::run::{Run, What};
 use crate::shebang;
+use crate::usage::Usage;
 use hashbrown::HashMap;
 use lua::Kept;
 
@@ -20,6 +21,8 @@ struct Script {
     function: Kept,
     /// Its place among those that only EVAL has seen; `None` for one that stays.
     place: Option<usize>,
+    /// What its runs have taken; `None` before the first one.
+    usage: Option<Box<Usage>>,
 }
 
 /// One of those that may have to go.
@@ -50,10 +53,11 @@ pub(crate) struct Scripts {
     evicted: u64,
     /// Bytes of all bodies.
     body_bytes: usize,
+    limits: Limits,
 }
 
-/// Bytes that a script takes beside its body and what is compiled from it.
-const SCRIPT_BYTES: usize = size_of::<Script>() + size_of::<Digest>();
+/// Bytes that a script takes beside its body and what is compiled from it, if it has run.
+const SCRIPT_BYTES: usize = size_of::<Script>() + size_of::<Digest>() + size_of::<Usage>();
 
 impl Scripts {
     pub(crate) fn flags(&self, digest: &Digest) -> Option<ScriptFlags> {
@@ -92,7 +96,9 @@ impl Scripts {
             return Ok(());
         }
         let (flags, code) = shebang::script(body)?;
-        let machine = self.machine.get_or_insert_with(Machine::for_scripts);
+        let machine = self
+            .machine
+            .get_or_insert_with(|| Machine::for_scripts(self.limits));
         let function = machine.compile(code, CHUNK, Error::script_syntax)?;
         let function = machine.state.keep(function);
         let place = match keep {
@@ -105,33 +111,47 @@ impl Scripts {
             flags,
             function,
             place,
+            usage: None,
         };
         self.cached.insert(digest, script);
         Ok(())
     }
 
-    /// A place among the evictable ones; that of the one that has not run for the longest time if there are too many.
+    /// Other bounds hold from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        if let Some(machine) = &mut self.machine {
+            machine.state.set_memory_limit(limits.memory_bytes);
+        }
+        self.evict_beyond(limits.eval_scripts);
+    }
+
+    /// A place among the evictable ones, for which those have to go that are too many then.
     fn place_for(&mut self, digest: Digest) -> usize {
+        self.evict_beyond(self.limits.eval_scripts.saturating_sub(1));
         self.runs += 1;
         let used_at = self.runs;
-        let entry = Evictable { digest, used_at };
-        if self.evictable.len() < EVAL_SCRIPTS_MAX {
-            self.evictable.push(entry);
-            return self.evictable.len() - 1;
-        }
-        let oldest = self.evictable.iter().enumerate();
-        let (place, _) = oldest
-            .min_by_key(|(_, entry)| entry.used_at)
-            .expect("the list is full");
-        let gone = std::mem::replace(&mut self.evictable[place], entry);
-        if let Some(script) = self.cached.remove(&gone.digest) {
-            self.body_bytes -= script.body.len();
-            if let Some(machine) = &mut self.machine {
-                machine.state.release(script.function);
+        self.evictable.push(Evictable { digest, used_at });
+        self.evictable.len() - 1
+    }
+
+    /// Has those go that have not run for the longest time, until `kept` are left of those that may.
+    fn evict_beyond(&mut self, kept: usize) {
+        while self.evictable.len() > kept {
+            let entries = self.evictable.iter().enumerate();
+            let Some((place, gone)) = entries.min_by_key(|(_, entry)| entry.used_at) else {
+                return;
+            };
+            let digest = gone.digest;
+            self.take_from_evictable(place);
+            if let Some(script) = self.cached.remove(&digest) {
+                self.body_bytes -= script.body.len();
+                if let Some(machine) = &mut self.machine {
+                    machine.state.release(script.function);
+                }
             }
+            self.evicted += 1;
         }
-        self.evicted += 1;
-        place
     }
 
     fn take_from_evictable(&mut self, place: usize) {
@@ -153,6 +173,7 @@ impl Scripts {
     ) -> Option<Result<Run, Error>> {
         let script = self.cached.get(digest)?;
         let mut machine = self.machine.take()?;
+        machine.state.watch_memory();
         let function = machine.state.kept(script.function);
         if machine.start_script(function, keys, args).is_err() {
             self.machine = Some(machine);
@@ -161,30 +182,54 @@ impl Scripts {
         Some(Ok(Run::new(machine, What::Script(*digest))))
     }
 
-    /// Takes the interpreter back from a run.
+    /// Takes the interpreter back from a run. Where to count it, unless the script has gone.
     #[inline]
-    pub(crate) fn ended(&mut self, machine: Box<Machine>, digest: &Digest) {
+    pub(crate) fn ended(&mut self, machine: Box<Machine>, digest: &Digest) -> Option<&mut Usage> {
         self.machine = Some(machine);
         self.runs += 1;
-        if let Some(place) = self.cached.get(digest).and_then(|script| script.place) {
+        let script = self.cached.get_mut(digest)?;
+        if let Some(place) = script.place {
             self.evictable[place].used_at = self.runs;
+        }
+        Some(script.usage.get_or_insert_default())
+    }
+
+    /// The scripts that have run, and what that has taken.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = (&Digest, &Usage)> {
+        let cached = self.cached.iter();
+        cached.filter_map(|(digest, script)| Some((digest, script.usage.as_deref()?)))
+    }
+
+    /// Forgets what runs have taken.
+    pub(crate) fn reset_usages(&mut self) {
+        for script in self.cached.values_mut() {
+            script.usage = None;
         }
     }
 
     /// Forgets all scripts. The interpreter is given away, to be freed where that does not matter.
     pub(crate) fn flush(&mut self) -> Option<Box<Machine>> {
-        let evicted = self.evicted;
-        let machine = std::mem::take(self).machine;
-        self.evicted = evicted;
-        machine
+        self.take().machine
+    }
+
+    /// Leaves nothing but the bounds and how many have been evicted. What there was.
+    fn take(&mut self) -> Self {
+        let (evicted, limits) = (self.evicted, self.limits);
+        std::mem::replace(
+            self,
+            Scripts {
+                evicted,
+                limits,
+                ..Self::default()
+            },
+        )
     }
 
     /// Whether the interpreter has been lost with a run that never came back.
     pub(crate) fn recover(&mut self) {
         if self.machine.is_none() && !self.cached.is_empty() {
             // What is compiled has gone with it.
-            let old = std::mem::take(self);
-            self.evicted = old.evicted;
+            let old = self.take();
             for (digest, script) in old.cached {
                 let keep = match script.place {
                     Some(_) => Keep::WhileUsed,

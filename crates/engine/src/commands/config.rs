@@ -161,6 +161,7 @@ fn reset_stat(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
     x.state.repl.hub.reset_stats();
     x.state.saving.saves = 0;
     x.state.scripting.reset_evicted_scripts();
+    x.state.scripting.reset_usages();
     x.state.aof.rewrites.count = 0;
     x.state.aof.rewrites.failures.clear();
     x.keys.stats = KeyStats::default();
@@ -249,6 +250,10 @@ fn curtail(state: &mut ServerState) {
         state.log(Level::Warning, &sentence);
     }
     state.slowlog.trim(size(state.config.slowlog_max_len));
+    state.scripting.set_limits(scripting::Limits {
+        memory_bytes: size(state.config.lua_memory_limit),
+        eval_scripts: size(state.config.lua_script_cache_limit),
+    });
 }
 
 /// The part that the former parameters undo.

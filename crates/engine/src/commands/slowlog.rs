@@ -8,6 +8,7 @@ pub(super) static COMMANDS: Family = &[
     ("slowlog|get", get),
     ("slowlog|len", len),
     ("slowlog|reset", reset),
+    ("slowlog|scripts", scripts),
     ("slowlog|help", help),
 ];
 
@@ -21,15 +22,7 @@ const COUNT_DEFAULT: usize = 10;
 /// Propagates: nothing.
 /// Source: Valkey command reference, SLOWLOG GET (since 2.2.12).
 fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
-    let count = match args {
-        [_, _] => COUNT_DEFAULT,
-        [_, _, text] => match words::int::parse_i64(text) {
-            Some(-1) => usize::MAX,
-            Some(count) => usize::try_from(count).map_err(|_| Error::SLOWLOG_COUNT)?,
-            None => return Err(Error::SLOWLOG_COUNT),
-        },
-        _ => return Err(Error::subcommand_syntax(args)),
-    };
+    let count = count(args)?;
     let entries = &x.state.slowlog.entries;
     x.out.array(entries.len().min(count));
     for entry in entries.iter().take(count) {
@@ -45,6 +38,58 @@ fn get(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
         x.out.bulk(&entry.name);
     }
     Ok(())
+}
+
+/// How many entries are wanted.
+fn count(args: Args<'_>) -> Result<usize, Error> {
+    match args {
+        [_, _] => Ok(COUNT_DEFAULT),
+        [_, _, text] => match words::int::parse_i64(text) {
+            Some(-1) => Ok(usize::MAX),
+            Some(count) => usize::try_from(count).map_err(|_| Error::SLOWLOG_COUNT),
+            None => Err(Error::SLOWLOG_COUNT),
+        },
+        _ => Err(Error::subcommand_syntax(args)),
+    }
+}
+
+/// `SLOWLOG SCRIPTS [count]`: what the scripts and functions among the entries have taken, the newest first; -1 means all.
+///
+/// Reply: per entry a map: the number by which SLOWLOG GET shows it, Unix time, microseconds, the instructions and the bytes of
+/// memory that the script has taken, arguments.
+/// Errors: a count that is none.
+/// Propagates: nothing.
+/// Source: our own. The entries of SLOWLOG GET stay as clients know them.
+fn scripts(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
+    let count = count(args)?;
+    let entries = x.state.slowlog.entries.iter();
+    let scripts = entries.filter_map(|entry| Some((entry, entry.script?)));
+    let scripts: Vec<_> = scripts.take(count).collect();
+    x.out.array(scripts.len());
+    for (entry, taken) in scripts {
+        let figures = [
+            ("id", entry.id),
+            ("time", entry.at),
+            ("us", entry.usec),
+            ("instructions", clamp(taken.instructions)),
+            ("memory_peak_bytes", clamp(taken.memory_bytes as u64)),
+        ];
+        x.out.map(figures.len() + 1);
+        for (name, figure) in figures {
+            x.out.bulk(name.as_bytes());
+            x.out.int(figure);
+        }
+        x.out.bulk(b"arguments");
+        x.out.array(entry.args.len());
+        for arg in &entry.args {
+            x.out.bulk(arg);
+        }
+    }
+    Ok(())
+}
+
+fn clamp(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// `SLOWLOG LEN`.
@@ -89,6 +134,9 @@ fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             "    Return the length of the slowlog.",
             "RESET",
             "    Reset the slowlog.",
+            "SCRIPTS [<count>]",
+            "    Return what the scripts and functions among the top entries have taken",
+            "    (default: 10, -1 mean all).",
         ],
     );
     Ok(())

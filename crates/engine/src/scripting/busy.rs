@@ -8,7 +8,7 @@ use super::host::Caller;
 use super::run::{self, Active};
 use crate::accounting::account;
 use crate::blocking::{self, Blocked, WaitFor};
-use crate::client::{Client, ClientId};
+use crate::client::{Client, ClientFlags, ClientId};
 use crate::commands::transactions::{self, Rest};
 use crate::dispatch;
 use crate::exec::{Args, Exec};
@@ -28,8 +28,8 @@ use words::Words;
 
 /// How long a slice may take, in nanoseconds: what others wait for it at most, beside one command of the script.
 const SLICE_NS: u64 = 1_000_000;
-/// Units of work between two looks at the clock.
-const LOOK_UNITS: u64 = 20_000;
+/// Units of work between two looks at the clock: what is counted too low must not make much of a difference.
+const LOOK_UNITS: u64 = 4_000;
 
 /// A script between two slices.
 pub(crate) struct Busy {
@@ -39,7 +39,10 @@ pub(crate) struct Busy {
     origin: Origin,
     /// Who waits for it.
     client: ClientId,
-    /// Who would, had the connection not ended: the script ends all the same.
+    /// It has come by the primary's stream.
+    from_primary: bool,
+    /// The client, if it is none of those that are connected: the primary's, or one whose connection has ended. The script ends
+    /// all the same.
     orphan: Option<Box<Client>>,
     /// The database that its client is in again when it ends.
     caller_db: usize,
@@ -54,6 +57,8 @@ pub(crate) struct Busy {
     shutdown: Option<crate::shutdown::Options>,
     /// Connections to the primary that are not read from.
     held: Vec<Conn>,
+    /// Those that have ended since, and why.
+    closed: Vec<(Conn, String)>,
     /// What has become of keys on their way to other servers.
     deliveries: Vec<(u64, Delivery)>,
     /// The transaction that it is a part of.
@@ -78,6 +83,7 @@ pub(super) fn set_aside(
         active,
         origin: x.keys.origin,
         client: x.client.id,
+        from_primary: x.client.flags.has(ClientFlags::PRIMARY),
         orphan: None,
         caller_db,
         command: x.command,
@@ -87,6 +93,7 @@ pub(super) fn set_aside(
         killed: false,
         shutdown: None,
         held: Vec::new(),
+        closed: Vec::new(),
         deliveries: Vec::new(),
         rest: None,
     }));
@@ -169,7 +176,7 @@ pub(crate) fn refuse(
     Ok(())
 }
 
-/// SCRIPT KILL, or FUNCTION KILL: the script ends before its next slice.
+/// SCRIPT KILL, or FUNCTION KILL: the script ends when this command is settled.
 ///
 /// # Errors
 /// There is none, it is of the other kind, or it has written.
@@ -177,6 +184,9 @@ pub(crate) fn kill(x: &mut Exec<'_>, function: bool) -> Outcome {
     let Some(busy) = x.state.busy.as_deref() else {
         return Err(Error::NO_SCRIPT_RUNS);
     };
+    if busy.from_primary {
+        return Err(Error::UNKILLABLE_PRIMARY);
+    }
     if busy.active.wrote {
         return Err(Error::UNKILLABLE);
     }
@@ -187,6 +197,7 @@ pub(crate) fn kill(x: &mut Exec<'_>, function: bool) -> Outcome {
         .log(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
     if let Some(busy) = x.state.busy.as_deref_mut() {
         busy.killed = true;
+        x.keys.effects.pending = true;
     }
     x.out.ok();
     Ok(())
@@ -227,6 +238,13 @@ pub(crate) fn keep_rest(state: &mut ServerState, rest: Rest) {
     }
 }
 
+/// Ends the script that has been killed, if one has.
+pub(crate) fn end_killed(keys: &mut Keys, state: &mut ServerState) {
+    if state.busy.as_deref().is_some_and(|busy| busy.killed) {
+        go_on(keys, state);
+    }
+}
+
 /// SIGTERM waits for the script's end. True if there is one.
 pub(crate) fn postpones(state: &mut ServerState, options: crate::shutdown::Options) -> bool {
     match state.busy.as_deref_mut() {
@@ -246,6 +264,18 @@ pub(crate) fn holds(state: &mut ServerState, conn: Conn) -> bool {
             true
         }
         None => false,
+    }
+}
+
+/// That a connection to the primary has ended is heard of when its script has: what has come by it still counts. True if there
+/// is one.
+pub(crate) fn keeps_closed(state: &mut ServerState, conn: Conn, error: &str) -> bool {
+    match state.busy.as_deref_mut() {
+        Some(busy) if busy.from_primary => {
+            busy.closed.push((conn, error.to_owned()));
+            true
+        }
+        _ => false,
     }
 }
 
@@ -313,9 +343,11 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
     keys.effects = std::mem::take(&mut busy.effects);
     keys.effects.recording = recording;
     let dirty = keys.dirty;
+    let (mut answered, mut failed) = (None, None);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         run_slice(keys, state, &mut client, &mut busy)
     }));
+    state.repl.applying = false;
     match ran {
         Ok(Progress::OutOfBudget) => {
             busy.effects = std::mem::replace(&mut keys.effects, others);
@@ -327,7 +359,13 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
             state.busy = Some(busy);
             return;
         }
-        Ok(Progress::Ended) => reply(keys, state, &mut client, &mut busy),
+        Ok(Progress::Ended) => answered = Some(reply(keys, state, &mut client, &mut busy)),
+        Err(panic) if busy.from_primary => {
+            busy.run.kill();
+            keys.forget_effects();
+            busy.rest = None;
+            failed = Some(recovery::text_of(&*panic));
+        }
         Err(panic) => {
             busy.run.kill();
             client.last_command = Some(busy.command);
@@ -340,13 +378,23 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
     blocking::unregister(keys, state, &mut client);
     let Busy {
         run,
+        from_primary,
         held,
+        closed,
         deliveries,
         shutdown,
         rest,
+        command,
+        args,
+        started_ns,
         ..
     } = *busy;
-    state.scripting.ended(run);
+    let elapsed_ns = (state.clock.monotonic_ns)().saturating_sub(started_ns);
+    run::ended(state, run, elapsed_ns, keys.origin.now_ms);
+    if let Some(failed) = answered {
+        let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
+        account(state, &mut client, command, elapsed_ns, failed, &args);
+    }
     if let Some(rest) = rest {
         go_on_with(keys, state, &mut client, rest);
     }
@@ -354,6 +402,7 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
     if let Some(next) = state.busy.as_deref_mut() {
         // Another script of the same transaction is busy now.
         next.held = held;
+        next.closed = closed;
         next.deliveries = deliveries;
         next.shutdown = shutdown;
         match slot {
@@ -365,8 +414,25 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
     keys.effects.mode = Propagate::default();
     crate::settle::feed_stream(keys, state);
     client.has_written(state);
-    if let Some(slot) = slot {
-        state.clients.put_back(slot, client);
+    match slot {
+        Some(slot) => state.clients.put_back(slot, client),
+        None if from_primary => match failed {
+            Some(what) => crate::primary_link::stream_failed(keys, state, &what),
+            None => crate::primary_link::script_ended(state, client),
+        },
+        None => {}
+    }
+    crate::primary_link::go_on_applying(keys, state);
+    if let Some(next) = state.busy.as_deref_mut() {
+        // Another script of the stream is busy now.
+        next.held = held;
+        next.closed = closed;
+        next.deliveries = deliveries;
+        next.shutdown = shutdown;
+        return;
+    }
+    for (conn, error) in closed {
+        crate::primary_link::closed(keys, state, conn, &error);
     }
     resume_others(keys, state, held, deliveries, shutdown);
 }
@@ -420,23 +486,22 @@ fn run_slice(
         command: busy.command,
         waits: false,
     };
+    // A stream that has been accepted is applied, whatever has become of the link meanwhile.
+    x.state.repl.applying = busy.from_primary;
     let mut caller = Caller {
         x: &mut x,
         active: &mut busy.active,
     };
     loop {
-        if busy.run.resume(&mut caller, LOOK_UNITS) == Progress::Ended {
-            return Progress::Ended;
-        }
-        if clock() >= until_ns {
-            return Progress::OutOfBudget;
+        let progress = busy.run.resume(&mut caller, LOOK_UNITS);
+        if progress == Progress::Ended || clock() >= until_ns {
+            return progress;
         }
     }
 }
 
-/// Writes the reply of a script that has ended, and counts its command. That of a transaction is kept with what is left of
-/// it.
-fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) {
+/// Writes the reply of a script that has ended; whether it has failed. That of a transaction is kept with what is left of it.
+fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) -> bool {
     let mut out = match &busy.rest {
         None => std::mem::take(&mut client.out),
         Some(_) => Reply::new(client.out.protocol),
@@ -460,9 +525,7 @@ fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &m
         }
         Some(rest) => rest.reply.extend(out.output().to_vec()),
     }
-    let nanos = (state.clock.monotonic_ns)().saturating_sub(busy.started_ns);
-    let args: SmallVec<[&[u8]; 8]> = busy.args.iter().collect();
-    account(state, client, busy.command, nanos, failed, &args);
+    failed
 }
 
 /// Lets everything go on that has stood still.

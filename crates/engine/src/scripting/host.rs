@@ -6,6 +6,7 @@ use crate::dispatch::{self, find, write_error};
 use crate::exec::Exec;
 use crate::host::Level;
 use commandtable::{CommandInfo, Error, Flags};
+use dataset::effects::Audience;
 use resp::Reply;
 use scripting::{Host, LogLevel, Targets};
 
@@ -32,9 +33,14 @@ impl Host for Caller<'_, '_> {
             return refuse(x, reply, Some(command), &error);
         }
         self.active.wrote |= command.flags.intersects(Flags::WRITE);
-        // What `set_repl` takes out of the stream is as if nobody listened to it.
-        let recording = x.keys.effects.recording;
-        x.keys.effects.recording &= targets.contains(Targets::REPLICAS);
+        // What `set_repl` keeps from everybody is as if nobody listened.
+        let (recording, reach) = (x.keys.effects.recording, x.keys.effects.reach);
+        x.keys.effects.recording &= targets != Targets::NONE;
+        x.keys.effects.reach = match targets {
+            Targets::AOF => Audience::Log,
+            Targets::REPLICAS => Audience::Replicas,
+            _ => reach,
+        };
         let mut inner = Exec {
             keys: x.keys,
             state: x.state,
@@ -45,6 +51,7 @@ impl Host for Caller<'_, '_> {
         };
         dispatch::call(&mut inner, handler, args);
         x.keys.effects.recording = recording;
+        x.keys.effects.reach = reach;
     }
 
     fn may_call(&mut self, args: &[&[u8]]) -> Option<bool> {

@@ -6,8 +6,6 @@ use crate::state::ServerState;
 use scripting::{LoadHost, LogLevel, Policy};
 use std::sync::Arc;
 
-/// Milliseconds that the body of a client's library may run. The number is the reference's.
-const CLIENT_MS_MAX: u64 = 500;
 /// Milliseconds that the bodies of libraries may run which have run before, here or elsewhere: those of a snapshot and of
 /// the primary. The reference has no limit; ours is there so that no file holds up the server forever.
 const TRUSTED_MS_MAX: u64 = 20_000;
@@ -31,7 +29,7 @@ pub(crate) struct Loading {
 impl Loading {
     pub(crate) fn new(state: &ServerState, from: From) -> Self {
         let ms_max = match from {
-            From::Client => CLIENT_MS_MAX,
+            From::Client => state.config.lua_function_load_timeout,
             From::Trusted => TRUSTED_MS_MAX,
         };
         let clock = state.clock.monotonic_ns;

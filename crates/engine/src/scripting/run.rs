@@ -4,7 +4,7 @@ use super::host::Caller;
 use super::{busy, checks};
 use crate::exec::{Args, Exec};
 use crate::state::ServerState;
-use commandtable::{Error, Outcome};
+use commandtable::{CommandInfo, Error, Outcome};
 use dataset::Source;
 use scripting::{Counted, Progress, Run, ScriptFlags};
 use words::int::parse_i64;
@@ -84,8 +84,8 @@ pub(crate) fn run(
             busy::warn(caller.x.state, &run, elapsed_ms);
             warned = true;
         }
-        // What comes by the primary's stream goes on to its end.
-        if outer.source == Source::Client {
+        // While a log is loaded nobody is there who could wait.
+        if outer.source != Source::Log {
             busy::set_aside(x, args, run, active, db, started_ns);
             x.keys.origin = outer;
             return Ok(());
@@ -94,8 +94,23 @@ pub(crate) fn run(
     x.client.db = db;
     x.keys.origin = outer;
     write_reply(x, &mut run);
-    x.state.scripting.ended(run);
+    let elapsed_ns = (x.state.clock.monotonic_ns)().saturating_sub(started_ns);
+    ended(x.state, run, elapsed_ns, x.keys.origin.now_ms);
     Ok(())
+}
+
+/// Takes a run back that has ended.
+#[inline]
+pub(super) fn ended(state: &mut ServerState, run: Run, elapsed_ns: u64, now_ms: i64) {
+    state.last_run = Some(state.scripting.ended(run, elapsed_ns, now_ms));
+}
+
+/// Whether a command runs a script or a function.
+pub(crate) fn is_script(command: &CommandInfo) -> bool {
+    matches!(
+        command.name,
+        "eval" | "eval_ro" | "evalsha" | "evalsha_ro" | "fcall" | "fcall_ro"
+    )
 }
 
 /// For how many milliseconds a script has run, if others have waited for long enough.

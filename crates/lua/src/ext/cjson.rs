@@ -37,6 +37,9 @@ static FUNCTIONS: &[(&str, Native)] = &[
     ("new", new),
 ];
 
+/// Units of work that writing a number counts as.
+const NUMBER_UNITS: usize = 20;
+
 /// `cjson.null`.
 pub(super) const NULL: Value = Value::Light(0);
 
@@ -270,6 +273,7 @@ impl Encode {
                         return Ok(());
                     }
                 }
+                call.charge(NUMBER_UNITS);
                 write_general(
                     number,
                     self.precision,

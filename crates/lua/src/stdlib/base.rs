@@ -491,10 +491,11 @@ pub(crate) enum LibraryFunction {
     IpairsStep,
     Wrapped,
     GmatchStep,
+    Join,
 }
 
 /// How many those are.
-pub(crate) const LIBRARY_FUNCTIONS: usize = 4;
+pub(crate) const LIBRARY_FUNCTIONS: usize = 5;
 
 impl State {
     pub(crate) fn library_function(&self, function: LibraryFunction) -> Value {
@@ -547,6 +548,7 @@ pub(super) fn install_hidden(state: &mut State) -> std::result::Result<(), OutOf
         state.native(ipairs_step),
         state.native(super::coroutine::wrapped),
         state.native(super::string::gmatch_step),
+        state.native(super::string::join),
     ];
     Ok(())
 }

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use super::base::LibraryFunction;
+use super::display;
 use super::format::format;
 use super::pattern::{Length, Matcher, Search, Verdict};
 use super::substitute::gsub;
@@ -36,6 +37,9 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
 
 /// What a dumped function looks like: the mark of compiled chunks, which nothing here loads.
 const DUMPED: &[u8] = b"\x1bLuaQ\0\x01\x04\x08\x04\x08\0";
+
+/// Bytes that a number may take as a text.
+const NUMBER_BYTES_MAX: usize = 32;
 
 /// Bytes that are copied or searched at once.
 const BYTES_PER_SLICE: usize = BYTES_PER_UNIT * SLICE as usize;
@@ -216,6 +220,60 @@ fn dump(call: &mut Call<'_>) -> Result<NativeResult> {
 }
 
 /// Copying a string many times, in slices.
+/// Two texts that become one, piece by piece.
+struct Join {
+    /// Which of the arguments is copied, and how much of it has been.
+    argument: usize,
+    copied: usize,
+    out: Vec<u8>,
+}
+
+impl Task for Join {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
+        if self.argument == 2 {
+            return call.ret_buffer(&mut self.out);
+        }
+        let Value::String(text) = call.arg(self.argument) else {
+            // A number takes the place of a text as well.
+            self.out
+                .extend_from_slice(&display(call.state, call.arg(self.argument)));
+            self.argument += 1;
+            return Ok(NativeResult::Again);
+        };
+        let rest = &call.state.heap.bytes(text)[self.copied..];
+        let piece = rest.len().min(BYTES_PER_SLICE);
+        self.out.extend_from_slice(&rest[..piece]);
+        self.copied += piece;
+        if piece == rest.len() {
+            self.argument += 1;
+            self.copied = 0;
+        }
+        call.charge_bytes(piece);
+        Ok(NativeResult::Again)
+    }
+
+    fn held(&self) -> usize {
+        self.out.capacity()
+    }
+}
+
+/// `a .. b` where the result is large.
+pub(super) fn join(call: &mut Call<'_>) -> Result<NativeResult> {
+    let mut size = 0;
+    for index in 0..2 {
+        size += match call.arg(index) {
+            Value::String(text) => call.bytes(text).len(),
+            _ => NUMBER_BYTES_MAX,
+        };
+    }
+    call.state.heap.check(size)?;
+    Ok(NativeResult::Task(Box::new(Join {
+        argument: 0,
+        copied: 0,
+        out: Vec::with_capacity(size),
+    })))
+}
+
 struct Rep {
     text: StringId,
     left: usize,

@@ -257,13 +257,52 @@ fn remove(call: &mut Call<'_>) -> Result<NativeResult> {
 }
 
 /// Joining items, in slices.
+/// Bytes from which on a text is made in its place: room for all of it at once, filled piece by piece.
+const LARGE_BYTES: usize = 256 << 10;
+
+/// Bytes of a large text that are copied at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Bytes that a number may take.
+const NUMBER_BYTES_MAX: usize = 32;
+
 struct Concat {
     at: i64,
     last: i64,
     text: Vec<u8>,
+    /// How far the items of a large text have been added up, and to how many bytes.
+    added_up: (i64, usize),
+    /// There is room for all that is left.
+    has_room: bool,
+    /// Bytes of the item at `at` that are in the text already.
+    copied: usize,
 }
 
 impl Concat {
+    /// Adds up what is left of a large text, and makes room for it. False when there is more to add up.
+    fn make_room(&mut self, table: TableId, call: &mut Call<'_>) -> Result<bool> {
+        let separator = match call.arg(1) {
+            Value::String(separator) => call.bytes(separator).len(),
+            _ => 0,
+        };
+        let (mut at, mut bytes) = self.added_up;
+        at = at.max(self.at);
+        let end = at.saturating_add(ITEMS_PER_SLICE);
+        while at <= self.last && at < end {
+            bytes += separator + text_bytes(call.state.heap.raw_get(table, key(at)), call);
+            at += 1;
+            call.charge(1);
+        }
+        self.added_up = (at, bytes);
+        if at <= self.last {
+            return Ok(false);
+        }
+        call.state.heap.check(self.text.len() + bytes)?;
+        self.text.reserve_exact(bytes);
+        self.has_room = true;
+        Ok(true)
+    }
+
     fn run(&mut self, call: &mut Call<'_>) -> Result<bool> {
         let table = call.check_table(0)?;
         let mut work = 0;
@@ -272,16 +311,32 @@ impl Concat {
                 return Ok(false);
             }
             let value = call.state.heap.raw_get(table, key(self.at));
+            let is_large = self.text.len() + text_bytes(value, call) >= LARGE_BYTES;
+            if is_large && !self.has_room && !self.make_room(table, call)? {
+                return Ok(false);
+            }
             let before = self.text.len();
             let heap = &call.state.heap;
             match value {
+                Value::String(id) if self.has_room => {
+                    let bytes = &heap.bytes(id)[self.copied..];
+                    let piece = bytes.len().min(PIECE_BYTES);
+                    self.text.extend_from_slice(&bytes[..piece]);
+                    if piece < bytes.len() {
+                        self.copied += piece;
+                        call.charge_bytes(piece);
+                        work += 1 + i64::try_from(piece / 32).unwrap_or(0);
+                        continue;
+                    }
+                    self.copied = 0;
+                }
                 Value::String(id) => {
                     let bytes = heap.bytes(id);
                     grow(&mut self.text, bytes.len(), call)?;
                     self.text.extend_from_slice(call.state.heap.bytes(id));
                 }
                 Value::Number(number) => {
-                    grow(&mut self.text, 32, call)?;
+                    grow(&mut self.text, NUMBER_BYTES_MAX, call)?;
                     write_number(number, &mut self.text);
                 }
                 other => {
@@ -309,6 +364,14 @@ impl Concat {
             work += 1 + i64::try_from(copied / 32).unwrap_or(0);
         }
         Ok(true)
+    }
+}
+
+/// Bytes that an item takes at most. What is neither a string nor a number is an error when it is its turn.
+fn text_bytes(value: Value, call: &Call<'_>) -> usize {
+    match value {
+        Value::String(id) => call.bytes(id).len(),
+        _ => NUMBER_BYTES_MAX,
     }
 }
 
@@ -353,6 +416,9 @@ fn concat(call: &mut Call<'_>) -> Result<NativeResult> {
         at,
         last,
         text: Vec::new(),
+        added_up: (at, 0),
+        has_room: false,
+        copied: 0,
     };
     if concat.run(call)? {
         return call.ret_buffer(&mut concat.text);

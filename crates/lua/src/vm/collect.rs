@@ -87,6 +87,7 @@ impl State {
         while left > 0 {
             match self.heap.phase {
                 Phase::Idle => {
+                    self.heap.grown = self.heap.growth();
                     self.heap.mark ^= 1;
                     self.heap.phase = Phase::Mark;
                     self.mark_roots();
@@ -124,6 +125,7 @@ impl State {
                         },
                     };
                     if self.heap.phase == Phase::Idle {
+                        self.heap.lowest = self.heap.lowest.min(self.heap.bytes);
                         self.set_collect_goal();
                         self.budget -= units - left;
                         return true;
@@ -323,6 +325,11 @@ impl State {
 
     fn traverse_thread(&mut self, id: crate::value::ThreadId, from: usize) -> i64 {
         let is_running = id == self.thread_id;
+        // A call that is made again after this collection stands above what its caller uses.
+        let retried = self
+            .retry
+            .filter(|_| is_running)
+            .map_or(0, |retry| retry.func + retry.args + 1);
         let thread = if is_running {
             &mut self.thread
         } else {
@@ -330,6 +337,7 @@ impl State {
         };
         let top = thread
             .live_top()
+            .max(retried)
             .max(usize::from(thread.frames.is_empty()))
             .min(thread.stack.len());
         let mut work = 2;

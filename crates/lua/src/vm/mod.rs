@@ -464,6 +464,26 @@ impl State {
         self.heap.bytes
     }
 
+    /// Bytes that all objects may take together from now on. Where there are more already, a program that wants more gets an
+    /// error until enough has become garbage.
+    pub fn set_memory_limit(&mut self, bytes: usize) {
+        self.heap.bytes_max = bytes;
+        self.set_collect_goal();
+    }
+
+    /// From now on [`State::memory_grown`] tells how memory grows.
+    pub fn watch_memory(&mut self) {
+        self.heap.lowest = self.heap.bytes;
+        self.heap.grown = 0;
+    }
+
+    /// By how many bytes memory has grown at most since [`State::watch_memory`]: beyond what it was then, or beyond what a
+    /// collection has left of that.
+    #[must_use]
+    pub fn memory_grown(&self) -> usize {
+        self.heap.growth()
+    }
+
     /// The state of the generator behind `math.random`: 48 bits.
     #[must_use]
     pub fn random_state(&self) -> u64 {

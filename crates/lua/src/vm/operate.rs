@@ -6,9 +6,10 @@ use super::State;
 use super::error::Error;
 use super::meta::Event;
 use super::thread::After;
-use crate::compiler::function::modulo;
 use crate::limits::{BYTES_PER_UNIT, INDEX_CHAIN_MAX};
+use crate::number::modulo;
 use crate::number::{parse_number, write_number};
+use crate::stdlib::base::LibraryFunction;
 use crate::value::{StringId, TableId, Value};
 
 /// What looking a key up leads to.
@@ -23,6 +24,9 @@ pub(crate) enum Indexed {
 
 /// An operand's place, for error texts: a register, or none.
 pub(crate) type Operand = Option<u8>;
+
+/// Bytes of a text that are put together at once; larger ones are by [`LibraryFunction::Join`], in slices.
+const JOINED_AT_ONCE: usize = 1 << 20;
 
 impl State {
     /// The number that arithmetic makes of a value.
@@ -416,6 +420,15 @@ impl State {
             while from > first && is_text(self.thread.stack[base + usize::from(from) - 1]) {
                 from -= 1;
             }
+            if self.size_of_join(base + usize::from(from), base + usize::from(last))
+                > JOINED_AT_ONCE
+            {
+                if let Some(frame) = self.thread.frames.last_mut() {
+                    frame.concat_last = None;
+                }
+                let join = self.library_function(LibraryFunction::Join);
+                return self.call_values(join, &[left, right], After::Concat(last - 1));
+            }
             let id = self.join(base + usize::from(from), base + usize::from(last))?;
             self.thread.stack[base + usize::from(from)] = Value::String(id);
             last = from;
@@ -427,15 +440,19 @@ impl State {
         Ok(())
     }
 
+    /// Bytes of the strings and numbers in a range of slots, at most.
+    fn size_of_join(&self, first: usize, last: usize) -> usize {
+        let values = self.thread.stack[first..=last].iter();
+        let sizes = values.map(|value| match value {
+            Value::String(id) => self.heap.bytes(*id).len(),
+            _ => 24,
+        });
+        sizes.sum()
+    }
+
     /// One string of the strings and numbers in a range of slots.
     fn join(&mut self, first: usize, last: usize) -> Result<StringId, Error> {
-        let mut size = 0;
-        for value in &self.thread.stack[first..=last] {
-            size += match value {
-                Value::String(id) => self.heap.bytes(*id).len(),
-                _ => 24,
-            };
-        }
+        let size = self.size_of_join(first, last);
         self.heap.check(size)?;
         let mut text = Vec::with_capacity(size);
         for value in &self.thread.stack[first..=last] {

@@ -454,6 +454,11 @@ impl Link {
         }
     }
 
+    /// Nobody reads what comes for now: that nothing is heard does not mean that nothing is said.
+    pub fn is_not_read(&mut self, env: &Env<'_>) {
+        self.last_io_ms = env.now_ms;
+    }
+
     /// The state for ROLE.
     pub fn state(&self) -> LinkState {
         match self.state {

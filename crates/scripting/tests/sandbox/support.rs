@@ -91,7 +91,7 @@ impl Server {
                 errors.push(String::from_utf8_lossy(text).into_owned());
             }
         });
-        self.scripting.ended(run);
+        self.scripting.ended(run, 0, 0);
     }
 
     pub(crate) fn eval(&mut self, body: &str) -> String {

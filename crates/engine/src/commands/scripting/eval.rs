@@ -45,7 +45,7 @@ fn eval_ro(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 fn run_body(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
-    show(x, args);
+    begin(x, args);
     let (keys, words) = split_keys(args, Error::NOT_AN_INTEGER)?;
     let digest = Digest::of(args[1]);
     if x.state.scripting.script_flags(&digest).is_none() {
@@ -78,7 +78,7 @@ fn evalsha_ro(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 fn run_cached(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
-    show(x, args);
+    begin(x, args);
     let digest = Digest::parse(args[1]);
     if digest.is_none() && args[1].len() != Digest::HEX_BYTES {
         return Err(Error::NO_SUCH_SCRIPT);
@@ -123,7 +123,7 @@ fn fcall_ro(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
 }
 
 fn call_function(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
-    show(x, args);
+    begin(x, args);
     let function = x.state.scripting.function(args[1]);
     let function = function.map(Arc::clone).ok_or(Error::NO_FUNCTION)?;
     let (keys, words) = split_keys(args, Error::BAD_KEY_COUNT)?;
@@ -136,9 +136,10 @@ fn call_function(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
     )
 }
 
-/// MONITOR shows a script in front of its commands.
+/// Nothing has run yet. MONITOR shows a script in front of its commands.
 #[inline]
-fn show(x: &mut Exec<'_>, args: Args<'_>) {
+fn begin(x: &mut Exec<'_>, args: Args<'_>) {
+    x.state.last_run = None;
     if !x.state.monitors.is_empty() {
         monitor::show(x, args);
     }

@@ -18,6 +18,8 @@ pub(super) static SCRIPT: &[&str] = &[
     "    Load a script into the scripts cache without executing it.",
     "SHOW <sha1>",
     "    Show a script from the scripts cache.",
+    "STATS",
+    "    Tell what the runs of scripts and functions have taken.",
 ];
 
 /// FUNCTION HELP.

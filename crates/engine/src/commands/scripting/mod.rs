@@ -5,6 +5,7 @@ mod functions;
 mod help;
 mod payload;
 mod scripts;
+mod stats;
 
 pub(super) use eval::COMMANDS as EVAL;
 pub(super) use functions::COMMANDS as FUNCTIONS;

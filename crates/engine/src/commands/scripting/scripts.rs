@@ -1,6 +1,6 @@
 //! SCRIPT: the cache of scripts.
 
-use super::{Family, help, is_flush_mode};
+use super::{Family, help, is_flush_mode, stats};
 use crate::exec::{Args, Exec};
 use crate::scripting::busy;
 use crate::scripting::run::refused;
@@ -14,6 +14,7 @@ pub(in crate::commands) static COMMANDS: Family = &[
     ("script|kill", kill),
     ("script|load", load),
     ("script|show", show),
+    ("script|stats", stats::stats),
     ("script|help", script_help),
 ];
 
