@@ -1,13 +1,20 @@
 # Snapshot and stream, compressed between two servers that both want it. What is on the wire is looked at as well.
 
+# What has come on a raw connection so far, and what comes until the deadline at the latest.
+proc read_more {channel data deadline awaited} {
+    append data [read $channel]
+    if {[eof $channel]} { fail "the connection ended after: [string range $data 0 300]" }
+    if {[clock milliseconds] > $deadline} { fail "'$awaited' did not come, but: [string range $data 0 300]" }
+    # The pause between two looks.
+    after 1
+    return $data
+}
+
 # Waits until what has come on a raw connection since the last time ends with this; returns it, behind what came before.
 proc await_bytes {channel end {data ""}} {
     set deadline [expr {[clock milliseconds] + 20000}]
     while {[string range $data end-[expr {[string length $end] - 1}] end] ne $end} {
-        append data [read $channel]
-        if {[eof $channel]} { fail "the connection ended after: [string range $data 0 300]" }
-        if {[clock milliseconds] > $deadline} { fail "'$end' did not come, but: [string range $data 0 300]" }
-        after 1
+        set data [read_more $channel $data $deadline $end]
     }
     return $data
 }
@@ -27,9 +34,10 @@ proc full_sync {channel} {
     puts -nonewline $channel "PSYNC ? -1\r\n"
     flush $channel
     # The line of the mark may come with others, and with what follows it.
-    for {set head ""} {![regexp {\$EOF:(.{40})\r\n} $head -> mark]} {} {
-        append head [read $channel]
-        if {[eof $channel]} { fail "the connection ended after: $head" }
+    set deadline [expr {[clock milliseconds] + 20000}]
+    set head ""
+    while {![regexp {\$EOF:(.{40})\r\n} $head -> mark]} {
+        set head [read_more $channel $head $deadline "a mark"]
     }
     set begin [string first "\$EOF:$mark\r\n" $head]
     set snapshot [await_bytes $channel $mark [string range $head $begin+47 end]]
