@@ -400,9 +400,17 @@ start_server {tags {"other external:skip needs:save"} overrides {save "3600 1000
 start_server {tags {"other external:skip"}} {
     test {commands of cluster mode say that there is none} {
         assert_equal {OK OK} [list [r readonly] [r readwrite]]
-        foreach command {asking {cluster info} {cluster slots} {cluster shards} {cluster nodes} {cluster myid} {cluster keyslot x}} {
-            assert_error {ERR This instance has cluster support disabled} {r {*}$command}
+        assert_error {ERR This instance has cluster support disabled} {r asking}
+        foreach command {
+            {addslots 1} {addslotsrange 1 2} bumpepoch {count-failure-reports x} {countkeysinslot 1} {delslots 1}
+            {delslotsrange 1 2} failover flushslots {forget x} {getkeysinslot 1 1} help info {keyslot x} links
+            {meet 127.0.0.1 1} myid myshardid nodes {replicas x} {replicate x} reset saveconfig {set-config-epoch 1}
+            {setslot 1 stable} shards {slaves x} {slot-stats slotsrange 0 1} slots
+        } {
+            assert_error {ERR This instance has cluster support disabled} {r cluster {*}$command}
         }
+        assert_error {ERR wrong number of arguments for 'cluster|getkeysinslot' command} {r cluster getkeysinslot 1}
+        assert_error {ERR unknown subcommand 'nothing'. Try CLUSTER HELP.} {r cluster nothing}
     }
 }
 

@@ -319,7 +319,7 @@ fn help(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
             "SETNAME <name>",
             "    Assign the name <name> to the current connection.",
             "SETINFO <option> <value>",
-            "    Set client command attr. Options are:",
+            "    Set client meta attr. Options are:",
             "    * LIB-NAME: the client lib name.",
             "    * LIB-VER: the client lib version.",
             "UNBLOCK <clientid> [TIMEOUT|ERROR]",

@@ -9,11 +9,34 @@ pub(super) static COMMANDS: Family = &[
     ("readonly", readonly),
     ("readwrite", readwrite),
     ("asking", disabled),
+    ("cluster|addslots", disabled),
+    ("cluster|addslotsrange", disabled),
+    ("cluster|bumpepoch", disabled),
+    ("cluster|count-failure-reports", disabled),
+    ("cluster|countkeysinslot", disabled),
+    ("cluster|delslots", disabled),
+    ("cluster|delslotsrange", disabled),
+    ("cluster|failover", disabled),
+    ("cluster|flushslots", disabled),
+    ("cluster|forget", disabled),
+    ("cluster|getkeysinslot", disabled),
+    ("cluster|help", disabled),
     ("cluster|info", disabled),
     ("cluster|keyslot", disabled),
+    ("cluster|links", disabled),
+    ("cluster|meet", disabled),
     ("cluster|myid", disabled),
+    ("cluster|myshardid", disabled),
     ("cluster|nodes", disabled),
+    ("cluster|replicas", disabled),
+    ("cluster|replicate", disabled),
+    ("cluster|reset", disabled),
+    ("cluster|saveconfig", disabled),
+    ("cluster|set-config-epoch", disabled),
+    ("cluster|setslot", disabled),
     ("cluster|shards", disabled),
+    ("cluster|slaves", disabled),
+    ("cluster|slot-stats", disabled),
     ("cluster|slots", disabled),
 ];
 
@@ -65,6 +88,8 @@ mod tests {
             < OK
             > CLUSTER SLOTS
             < (error) ERR This instance has cluster support disabled
+            > CLUSTER GETKEYSINSLOT 1
+            < (error) ERR wrong number of arguments for 'cluster|getkeysinslot' command
             ",
         );
     }
