@@ -6,9 +6,9 @@ proc rdb_path {} {
 }
 
 # Starts the server of this block anew on a file of these items; answers where its log begins.
-proc start_with {items {version 0011}} {
+proc start_with {items {signature REDIS0011}} {
     set channel [open [rdb_path] wb]
-    puts -nonewline $channel REDIS$version$items\xff[string repeat \x00 8]
+    puts -nonewline $channel $signature$items\xff[string repeat \x00 8]
     close $channel
     set mark [log_mark]
     restart_server 0 true false 1 nosave
@@ -418,5 +418,44 @@ foreach {sum skip} {yes 1 no 0} {
                 wire_close_all
             }
         }
+    }
+}
+
+# A hash of Valkey 9 in the form for fields that expire: pairs of a field and when it does, -1 for never. All values are `v`.
+proc volatile_hash {key times} {
+    set fields ""
+    foreach {field at_ms} $times {
+        append fields [binary format ca*ca*w [string length $field] $field 1 v $at_ms]
+    }
+    return \x16[binary format ca*c [string length $key] $key [expr {[llength $times] / 2}]]$fields
+}
+
+start_server {tags {"rdb external:skip peer:skip"} overrides {save ""}} {
+    test {a dump file of Valkey 9 is loaded, but for fields that expire} {
+        set rest "\xfa\x0avalkey-ver\x059.1.2\xfe\x00\xfb\x02\x00\x00\x01k\x01v"
+        start_with $rest[volatile_hash h {f -1 g -1}] VALKEY080
+        assert_equal v [r get k]
+        assert_equal {f v g v} [lsort -stride 2 [r hgetall h]]
+        # Each other kind of value, from the server itself.
+        set channel [open crates/rdb/tests/fixtures/valkey-9.1.rdb rb]
+        set file [read $channel]
+        close $channel
+        set channel [open [rdb_path] wb]
+        puts -nonewline $channel $file
+        close $channel
+        restart_server 0 true false 1 nosave
+        foreach {db keys} {0 20 9 1} {
+            r select $db
+            assert_equal $keys [r dbsize]
+        }
+    }
+}
+
+start_server {tags {"rdb external:skip peer:skip"} overrides {save ""}} {
+    test {a dump file of Valkey 9 whose fields expire is refused by field, key and place} {
+        set mark [log_mark]
+        expect_end
+        catch {start_with \xfe\x00[volatile_hash h {f -1 g 4102444800123}] VALKEY080}
+        wait_for_log $mark "*function at hash-volatile -> field 'g' expires (at 4102444800123 ms), and fields that expire are not supported*key 'h' in DB 0*"
     }
 }

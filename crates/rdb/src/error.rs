@@ -140,7 +140,7 @@ impl fmt::Display for ErrorKind {
             Self::Unsupported(type_) => write!(
                 f,
                 "unsupported value type {} ({})",
-                *type_ as u8,
+                type_.number(),
                 type_.name()
             ),
             Self::Module(name) => write!(

@@ -1,12 +1,13 @@
-//! Hashes whose fields may expire, as Redis 7.4 and 8 write them. Nothing here has a place for such a time: a hash is read
-//! when no field of it has one (the form stays when the last one was taken back), and refused when one has.
+//! Hashes whose fields may expire, as Redis 7.4 and 8, and Valkey 9, write them. Nothing here has a place for such a time: a
+//! hash is read when no field of it has one (the form may stay when the last one was taken back), and refused when one has.
 //!
 //! ```text
 //! hash-metadata     = soonest i64 LE, count, (when length, field, value) * count     when: 0, or the time - soonest + 1
 //! hash-listpack-ex  = soonest i64 LE, blob: listpack of (field, value, time)*         time: 0, or milliseconds since the epoch
+//! hash-volatile     = count, (field, value, when i64 LE) * count                       when: -1, or milliseconds since the epoch
 //! ```
 //!
-//! Source: files and DUMP payloads that Redis 8.0.6 has written.
+//! Source: files and DUMP payloads that Redis 8.0.6 and Valkey 9.1.2 have written.
 
 use std::io::Read;
 
@@ -47,11 +48,13 @@ impl<R: Read> Reader<R> {
         self.input.what = type_.name();
         let mut count = 0;
         let expiring = Expiring::Counted(&mut count);
-        let loaded = if type_ == ValueType::HashMetadata {
-            self.expiring_fields(&mut Discard, expiring)?
-        } else {
-            let listpack = self.expiring_listpack(expiring)?;
-            self.unique(Kind::Hash, listpack, &mut Discard)?
+        let loaded = match type_ {
+            ValueType::HashMetadata => self.expiring_fields(&mut Discard, expiring)?,
+            ValueType::HashVolatile => self.volatile_fields(&mut Discard, expiring)?,
+            _ => {
+                let listpack = self.expiring_listpack(expiring)?;
+                self.unique(Kind::Hash, listpack, &mut Discard)?
+            }
         };
         Ok((loaded == Loaded::Value).then_some(count))
     }
@@ -76,6 +79,34 @@ impl<R: Read> Reader<R> {
             }
             let accepted = sink.field(&field, self.string()?);
             self.check(accepted)?;
+        }
+        self.keep_field(field);
+        Ok(value::loaded(count))
+    }
+
+    /// The fields and values of a [`ValueType::HashVolatile`].
+    pub(crate) fn volatile_fields<S: ValueSink>(
+        &mut self,
+        sink: &mut S,
+        mut expiring: Expiring<'_>,
+    ) -> Result<Loaded> {
+        let count = self.begin(Kind::Hash, sink)?;
+        let mut field = std::mem::take(&mut self.field);
+        for _ in 0..count {
+            field.clear();
+            self.string_onto(&mut field)?;
+            let accepted = sink.field(&field, self.string()?);
+            self.check(accepted)?;
+            match i64::from_le_bytes(self.array()?) {
+                -1 => {}
+                at_ms => {
+                    let at_ms = u64::try_from(at_ms)
+                        .map_err(|_| self.input.corrupt("the time of a field is none"))?;
+                    expiring
+                        .seen(&field, at_ms)
+                        .map_err(|kind| self.input.error(kind))?;
+                }
+            }
         }
         self.keep_field(field);
         Ok(value::loaded(count))

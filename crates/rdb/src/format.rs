@@ -6,6 +6,9 @@ pub const RDB_VERSION: u16 = 11;
 /// The highest version of a file that we read: that of Redis 7.4 and 8.
 pub const RDB_VERSION_READ_MAX: u16 = 12;
 
+/// The version of the files of Valkey 9, which have a signature of their own: the only one under it that we read.
+pub const RDB_VERSION_VALKEY: u16 = 80;
+
 /// The highest number of a value type in files up to [`RDB_VERSION`].
 pub(crate) const TYPE_MAX: u8 = ValueType::StreamListpacks3 as u8;
 
@@ -13,6 +16,10 @@ pub(crate) const TYPE_MAX: u8 = ValueType::StreamListpacks3 as u8;
 pub(crate) const VERSION_WITH_CHECKSUM: u32 = 5;
 
 pub(crate) const MAGIC: &[u8; 5] = b"REDIS";
+pub(crate) const MAGIC_VALKEY: &[u8; 6] = b"VALKEY";
+
+/// Set in the numbers of the types that only files of [`RDB_VERSION_VALKEY`] have: there 22 is another type than in the others.
+pub(crate) const OF_VALKEY: u8 = 0x80;
 
 /// Name of the auxiliary field that carries a slot's size: `slot,keys,keys with expiry`.
 pub(crate) const SLOT_INFO_AUX: &[u8] = b"slot-info";
@@ -123,7 +130,16 @@ impl ValueType {
     /// Whether it is a hash whose fields may expire.
     #[must_use]
     pub fn has_field_expiry(self) -> bool {
-        matches!(self, Self::HashMetadata | Self::HashListpackEx)
+        matches!(
+            self,
+            Self::HashMetadata | Self::HashListpackEx | Self::HashVolatile
+        )
+    }
+
+    /// Its number in the files that have it.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8 & !OF_VALKEY
     }
 }
 
@@ -178,6 +194,8 @@ value_types! {
     HashMetadata = 24, "hash-metadata";
     /// Blob of Redis 7.4: listpack of fields, values and when they expire.
     HashListpackEx = 25, "hash-listpack-ex";
+    /// Hash of Valkey 9 whose fields may expire: see `expiring`. (22 in its files.)
+    HashVolatile = 0x96, "hash-volatile";
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ mod writer;
 
 pub use crc64::{Crc64, crc64};
 pub use error::{Error, ErrorKind, Result};
-pub use format::{RDB_VERSION, RDB_VERSION_READ_MAX, ValueType};
+pub use format::{RDB_VERSION, RDB_VERSION_READ_MAX, RDB_VERSION_VALKEY, ValueType};
 pub use reader::{Checksum, Event, KeyHead, Reader, ReaderOptions};
 pub use text::Text;
 pub use value::{Accept, Discard, Kind, Loaded, ValueSink, module_name};

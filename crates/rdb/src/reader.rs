@@ -6,8 +6,8 @@ use packed::IntBuf;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
-    MAGIC, RDB_VERSION, RDB_VERSION_READ_MAX, SLOT_INFO_AUX, TYPE_MAX, VERSION_WITH_CHECKSUM,
-    ValueType, length, module_opcode, opcode,
+    MAGIC, MAGIC_VALKEY, OF_VALKEY, RDB_VERSION, RDB_VERSION_READ_MAX, RDB_VERSION_VALKEY,
+    SLOT_INFO_AUX, TYPE_MAX, VERSION_WITH_CHECKSUM, ValueType, length, module_opcode, opcode,
 };
 use crate::input::Input;
 use crate::limits::{BUFFER_BYTES, STRING_BYTES_MAX};
@@ -170,21 +170,26 @@ impl<R: Read> Reader<R> {
         self.input.into_parts()
     }
 
-    /// Reads the header and returns the version of the file, 1 to [`RDB_VERSION_READ_MAX`].
+    /// Reads the header and returns the version of the file, 1 to [`RDB_VERSION_READ_MAX`] or [`RDB_VERSION_VALKEY`].
     pub fn header(&mut self) -> Result<u32> {
         self.input.what = "header";
         let header = self.input.array::<9>()?;
         let mut version = 0u32;
-        let (magic, digits) = header.split_at(MAGIC.len());
-        if magic != MAGIC || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(self.input.error(ErrorKind::BadMagic));
-        }
+        let valkey = header.strip_prefix(MAGIC_VALKEY);
+        let digits = valkey
+            .or(header.strip_prefix(MAGIC))
+            .filter(|digits| digits.iter().all(u8::is_ascii_digit))
+            .ok_or_else(|| self.input.error(ErrorKind::BadMagic))?;
         for digit in digits {
             version = version
                 .wrapping_mul(10)
                 .wrapping_add(u32::from(digit.wrapping_sub(b'0')));
         }
-        if version == 0 || version > u32::from(RDB_VERSION_READ_MAX) {
+        let known = match valkey {
+            Some(_) => RDB_VERSION_VALKEY..=RDB_VERSION_VALKEY,
+            None => 1..=RDB_VERSION_READ_MAX,
+        };
+        if !u16::try_from(version).is_ok_and(|version| known.contains(&version)) {
             return Err(self.input.error(ErrorKind::BadVersion(version)));
         }
         self.version = version;
@@ -359,8 +364,14 @@ impl<R: Read> Reader<R> {
     /// The value type with this number, if files of this version have it.
     #[inline]
     fn type_of(&self, byte: u8) -> Option<ValueType> {
-        ValueType::from_byte(byte)
-            .filter(|_| byte <= TYPE_MAX || self.version > u32::from(RDB_VERSION))
+        let number = match byte {
+            0..=TYPE_MAX => byte,
+            OF_VALKEY.. => return None,
+            _ if self.version == u32::from(RDB_VERSION_VALKEY) => byte | OF_VALKEY,
+            _ if self.version > u32::from(RDB_VERSION) => byte,
+            _ => return None,
+        };
+        ValueType::from_byte(number)
     }
 
     /// A caller decodes a value of this type itself: errors are about that.

@@ -153,6 +153,7 @@ impl<R: Read> Reader<R> {
                 Err(self.input.error(ErrorKind::Module(name)))
             }
             ValueType::HashMetadata => self.expiring_fields(sink, Expiring::Refused),
+            ValueType::HashVolatile => self.volatile_fields(sink, Expiring::Refused),
             ValueType::HashListpackEx => {
                 let listpack = self.expiring_listpack(Expiring::Refused)?;
                 self.unique(Kind::Hash, listpack, sink)

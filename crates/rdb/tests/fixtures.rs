@@ -19,7 +19,13 @@ fn load_fixture(name: &str) -> Dataset {
 
 #[test]
 fn a_file_of_each_reference_gives_all_its_keys() {
-    for name in ["valkey-8.0.1", "redis-7.0", "redis-8.0", "uncompressed"] {
+    for name in [
+        "valkey-8.0.1",
+        "redis-7.0",
+        "redis-8.0",
+        "valkey-9.1",
+        "uncompressed",
+    ] {
         let dataset = load_fixture(name);
         assert_eq!(dataset.keys, contents().keys, "{name}");
         assert_eq!(dataset.sizes, [(20, 1), (1, 0)]);
@@ -38,7 +44,7 @@ fn a_file_of_each_reference_gives_all_its_keys() {
             assert!(dataset.types.contains(&type_), "{name} has {type_:?}");
         }
     }
-    for name in ["valkey-8.0.1", "redis-8.0"] {
+    for name in ["valkey-8.0.1", "redis-8.0", "valkey-9.1"] {
         let types = load_fixture(name).types;
         assert!(types.contains(&ValueType::SetListpack), "{name}");
     }
@@ -128,6 +134,7 @@ fn a_hash_is_read_when_none_of_its_fields_expires_and_refused_when_one_does() {
     for (name, offset, first) in [
         ("fields-expire", 140, ("f3", 4_102_444_800_123)),
         ("fields-expire-unpacked", 101, ("f3", 4_102_444_800_456)),
+        ("fields-expire-valkey", 103, ("f1", 4_102_444_800_123)),
     ] {
         let error = load(fixture(name).as_slice(), ReaderOptions::default()).unwrap_err();
         let ErrorKind::FieldExpires { field, at_ms } = error.kind() else {
@@ -144,14 +151,15 @@ fn a_hash_is_read_when_none_of_its_fields_expires_and_refused_when_one_does() {
 
 #[test]
 fn fields_that_expire_are_counted_by_those_who_only_look() {
-    for (name, count) in [
-        ("no-field-expires", 0),
-        ("fields-expire", 2),
-        ("fields-expire-unpacked", 2),
+    for (name, version, count) in [
+        ("no-field-expires", 12, 0),
+        ("fields-expire", 12, 2),
+        ("fields-expire-unpacked", 12, 2),
+        ("fields-expire-valkey", 80, 2),
     ] {
         let file = fixture(name);
         let mut reader = Reader::new(file.as_slice(), ReaderOptions::default());
-        assert_eq!(reader.header().unwrap(), 12);
+        assert_eq!(reader.header().unwrap(), version, "{name}");
         let (mut key, mut counted) = (Vec::new(), None);
         loop {
             match reader.next(&mut key).unwrap() {

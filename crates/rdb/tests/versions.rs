@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Build, Dataset, Entry, Value, load};
-use rdb::{Checksum, ErrorKind, Event, Reader, ReaderOptions};
+use rdb::{Checksum, ErrorKind, Event, Reader, ReaderOptions, ValueType};
 
 /// A short string.
 fn string(text: &[u8]) -> Vec<u8> {
@@ -11,7 +11,12 @@ fn string(text: &[u8]) -> Vec<u8> {
 }
 
 fn file(version: u32, items: &[&[u8]]) -> Vec<u8> {
-    let mut file = format!("REDIS{version:04}").into_bytes();
+    signed(&format!("REDIS{version:04}"), version, items)
+}
+
+/// A file that begins with this signature.
+fn signed(signature: &str, version: u32, items: &[&[u8]]) -> Vec<u8> {
+    let mut file = signature.as_bytes().to_vec();
     for item in items {
         file.extend_from_slice(item);
     }
@@ -200,6 +205,46 @@ fn the_header_is_checked() {
     assert!(matches!(kind(b"REDIS0000\xFF"), ErrorKind::BadVersion(0)));
     assert!(matches!(kind(b"REDIS0013\xFF"), ErrorKind::BadVersion(13)));
     assert!(matches!(kind(b"REDIS001"), ErrorKind::UnexpectedEof));
+    assert!(matches!(kind(b"VALKEY011"), ErrorKind::BadVersion(11)));
+    assert!(matches!(kind(b"VALKEY081"), ErrorKind::BadVersion(81)));
+    assert!(matches!(kind(b"VALKEYx80"), ErrorKind::BadMagic));
+}
+
+#[test]
+fn a_number_of_a_type_means_what_the_signature_says() {
+    let fields = |times: [i64; 2]| {
+        let mut value = vec![2];
+        for (field, at_ms) in ["f", "g"].iter().zip(times) {
+            value.extend_from_slice(&string(field.as_bytes()));
+            value.extend_from_slice(&string(b"v"));
+            value.extend_from_slice(&at_ms.to_le_bytes());
+        }
+        key(22, "h", &value)
+    };
+    let valkey = |item: &[u8]| signed("VALKEY080", 80, &[item]);
+    let pairs = ["f", "g"].map(|field| (field.as_bytes().to_vec(), b"v".to_vec()));
+    assert_eq!(value(&valkey(&fields([-1, -1]))), Value::Hash(pairs.into()));
+    let kind = |file: Vec<u8>| read(&file).unwrap_err().into_kind();
+    let ErrorKind::FieldExpires { field, at_ms: 7 } = kind(valkey(&fields([-1, 7]))) else {
+        panic!("it is refused")
+    };
+    assert_eq!(field, b"g");
+    let corrupt = |kind| matches!(kind, ErrorKind::Corrupt("the time of a field is none"));
+    assert!(corrupt(kind(valkey(&fields([-2, -1])))));
+    // Elsewhere the number is another's, or nobody's.
+    assert!(matches!(
+        kind(file(12, &[&fields([-1, -1])])),
+        ErrorKind::Unsupported(ValueType::HashMetadataPreGa)
+    ));
+    for (byte, file) in [
+        (22, file(11, &[&[22]])),
+        (0x96, file(12, &[&[0x96]])),
+        (0x96, valkey(&[0x96])),
+        (24, valkey(&[24])),
+        (25, valkey(&[25])),
+    ] {
+        assert!(matches!(kind(file), ErrorKind::UnknownType(found) if found == byte));
+    }
 }
 
 #[test]

@@ -291,7 +291,7 @@ impl Check<'_> {
         if let Some(type_) = self.type_ {
             let line = format!(
                 "[additional info] Reading type {} ({})",
-                type_ as u8,
+                type_.number(),
                 type_name(type_)
             );
             self.console.line(&[line.as_bytes()]);
@@ -381,5 +381,6 @@ fn type_name(type_: ValueType) -> &'static str {
         ValueType::HashListpackExPreGa => "hash-listpack-md-pre-release",
         ValueType::HashMetadata => "hash-hashtable-md",
         ValueType::HashListpackEx => "hash-listpack-md",
+        ValueType::HashVolatile => "hash-volatile-items",
     }
 }

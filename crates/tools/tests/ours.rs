@@ -60,30 +60,43 @@ fn misuse_is_told_with_the_name_of_the_program() {
 
 #[test]
 fn files_of_redis_8_are_looked_through() {
-    for (name, count, line) in [
-        ("redis-8.0.rdb", 0, "[info] 21 keys read\n"),
-        ("no-field-expires.rdb", 0, "[info] 1 keys read\n"),
-        ("fields-expire.rdb", 1, "[info] 1 subexpires\n"),
-        ("fields-expire-unpacked.rdb", 1, "[info] 1 subexpires\n"),
-        ("vector-set.rdb", 0, "[info] 2 keys read\n"),
+    for (name, version, count, line) in [
+        ("redis-8.0.rdb", 12, 0, "[info] 21 keys read\n"),
+        ("no-field-expires.rdb", 12, 0, "[info] 1 keys read\n"),
+        ("fields-expire.rdb", 12, 1, "[info] 1 subexpires\n"),
+        ("fields-expire-unpacked.rdb", 12, 1, "[info] 1 subexpires\n"),
+        ("valkey-9.1.rdb", 80, 0, "[info] 21 keys read\n"),
+        ("fields-expire-valkey.rdb", 80, 1, "[info] 1 subexpires\n"),
+        ("vector-set.rdb", 12, 0, "[info] 2 keys read\n"),
     ] {
         let mut command = program("valkey-check-rdb");
         let told = predicate::str::contains("RDB looks OK!").and(predicate::str::contains(line));
         command.arg(fixture(name)).assert().success().stdout(told);
         let document = document(program("valkey-check-rdb").arg("--json").arg(fixture(name)));
-        assert_eq!(document["version"], 12);
+        assert_eq!(document["version"], version);
         assert_eq!(document["subexpires"], count, "{name}");
     }
-    let content = fs::read(fixture("fields-expire.rdb")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let cut = file(&folder, "cut", &content[..130]);
-    program("valkey-check-rdb")
-        .arg(cut)
-        .assert()
-        .code(1)
-        .stdout(predicate::str::contains(
+    for (name, bytes, type_) in [
+        (
+            "fields-expire.rdb",
+            130,
             "Reading type 25 (hash-listpack-md)",
-        ));
+        ),
+        (
+            "fields-expire-valkey.rdb",
+            100,
+            "Reading type 22 (hash-volatile-items)",
+        ),
+    ] {
+        let content = fs::read(fixture(name)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cut = file(&folder, "cut", &content[..bytes]);
+        program("valkey-check-rdb")
+            .arg(cut)
+            .assert()
+            .code(1)
+            .stdout(predicate::str::contains(type_));
+    }
 }
 
 #[test]
