@@ -16,6 +16,10 @@ const STREAM_PING: &[u8] = b"*1\r\n$4\r\nping\r\n";
 /// The request for an acknowledgement as the stream carries it.
 const STREAM_GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
+/// Bytes of the stream that a replica which has still to load is sent at once, unless the timer sends what there is: it only puts
+/// them by, and many small pieces cost both sides time that the clients want.
+const PIECE_BYTES: u64 = 64 * 1024;
+
 /// A snapshot channel's pin of the stream, until its main channel takes over.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -374,6 +378,31 @@ impl Hub {
         std::mem::replace(&mut self.session(client).state, state).into_cursor()
     }
 
+    /// Wakes the writers that have something to send: those of replicas that only put it by, as they have still to load, for
+    /// `piece_bytes` or more.
+    pub(super) fn wake(&mut self, piece_bytes: u64) {
+        let (Some(backlog), sessions) = (&self.backlog, &mut self.sessions) else {
+            return;
+        };
+        let actions = &mut self.actions;
+        self.asleep.retain(|client| {
+            let Some(session) = sessions.get_mut(client).filter(|session| session.asleep) else {
+                return false;
+            };
+            let is_due = match &session.state {
+                State::Online { cursor } => backlog.pending_bytes(cursor) > 0,
+                State::BgTransfer { cursor } => backlog.pending_bytes(cursor) >= piece_bytes,
+                // Nothing is sent there now; `Action::StreamTo` tells when.
+                _ => false,
+            };
+            if is_due {
+                session.asleep = false;
+                actions.push_back(Action::Wake(*client));
+            }
+            !is_due
+        });
+    }
+
     fn append(&mut self, env: &Env<'_>, bytes: &[u8]) {
         let Some(backlog) = &mut self.backlog else {
             return;
@@ -381,12 +410,8 @@ impl Hub {
         self.history.offset += bytes.len() as u64;
         let appended = backlog.append(bytes);
         self.pace(bytes.len() as u64);
-        for client in self.asleep.drain(..) {
-            if let Some(session) = self.sessions.get_mut(&client)
-                && std::mem::take(&mut session.asleep)
-            {
-                self.actions.push_back(Action::Wake(client));
-            }
+        if !self.asleep.is_empty() {
+            self.wake(PIECE_BYTES);
         }
         if appended == Appended::NewBlock {
             self.attach_waiting();

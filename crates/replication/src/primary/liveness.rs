@@ -26,6 +26,7 @@ impl Hub {
         if let Some(backlog) = &mut self.backlog {
             backlog.trim(TRIM_BLOCKS_PER_TICK);
         }
+        self.wake(1);
         self.end_grace(env);
         self.look_at_pace(env);
         self.look_at_spool(env);

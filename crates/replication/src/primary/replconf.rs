@@ -160,6 +160,7 @@ impl Hub {
             State::BgTransfer { cursor } => {
                 session.state = State::Online { cursor };
                 let name = session.name();
+                self.actions.push_back(Action::StreamTo(client));
                 self.log(
                     crate::Level::Notice,
                     format!("Synchronization with replica {name} succeeded"),

@@ -465,6 +465,8 @@ impl World {
                 down.extend(packed(compressed, slice));
             }
             self.nodes[p].hub.sent(client, n as u64);
+            // With nothing to send the writer sleeps until it is woken.
+            self.wires[w].streaming = n > 0;
             moved |= n > 0;
         }
         // Towards the replica.

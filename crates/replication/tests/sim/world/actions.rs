@@ -95,7 +95,7 @@ impl World {
                 }
             }
             Do::DropSpool => self.nodes[n].spool.clear(),
-            Do::StreamTo(client) => {
+            Do::StreamTo(client) | Do::Wake(client) => {
                 if let Some(w) = self.wire_of(n, client) {
                     self.wires[w].streaming = true;
                 }
@@ -107,7 +107,7 @@ impl World {
                 }
                 self.hub(n, |hub, env| hub.client_closed(env, client));
             }
-            Do::Release(_) | Do::Wake(_) | Do::PromotedBy { .. } => {}
+            Do::Release(_) | Do::PromotedBy { .. } => {}
             Do::PauseWrites => self.nodes[n].paused = true,
             Do::ResumeWrites => self.nodes[n].paused = false,
             Do::FailoverTo { port, .. } => {
