@@ -507,6 +507,33 @@ start_server {tags {"stream"}} {
         $rd close
     }
 
+    test {XREAD BLOCK reads with + what is the last entry when it is served} {
+        r del s{t} other{t}
+        r xadd s{t} 1-1 f a
+        r xadd s{t} 1-2 f b
+        r xdel s{t} 1-2
+        set rd [valkey_deferring_client]
+        # The last id has no entry any more.
+        $rd xread block 0 streams s{t} +
+        wait_for_blocked_client
+        r multi
+        r xadd s{t} 2-1 f c
+        r xadd s{t} 2-2 f d
+        r exec
+        assert_equal {{s{t} {{2-2 {f d}}}}} [$rd read]
+        # A stream that comes whole.
+        $rd xread block 0 streams other{t} +
+        wait_for_blocked_client
+        r rename s{t} other{t}
+        assert_equal {{other{t} {{2-2 {f d}}}}} [$rd read]
+        # One that comes empty has no last entry.
+        $rd xread block 0 streams s{t} +
+        wait_for_blocked_client
+        r xgroup create s{t} g $ mkstream
+        assert_error {ERR the stream last element ID is 0-0} {$rd read}
+        $rd close
+    }
+
     test {XREAD BLOCK serves everyone who waits} {
         r del s
         set clients {}

@@ -432,6 +432,26 @@ start_server {tags {"zset"}} {
 
     r config set zset-max-listpack-entries 128
 
+    foreach {command served} {
+        {bzpopmin o{t} z{t} 0} {z{t} a 1}
+        {bzmpop 0 2 o{t} z{t} max} {z{t} {{b 2}}}
+    } {
+        test "[lindex $command 0] goes on waiting for a key of another type, and fails when a sorted set comes behind it" {
+            r del o{t} z{t}
+            set rd [valkey_deferring_client]
+            $rd {*}$command
+            wait_for_blocked_client
+            r rpush o{t} x
+            assert_equal 1 [s blocked_clients]
+            r zadd z{t} 1 a 2 b
+            assert_error {WRONGTYPE*} {$rd read}
+            assert_equal 2 [r zcard z{t}]
+            $rd {*}[string map {o{t} none{t}} $command]
+            assert_equal $served [$rd read]
+            $rd close
+        }
+    }
+
     test {options that contradict or make no sense are refused} {
         r del z
         r zadd z 1 a 2 b

@@ -29,6 +29,8 @@ struct Reader<'a> {
 enum Start {
     /// Behind this id; for a group what its consumer has pending there.
     Behind(StreamId),
+    /// Behind this id, that is the last entry, which will be another one when the command runs again.
+    Last(StreamId),
     /// What the group has not read.
     Unread,
 }
@@ -115,7 +117,7 @@ fn resolve(x: &mut Call<'_>, request: &Request<'_>) -> Result<SmallVec<[Start; 4
             b"+" if for_group => return Err(Error::XREADGROUP_PLUS),
             b">" if !for_group => return Err(Error::XREAD_GREATER),
             b"$" => Start::Behind(stream.map_or(StreamId::MIN, |s| s.log.last_id())),
-            b"+" => Start::Behind(stream.map_or(Ok(StreamId::MIN), before_last)?),
+            b"+" => Start::Last(stream.map_or(Ok(StreamId::MIN), before_last)?),
             b">" => Start::Unread,
             id => match id::parse(id, Missing::First)? {
                 // As in the reference: the last id of all is what it writes for `>`.
@@ -145,7 +147,9 @@ pub(super) fn xread(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let mark = x.out.mark();
     let mut served = 0;
     for (key, from) in request.keys.iter().zip(&from) {
-        let Start::Behind(id) = *from else { continue };
+        let (Start::Behind(id) | Start::Last(id)) = *from else {
+            continue;
+        };
         if let Some(Stream { log, .. }) = x.keys.stream(key)?
             && let Some(entries) = behind(log, id)
         {
@@ -175,7 +179,7 @@ pub(super) fn xreadgroup(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         let no_touch = x.keys.origin.no_touch;
         let read = match from {
             Start::Unread => read_new(x, key, reader, request.count),
-            Start::Behind(id) => read_pending(x, key, reader, *id, request.count),
+            Start::Behind(id) | Start::Last(id) => read_pending(x, key, reader, *id, request.count),
         };
         x.keys.origin.no_touch = no_touch;
         served += usize::from(read?);
@@ -224,12 +228,12 @@ fn finish(
         x.out.null_array();
         return Ok(());
     };
-    // What `$` and `+` stand for is decided now, not when the command runs again.
+    // What `$` stands for is decided now, not when the command runs again; `+` is the last entry then.
     let ids: SmallVec<[_; 4]> = from
         .iter()
         .map(|from| match from {
             Start::Behind(id) => Some(id.text()),
-            Start::Unread => None,
+            Start::Last(_) | Start::Unread => None,
         })
         .collect();
     let mut again: SmallVec<[&[u8]; 16]> = args.into();

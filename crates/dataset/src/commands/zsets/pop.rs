@@ -149,15 +149,18 @@ impl<'a> Many<'a> {
     }
 }
 
-/// The first of `keys` that holds members, and how many.
+/// The first of `keys` that holds members, and how many. Of one that waits, a key of another type is judged as for lists.
 fn first<'a>(x: &mut Call<'_>, keys: &[&'a [u8]]) -> Result<Option<(&'a [u8], usize)>, Error> {
     let again = x.runs_again();
+    let mut wrong_type = None;
     for key in keys {
         match x.keys.zset_mut(key) {
             Ok(None) => {}
-            Ok(Some(zset)) => return Ok(Some((key, zset.view().len()))),
-            // A client that waits is served by the keys of the right type among its own.
-            Err(_) if again => {}
+            Ok(Some(zset)) => {
+                let found = (*key, zset.view().len());
+                return wrong_type.map_or(Ok(Some(found)), Err);
+            }
+            Err(error) if again => wrong_type = Some(error),
             Err(error) => return Err(error),
         }
     }
