@@ -31,7 +31,7 @@ use words::sizes::size_class;
 
 use crate::embedded::{Container, Edit, PackedRef};
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHORT_KEY_MAX};
-use crate::table::{Item, Prefetch, prefetch_address};
+use crate::table::{Prefetch, prefetch_address};
 use crate::{
     Counted, Encoding, Hash, List, Set, Str, StrHow, StrRef, Stream, Type, Value, ValueMut,
     ValueRef, ZSet,
@@ -637,6 +637,15 @@ impl Entry {
         self.0
     }
 
+    /// The entry at an address, once more.
+    ///
+    /// # Safety
+    /// It came from [`Entry::address`] of an entry that is not used, nor dropped, beside this one.
+    #[inline]
+    pub(crate) unsafe fn from_address(address: NonNull<u8>) -> Entry {
+        Entry(address)
+    }
+
     // ---- layout ----
 
     fn alloc(key: &[u8], expire: Option<i64>, kind: Kind, payload: usize) -> Entry {
@@ -978,13 +987,6 @@ impl Entry {
     }
 }
 
-impl Item for Entry {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        Entry::key(self)
-    }
-}
-
 impl Drop for Entry {
     fn drop(&mut self) {
         self.drop_boxed();
@@ -1020,24 +1022,16 @@ impl Alias {
         Alias(entry.address())
     }
 
-    /// The entry.
+    /// Where the entry is.
     #[inline]
-    pub(crate) fn entry(&self) -> &Entry {
-        // SAFETY: an entry is nothing but its pointer, so a pointer to the one can be read as the other; by the contract
-        // of `new` the entry is alive and not being changed.
-        unsafe { &*(&raw const self.0).cast::<Entry>() }
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.0
     }
 
-    /// Whether it stands for the entry at this address.
+    /// # Safety
+    /// As [`Alias::new`], for the entry at this address.
     #[inline]
-    pub(crate) fn is(&self, address: NonNull<u8>) -> bool {
-        self.0 == address
-    }
-}
-
-impl Item for Alias {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        self.entry().key()
+    pub(crate) unsafe fn from_address(address: NonNull<u8>) -> Alias {
+        Alias(address)
     }
 }

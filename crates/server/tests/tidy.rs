@@ -86,6 +86,7 @@ static UNSAFE: &[&str] = &[
     "allocator/src/lib.rs",
     "keyspace/src/db.rs",
     "keyspace/src/entry.rs",
+    "keyspace/src/entry_ref.rs",
     "keyspace/src/table.rs",
     "keyspace/src/table/array.rs",
     "keyspace/src/table/pool.rs",

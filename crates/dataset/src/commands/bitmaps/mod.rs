@@ -7,7 +7,7 @@ use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::bits::{self, BitOp};
-use keyspace::{Counted, Entry, Str, StrRef, Value, ValueRef};
+use keyspace::{Counted, Str, StrRef, Value, ValueRef};
 use std::borrow::Cow;
 use words::int::parse_i64;
 
@@ -136,7 +136,7 @@ fn bitop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let result = {
         let sources: Vec<Cow<'_, [u8]>> = keys
             .iter()
-            .map(|key| match x.keys.peek(key).map(Entry::value) {
+            .map(|key| match x.keys.peek(key).map(|entry| entry.value()) {
                 Some(ValueRef::Str(string)) => text(string),
                 _ => Cow::Borrowed(b"".as_slice()),
             })

@@ -9,7 +9,7 @@ use crate::number;
 use crate::origin::{Expiry, Source};
 use crate::snapshot::{UNCHECKED, read_value, value_type, write_value};
 use commandtable::{Error, Outcome};
-use keyspace::{Entry, Value, ValueRef};
+use keyspace::{Value, ValueRef};
 use rdb::{Reader, ReaderOptions, Writer, WriterOptions, dump};
 use smallvec::SmallVec;
 use std::io;
@@ -34,7 +34,7 @@ const STRING_BYTES_MAX: u64 = rdb::limits::STRING_BYTES_MAX;
 /// Source: Valkey command reference, DUMP (since 2.6.0).
 fn dump_(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let compress = x.keys.settings.compress;
-    match x.keys.read(args[1]).map(Entry::value) {
+    match x.keys.read(args[1]).map(|entry| entry.value()) {
         None => x.out.null(),
         Some(value) => x.out.bulk(&payload(value, compress)?),
     }
