@@ -335,6 +335,19 @@ impl Keys {
         self.put_in(self.origin.db, key, value, expire_at_ms);
     }
 
+    /// As [`Self::put`], where there is no such key, with the access clock that it is to have.
+    pub fn put_new(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>, clock: u32) {
+        let db = self.origin.db;
+        let entry = self.dbs[db].insert_new(key, value, expire_at_ms);
+        entry.set_clock(clock);
+        if expire_at_ms.is_some() {
+            self.gave_time(db, key);
+        }
+        if self.hooks & HOOK_EVENTS != 0 {
+            push_event(&mut self.effects, self.events_on, Event::NEW, db, key);
+        }
+    }
+
     /// As [`Self::put`], in any database.
     pub fn put_in(&mut self, db: usize, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
         let old = self.dbs[db].insert(key, value, expire_at_ms);

@@ -134,11 +134,8 @@ fn restore(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         }
         return Ok(());
     }
-    x.keys.put(key, value, expire_at_ms);
     let clock = x.keys.access.brought(options.idle, options.freq);
-    if let Some(entry) = x.keys.current().get(key) {
-        entry.set_clock(clock);
-    }
+    x.keys.put_new(key, value, expire_at_ms, clock);
     x.keys.changed(key, RESTORE, 1);
     if let (Some(at_ms), false) = (expire_at_ms, options.absolute) {
         let mut digits = itoa::Buffer::new();
