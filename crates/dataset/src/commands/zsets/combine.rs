@@ -232,6 +232,13 @@ impl<'a> Request<'a> {
             });
             return result;
         }
+        // At least the members of the largest, and often those of the others as well.
+        let (largest, all) = inputs
+            .iter()
+            .fold((0, 0_usize), |(largest, all), (input, _)| {
+                (input.len().max(largest), all.saturating_add(input.len()))
+            });
+        result.reserve(all.min(2 * largest));
         for (input, weight) in &inputs {
             input.each(|member, score| {
                 let score = number_or_zero(score * weight);
