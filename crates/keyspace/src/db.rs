@@ -535,6 +535,12 @@ impl<'a> EntryMut<'a> {
         self.slot.raw_mut()
     }
 
+    /// Lends the bytes of a string where they lie, if that is in the entry and there are at least `len`; it is `raw` then.
+    #[inline]
+    pub fn string_in_place(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.slot.embedded_mut(len)
+    }
+
     /// Replaces the value, keeping expiry time and clock; hands back the old one.
     pub fn replace_value(&mut self, value: Value) -> Value {
         self.change(|slot| slot.replace_value(value))

@@ -373,6 +373,19 @@ impl Entry {
         self.sole_raw()
     }
 
+    /// The bytes of a string that lies in the entry and has at least `len` of them, to be changed there: it is `raw` then.
+    #[inline]
+    pub(crate) fn embedded_mut(&mut self, len: usize) -> Option<&mut [u8]> {
+        let embedded = matches!(self.kind(), Kind::Embedded | Kind::EmbeddedRaw);
+        let own = self.byte(VALUE_LEN) as usize;
+        if !embedded || own < len {
+            return None;
+        }
+        self.set_kind(Kind::EmbeddedRaw);
+        // SAFETY: the payload of the embedded kinds is that many initialised bytes, borrowed exclusively.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.at(self.payload()), own) })
+    }
+
     /// The buffer of a `raw` string that nobody else holds.
     fn sole_raw(&mut self) -> Option<&mut Vec<u8>> {
         if self.kind() != Kind::Raw {

@@ -116,6 +116,13 @@ impl<'a> SlotMut<'a, Entry> {
         // SAFETY: as above, for as long as `self` is borrowed. The entry does not move: it is `raw` already.
         unsafe { lent(&mut handle(self.raw())) }.make_raw()
     }
+
+    /// See [`Entry::embedded_mut`].
+    #[inline]
+    pub(crate) fn embedded_mut(&mut self, len: usize) -> Option<&mut [u8]> {
+        // SAFETY: the bytes are behind the pointer and borrowed exclusively; the entry does not move.
+        unsafe { lent(&mut handle(self.raw())) }.embedded_mut(len)
+    }
 }
 
 /// A second handle to an entry, which is not to be replaced.
