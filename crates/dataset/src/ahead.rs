@@ -7,7 +7,7 @@
 use commandtable::CommandInfo;
 use commandtable::Names;
 use keyspace::table::Prefetch;
-use keyspace::{Counted, Db, Entry};
+use keyspace::{Counted, Db};
 use resp::Batch;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -104,7 +104,10 @@ impl Ahead {
                 continue;
             };
             let key = batch.bytes(buffer, spans[1]);
-            if let Some(table) = db.get_hashed(known.hash, key).and_then(Entry::members) {
+            if let Some(table) = db
+                .get_hashed(known.hash, key)
+                .and_then(|entry| entry.members())
+            {
                 let hash = Db::hash(batch.bytes(buffer, spans[at]));
                 table.bucket(hash);
                 members.push((table, hash));

@@ -6,8 +6,8 @@
 use crate::effects::DbKey;
 use crate::keys::{Keys, OWN_PARTIES};
 use crate::origin::PartyId;
+use keyspace::Value;
 use keyspace::copying::{Copying, Plan};
-use keyspace::{Entry, Value};
 use std::collections::VecDeque;
 
 /// Set in the numbers under which sources are watched.
@@ -103,7 +103,7 @@ impl Keys {
             .dbs
             .get(*db)
             .and_then(|db| db.get(key))
-            .map(Entry::value)
+            .map(|entry| entry.value())
         else {
             return true;
         };

@@ -37,7 +37,7 @@ impl Digest {
             for entry in db.iter() {
                 let mut key = Digest::default();
                 key.mix(entry.key());
-                key.mix_value(entry);
+                key.mix_value(&entry);
                 digest.add(&key.0);
             }
         }

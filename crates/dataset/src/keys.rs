@@ -13,7 +13,9 @@ use crate::rng::Random;
 use crate::settings::{LazyFree, Settings};
 use commandtable::Error;
 use hashbrown::HashMap;
-use keyspace::{Db, Entry, EntryMut, Limits, Overwritten, StrHow, Ttl, Type, Value, ValueRef};
+use keyspace::{
+    Db, Entry, EntryMut, EntryRef, Limits, Overwritten, StrHow, Ttl, Type, Value, ValueRef,
+};
 
 mod typed;
 mod waiting;
@@ -157,18 +159,18 @@ impl Keys {
 
     /// Looks a key up for a read: counts a hit or a miss, refreshes the access clock, hides an expired key.
     #[inline]
-    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+    pub fn read(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.look_up(key, self.origin.touches())
     }
 
     /// As [`Self::read`], for commands that look at a key rather than use it (TYPE, TTL, EXISTS): the access clock stays.
     #[inline]
-    pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
+    pub fn inspect(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.look_up(key, false)
     }
 
     #[inline]
-    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
+    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<EntryRef<'_>> {
         let Some(entry) = self.dbs[self.origin.db].get_hashed(self.ahead.hash(key), key) else {
             self.stats.misses += 1;
             if self.hooks & HOOK_EVENTS != 0 {
@@ -205,7 +207,7 @@ impl Keys {
         }
         self.stats.hits += 1;
         if refresh {
-            touch(entry, self.access, &mut self.rng);
+            touch(&entry, self.access, &mut self.rng);
         }
         Some(entry)
     }
@@ -218,15 +220,15 @@ impl Keys {
 
     /// Looks a key up without leaving a trace: no counters, no access clock. Expired keys are missing.
     #[must_use]
-    pub fn peek(&self, key: &[u8]) -> Option<&Entry> {
+    pub fn peek(&self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.peek_in(self.origin.db, key)
     }
 
     /// As [`Self::peek`], in any database.
     #[must_use]
-    pub fn peek_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+    pub fn peek_in(&self, db: usize, key: &[u8]) -> Option<EntryRef<'_>> {
         let entry = self.dbs.get(db)?.get(key)?;
-        (!self.is_gone(entry)).then_some(entry)
+        (!self.is_gone(&entry)).then_some(entry)
     }
 
     /// True when `entry` has expired as far as the running command is concerned.
@@ -245,7 +247,7 @@ impl Keys {
         self.expire_now(self.origin.db, key);
         let entry = self.dbs[self.origin.db].get_mut_hashed(self.ahead.hash(key), key)?;
         if self.origin.touches() {
-            touch(entry.entry(), self.access, &mut self.rng);
+            touch(&entry.entry(), self.access, &mut self.rng);
         }
         Some(entry)
     }
@@ -263,7 +265,7 @@ impl Keys {
     fn expire_now_slow(&mut self, db: usize, key: &[u8]) {
         let gone = self.dbs[db]
             .get(key)
-            .is_some_and(|entry| self.is_gone(entry));
+            .is_some_and(|entry| self.is_gone(&entry));
         if gone {
             self.delete_expired(db, key);
         }
@@ -333,6 +335,19 @@ impl Keys {
         self.put_in(self.origin.db, key, value, expire_at_ms);
     }
 
+    /// As [`Self::put`], where there is no such key, with the access clock that it is to have.
+    pub fn put_new(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>, clock: u32) {
+        let db = self.origin.db;
+        let entry = self.dbs[db].insert_new(key, value, expire_at_ms);
+        entry.set_clock(clock);
+        if expire_at_ms.is_some() {
+            self.gave_time(db, key);
+        }
+        if self.hooks & HOOK_EVENTS != 0 {
+            push_event(&mut self.effects, self.events_on, Event::NEW, db, key);
+        }
+    }
+
     /// As [`Self::put`], in any database.
     pub fn put_in(&mut self, db: usize, key: &[u8], value: Value, expire_at_ms: Option<i64>) {
         let old = self.dbs[db].insert(key, value, expire_at_ms);
@@ -388,7 +403,7 @@ impl Keys {
             if expired {
                 entry.set_clock(self.access.fresh());
             } else if self.origin.touches() {
-                touch(entry, self.access, &mut self.rng);
+                touch(&entry, self.access, &mut self.rng);
             }
         }
         if let Some(heavy) = old.heavy {
@@ -443,7 +458,7 @@ impl Keys {
 
     /// Removes a container that has become empty, with its `del` event. The change itself is already counted.
     pub fn delete_if_empty(&mut self, key: &[u8]) -> bool {
-        let empty = match self.current().get(key).map(Entry::value) {
+        let empty = match self.current().get(key).map(|entry| entry.value()) {
             Some(ValueRef::List(list)) => list.is_empty(),
             Some(ValueRef::Set(set)) => set.is_empty(),
             Some(ValueRef::Hash(hash)) => hash.is_empty(),

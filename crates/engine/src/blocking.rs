@@ -15,7 +15,6 @@ use commandtable::CommandInfo;
 use dataset::effects::DbKey;
 use dataset::keys::Place;
 use dataset::{Crowd, Keys, OnTimeout, Wake};
-use keyspace::Entry;
 use resp::Reply;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -179,7 +178,7 @@ pub(crate) fn serve(keys: &mut Keys, state: &mut ServerState, key: &DbKey) {
             .dbs
             .get(key.0)
             .and_then(|db| db.get(&key.1))
-            .map(Entry::type_);
+            .map(|entry| entry.type_());
         if holds.is_none() && !keys.is_waited_for_until_gone(key) {
             // Those in front have taken everything: there may be thousands behind them.
             return;

@@ -277,7 +277,7 @@ impl Engine {
         for place in looked {
             let (db, key) = &place;
             let entry = self.keys.dbs.get(*db).and_then(|db| db.get(key));
-            match entry.and_then(keyspace::Entry::expire_at_ms) {
+            match entry.and_then(|entry| entry.expire_at_ms()) {
                 Some(at) if !dataset::keys::is_past(at, now_ms) => continue,
                 Some(_) => self.keys.delete_expired(*db, key),
                 None => {}

@@ -235,7 +235,9 @@ impl Sent {
             let found = keys.peek_in(self.db, key);
             if found.is_none() && cargo.has_expired(keys.origin.now_ms) {
                 // As it will there.
-            } else if may_remove && untouched && found.is_some_and(|entry| cargo.holds(keys, entry))
+            } else if may_remove
+                && untouched
+                && found.is_some_and(|entry| cargo.holds(keys, &entry))
             {
                 keys.delete(key, keys.lazy.server_del);
                 seen.insert(key);

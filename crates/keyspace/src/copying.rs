@@ -8,7 +8,7 @@ use crate::{Hash, Limits, Set, Type, Value, ValueRef, ZSet};
 
 /// From this many members on a table is copied in slices.
 const MEMBERS_MIN: usize = 8192;
-/// From this many nodes on a list is copied in slices.
+/// From this many nodes on a list or a stream is copied in slices.
 const NODES_MIN: usize = 1024;
 /// Buckets, members or nodes copied between two looks at whether the slice has become long enough. Few: in a fresh table each may
 /// touch memory that the system has yet to clear, two megabytes at a time.
@@ -23,14 +23,15 @@ pub struct Plan {
 
 impl Plan {
     /// The plan for a value that is worth it: large, and not one piece of memory.
-    ///
-    /// A stream is copied node by node in one go: its entries share their nodes.
     pub fn of(source: ValueRef<'_>) -> Option<Self> {
         let members = match source {
             ValueRef::Set(set) if set.stats().is_some() => set.len(),
             ValueRef::Hash(hash) if hash.stats().is_some() => hash.len(),
             ValueRef::ZSet(zset) if zset.stats().is_some() => zset.len(),
             ValueRef::List(list) if list.node_count() >= NODES_MIN => list.len(),
+            ValueRef::Stream(stream) if stream.log.node_count() >= NODES_MIN => {
+                usize::try_from(stream.log.len()).unwrap_or(usize::MAX)
+            }
             _ => 0,
         };
         let type_ = source.type_();
@@ -60,7 +61,8 @@ impl Plan {
                 copy.prepare_for(self.members);
                 Value::ZSet(Box::new(copy))
             }
-            Type::List | Type::Str | Type::Stream => Value::List(Box::default()),
+            Type::Stream => Value::Stream(Box::default()),
+            Type::List | Type::Str => Value::List(Box::default()),
         };
         Copying {
             made,
@@ -129,6 +131,14 @@ impl Copying {
                 self.at += STEP as u64;
                 return self.at >= list.node_count() as u64;
             }
+            (ValueRef::Stream(stream), Value::Stream(copy)) => {
+                let complete = copy.log.copy_nodes(&stream.log, STEP);
+                if complete {
+                    // In one go: what consumers have not acknowledged is little beside the entries.
+                    copy.groups.clone_from(&stream.groups);
+                }
+                return complete;
+            }
             _ => return true,
         }
         self.at == 0
@@ -154,7 +164,8 @@ fn scanned(mut cursor: u64, mut step: impl FnMut(u64) -> u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Copying, Plan};
-    use crate::{Hash, Limits, List, Set, Str, Value, ZSet};
+    use crate::stream::Group;
+    use crate::{Hash, Limits, List, Set, Str, Stream, StreamId, StreamLimits, Value, ZSet};
 
     const MANY: usize = 20_000;
 
@@ -196,7 +207,25 @@ mod tests {
         for n in 0..MANY * 40 {
             list.push_back(&text(n), &limits.list);
         }
+        let mut stream = Stream::new();
+        let stream_limits = StreamLimits {
+            node_max_entries: 10,
+            ..StreamLimits::default()
+        };
+        for n in 0..MANY {
+            let id = StreamId::new(n as u64, 1);
+            stream
+                .log
+                .append(id, &[[b"field", &text(n)]], &stream_limits);
+        }
+        stream.log.delete(StreamId::new(7, 1));
+        stream
+            .log
+            .set_history(StreamId::MAX, 1 << 40, StreamId::new(7, 1));
+        let group = Group::new(StreamId::new(3, 1), Some(4));
+        stream.groups.insert(b"group".as_slice().into(), group);
         let sources = [
+            Value::Stream(Box::new(stream)),
             Value::Set(Box::new(set)),
             Value::Hash(Box::new(hash)),
             Value::ZSet(Box::new(zset)),
@@ -218,6 +247,17 @@ mod tests {
                             .iter()
                             .map(|(m, s)| [&m.to_vec()[..], &s.to_le_bytes()].concat());
                         return scored.collect();
+                    }
+                    Value::Stream(stream) => {
+                        let log = &stream.log;
+                        let past = (log.last_id(), log.max_deleted_id(), log.entries_added());
+                        all.push(
+                            format!("{past:?} {} {:?}", log.len(), stream.groups).into_bytes(),
+                        );
+                        let nodes = log.nodes();
+                        all.extend(
+                            nodes.map(|(id, node)| [&id.to_bytes()[..], node.as_bytes()].concat()),
+                        );
                     }
                     Value::List(list) => return list.iter().map(|e| e.to_vec()).collect(),
                     _ => {}

@@ -11,8 +11,8 @@ use std::ptr::NonNull;
 use crate::embedded::{Edit, PackedRef};
 use crate::entry::{Alias, Entry};
 use crate::hashing::hash;
-use crate::table::{Resize, Stats, Table};
-use crate::{Counted, Rng, Type, Value, ValueMut};
+use crate::table::{Resize, SlotMut, Stats, Table};
+use crate::{Counted, EntryRef, Rng, Type, Value, ValueMut};
 
 pub use incoming::{Conflict, Incoming};
 
@@ -195,14 +195,19 @@ impl Db {
     }
 
     /// Inserts a key that is absent (loading). Debug builds assert the absence.
-    pub fn insert_new(&mut self, key: &[u8], value: Value, expire_at_ms: Option<i64>) -> &Entry {
+    pub fn insert_new(
+        &mut self,
+        key: &[u8],
+        value: Value,
+        expire_at_ms: Option<i64>,
+    ) -> EntryRef<'_> {
         self.about_to_change(key);
         let h = hash(key);
         let entry = self
             .keys
             .insert_new(h, Entry::new(key, expire_at_ms, value));
         if expire_at_ms.is_some() {
-            self.expires.insert_new(h, alias(entry));
+            self.expires.insert_new(h, alias(&entry));
         }
         entry
     }
@@ -266,7 +271,7 @@ impl Db {
         let entry = self.keys.remove(h, key)?;
         if entry.expire_at_ms().is_some() {
             let address = entry.address();
-            self.expires.remove_by(h, |alias| alias.is(address));
+            self.expires.remove_by(h, |entry| entry.is(address));
         }
         Some(entry)
     }
@@ -307,13 +312,13 @@ impl Db {
     }
 
     /// Looks a key up. Expiry is the caller's business.
-    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
+    pub fn get(&self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.keys.find(hash(key), key)
     }
 
     /// [`Db::get`] with the hash at hand.
     #[inline]
-    pub fn get_hashed(&self, h: u64, key: &[u8]) -> Option<&Entry> {
+    pub fn get_hashed(&self, h: u64, key: &[u8]) -> Option<EntryRef<'_>> {
         self.keys.find(h, key)
     }
 
@@ -339,37 +344,37 @@ impl Db {
 
     /// SCAN: calls `f` for a few entries and returns the next cursor, 0 at the end.
     pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(&Entry)) -> u64 {
-        self.keys.scan(cursor, f)
+        self.keys.scan(cursor, &mut |entry| f(&entry))
     }
 
     /// As [`Db::scan`], over the keys that have an expiry time.
     pub fn scan_expires(&self, cursor: u64, f: &mut dyn FnMut(&Entry)) -> u64 {
-        self.expires.scan(cursor, &mut |alias| f(alias.entry()))
+        self.expires.scan(cursor, &mut |entry| f(&entry))
     }
 
     /// All entries, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> + '_ {
         self.keys.iter()
     }
 
     /// A random key, each with the same probability.
-    pub fn random(&self, rng: &mut dyn Rng) -> Option<&Entry> {
+    pub fn random(&self, rng: &mut dyn Rng) -> Option<EntryRef<'_>> {
         self.keys.random(rng)
     }
 
     /// A random key among those that expire.
-    pub fn random_expiring(&self, rng: &mut dyn Rng) -> Option<&Entry> {
-        self.expires.random(rng).map(Alias::entry)
+    pub fn random_expiring(&self, rng: &mut dyn Rng) -> Option<EntryRef<'_>> {
+        self.expires.random(rng)
     }
 
     /// Up to `n` entries from a random neighbourhood, cheaper than `n` times [`Db::random`] (eviction).
     pub fn sample(&self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&Entry)) {
-        self.keys.sample(rng, n, &mut |entry| f(entry));
+        self.keys.sample(rng, n, &mut |entry| f(&entry));
     }
 
     /// As [`Db::sample`], among the keys that expire.
     pub fn sample_expiring(&self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&Entry)) {
-        self.expires.sample(rng, n, &mut |alias| f(alias.entry()));
+        self.expires.sample(rng, n, &mut |entry| f(&entry));
     }
 
     /// Whether a rehash is under way.
@@ -430,7 +435,7 @@ impl Db {
     ) -> Option<Overwritten> {
         self.about_to_change(key);
         if let Some(slot) = self.keys.find_mut(h, key) {
-            let (type_, expire_at_ms) = (slot.type_(), slot.expire_at_ms());
+            let (type_, expire_at_ms) = (slot.get().type_(), slot.get().expire_at_ms());
             let mut entry = EntryMut {
                 slot,
                 expires: &mut self.expires,
@@ -455,7 +460,7 @@ impl Db {
         };
         let entry = self.keys.insert_new(h, make(value, expire));
         if expire.is_some() {
-            self.expires.insert_new(h, alias(entry));
+            self.expires.insert_new(h, alias(&entry));
         }
         None
     }
@@ -482,7 +487,7 @@ fn alias(entry: &Entry) -> Alias {
 /// An entry about to be changed: the only door to changes of a present key.
 #[derive(Debug)]
 pub struct EntryMut<'a> {
-    slot: &'a mut Entry,
+    slot: SlotMut<'a, Entry>,
     expires: &'a mut Table<Alias>,
     hash: u64,
 }
@@ -491,15 +496,15 @@ impl<'a> EntryMut<'a> {
     /// The value, to be changed, for as long as the database is borrowed.
     #[inline]
     pub fn into_value_mut(self) -> ValueMut<'a> {
-        if self.slot.packed().is_none() {
-            return self.slot.value_mut();
+        if self.entry().packed().is_none() {
+            return self.slot.into_value_mut();
         }
-        match self.slot.type_() {
+        match self.entry().type_() {
             Type::List => ValueMut::List(Edit::embedded(self)),
             Type::Set => ValueMut::Set(Edit::embedded(self)),
             Type::Hash => ValueMut::Hash(Edit::embedded(self)),
             Type::ZSet => ValueMut::ZSet(Edit::embedded(self)),
-            Type::Str | Type::Stream => self.slot.value_mut(),
+            Type::Str | Type::Stream => self.slot.into_value_mut(),
         }
     }
 
@@ -527,7 +532,13 @@ impl<'a> EntryMut<'a> {
     pub fn string_make_raw(&mut self) -> Option<&mut Vec<u8>> {
         self.change(|slot| slot.make_raw().map(|_| ()))?;
         // Twice, because the first may move the entry, and the index must follow before the buffer is lent.
-        self.slot.make_raw()
+        self.slot.raw_mut()
+    }
+
+    /// Lends the bytes of a string where they lie, if that is in the entry and there are at least `len`; it is `raw` then.
+    #[inline]
+    pub fn string_in_place(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.slot.embedded_mut(len)
     }
 
     /// Replaces the value, keeping expiry time and clock; hands back the old one.
@@ -537,37 +548,37 @@ impl<'a> EntryMut<'a> {
 
     /// Sets or clears the expiry time.
     pub fn set_expire(&mut self, at_ms: Option<i64>) {
-        let had = self.slot.expire_at_ms().is_some();
+        let had = self.entry().expire_at_ms().is_some();
         match (had, at_ms.is_some()) {
             (false, false) => {}
-            (true, true) => self.slot.set_expire(at_ms),
+            (true, true) => self.slot.update(|entry| entry.set_expire(at_ms)),
             (false, true) => {
-                self.slot.set_expire(at_ms);
-                self.expires.insert_new(self.hash, alias(self.slot));
+                self.slot.update(|entry| entry.set_expire(at_ms));
+                self.expires.insert_new(self.hash, alias(&self.slot.get()));
             }
             (true, false) => {
-                let address = self.slot.address();
-                self.expires.remove_by(self.hash, |alias| alias.is(address));
-                self.slot.set_expire(None);
+                let address = self.entry().address();
+                self.expires.remove_by(self.hash, |entry| entry.is(address));
+                self.slot.update(|entry| entry.set_expire(None));
             }
         }
     }
 
     /// The entry, to look at: key, value, type, encoding, expiry time, clock.
     #[inline]
-    pub fn entry(&self) -> &Entry {
-        self.slot
+    pub fn entry(&self) -> EntryRef<'_> {
+        self.slot.get()
     }
 
     /// The entry, for as long as the database is borrowed.
-    pub fn into_entry(self) -> &'a Entry {
-        self.slot
+    pub fn into_entry(self) -> EntryRef<'a> {
+        self.slot.into_ref()
     }
 
     /// The integer that the string is, or `None` (also for other types).
     #[inline]
     pub fn as_int(&self) -> Option<i64> {
-        self.slot.as_int()
+        self.entry().as_int()
     }
 
     /// The key's hash, for [`Db::remove_hashed`] once the value has become empty.
@@ -578,9 +589,9 @@ impl<'a> EntryMut<'a> {
     /// Runs a change that may move the entry, and keeps the expiry index right.
     #[inline]
     fn change<R>(&mut self, f: impl FnOnce(&mut Entry) -> R) -> R {
-        let before = self.slot.address();
-        let result = f(self.slot);
-        if self.slot.address() != before {
+        let before = self.entry().address();
+        let result = self.slot.update(f);
+        if self.entry().address() != before {
             self.reindex(before);
         }
         result
@@ -588,12 +599,12 @@ impl<'a> EntryMut<'a> {
 
     #[cold]
     fn reindex(&mut self, before: NonNull<u8>) {
-        if self.slot.expire_at_ms().is_some()
-            && let Some(slot) = self
+        if self.entry().expire_at_ms().is_some()
+            && let Some(mut slot) = self
                 .expires
-                .find_mut_by(self.hash, |alias| alias.is(before))
+                .find_mut_by(self.hash, |entry| entry.is(before))
         {
-            *slot = alias(self.slot);
+            slot.update(|old| *old = alias(&self.slot.get()));
         }
     }
 }

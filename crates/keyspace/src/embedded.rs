@@ -349,7 +349,7 @@ mod tests {
                     prop_assert_eq!(found, 1);
                 }
             }
-            let copy = db.get(&key).map(Entry::to_value).expect("it is there");
+            let copy = db.get(&key).as_deref().map(Entry::to_value).expect("it is there");
             prop_assert_eq!(contents(copy.as_ref()), contents(model.as_ref()));
             db.set_expire(&key, Some(9));
             prop_assert_eq!(contents(db.get(&key).expect("it is there").value()), contents(model.as_ref()));
@@ -424,7 +424,7 @@ mod tests {
                 db.set_str(b"key", &fits, Ttl::Clear, StrHow::Detect);
                 db.insert(b"key", value_again(&value), None);
                 db.set_str(b"key", b"12", Ttl::Clear, StrHow::Detect);
-                assert_eq!(db.get(b"key").and_then(Entry::as_int), Some(12));
+                assert_eq!(db.get(b"key").as_deref().and_then(Entry::as_int), Some(12));
             }
         }
     }

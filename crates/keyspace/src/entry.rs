@@ -36,7 +36,7 @@ pub(crate) use self::alias::Alias;
 use self::layout::{HAS_EXPIRE, HEADER, Kind, NO_EXPIRE, VALUE_LEN, WORD};
 use crate::embedded::{Container, Edit, PackedRef};
 use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT};
-use crate::table::{Item, Prefetch, prefetch_address};
+use crate::table::{Prefetch, prefetch_address};
 use crate::{
     Counted, Encoding, Hash, List, Set, Str, StrHow, StrRef, Stream, Type, Value, ValueMut,
     ValueRef, ZSet,
@@ -263,6 +263,19 @@ impl Entry {
             drop(self.set_raw(copy));
         }
         self.sole_raw()
+    }
+
+    /// The bytes of a string that lies in the entry and has at least `len` of them, to be changed there: it is `raw` then.
+    #[inline]
+    pub(crate) fn embedded_mut(&mut self, len: usize) -> Option<&mut [u8]> {
+        let embedded = matches!(self.kind(), Kind::Embedded | Kind::EmbeddedRaw);
+        let own = self.byte(VALUE_LEN) as usize;
+        if !embedded || own < len {
+            return None;
+        }
+        self.set_kind(Kind::EmbeddedRaw);
+        // SAFETY: the payload of the embedded kinds is that many initialised bytes, borrowed exclusively.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.at(self.payload()), own) })
     }
 
     /// The buffer of a `raw` string that nobody else holds.
@@ -528,12 +541,14 @@ impl Entry {
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.0
     }
-}
 
-impl Item for Entry {
+    /// The entry at an address, once more.
+    ///
+    /// # Safety
+    /// It came from [`Entry::address`] of an entry that is not used, nor dropped, beside this one.
     #[inline]
-    fn key(&self) -> &[u8] {
-        Entry::key(self)
+    pub(crate) unsafe fn from_address(address: NonNull<u8>) -> Entry {
+        Entry(address)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::embedded::{Container, Packed, PackedRef};
 use crate::hashing::hash;
 use crate::limits::PACKED_BYTES_MAX;
 use crate::table::{self, Prefetch, Stats, Table};
-use crate::thin::Field;
+use crate::thin::{Field, FieldRef};
 use crate::{Element, Encoding, Invalid, Limits, Rng, Type, Value};
 
 #[derive(Debug)]
@@ -106,11 +106,11 @@ impl Hash {
                 return true;
             }
         }
-        let (item, new) = self
+        let (mut slot, new) = self
             .make_table(1)
             .find_or_insert_with(hash(field), field, || Field::new(field, value));
         if !new {
-            item.set_value(value);
+            slot.update(|item| item.set_value(value));
         }
         new
     }
@@ -137,7 +137,7 @@ impl Hash {
             for (field, value) in self.iter() {
                 field.with_bytes(|field| {
                     value.with_bytes(|value| {
-                        table.insert_new(hash(field), Field::new(field, value))
+                        table.insert_new(hash(field), Field::new(field, value));
                     });
                 });
             }
@@ -193,7 +193,8 @@ impl Hash {
         size_of::<Hash>()
             + match &self.repr {
                 Repr::Table(table) => {
-                    table.memory_bytes() + table::estimate(table, samples, Field::memory_bytes)
+                    table.memory_bytes()
+                        + table::estimate(table, samples, |item| item.memory_bytes())
                 }
                 Repr::Listpack(listpack) => listpack.heap_bytes(),
             }
@@ -386,7 +387,7 @@ impl Default for Hash {
     }
 }
 
-fn pair(item: &Field) -> (Element<'_>, Element<'_>) {
+fn pair(item: FieldRef<'_>) -> (Element<'_>, Element<'_>) {
     (Element::Bytes(item.field()), Element::Bytes(item.value()))
 }
 

@@ -165,9 +165,9 @@ impl Set {
         match &mut self.repr {
             Repr::Table(table) => {
                 let chosen = table.random(rng)?;
-                let (h, address) = (hash(chosen.bytes()), chosen.address());
+                let (h, address) = (hash(chosen), chosen.as_ptr());
                 table
-                    .remove_by(h, |member| member.is(address))
+                    .remove_by(h, |member| member.as_ptr() == address)
                     .map(|member| f(Element::Bytes(member.bytes())))
             }
             Repr::Intset(intset) => {
@@ -212,7 +212,9 @@ impl Set {
             let mut table = Table::new();
             table.reserve(self.len() + more);
             for element in self.iter() {
-                element.with_bytes(|bytes| table.insert_new(hash(bytes), Member::new(bytes)));
+                element.with_bytes(|bytes| {
+                    table.insert_new(hash(bytes), Member::new(bytes));
+                });
             }
             self.repr = Repr::Table(table);
         }
@@ -282,7 +284,10 @@ impl Set {
         size_of::<Set>()
             + match &self.repr {
                 Repr::Table(table) => {
-                    table.memory_bytes() + table::estimate(table, samples, Member::memory_bytes)
+                    table.memory_bytes()
+                        + table::estimate(table, samples, |member| {
+                            Member::memory_bytes(member.len())
+                        })
                 }
                 Repr::Intset(intset) => intset.byte_len(),
                 Repr::Listpack(listpack) => listpack.heap_bytes(),
@@ -311,7 +316,7 @@ impl<'a> SetRef<'a> {
                 let mut copy = Table::new();
                 copy.reserve(table.len());
                 for member in table.iter() {
-                    copy.insert_new(hash(member.bytes()), Member::new(member.bytes()));
+                    copy.insert_new(hash(member), Member::new(member));
                 }
                 Repr::Table(copy)
             }
@@ -404,9 +409,7 @@ impl<'a> SetRef<'a> {
     /// A random member, each with the same probability.
     pub fn random(self, rng: &mut dyn Rng) -> Option<Element<'a>> {
         match self.0 {
-            View::Table(table) => table
-                .random(rng)
-                .map(|member| Element::Bytes(member.bytes())),
+            View::Table(table) => table.random(rng).map(Element::Bytes),
             View::Intset(intset) => intset
                 .get(rng.below(intset.len() as u64) as usize)
                 .map(Element::Int),
@@ -419,9 +422,7 @@ impl<'a> SetRef<'a> {
     /// SSCAN step: packed encodings emit everything and return 0.
     pub fn scan(self, cursor: u64, f: &mut dyn FnMut(Element<'_>)) -> u64 {
         match self.0 {
-            View::Table(table) => {
-                table.scan(cursor, &mut |member| f(Element::Bytes(member.bytes())))
-            }
+            View::Table(table) => table.scan(cursor, &mut |member| f(Element::Bytes(member))),
             _ => {
                 self.iter().for_each(f);
                 0
@@ -526,7 +527,7 @@ impl<'a> Iterator for SetIter<'a> {
         match &mut self.0 {
             SetIterRepr::Intset(iter) => iter.next().map(Element::Int),
             SetIterRepr::Listpack(iter) => iter.next(),
-            SetIterRepr::Table(iter) => iter.next().map(|member| Element::Bytes(member.bytes())),
+            SetIterRepr::Table(iter) => iter.next().map(Element::Bytes),
         }
     }
 }

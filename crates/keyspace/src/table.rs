@@ -3,13 +3,16 @@
 //! Buckets are one cache line each:
 //!
 //! ```text
-//!  byte 0      bits 0-6: slot in use; bit 7: the last slot is a link to a child bucket
-//!  bytes 1-7   one tag per slot: hash bits that do not choose the bucket
-//!  bytes 8-63  seven pointers: items, or (last slot, with the chain bit) the child bucket
+//!  bytes 0-8    one tag per slot: hash bits that do not choose the bucket; 0 where there is no item
+//!  byte 9       whether the last slot is a link to a child bucket
+//!  bytes 10-63  nine pointers of six bytes: items, or (last slot) the child bucket
 //! ```
 //!
-//! A lookup reads one bucket, compares seven tags with a few 64-bit operations and follows only the matches, so a
-//! hit costs two cache misses and a miss one. A full bucket moves its last item into a child of the same shape.
+//! A lookup reads one bucket, compares nine tags at once and follows only the matches, so a hit costs two cache misses and
+//! a miss one. A full bucket moves its last item into a child of the same shape.
+//!
+//! As a slot is no pointer of the machine, items are not borrowed where they lie but by what their handles point to:
+//! [`Item::Ref`].
 //!
 //! The table grows and shrinks in small steps: while two arrays exist, every bucket of the old one is either moved
 //! or not, in index order, so that **each item has exactly one home** and no lookup probes two arrays.
@@ -21,11 +24,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::size_of;
-use std::ptr;
+use std::mem::{ManuallyDrop, size_of};
+use std::ptr::{self, NonNull};
 
 pub(crate) use self::array::prefetch_address;
-use self::array::{ALL, Array, Bucket, Place, SLOTS, matches, tag_of};
+use self::array::{Array, Bucket, Place, SLOTS, Slots, tag_of};
 use crate::Rng;
 use crate::hashing::hash;
 use crate::limits::RESERVE_MAX;
@@ -42,10 +45,32 @@ const AVOID_FILL: usize = 4;
 /// Random draws before [`Table::random`] settles for the next item it finds: only a nearly empty table gets there.
 const RANDOM_TRIES: usize = 512;
 
-/// Something a [`Table`] holds: an owned handle of pointer size.
-pub trait Item {
+/// Something a [`Table`] holds: an owned handle that is nothing but a pointer.
+///
+/// # Safety
+/// [`Item::from_raw`] of what [`Item::into_raw`] gave is the same item again, and [`Item::borrow`] of it looks only at what
+/// that item owns.
+pub unsafe trait Item: Sized + 'static {
+    /// The item, borrowed: what its pointer leads to.
+    type Ref<'a>: Copy;
+
+    /// Gives the item up.
+    fn into_raw(self) -> NonNull<u8>;
+
+    /// Takes an item back.
+    ///
+    /// # Safety
+    /// The pointer came from [`Item::into_raw`], and nobody else takes the item back.
+    unsafe fn from_raw(raw: NonNull<u8>) -> Self;
+
+    /// Borrows an item that has been given up.
+    ///
+    /// # Safety
+    /// The pointer came from [`Item::into_raw`]; for as long as `'a` the item is not taken back and not changed.
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> Self::Ref<'a>;
+
     /// What the item is found by. Must not change while the item is in a table.
-    fn key(&self) -> &[u8];
+    fn key<'a>(item: Self::Ref<'a>) -> &'a [u8];
 }
 
 /// A table in which lookups can be prepared, whatever it holds.
@@ -93,14 +118,14 @@ pub struct Stats {
 }
 
 /// A move of all items from the current array to another.
-struct Rehash<E> {
+struct Rehash<E: Item> {
     /// Holds the items whose bucket index in the current array is `< moved`.
     to: Array<E>,
     moved: usize,
 }
 
 /// A hash table of owned items. 48 bytes: a small set or hash holds one of these or a listpack.
-pub struct Table<E> {
+pub struct Table<E: Item> {
     /// While a rehash is under way, holds the items whose bucket index here is `>= moved`.
     cur: Array<E>,
     rehash: Option<Box<Rehash<E>>>,
@@ -113,9 +138,9 @@ pub struct Table<E> {
 }
 
 // SAFETY: a table owns its items and buckets and shares nothing; it is as movable as its items are.
-unsafe impl<E: Send> Send for Table<E> {}
-// SAFETY: `&Table` hands out `&E` only and mutates nothing.
-unsafe impl<E: Sync> Sync for Table<E> {}
+unsafe impl<E: Item + Send> Send for Table<E> {}
+// SAFETY: `&Table` hands out borrowed items only and mutates nothing.
+unsafe impl<E: Item + Sync> Sync for Table<E> {}
 
 impl<E: Item> Default for Table<E> {
     fn default() -> Self {
@@ -123,7 +148,7 @@ impl<E: Item> Default for Table<E> {
     }
 }
 
-impl<E> fmt::Debug for Table<E> {
+impl<E: Item> fmt::Debug for Table<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -186,14 +211,18 @@ impl<E: Item> Table<E> {
     }
 
     /// Adds an item that is not in yet; the caller knows. `h` is the hash of its key.
-    pub fn insert_new(&mut self, h: u64, item: E) -> &mut E {
-        debug_assert!(self.find(h, item.key()).is_none());
+    pub fn insert_new(&mut self, h: u64, item: E) -> E::Ref<'_> {
+        self.insert_raw(h, item.into_raw()).into_ref()
+    }
+
+    fn insert_raw(&mut self, h: u64, item: NonNull<u8>) -> SlotMut<'_, E> {
+        // SAFETY: given up by the caller, and not in the table yet.
+        debug_assert!(self.find(h, E::key(unsafe { E::borrow(item) })).is_none());
         self.before_insert();
         self.len += 1;
         let (place, depth) = self.home_mut(h).put(h, tag_of(h), item);
         self.depth = self.depth.max(depth);
-        // SAFETY: `put` returned the place of the item it just stored.
-        unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item }
+        SlotMut::new(place)
     }
 
     /// The item under `key`, made by `make` if there is none; and whether it was made.
@@ -202,43 +231,42 @@ impl<E: Item> Table<E> {
         h: u64,
         key: &[u8],
         make: impl FnOnce() -> E,
-    ) -> (&mut E, bool) {
-        if let Some(place) = self.locate(h, |e| same(e.key(), key)) {
-            // SAFETY: `locate` returns places that hold items; `&mut self` makes the borrow exclusive.
-            return (
-                unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item },
-                false,
-            );
+    ) -> (SlotMut<'_, E>, bool) {
+        if let Some(place) = self.locate(h, |item| same(E::key(item), key)) {
+            return (SlotMut::new(place), false);
         }
-        (self.insert_new(h, make()), true)
+        (self.insert_raw(h, make().into_raw()), true)
     }
 
     /// Takes the item under `key` out.
     pub fn remove(&mut self, h: u64, key: &[u8]) -> Option<E> {
-        self.remove_by(h, |e| same(e.key(), key))
+        self.remove_by(h, |item| same(E::key(item), key))
     }
 
     /// Takes out the item of hash `h` that `is` accepts.
-    pub fn remove_by(&mut self, h: u64, is: impl Fn(&E) -> bool) -> Option<E> {
+    pub fn remove_by(&mut self, h: u64, is: impl Fn(E::Ref<'_>) -> bool) -> Option<E> {
         let place = self.locate(h, is)?;
         let item = self.home_mut(h).take(h, &place);
         self.len -= 1;
         self.after_remove();
-        Some(item)
+        // SAFETY: its slot has just been emptied: it is taken once.
+        Some(unsafe { E::from_raw(item) })
     }
 
     /// The item under `key`, to be changed or replaced by one with the same key.
     #[inline]
-    pub fn find_mut(&mut self, h: u64, key: &[u8]) -> Option<&mut E> {
-        self.find_mut_by(h, |e| same(e.key(), key))
+    pub fn find_mut(&mut self, h: u64, key: &[u8]) -> Option<SlotMut<'_, E>> {
+        self.find_mut_by(h, |item| same(E::key(item), key))
     }
 
     /// The item of hash `h` that `is` accepts.
     #[inline]
-    pub fn find_mut_by(&mut self, h: u64, is: impl Fn(&E) -> bool) -> Option<&mut E> {
-        let place = self.locate(h, is)?;
-        // SAFETY: `locate` returns places that hold items; `&mut self` makes the borrow exclusive.
-        Some(unsafe { &mut (&mut (*place.bucket).slots)[place.slot].item })
+    pub fn find_mut_by(
+        &mut self,
+        h: u64,
+        is: impl Fn(E::Ref<'_>) -> bool,
+    ) -> Option<SlotMut<'_, E>> {
+        self.locate(h, is).map(SlotMut::new)
     }
 
     /// Does timer work: moves up to `buckets` buckets, and starts shrinking when sparse. `true` while there is more.
@@ -282,10 +310,10 @@ impl<E: Item> Table<E> {
 
     /// The item under `key`; `h` is the key's hash.
     #[inline]
-    pub fn find(&self, h: u64, key: &[u8]) -> Option<&E> {
-        let place = self.locate(h, |e| same(e.key(), key))?;
+    pub fn find(&self, h: u64, key: &[u8]) -> Option<E::Ref<'_>> {
+        let place = self.locate(h, |item| same(E::key(item), key))?;
         // SAFETY: `locate` returns places of this table that hold items; the borrow of `self` keeps them.
-        Some(unsafe { (*place.bucket).item(place.slot) })
+        Some(unsafe { item_of(&*place.bucket, place.slot) })
     }
 
     /// Starts loading the bucket that `h` leads to.
@@ -304,12 +332,8 @@ impl<E: Item> Table<E> {
         }
         // SAFETY: the home bucket of a table with buckets.
         let bucket = unsafe { &*self.home(h).bucket(h as usize) };
-        let mut found = matches(bucket.meta, tag_of(h));
-        while found != 0 {
-            let slot = found.trailing_zeros() as usize / 8 - 1;
-            // SAFETY: slots are plain pointers (or zero); the value is only a prefetch hint.
-            prefetch_address(unsafe { bucket.slots[slot].raw });
-            found &= found - 1;
+        for slot in Slots(bucket.with_tag(tag_of(h))) {
+            prefetch_address(bucket.pointer(slot).as_ptr());
         }
     }
 
@@ -372,7 +396,7 @@ impl<E: Item> Table<E> {
             table: self,
             nth: 0,
             bucket: ptr::null(),
-            used: 0,
+            used: Slots(0),
         }
     }
 
@@ -383,7 +407,7 @@ impl<E: Item> Table<E> {
     /// The cursor counts on the *reversed* low bits of the bucket index, so the buckets still to come after a change
     /// of size are exactly the images of those to come before. While two arrays exist, a step visits the bucket of
     /// the smaller one and all its images in the larger one.
-    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(&E)) -> u64 {
+    pub fn scan(&self, cursor: u64, f: &mut dyn FnMut(E::Ref<'_>)) -> u64 {
         if self.cur.buckets == 0 {
             return 0;
         }
@@ -418,7 +442,7 @@ impl<E: Item> Table<E> {
     ///
     /// Draws a bucket and a position in its longest possible chain until the position holds an item, so a crowded
     /// bucket is neither preferred nor neglected.
-    pub fn random(&self, rng: &mut dyn Rng) -> Option<&E> {
+    pub fn random(&self, rng: &mut dyn Rng) -> Option<E::Ref<'_>> {
         if self.len == 0 {
             return None;
         }
@@ -432,7 +456,9 @@ impl<E: Item> Table<E> {
                 // SAFETY: a bucket of this table, then links of its chain.
                 let bucket = unsafe { &*bucket };
                 if position < bucket.items() {
-                    return nth_used(bucket.meta, position).map(|slot| bucket.item(slot));
+                    let slot = Slots(bucket.used()).nth(position)?;
+                    // SAFETY: the slot is in use.
+                    return Some(unsafe { item_of(bucket, slot) });
                 }
                 position -= bucket.items();
                 link = bucket.child();
@@ -442,7 +468,7 @@ impl<E: Item> Table<E> {
     }
 
     /// Up to `n` items from neighbouring buckets at a random place: cheap, and random enough for eviction.
-    pub fn sample<'a>(&'a self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(&'a E)) {
+    pub fn sample<'a>(&'a self, rng: &mut dyn Rng, n: usize, f: &mut dyn FnMut(E::Ref<'a>)) {
         let universe = self.universe();
         if self.len == 0 {
             return;
@@ -454,14 +480,13 @@ impl<E: Item> Table<E> {
             while let Some(bucket) = link {
                 // SAFETY: a bucket of this table, then links of its chain.
                 let bucket = unsafe { &*bucket };
-                let mut used = bucket.meta & ALL;
-                while used != 0 {
+                for slot in Slots(bucket.used()) {
                     if left == 0 {
                         return;
                     }
-                    f(bucket.item(used.trailing_zeros() as usize));
+                    // SAFETY: the slot is in use.
+                    f(unsafe { item_of(bucket, slot) });
                     left -= 1;
-                    used &= used - 1;
                 }
                 link = bucket.child();
             }
@@ -470,7 +495,7 @@ impl<E: Item> Table<E> {
 
     /// The item after a random place. Not fair; for tables with next to nothing in many buckets.
     #[cold]
-    fn random_slow(&self, rng: &mut dyn Rng) -> Option<&E> {
+    fn random_slow(&self, rng: &mut dyn Rng) -> Option<E::Ref<'_>> {
         let mut found = None;
         self.sample(rng, 1, &mut |item| found = Some(item));
         found
@@ -522,7 +547,7 @@ impl<E: Item> Table<E> {
     }
 
     #[inline]
-    fn locate(&self, h: u64, is: impl Fn(&E) -> bool) -> Option<Place<E>> {
+    fn locate(&self, h: u64, is: impl Fn(E::Ref<'_>) -> bool) -> Option<Place<E>> {
         if self.len == 0 {
             return None;
         }
@@ -530,13 +555,11 @@ impl<E: Item> Table<E> {
         loop {
             // SAFETY: the home bucket, then links of its chain: live buckets of this table.
             let bucket = unsafe { &*at };
-            let mut found = matches(bucket.meta, tag_of(h));
-            while found != 0 {
-                let slot = found.trailing_zeros() as usize / 8 - 1;
-                if bucket.meta >> slot & 1 == 1 && is(bucket.item(slot)) {
+            for slot in Slots(bucket.with_tag(tag_of(h))) {
+                // SAFETY: a slot with a tag is in use.
+                if is(unsafe { item_of(bucket, slot) }) {
                     return Some(Place { bucket: at, slot });
                 }
-                found &= found - 1;
             }
             at = bucket.child()?;
         }
@@ -611,7 +634,9 @@ impl<E: Item> Table<E> {
             }
             let mut deepest = self.depth;
             let any = self.cur.empty_chain(at, |tag, item| {
-                let (_, depth) = to.put(hash(item.key()), tag, item);
+                // SAFETY: the item is on its way from one array to the other.
+                let h = hash(E::key(unsafe { E::borrow(item) }));
+                let (_, depth) = to.put(h, tag, item);
                 deepest = deepest.max(depth);
             });
             self.depth = deepest;
@@ -626,22 +651,21 @@ impl<E: Item> Table<E> {
         }
     }
 
-    fn emit_chain(&self, head: *mut Bucket<E>, f: &mut dyn FnMut(&E)) {
+    fn emit_chain(&self, head: *mut Bucket<E>, f: &mut dyn FnMut(E::Ref<'_>)) {
         let mut link = Some(head);
         while let Some(bucket) = link {
             // SAFETY: a bucket of this table, then links of its chain.
             let bucket = unsafe { &*bucket };
-            let mut used = bucket.meta & ALL;
-            while used != 0 {
-                f(bucket.item(used.trailing_zeros() as usize));
-                used &= used - 1;
+            for slot in Slots(bucket.used()) {
+                // SAFETY: the slot is in use.
+                f(unsafe { item_of(bucket, slot) });
             }
             link = bucket.child();
         }
     }
 }
 
-impl<E> Table<E> {
+impl<E: Item> Table<E> {
     /// Empties the table, giving every item to `f`.
     pub fn drain(&mut self, mut f: impl FnMut(E)) {
         let to = self.rehash.take().map_or(Array::NONE, |rehash| rehash.to);
@@ -649,16 +673,91 @@ impl<E> Table<E> {
         (self.len, self.depth) = (0, 0);
         for mut array in arrays {
             for index in 0..array.buckets {
-                array.empty_chain(index, |_, item| f(item));
+                // SAFETY: its slot has just been emptied: it is taken once.
+                array.empty_chain(index, |_, item| f(unsafe { E::from_raw(item) }));
             }
             array.free();
         }
     }
 }
 
-impl<E> Drop for Table<E> {
+impl<E: Item> Drop for Table<E> {
     fn drop(&mut self) {
         self.drain(drop);
+    }
+}
+
+/// The item in a slot.
+///
+/// # Safety
+/// The slot holds an item, which stays and is not changed for as long as `'a`.
+#[inline]
+unsafe fn item_of<'a, E: Item>(bucket: &Bucket<E>, slot: usize) -> E::Ref<'a> {
+    // SAFETY: what is in a slot came from `into_raw`; the rest is the caller's word.
+    unsafe { E::borrow(bucket.pointer(slot)) }
+}
+
+/// A slot that holds an item: the item may be changed, or replaced by one with the same key.
+pub struct SlotMut<'a, E: Item> {
+    place: Place<E>,
+    table: PhantomData<&'a mut Table<E>>,
+}
+
+impl<E: Item> fmt::Debug for SlotMut<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SlotMut({})", self.place.slot)
+    }
+}
+
+impl<'a, E: Item> SlotMut<'a, E> {
+    /// For a place that holds an item, of a table that is borrowed exclusively for as long as `'a`.
+    fn new(place: Place<E>) -> Self {
+        SlotMut {
+            place,
+            table: PhantomData,
+        }
+    }
+
+    /// The item.
+    #[inline]
+    pub fn get(&self) -> E::Ref<'_> {
+        // SAFETY: the place holds an item, which we alone could change.
+        unsafe { item_of(&*self.place.bucket, self.place.slot) }
+    }
+
+    /// The item, for as long as the table is borrowed.
+    #[inline]
+    pub fn into_ref(self) -> E::Ref<'a> {
+        // SAFETY: as in `get`; who could change the item is gone.
+        unsafe { item_of(&*self.place.bucket, self.place.slot) }
+    }
+
+    /// What the handle of the item is.
+    #[inline]
+    pub(crate) fn raw(&self) -> NonNull<u8> {
+        // SAFETY: a bucket of the table.
+        unsafe { (*self.place.bucket).pointer(self.place.slot) }
+    }
+
+    /// Changes the item, which may become another one.
+    #[inline]
+    pub fn update<R>(&mut self, f: impl FnOnce(&mut E) -> R) -> R {
+        /// Puts the item back, also when the change panics.
+        struct Back<'b, E: Item>(&'b Place<E>, ManuallyDrop<E>);
+        impl<E: Item> Drop for Back<'_, E> {
+            #[inline]
+            fn drop(&mut self) {
+                // SAFETY: the item is not used after this; the bucket is one of the table, which is borrowed exclusively.
+                unsafe {
+                    let item = ManuallyDrop::take(&mut self.1).into_raw();
+                    (*self.0.bucket).set_pointer(self.0.slot, item);
+                }
+            }
+        }
+        // SAFETY: the item is taken out of its slot, which is not looked at before it is put back.
+        let item = unsafe { E::from_raw(self.raw()) };
+        let mut back = Back(&self.place, ManuallyDrop::new(item));
+        f(&mut back.1)
     }
 }
 
@@ -681,20 +780,11 @@ fn next_cursor(cursor: u64, mask: u64) -> u64 {
         .reverse_bits()
 }
 
-/// The `n`-th used slot.
-fn nth_used(meta: u64, n: usize) -> Option<usize> {
-    let mut used = meta & ALL;
-    for _ in 0..n {
-        used &= used.wrapping_sub(1);
-    }
-    (used != 0).then(|| used.trailing_zeros() as usize)
-}
-
 /// Estimates the sum of `size` over all items from at most `samples` of them (0: all).
 pub(crate) fn estimate<E: Item>(
     table: &Table<E>,
     samples: usize,
-    size: impl Fn(&E) -> usize,
+    size: impl Fn(E::Ref<'_>) -> usize,
 ) -> usize {
     let count = if samples == 0 {
         table.len()
@@ -710,24 +800,28 @@ pub(crate) fn estimate<E: Item>(
 }
 
 /// Iterator over all items of a [`Table`].
-pub struct Iter<'a, E> {
+pub struct Iter<'a, E: Item> {
     table: &'a Table<E>,
     nth: usize,
     bucket: *const Bucket<E>,
-    used: u64,
+    used: Slots,
 }
 
-impl<E> fmt::Debug for Iter<'_, E> {
+impl<E: Item> fmt::Debug for Iter<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Iter {{ nth: {} }}", self.nth)
     }
 }
 
 impl<'a, E: Item> Iterator for Iter<'a, E> {
-    type Item = &'a E;
+    type Item = E::Ref<'a>;
 
-    fn next(&mut self) -> Option<&'a E> {
-        while self.used == 0 {
+    fn next(&mut self) -> Option<E::Ref<'a>> {
+        loop {
+            if let Some(slot) = self.used.next() {
+                // SAFETY: the slot is in use, and the borrow of the table keeps the item.
+                return Some(unsafe { item_of(&*self.bucket, slot) });
+            }
             // SAFETY: null, or a bucket of the table, which the borrow keeps unchanged.
             let link = unsafe { self.bucket.as_ref() }.and_then(Bucket::child);
             let at = match link {
@@ -747,12 +841,8 @@ impl<'a, E: Item> Iterator for Iter<'a, E> {
             };
             self.bucket = at;
             // SAFETY: a bucket of the table.
-            self.used = unsafe { (*at).meta } & ALL;
+            self.used = Slots(unsafe { (*at).used() });
         }
-        let slot = self.used.trailing_zeros() as usize;
-        self.used &= self.used - 1;
-        // SAFETY: the presence bit of the slot is set, and the borrow of the table keeps the item.
-        Some(unsafe { (*self.bucket).item(slot) })
     }
 }
 

@@ -14,6 +14,8 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use words::sizes::size_class;
 
@@ -107,37 +109,48 @@ impl Member {
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: owned, and borrowed for as long.
+        unsafe { Member::borrow(self.0) }
+    }
+
+    /// Bytes that a member of this length takes.
+    pub(crate) fn memory_bytes(len: usize) -> usize {
+        size_class(Member::size(len))
+    }
+}
+
+// SAFETY: the handle is its pointer, and what is borrowed is what that points to.
+unsafe impl Item for Member {
+    type Ref<'a> = &'a [u8];
+
+    #[inline]
+    fn into_raw(self) -> NonNull<u8> {
+        ManuallyDrop::new(self).0
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: NonNull<u8>) -> Member {
+        Member(raw)
+    }
+
+    #[inline]
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> &'a [u8] {
         // SAFETY: the invariant of the type.
         unsafe {
-            let (len, at) = read_len(self.0.as_ptr());
+            let (len, at) = read_len(raw.as_ptr());
             std::slice::from_raw_parts(at, len)
         }
     }
 
-    /// Whether this is that very member, by address.
-    pub(crate) fn is(&self, address: NonNull<u8>) -> bool {
-        self.0 == address
-    }
-
-    pub(crate) fn address(&self) -> NonNull<u8> {
-        self.0
-    }
-
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_class(Member::size(self.bytes().len()))
-    }
-}
-
-impl Item for Member {
     #[inline]
-    fn key(&self) -> &[u8] {
-        self.bytes()
+    fn key<'a>(item: Self::Ref<'a>) -> &'a [u8] {
+        item
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let layout = layout(Member::size(self.bytes().len()), 1);
+        let layout = layout(Member::memory_bytes(self.bytes().len()), 1);
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.0.as_ptr(), layout) };
     }
@@ -176,11 +189,11 @@ impl Field {
 
     /// Replaces the value; in place where the allocation's class stays.
     pub(crate) fn set_value(&mut self, value: &[u8]) {
-        let (field, old) = (self.field().len(), self.value().len());
+        let (field, old) = (self.view().field().len(), self.view().value().len());
         if len_size(old) != len_size(value.len())
             || size_class(Field::size(field, old)) != size_class(Field::size(field, value.len()))
         {
-            *self = Field::new(self.field(), value);
+            *self = Field::new(self.view().field(), value);
             return;
         }
         // SAFETY: the class, and so the allocation, has room for the new value, and both lengths keep their width.
@@ -192,9 +205,21 @@ impl Field {
         }
     }
 
+    /// The field, to be read.
     #[inline]
-    pub(crate) fn field(&self) -> &[u8] {
-        // SAFETY: the invariant of the type.
+    pub(crate) fn view(&self) -> FieldRef<'_> {
+        FieldRef(self.0, PhantomData)
+    }
+}
+
+/// A [`Field`], borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldRef<'a>(NonNull<u8>, PhantomData<&'a Field>);
+
+impl<'a> FieldRef<'a> {
+    #[inline]
+    pub(crate) fn field(self) -> &'a [u8] {
+        // SAFETY: the invariant of the field.
         unsafe {
             let (len, at) = read_len(self.0.as_ptr());
             std::slice::from_raw_parts(read_len(at).1, len)
@@ -202,8 +227,8 @@ impl Field {
     }
 
     #[inline]
-    pub(crate) fn value(&self) -> &[u8] {
-        // SAFETY: the invariant of the type.
+    pub(crate) fn value(self) -> &'a [u8] {
+        // SAFETY: the invariant of the field.
         unsafe {
             let (field, at) = read_len(self.0.as_ptr());
             let (len, at) = read_len(at);
@@ -211,21 +236,39 @@ impl Field {
         }
     }
 
-    pub(crate) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(self) -> usize {
         size_class(Field::size(self.field().len(), self.value().len()))
     }
 }
 
-impl Item for Field {
+// SAFETY: the handle is its pointer, and what is borrowed is what that points to.
+unsafe impl Item for Field {
+    type Ref<'a> = FieldRef<'a>;
+
     #[inline]
-    fn key(&self) -> &[u8] {
-        self.field()
+    fn into_raw(self) -> NonNull<u8> {
+        ManuallyDrop::new(self).0
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: NonNull<u8>) -> Field {
+        Field(raw)
+    }
+
+    #[inline]
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> FieldRef<'a> {
+        FieldRef(raw, PhantomData)
+    }
+
+    #[inline]
+    fn key<'a>(item: Self::Ref<'a>) -> &'a [u8] {
+        item.field()
     }
 }
 
 impl Drop for Field {
     fn drop(&mut self) {
-        let layout = layout(Field::size(self.field().len(), self.value().len()), 1);
+        let layout = layout(self.view().memory_bytes(), 1);
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.0.as_ptr(), layout) };
     }
@@ -236,8 +279,8 @@ impl fmt::Debug for Field {
         write!(
             f,
             "\"{}\": \"{}\"",
-            self.field().escape_ascii(),
-            self.value().escape_ascii()
+            self.view().field().escape_ascii(),
+            self.view().value().escape_ascii()
         )
     }
 }
@@ -267,9 +310,26 @@ impl ZItem {
         SCORE + len_size(len) + len
     }
 
+    pub(crate) fn set_score(&mut self, score: f64) {
+        // SAFETY: the invariant of the type; nobody holds a reference to the score.
+        unsafe { self.0.as_ptr().cast::<f64>().write(score) };
+    }
+
+    /// The item, to be read.
     #[inline]
-    pub(crate) fn member(&self) -> &[u8] {
-        // SAFETY: the invariant of the type.
+    pub(crate) fn view(&self) -> ZItemRef<'_> {
+        ZItemRef(self.0, PhantomData)
+    }
+}
+
+/// A [`ZItem`], borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ZItemRef<'a>(NonNull<u8>, PhantomData<&'a ZItem>);
+
+impl<'a> ZItemRef<'a> {
+    #[inline]
+    pub(crate) fn member(self) -> &'a [u8] {
+        // SAFETY: the invariant of the item.
         unsafe {
             let (len, at) = read_len(self.0.as_ptr().add(SCORE));
             std::slice::from_raw_parts(at, len)
@@ -277,39 +337,52 @@ impl ZItem {
     }
 
     #[inline]
-    pub(crate) fn score(&self) -> f64 {
-        // SAFETY: the invariant of the type.
+    pub(crate) fn score(self) -> f64 {
+        // SAFETY: the invariant of the item.
         unsafe { self.0.as_ptr().cast::<f64>().read() }
     }
 
-    pub(crate) fn set_score(&mut self, score: f64) {
-        // SAFETY: the invariant of the type; nobody holds a reference to the score.
-        unsafe { self.0.as_ptr().cast::<f64>().write(score) };
-    }
-
-    pub(crate) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(self) -> usize {
         size_class(ZItem::size(self.member().len()))
     }
 
-    /// A second handle to the member, for the order.
+    /// A handle to the member that outlives the borrow, for the order.
     ///
     /// # Safety
     /// It must not be looked through once the item is dropped.
-    pub(crate) unsafe fn handle(&self) -> ZHandle {
+    pub(crate) unsafe fn handle(self) -> ZHandle {
         ZHandle(self.0)
     }
 }
 
-impl Item for ZItem {
+// SAFETY: the handle is its pointer, and what is borrowed is what that points to.
+unsafe impl Item for ZItem {
+    type Ref<'a> = ZItemRef<'a>;
+
     #[inline]
-    fn key(&self) -> &[u8] {
-        self.member()
+    fn into_raw(self) -> NonNull<u8> {
+        ManuallyDrop::new(self).0
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: NonNull<u8>) -> ZItem {
+        ZItem(raw)
+    }
+
+    #[inline]
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> ZItemRef<'a> {
+        ZItemRef(raw, PhantomData)
+    }
+
+    #[inline]
+    fn key<'a>(item: Self::Ref<'a>) -> &'a [u8] {
+        item.member()
     }
 }
 
 impl Drop for ZItem {
     fn drop(&mut self) {
-        let layout = layout(ZItem::size(self.member().len()), SCORE);
+        let layout = layout(self.view().memory_bytes(), SCORE);
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.0.as_ptr(), layout) };
     }
@@ -317,7 +390,12 @@ impl Drop for ZItem {
 
 impl fmt::Debug for ZItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" {}", self.member().escape_ascii(), self.score())
+        write!(
+            f,
+            "\"{}\" {}",
+            self.view().member().escape_ascii(),
+            self.view().score()
+        )
     }
 }
 
@@ -325,7 +403,7 @@ impl fmt::Debug for ZItem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ZHandle(NonNull<u8>);
 
-// SAFETY: used together with the item's owner; see `ZItem::handle`.
+// SAFETY: used together with the item's owner; see `ZItemRef::handle`.
 unsafe impl Send for ZHandle {}
 // SAFETY: as above.
 unsafe impl Sync for ZHandle {}
@@ -340,7 +418,7 @@ impl ZHandle {
     /// The member, for as long as the caller borrows the sorted set (it picks the lifetime and keeps to that).
     #[inline]
     pub(crate) fn bytes<'a>(self) -> &'a [u8] {
-        // SAFETY: by the contract of `ZItem::handle` the item is alive; its member never changes.
+        // SAFETY: by the contract of `ZItemRef::handle` the item is alive; its member never changes.
         unsafe {
             let (len, at) = read_len(self.0.as_ptr().add(SCORE));
             std::slice::from_raw_parts(at, len)
@@ -366,19 +444,25 @@ mod tests {
             assert_eq!(Member::new(&bytes).bytes(), bytes);
             let mut item = ZItem::new(&bytes, 1.5);
             item.set_score(-2.0);
-            assert_eq!((item.member(), item.score()), (&bytes[..], -2.0));
+            assert_eq!(
+                (item.view().member(), item.view().score()),
+                (&bytes[..], -2.0)
+            );
             let mut field = Field::new(&bytes, b"");
             for value_len in [0_usize, 1, 3, 20, 254, 255, 254, 3000, 3001, 5] {
                 let value = vec![b'v'; value_len];
                 field.set_value(&value);
-                assert_eq!((field.field(), field.value()), (&bytes[..], &value[..]));
+                assert_eq!(
+                    (field.view().field(), field.view().value()),
+                    (&bytes[..], &value[..])
+                );
             }
         }
     }
 
     #[test]
     fn a_14_byte_member_takes_16_bytes() {
-        assert_eq!(Member::new(&[b'm'; 14]).memory_bytes(), 16);
-        assert_eq!(ZItem::new(&[b'm'; 20], 0.0).memory_bytes(), 32);
+        assert_eq!(Member::memory_bytes(14), 16);
+        assert_eq!(ZItem::new(&[b'm'; 20], 0.0).view().memory_bytes(), 32);
     }
 }

@@ -89,6 +89,7 @@ static UNSAFE: &[&str] = &[
     "keyspace/src/entry/alias.rs",
     "keyspace/src/entry/boxed.rs",
     "keyspace/src/entry/layout.rs",
+    "keyspace/src/entry_ref.rs",
     "keyspace/src/table.rs",
     "keyspace/src/table/array.rs",
     "keyspace/src/table/pool.rs",

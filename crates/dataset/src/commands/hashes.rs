@@ -291,9 +291,7 @@ fn hrandfield(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         return Ok(());
     }
     let keys = &mut *x.keys;
-    let Some(ValueRef::Hash(hash)) = keys.dbs[keys.origin.db]
-        .get(key)
-        .map(keyspace::Entry::value)
+    let Some(ValueRef::Hash(hash)) = keys.dbs[keys.origin.db].get(key).map(|entry| entry.value())
     else {
         return Err(Error::WRONG_TYPE);
     };

@@ -7,7 +7,7 @@ use crate::call::{Args, Call};
 use crate::notify::Event;
 use commandtable::{Error, Outcome};
 use keyspace::hyperloglog::{Corrupt, Form, HyperLogLog, HyperLogLogMut, Maxima, dense, sparse};
-use keyspace::{Encoding, Entry, StrHow, StrRef, Ttl, ValueRef};
+use keyspace::{Encoding, EntryRef, StrHow, StrRef, Ttl, ValueRef};
 
 mod self_test;
 
@@ -26,7 +26,7 @@ fn corrupt(_: Corrupt) -> Error {
 }
 
 /// The HyperLogLog that an entry holds.
-fn held_by(entry: &Entry) -> Result<HyperLogLog<'_>, Error> {
+fn held_by(entry: EntryRef<'_>) -> Result<HyperLogLog<'_>, Error> {
     match entry.value() {
         ValueRef::Str(StrRef::Bytes(bytes)) => HyperLogLog::of(bytes).ok_or(Error::HLL_NOT_ONE),
         ValueRef::Str(StrRef::Int(_)) => Err(Error::HLL_NOT_ONE),

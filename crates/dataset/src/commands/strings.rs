@@ -7,7 +7,7 @@ use crate::notify::Event;
 use crate::number;
 use crate::origin::Expiry;
 use commandtable::{Error, Outcome};
-use keyspace::{Entry, StrHow, StrRef, Ttl, ValueRef};
+use keyspace::{StrHow, StrRef, Ttl, ValueRef};
 use resp::Reply;
 use words::longdouble::LongDouble;
 
@@ -569,7 +569,7 @@ fn incrbyfloat(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = args[1];
     x.keys.expire_now(x.keys.origin.db, key);
     // Not a use of the key: writing it is one.
-    let old = match x.keys.peek(key).map(Entry::value) {
+    let old = match x.keys.peek(key).map(|entry| entry.value()) {
         None => Some(LongDouble::from_i64(0)),
         Some(ValueRef::Str(StrRef::Int(number))) => Some(LongDouble::from_i64(number)),
         Some(ValueRef::Str(StrRef::Bytes(bytes))) => LongDouble::parse(bytes),

@@ -4,8 +4,8 @@ use super::{HOOK_EVENTS, Keys, push_event, touch};
 use crate::notify::Event;
 use commandtable::Error;
 use keyspace::{
-    Counted, Edit, Entry, EntryMut, Hash, HashRef, Limits, List, ListRef, Set, SetRef, StrRef,
-    Stream, Value, ValueMut, ValueRef, ZSet, ZSetRef,
+    Counted, Edit, EntryMut, Hash, HashRef, Limits, List, ListRef, Set, SetRef, StrRef, Stream,
+    Value, ValueMut, ValueRef, ZSet, ZSetRef,
 };
 
 impl Keys {
@@ -15,7 +15,7 @@ impl Keys {
     /// WRONGTYPE.
     #[inline]
     pub fn string(&mut self, key: &[u8]) -> Result<Option<StrRef<'_>>, Error> {
-        match self.read(key).map(Entry::value) {
+        match self.read(key).map(|entry| entry.value()) {
             None => Ok(None),
             Some(ValueRef::Str(string)) => Ok(Some(string)),
             Some(_) => Err(Error::WRONG_TYPE),
@@ -25,7 +25,7 @@ impl Keys {
     /// The bytes of the string at `key`, to be held on to where they are long enough to be counted. No look at the key that
     /// anybody counts.
     pub(crate) fn hold_string(&self, key: &[u8]) -> Option<Counted> {
-        self.current().get(key).and_then(Entry::counted)
+        self.current().get(key).and_then(|entry| entry.counted())
     }
 
     /// The list at `key`, to read.
@@ -33,7 +33,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn list(&mut self, key: &[u8]) -> Result<Option<ListRef<'_>>, Error> {
-        match self.read(key).map(Entry::value) {
+        match self.read(key).map(|entry| entry.value()) {
             None => Ok(None),
             Some(ValueRef::List(list)) => Ok(Some(list)),
             Some(_) => Err(Error::WRONG_TYPE),
@@ -45,7 +45,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn set(&mut self, key: &[u8]) -> Result<Option<SetRef<'_>>, Error> {
-        match self.read(key).map(Entry::value) {
+        match self.read(key).map(|entry| entry.value()) {
             None => Ok(None),
             Some(ValueRef::Set(set)) => Ok(Some(set)),
             Some(_) => Err(Error::WRONG_TYPE),
@@ -57,7 +57,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn hash(&mut self, key: &[u8]) -> Result<Option<HashRef<'_>>, Error> {
-        match self.read(key).map(Entry::value) {
+        match self.read(key).map(|entry| entry.value()) {
             None => Ok(None),
             Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
             Some(_) => Err(Error::WRONG_TYPE),
@@ -69,7 +69,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn zset(&mut self, key: &[u8]) -> Result<Option<ZSetRef<'_>>, Error> {
-        match self.read(key).map(Entry::value) {
+        match self.read(key).map(|entry| entry.value()) {
             None => Ok(None),
             Some(ValueRef::ZSet(zset)) => Ok(Some(zset)),
             Some(_) => Err(Error::WRONG_TYPE),
@@ -138,7 +138,7 @@ impl Keys {
             return Ok(None);
         };
         if self.origin.touches() {
-            touch(entry.entry(), self.access, &mut self.rng);
+            touch(&entry.entry(), self.access, &mut self.rng);
         }
         match entry.into_value_mut() {
             ValueMut::List(list) => Ok(Some((list, &self.limits))),
@@ -218,7 +218,7 @@ impl Keys {
                 );
             }
         } else if self.origin.touches() {
-            touch(entry.entry(), self.access, &mut self.rng);
+            touch(&entry.entry(), self.access, &mut self.rng);
         }
         (entry, &self.limits)
     }
@@ -228,7 +228,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn stream(&mut self, key: &[u8]) -> Result<Option<&Stream>, Error> {
-        match self.read(key).map(Entry::value) {
+        match self.read(key).map(|entry| entry.value()) {
             None => Ok(None),
             Some(ValueRef::Stream(stream)) => Ok(Some(stream)),
             Some(_) => Err(Error::WRONG_TYPE),

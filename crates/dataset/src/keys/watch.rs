@@ -8,7 +8,7 @@ use crate::crowd::Crowd;
 use crate::effects::{DbKey, News};
 use crate::origin::PartyId;
 use crate::room::give_back;
-use keyspace::{Db, Entry};
+use keyspace::Db;
 
 /// Parties from here on are no clients, but work of the server's own that watches keys.
 pub const OWN_PARTIES: PartyId = 1 << 62;
@@ -137,6 +137,6 @@ impl Keys {
 
 fn has_expired(db: &Db, key: &[u8], now_ms: i64) -> bool {
     db.get(key)
-        .and_then(Entry::expire_at_ms)
+        .and_then(|entry| entry.expire_at_ms())
         .is_some_and(|at| is_past(at, now_ms))
 }

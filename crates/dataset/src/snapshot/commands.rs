@@ -44,7 +44,7 @@ pub fn write_commands(
     for (index, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         out.command(&[b"SELECT", itoa::Buffer::new().format(index).as_bytes()])?;
         for entry in db.iter() {
-            key(&mut out, entry)?;
+            key(&mut out, &entry)?;
             done += 1;
             if done.is_multiple_of(PROGRESS_KEYS) {
                 progress(done);

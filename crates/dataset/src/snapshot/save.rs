@@ -88,7 +88,7 @@ fn keys<W: Write>(
             let Some(entry) = ahead.pop_front() else {
                 break;
             };
-            write_entry(writer, entry, info)?;
+            write_entry(writer, &entry, info)?;
             done += 1;
             if done.is_multiple_of(PROGRESS_KEYS) {
                 progress(done);

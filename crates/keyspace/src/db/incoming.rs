@@ -93,7 +93,7 @@ impl Incoming {
             let expires = entry.expire_at_ms().is_some();
             let entry = db.keys.insert_new(h, entry);
             if expires {
-                db.expires.insert_new(h, alias(entry));
+                db.expires.insert_new(h, alias(&entry));
             }
         }
         Ok(())

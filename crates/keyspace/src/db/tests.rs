@@ -107,7 +107,7 @@ fn check(db: &Db, model: &HashMap<Vec<u8>, Model>) {
     for entry in db.iter() {
         let expected = &model[entry.key()];
         assert_eq!(entry.expire_at_ms(), expected.expire);
-        assert_eq!(text(entry), expected.text);
+        assert_eq!(text(&entry), expected.text);
         if let Some(encoding) = expected.encoding {
             assert_eq!(entry.encoding(), encoding);
         }

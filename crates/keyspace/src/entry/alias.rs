@@ -4,7 +4,6 @@
 use std::ptr::NonNull;
 
 use super::Entry;
-use crate::table::Item;
 
 /// A second, non-owning handle to an entry: what the expiry index holds.
 #[derive(Debug)]
@@ -23,24 +22,16 @@ impl Alias {
         Alias(entry.address())
     }
 
-    /// The entry.
+    /// Where the entry is.
     #[inline]
-    pub(crate) fn entry(&self) -> &Entry {
-        // SAFETY: an entry is nothing but its pointer, so a pointer to the one can be read as the other; by the contract
-        // of `new` the entry is alive and not being changed.
-        unsafe { &*(&raw const self.0).cast::<Entry>() }
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.0
     }
 
-    /// Whether it stands for the entry at this address.
+    /// # Safety
+    /// As [`Alias::new`], for the entry at this address.
     #[inline]
-    pub(crate) fn is(&self, address: NonNull<u8>) -> bool {
-        self.0 == address
-    }
-}
-
-impl Item for Alias {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        self.entry().key()
+    pub(crate) unsafe fn from_address(address: NonNull<u8>) -> Alias {
+        Alias(address)
     }
 }

@@ -1,7 +1,7 @@
 //! The entries of a stream, without its consumer groups.
 
 use std::collections::{BTreeMap, btree_map};
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 use packed::Listpack;
 
@@ -242,6 +242,25 @@ impl Log {
         self.len += node.counters().live;
         self.nodes.insert(id, node);
         Ok(corrected)
+    }
+
+    /// Takes over copies of the next `count` nodes of `source`, whose first ones are all that is here. True when there are no
+    /// more, and what is remembered of the past has been taken over as well.
+    pub(crate) fn copy_nodes(&mut self, source: &Log, count: usize) -> bool {
+        let from = match self.nodes.last_key_value() {
+            Some((id, _)) => Bound::Excluded(*id),
+            None => Bound::Unbounded,
+        };
+        let mut nodes = source.nodes.range((from, Bound::Unbounded));
+        for (id, node) in nodes.by_ref().take(count) {
+            self.len += node.counters().live;
+            self.nodes.insert(*id, node.clone());
+        }
+        if nodes.next().is_some() {
+            return false;
+        }
+        self.set_history(source.last_id, source.entries_added, source.max_deleted_id);
+        true
     }
 
     /// Bytes held by the nodes, judged from `samples` of them (0: all).

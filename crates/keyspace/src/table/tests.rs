@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Rng;
 use crate::limits::RESERVE_MAX;
 use crate::testing::TestRng;
 
@@ -16,15 +17,32 @@ impl Key {
     fn new(n: u64) -> Self {
         Key(Box::new(n.to_le_bytes()))
     }
-
-    fn n(&self) -> u64 {
-        u64::from_le_bytes(*self.0)
-    }
 }
 
-impl Item for Key {
-    fn key(&self) -> &[u8] {
-        &*self.0
+fn n(key: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*key)
+}
+
+// SAFETY: the handle is its pointer, and what is borrowed is what that points to.
+unsafe impl Item for Key {
+    type Ref<'a> = &'a [u8; 8];
+
+    fn into_raw(self) -> NonNull<u8> {
+        NonNull::from(Box::leak(self.0)).cast()
+    }
+
+    unsafe fn from_raw(raw: NonNull<u8>) -> Self {
+        // SAFETY: by contract from `into_raw`.
+        Key(unsafe { Box::from_raw(raw.cast().as_ptr()) })
+    }
+
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> &'a [u8; 8] {
+        // SAFETY: by contract from `into_raw`.
+        unsafe { raw.cast().as_ref() }
+    }
+
+    fn key<'a>(item: Self::Ref<'a>) -> &'a [u8] {
+        item
     }
 }
 
@@ -43,7 +61,7 @@ fn remove(table: &mut Table<Key>, n: u64) -> bool {
 }
 
 fn keys(table: &Table<Key>) -> HashSet<u64> {
-    let all: Vec<u64> = table.iter().map(Key::n).collect();
+    let all: Vec<u64> = table.iter().map(n).collect();
     let set: HashSet<u64> = all.iter().copied().collect();
     assert_eq!(set.len(), all.len(), "an item came twice");
     set
@@ -96,12 +114,12 @@ proptest! {
         }
         prop_assert_eq!(&keys(&table), &model);
         for n in 0..1000 {
-            prop_assert_eq!(table.find(h(n), &n.to_le_bytes()).map(Key::n), model.get(&n).copied());
+            prop_assert_eq!(table.find(h(n), &n.to_le_bytes()).map(super::tests::n), model.get(&n).copied());
         }
         let stats = table.stats();
         prop_assert_eq!(stats.items, model.len());
         let mut drained = HashSet::new();
-        table.drain(|key| assert!(drained.insert(key.n())));
+        table.drain(|key| assert!(drained.insert(n(&key.0))));
         prop_assert_eq!(drained, model);
         prop_assert_eq!(table.memory_bytes(), 0);
     }
@@ -118,7 +136,7 @@ proptest! {
         let mut cursor = 0;
         let mut churn = churn.into_iter();
         loop {
-            cursor = table.scan(cursor, &mut |key| { seen.insert(key.n()); });
+            cursor = table.scan(cursor, &mut |key| { seen.insert(n(key)); });
             if cursor == 0 { break; }
             if let Some((grow, n, rehash)) = churn.next() {
                 for k in 10_000..10_000 + n {
@@ -141,7 +159,7 @@ fn a_scan_of_a_quiet_table_emits_each_item_once() {
     let mut seen = HashMap::new();
     let mut cursor = 0;
     loop {
-        cursor = table.scan(cursor, &mut |key| *seen.entry(key.n()).or_insert(0) += 1);
+        cursor = table.scan(cursor, &mut |key| *seen.entry(n(key)).or_insert(0) += 1);
         if cursor == 0 {
             break;
         }
@@ -153,7 +171,7 @@ fn a_scan_of_a_quiet_table_emits_each_item_once() {
 #[test]
 fn any_cursor_is_harmless() {
     let mut table = Table::new();
-    assert_eq!(table.scan(u64::MAX, &mut |_: &Key| ()), 0);
+    assert_eq!(table.scan(u64::MAX, &mut |_: &[u8; 8]| ()), 0);
     for n in 0..100 {
         insert(&mut table, n);
         for cursor in [u64::MAX, 1 << 63, 12345, 7] {
@@ -164,23 +182,21 @@ fn any_cursor_is_harmless() {
 
 /// Chi-square against the uniform distribution; the bound is about 6 standard deviations out.
 fn assert_fair(table: &Table<Key>) {
-    let n = table.len();
-    let draws = 60 * n;
+    let len = table.len();
+    let draws = 60 * len;
     let mut counts = HashMap::new();
     let mut rng = TestRng(42);
     for _ in 0..draws {
         *counts
-            .entry(table.random(&mut rng).unwrap().n())
+            .entry(n(table.random(&mut rng).unwrap()))
             .or_insert(0_u32) += 1;
     }
-    let expected = draws as f64 / n as f64;
+    let expected = draws as f64 / len as f64;
     let chi: f64 = table
         .iter()
-        .map(|k| {
-            (f64::from(counts.get(&k.n()).copied().unwrap_or(0)) - expected).powi(2) / expected
-        })
+        .map(|k| (f64::from(counts.get(&n(k)).copied().unwrap_or(0)) - expected).powi(2) / expected)
         .sum();
-    let degrees = n as f64 - 1.0;
+    let degrees = len as f64 - 1.0;
     assert!(
         (chi - degrees).abs() < 6.0 * (2.0 * degrees).sqrt() + 10.0,
         "chi-square {chi} for {degrees} degrees of freedom"
@@ -202,7 +218,7 @@ fn random_is_fair() {
     let mut crowded = Table::new();
     insert(&mut crowded, 0);
     crowded.set_resize(Resize::Avoid);
-    (1..400).for_each(|k| assert!(insert(&mut crowded, k)));
+    (1..500).for_each(|k| assert!(insert(&mut crowded, k)));
     assert!(crowded.stats().children > 10);
     assert_fair(&crowded);
     crowded.set_resize(Resize::Normal);
@@ -213,7 +229,7 @@ fn random_is_fair() {
 #[test]
 fn a_dense_table_grows_later() {
     let mut buckets = [Table::new(), Table::dense()].map(|mut table| {
-        for n in 0..8000 {
+        for n in 0..9000 {
             insert(&mut table, n);
         }
         table.rehash_for(usize::MAX);
@@ -283,7 +299,7 @@ fn a_sample_has_the_size_asked_for() {
     for n in [0, 1, 5, 100, 200] {
         let mut seen = HashSet::new();
         table.sample(&mut TestRng(n as u64), n, &mut |k| {
-            assert!(seen.insert(k.n()))
+            assert!(seen.insert(self::n(k)))
         });
         assert_eq!(seen.len(), n.min(100));
     }
@@ -307,4 +323,54 @@ fn keys_are_the_same_when_every_byte_is() {
             assert!(!same(&a, &b), "byte {at} of {len}");
         }
     }
+}
+
+/// Twin test: whatever the tags are, the vector instructions see what the loop sees.
+#[test]
+fn tags_are_compared_the_same_way_by_both_means() {
+    let mut rng = TestRng(7);
+    let mut array = Array::<Key>::alloc(1);
+    let dangling = NonNull::<u64>::dangling().cast();
+    for _ in 0..2000 {
+        // SAFETY: the one bucket of the array, ours alone.
+        let bucket = unsafe { &mut *array.bucket(0) };
+        let mut tags = [0; SLOTS];
+        for (slot, own) in tags.iter_mut().enumerate() {
+            *own = rng.below(5) as u8;
+            if *own != 0 {
+                bucket.put(slot, *own, dangling);
+            }
+        }
+        for tag in 0..6 {
+            assert_eq!(bucket.with_tag(tag), bucket.with_tag_plain(tag), "{tags:?}");
+        }
+        array.empty_chain(0, |_, _| ());
+    }
+    array.free();
+}
+
+#[test]
+fn pointers_of_neighbouring_slots_leave_each_other_alone() {
+    let mut array = Array::<Key>::alloc(1);
+    // SAFETY: the one bucket of the array, ours alone.
+    let bucket = unsafe { &mut *array.bucket(0) };
+    let address = |n: usize| NonNull::new(ptr::without_provenance_mut(n)).unwrap();
+    for slot in 0..SLOTS {
+        bucket.put(slot, 0xff, address(0xffff_ffff_ffff));
+    }
+    for slot in 0..SLOTS {
+        bucket.set_pointer(slot, address(0x1000 + slot));
+        for other in 0..SLOTS {
+            let expected = if other <= slot {
+                0x1000 + other
+            } else {
+                0xffff_ffff_ffff
+            };
+            assert_eq!(bucket.pointer(other).as_ptr().addr(), expected);
+        }
+        assert_eq!(bucket.with_tag(0xff).count_ones(), 9);
+        assert_eq!(bucket.child(), None);
+    }
+    array.empty_chain(0, |_, _| ());
+    array.free();
 }

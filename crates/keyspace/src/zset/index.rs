@@ -12,7 +12,7 @@ use super::{Inserted, Scored};
 use crate::Rng;
 use crate::hashing::hash;
 use crate::table::{self, Stats, Table};
-use crate::thin::{ZHandle, ZItem};
+use crate::thin::{ZHandle, ZItem, ZItemRef};
 
 /// Invariant: `order` holds exactly one handle for each item of `items`, under the item's score.
 #[derive(Debug, Default)]
@@ -41,27 +41,28 @@ impl Index {
     }
 
     pub(super) fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
-        let (item, new) = self
+        let (mut slot, new) = self
             .items
             .find_or_insert_with(hash(member), member, || ZItem::new(member, score));
         if new {
             // SAFETY: items leave the table only together with their handles: in `remove`, `remove_range` and when both drop.
-            self.order.insert(score, unsafe { item.handle() });
+            self.order.insert(score, unsafe { slot.get().handle() });
             return Inserted::Added;
         }
-        let old = item.score();
+        let old = slot.get().score();
         if old == score {
             return Inserted::Unchanged;
         }
-        item.set_score(score);
+        slot.update(|item| item.set_score(score));
         self.order.update(old, member, score);
         Inserted::Updated
     }
 
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let item = self.items.remove(hash(member), member)?;
-        self.order.remove(item.score(), member);
-        Some(item.score())
+        let score = item.view().score();
+        self.order.remove(score, member);
+        Some(score)
     }
 
     /// Removes `count` members from rank `start` on; the caller keeps to the bounds.
@@ -94,7 +95,7 @@ impl Index {
     }
 
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
-        self.items.find(hash(member), member).map(ZItem::score)
+        self.items.find(hash(member), member).map(ZItemRef::score)
     }
 
     pub(super) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
@@ -155,7 +156,7 @@ impl Index {
     pub(super) fn memory_bytes(&self, samples: usize) -> usize {
         self.items.memory_bytes()
             + self.order.memory_bytes()
-            + table::estimate(&self.items, samples, ZItem::memory_bytes)
+            + table::estimate(&self.items, samples, |item| item.memory_bytes())
     }
 }
 
@@ -208,7 +209,7 @@ impl Growing {
         let item = ZItem::new(member, score);
         // SAFETY: an item lives in `waiting` and then in `items` until that is part of an index; one that came twice is
         // dropped, and from then on no handle is looked through.
-        let now = (score, unsafe { item.handle() });
+        let now = (score, unsafe { item.view().handle() });
         if let Some(last) = self.came.last() {
             let order = compare(last, &now);
             self.ascending &= order.is_lt();
@@ -222,7 +223,7 @@ impl Growing {
     /// Lets those that wait into the table.
     fn settle(&mut self) {
         for (h, item) in self.waiting.drain(..) {
-            if self.items.find(h, item.member()).is_some() {
+            if self.items.find(h, item.view().member()).is_some() {
                 self.repeated = true;
             } else {
                 self.items.insert_new(h, item);

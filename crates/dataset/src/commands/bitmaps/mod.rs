@@ -7,7 +7,8 @@ use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::bits::{self, BitOp};
-use keyspace::{Counted, Entry, Str, StrRef, Value, ValueRef};
+use keyspace::limits::EMBED_MAX;
+use keyspace::{Counted, Str, StrHow, StrRef, Ttl, Value, ValueRef};
 use std::borrow::Cow;
 use words::int::parse_i64;
 
@@ -136,7 +137,7 @@ fn bitop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let result = {
         let sources: Vec<Cow<'_, [u8]>> = keys
             .iter()
-            .map(|key| match x.keys.peek(key).map(Entry::value) {
+            .map(|key| match x.keys.peek(key).map(|entry| entry.value()) {
                 Some(ValueRef::Str(string)) => text(string),
                 _ => Cow::Borrowed(b"".as_slice()),
             })
@@ -195,9 +196,19 @@ fn change_string<R>(
 ) -> Result<(R, bool), Error> {
     let len = usize::try_from(last / 8 + 1).map_err(|_| Error::BIT_OFFSET)?;
     if let Some(mut entry) = keys.write(key) {
+        if let Some(bytes) = entry.string_in_place(len) {
+            return Ok((change(bytes), false));
+        }
         let bytes = entry.string_make_raw().ok_or(Error::WRONG_TYPE)?;
         let grown = bits::grow(bytes, len);
         return Ok((change(bytes), grown));
+    }
+    if len <= EMBED_MAX {
+        let mut bytes = [0; EMBED_MAX];
+        let bytes = &mut bytes[..len];
+        let result = change(bytes);
+        keys.set_string(key, bytes, Ttl::Clear, StrHow::Raw);
+        return Ok((result, true));
     }
     // Zeroes that nobody has written yet cost no memory.
     let mut bytes = vec![0; len];
@@ -304,6 +315,39 @@ mod tests {
             ~ SETBIT n 15 1
             > GET n
             < \"13\"
+            ",
+        );
+    }
+
+    #[test]
+    fn a_short_string_is_raw_once_a_bit_of_it_was_set() {
+        check(
+            "
+            > SET k abc
+            < OK
+            ~ SET k abc
+            > OBJECT ENCODING k
+            < \"embstr\"
+            > SETBIT k 6 1
+            < (integer) 0
+            ~ SETBIT k 6 1
+            > OBJECT ENCODING k
+            < \"raw\"
+            > SETBIT k 25 1
+            < (integer) 0
+            ~ SETBIT k 25 1
+            > GET k
+            < \"cbc@\"
+            > SETBIT new 1 1
+            < (integer) 0
+            ~ SETBIT new 1 1
+            > OBJECT ENCODING new
+            < \"raw\"
+            > SETBIT new 1 0
+            < (integer) 1
+            ~ SETBIT new 1 0
+            > GET new
+            < \"\\x00\"
             ",
         );
     }

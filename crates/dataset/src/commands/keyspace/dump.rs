@@ -9,7 +9,7 @@ use crate::number;
 use crate::origin::{Expiry, Source};
 use crate::snapshot::{UNCHECKED, read_value, value_type, write_value};
 use commandtable::{Error, Outcome};
-use keyspace::{Entry, Value, ValueRef};
+use keyspace::{Value, ValueRef};
 use rdb::{Reader, ReaderOptions, Writer, WriterOptions, dump};
 use smallvec::SmallVec;
 use std::io;
@@ -34,7 +34,7 @@ const STRING_BYTES_MAX: u64 = rdb::limits::STRING_BYTES_MAX;
 /// Source: Valkey command reference, DUMP (since 2.6.0).
 fn dump_(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let compress = x.keys.settings.compress;
-    match x.keys.read(args[1]).map(Entry::value) {
+    match x.keys.read(args[1]).map(|entry| entry.value()) {
         None => x.out.null(),
         Some(value) => x.out.bulk(&payload(value, compress)?),
     }
@@ -134,11 +134,8 @@ fn restore(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         }
         return Ok(());
     }
-    x.keys.put(key, value, expire_at_ms);
     let clock = x.keys.access.brought(options.idle, options.freq);
-    if let Some(entry) = x.keys.current().get(key) {
-        entry.set_clock(clock);
-    }
+    x.keys.put_new(key, value, expire_at_ms, clock);
     x.keys.changed(key, RESTORE, 1);
     if let (Some(at_ms), false) = (expire_at_ms, options.absolute) {
         let mut digits = itoa::Buffer::new();

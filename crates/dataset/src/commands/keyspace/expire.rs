@@ -6,7 +6,6 @@ use crate::notify::Event;
 use crate::number;
 use crate::origin::Expiry;
 use commandtable::{Error, Outcome};
-use keyspace::Entry;
 use smallvec::SmallVec;
 
 pub(in crate::commands) static COMMANDS: Family = &[
@@ -144,7 +143,7 @@ fn expire(x: &mut Call<'_>, args: Args<'_>, from: From, unit: Unit) -> Outcome {
 /// Source: Valkey command reference, TTL (since 1.0.0), EXPIRETIME (since 7.0.0).
 fn ask(x: &mut Call<'_>, args: Args<'_>, from: From, unit: Unit) -> Outcome {
     let now_ms = x.keys.origin.now_ms;
-    let reply = match x.keys.inspect(args[1]).map(Entry::expire_at_ms) {
+    let reply = match x.keys.inspect(args[1]).map(|entry| entry.expire_at_ms()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at_ms)) => {

@@ -6,7 +6,7 @@ use crate::notify::Event;
 use crate::number;
 use crate::origin::{Expiry, Source};
 use commandtable::{Error, Outcome};
-use keyspace::{Entry, Type};
+use keyspace::Type;
 use words::glob::{self, Case};
 
 pub(in crate::commands) static COMMANDS: Family = &[
@@ -97,7 +97,7 @@ fn touch(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 /// Propagates: nothing.
 /// Source: Valkey command reference, TYPE (since 1.0.0).
 fn type_(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let type_ = x.keys.inspect(args[1]).map(Entry::type_);
+    let type_ = x.keys.inspect(args[1]).map(|entry| entry.type_());
     x.out.simple(type_.map_or("none", Type::name).as_bytes());
     Ok(())
 }
@@ -116,7 +116,7 @@ fn keys(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let mut count = 0;
     for entry in x.keys.current().iter() {
         let key = entry.key();
-        if (all || glob::matches(pattern, key, Case::Sensitive)) && !x.keys.is_gone(entry) {
+        if (all || glob::matches(pattern, key, Case::Sensitive)) && !x.keys.is_gone(&entry) {
             x.out.bulk(key);
             count += 1;
         }
@@ -138,7 +138,7 @@ fn randomkey(x: &mut Call<'_>, _args: Args<'_>) -> Outcome {
             break;
         };
         let all_expire = keys.current().expires_len() == keys.current().len();
-        if !keys.is_gone(entry)
+        if !keys.is_gone(&entry)
             || (keys.origin.expiry == Expiry::Hide && all_expire && tries >= RANDOM_TRIES_MAX)
         {
             x.out.bulk(entry.key());
@@ -265,7 +265,7 @@ fn copy(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
         x.wait_for_keys(&[], 0, OnTimeout::Null);
         return Ok(());
     }
-    let Some(value) = copy.or_else(|| x.keys.peek(from).map(Entry::to_value)) else {
+    let Some(value) = copy.or_else(|| x.keys.peek(from).map(|entry| entry.to_value())) else {
         x.out.int(0);
         return Ok(());
     };

@@ -4,7 +4,7 @@ use crate::call::{Args, Call};
 use crate::commands::Family;
 use crate::{AccessClock, Eviction};
 use commandtable::{Error, Outcome};
-use keyspace::{Encoding, Entry};
+use keyspace::{Encoding, Entry, EntryRef};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("object|encoding", encoding),
@@ -40,7 +40,7 @@ const SHARED_REFCOUNT: i64 = i32::MAX as i64;
 const CLOCK_MASK: u32 = 0xff_ffff;
 
 /// Looks a key up without using it: neither its access clock nor a `keymiss` event tells of it.
-fn look<'x>(x: &'x mut Call<'_>, key: &[u8]) -> Option<&'x Entry> {
+fn look<'x>(x: &'x mut Call<'_>, key: &[u8]) -> Option<EntryRef<'x>> {
     x.keys.expire_seen(x.keys.origin.db, key);
     let found = x.keys.peek(key).is_some();
     x.keys.stats.hits += u64::from(found);
@@ -77,7 +77,7 @@ fn refcount(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
                 .is_some_and(|number| (0..SHARED_INTEGERS).contains(&number))
     };
     let count = look(x, args[2]).map(|entry| {
-        if shares && is_shared(entry) {
+        if shares && is_shared(&entry) {
             SHARED_REFCOUNT
         } else {
             1

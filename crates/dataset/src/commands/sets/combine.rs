@@ -5,7 +5,7 @@ use crate::call::{Args, Call};
 use crate::keys::Keys;
 use crate::notify::Event;
 use commandtable::{Error, Outcome};
-use keyspace::{Element, Entry, Limits, Set, SetRef, Value, ValueRef};
+use keyspace::{Element, Limits, Set, SetRef, Value, ValueRef};
 use smallvec::SmallVec;
 
 /// The sets a command names, in its order; `None` for a missing key.
@@ -111,7 +111,7 @@ pub(super) fn sintercard(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 
 /// The sets at keys that have been looked up.
 fn present<'a>(keys: &'a Keys, names: Args<'_>) -> Sets<'a> {
-    let of = |name: &&[u8]| match keys.peek(name).map(Entry::value) {
+    let of = |name: &&[u8]| match keys.peek(name).map(|entry| entry.value()) {
         Some(ValueRef::Set(set)) => Some(set),
         _ => None,
     };

@@ -9,7 +9,7 @@ use crate::notify::Event;
 use crate::number;
 use commandtable::{Error, Outcome};
 use keyspace::list::Direction as Walk;
-use keyspace::{Entry, List, Value, ValueRef};
+use keyspace::{List, Value, ValueRef};
 use order::{Direction, Extent, Order, Texts, Weights, up_to_nul};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -87,7 +87,7 @@ impl<'a> Source<'a> {
         name.extend_from_slice(before);
         name.extend_from_slice(element);
         name.extend_from_slice(after);
-        let found = match (keys.read(name).map(Entry::value), field) {
+        let found = match (keys.read(name).map(|entry| entry.value()), field) {
             (Some(ValueRef::Str(string)), None) => Some(string.element()),
             (Some(ValueRef::Hash(hash)), Some(field)) => hash.get(field),
             _ => None,
@@ -224,7 +224,7 @@ fn load(keys: &mut Keys, key: &[u8], request: &mut Request<'_>) -> Result<Texts,
         |element: keyspace::Element<'_>| element.with_bytes(|bytes| elements.push(bytes));
     let descending = request.direction == Direction::Descending;
     let in_script = keys.origin.in_script;
-    match keys.read(key).map(Entry::value) {
+    match keys.read(key).map(|entry| entry.value()) {
         None => {}
         Some(ValueRef::List(list)) if request.unsorted => {
             let window = request.window(list.len());

@@ -3,7 +3,7 @@
 use crate::call::{Args, Call};
 use crate::number;
 use commandtable::{Error, Outcome};
-use keyspace::{Entry, StrRef, ValueRef};
+use keyspace::{StrRef, ValueRef};
 use std::borrow::Cow;
 
 /// Bytes for a pair of bytes by which it is judged whether two strings are too long, as in the reference. A bit is kept.
@@ -90,7 +90,7 @@ pub(super) fn lcs(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
 
 /// The string at `key`, by itself: both are needed at once.
 fn string(x: &mut Call<'_>, key: &[u8]) -> Result<Vec<u8>, Error> {
-    match x.keys.read(key).map(Entry::value) {
+    match x.keys.read(key).map(|entry| entry.value()) {
         None => Ok(Vec::new()),
         Some(ValueRef::Str(string)) => Ok(text(string).into_owned()),
         Some(_) => Err(Error::LCS_TYPE),

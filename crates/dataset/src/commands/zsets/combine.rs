@@ -6,7 +6,7 @@ use crate::number;
 use commandtable::{Error, Outcome};
 use hashbrown::HashMap;
 use keyspace::zset::Builder;
-use keyspace::{Element, Entry, Limits, SetRef, ValueRef, ZSet, ZSetRef};
+use keyspace::{Element, Limits, SetRef, ValueRef, ZSet, ZSetRef};
 
 /// The operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl<'a> Request<'a> {
         let (keys, options) = rest.split_at(numkeys);
         for key in keys {
             // Counts the lookup, too; expired keys are then as good as missing.
-            match x.keys.read(key).map(Entry::value) {
+            match x.keys.read(key).map(|entry| entry.value()) {
                 None | Some(ValueRef::Set(_) | ValueRef::ZSet(_)) => {}
                 Some(_) => return Err(Error::WRONG_TYPE),
             }
@@ -184,7 +184,7 @@ impl<'a> Request<'a> {
 
     fn inputs<'k>(&self, x: &'k Call<'_>) -> Vec<(Input<'k>, f64)> {
         let input = |(at, key): (usize, &&[u8])| {
-            let input = match x.keys.peek(key).map(Entry::value) {
+            let input = match x.keys.peek(key).map(|entry| entry.value()) {
                 Some(ValueRef::Set(set)) => Input::Set(set),
                 Some(ValueRef::ZSet(zset)) => Input::ZSet(zset),
                 _ => Input::Missing,
@@ -232,6 +232,13 @@ impl<'a> Request<'a> {
             });
             return result;
         }
+        // At least the members of the largest, and often those of the others as well.
+        let (largest, all) = inputs
+            .iter()
+            .fold((0, 0_usize), |(largest, all), (input, _)| {
+                (input.len().max(largest), all.saturating_add(input.len()))
+            });
+        result.reserve(all.min(2 * largest));
         for (input, weight) in &inputs {
             input.each(|member, score| {
                 let score = number_or_zero(score * weight);

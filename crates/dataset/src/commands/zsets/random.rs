@@ -5,7 +5,7 @@ use crate::call::{Args, Call};
 use crate::commands::hashes::reply_element;
 use crate::commands::sampling::{self, Choice, Count, Drawn};
 use commandtable::{Error, Outcome};
-use keyspace::{Entry, ValueRef};
+use keyspace::ValueRef;
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`.
 ///
@@ -28,7 +28,8 @@ pub(super) fn zrandmember(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     }
     // Looked up again, so that the random source stays free to be used.
     let keys = &mut *x.keys;
-    let Some(ValueRef::ZSet(zset)) = keys.dbs[keys.origin.db].get(key).map(Entry::value) else {
+    let Some(ValueRef::ZSet(zset)) = keys.dbs[keys.origin.db].get(key).map(|entry| entry.value())
+    else {
         return Err(Error::WRONG_TYPE);
     };
     let rng = &mut keys.rng;

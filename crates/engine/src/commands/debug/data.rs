@@ -21,7 +21,12 @@ pub(super) fn digest(x: &mut Exec<'_>) {
 pub(super) fn digest_value(x: &mut Exec<'_>, keys: &[&[u8]]) {
     x.out.array(keys.len());
     for key in keys {
-        let digest = x.keys.peek(key).map(Digest::of_value).unwrap_or_default();
+        let digest = x
+            .keys
+            .peek(key)
+            .as_deref()
+            .map(Digest::of_value)
+            .unwrap_or_default();
         x.out.simple(digest.to_string().as_bytes());
     }
 }

@@ -7,7 +7,7 @@ use dataset::number;
 use dataset::snapshot;
 use keyspace::list::NodeRef;
 use keyspace::table::Stats;
-use keyspace::{Encoding, Entry, StrRef, ValueRef};
+use keyspace::{Encoding, EntryRef, StrRef, ValueRef};
 use rdb::{Writer, WriterOptions};
 use std::fmt::Write as _;
 use std::io;
@@ -17,7 +17,7 @@ pub(super) const STRUCT_SIZES: &str =
     "bits:64 robj:16 dictentry:24 sdshdr5:1 sdshdr8:3 sdshdr16:5 sdshdr32:9 sdshdr64:17 ";
 
 /// Slots of a bucket of our tables.
-const SLOTS_PER_BUCKET: usize = 7;
+const SLOTS_PER_BUCKET: usize = 9;
 
 /// How much OBJECT tells.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Detail {
 }
 
 /// The entry under `key`, expired or not, without a trace.
-fn entry<'a>(x: &'a Exec<'_>, key: &[u8]) -> Result<&'a Entry, Error> {
+fn entry<'a>(x: &'a Exec<'_>, key: &[u8]) -> Result<EntryRef<'a>, Error> {
     x.keys.current().get(key).ok_or(Error::NO_SUCH_KEY)
 }
 
