@@ -121,6 +121,7 @@ impl Engine {
                 gate: false,
                 evicting: false,
                 now_ns: (clock.monotonic_ns)(),
+                script_ended_ns: 0,
                 clock,
                 startup_memory,
                 cron_runs: 0,

@@ -240,6 +240,8 @@ pub struct ServerState {
     pub clock: Clock,
     /// Monotonic nanoseconds as of the end of the last command.
     pub now_ns: u64,
+    /// The clock when a script has ended whose command is about to, so that it need not be asked again; else 0.
+    pub(crate) script_ended_ns: u64,
     /// The process.
     pub host: Box<dyn Host>,
     /// Memory in use when the engine started.

@@ -94,7 +94,11 @@ pub(crate) fn run(
     x.client.db = db;
     x.keys.origin = outer;
     write_reply(x, &mut run);
-    let elapsed_ns = (x.state.clock.monotonic_ns)().saturating_sub(started_ns);
+    let ended_ns = (x.state.clock.monotonic_ns)();
+    if outer.source != Source::Log {
+        x.state.script_ended_ns = ended_ns;
+    }
+    let elapsed_ns = ended_ns.saturating_sub(started_ns);
     ended(x.state, run, elapsed_ns, x.keys.origin.now_ms);
     Ok(())
 }

@@ -38,6 +38,9 @@ static FUNCTIONS: &[(&str, Native)] = &[
     ("new", new),
 ];
 
+/// Bytes that a number takes at most.
+const NUMBER_BYTES_MAX: usize = 32;
+
 /// Units of work that writing a number counts as.
 const NUMBER_UNITS: usize = 20;
 
@@ -320,6 +323,7 @@ impl Encode {
                     }
                 }
                 call.charge(NUMBER_UNITS);
+                grow(&mut self.out, NUMBER_BYTES_MAX, call)?;
                 write_general(
                     number,
                     self.precision,

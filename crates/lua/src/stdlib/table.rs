@@ -406,10 +406,15 @@ fn text_bytes(value: Value, call: &Call<'_>) -> usize {
     }
 }
 
+/// Room that a buffer has at least: short texts do not grow step by step.
+const ROOM_BYTES_MIN: usize = 256;
+
 /// Makes room in a buffer, if memory allows it.
 pub(crate) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<()> {
     if text.capacity() - text.len() < more {
-        let wanted = (text.len() + more).max(text.capacity() + text.capacity() / 2);
+        let wanted = (text.len() + more)
+            .max(text.capacity() + text.capacity() / 2)
+            .max(ROOM_BYTES_MIN);
         if call.state.heap.check(wanted).is_ok() {
             text.reserve_exact(wanted - text.len());
         } else {
