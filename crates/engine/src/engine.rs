@@ -106,6 +106,7 @@ impl Engine {
                 scripting: Default::default(),
                 lacks_room: false,
                 busy: None,
+                parked: None,
                 last_run: None,
                 aof: Default::default(),
                 migrations: Default::default(),

@@ -222,6 +222,8 @@ pub struct ServerState {
     pub(crate) lacks_room: bool,
     /// The script that has run for longer than others can wait, if there is one.
     pub(crate) busy: Option<Box<crate::scripting::busy::Busy>>,
+    /// The script of the log being loaded that is left between two slices, if there is one.
+    pub(crate) parked: Option<Box<crate::scripting::parked::Parked>>,
     /// What the script has taken that has ended last, until its command is accounted for.
     pub(crate) last_run: Option<scripting::Taken>,
     /// The append-only file.
