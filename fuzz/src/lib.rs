@@ -2,4 +2,5 @@
 
 pub mod acl_rules;
 pub mod aof;
+pub mod lua_parts;
 pub mod targets;

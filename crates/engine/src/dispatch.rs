@@ -209,7 +209,10 @@ pub(crate) fn call(x: &mut Exec<'_>, handler: Handler, args: Args<'_>) {
             x.keys.effects.push_op_for(audience, db, args);
         }
     }
-    let ended_ns = (x.state.clock.monotonic_ns)();
+    let ended_ns = match std::mem::take(&mut x.state.script_ended_ns) {
+        0 => (x.state.clock.monotonic_ns)(),
+        just_now => just_now,
+    };
     x.state.now_ns = ended_ns;
     let mut nanos = ended_ns.saturating_sub(started_ns);
     if let Some(blocked) = x.client.blocked.as_deref_mut() {

@@ -222,6 +222,8 @@ pub struct ServerState {
     pub(crate) lacks_room: bool,
     /// The script that has run for longer than others can wait, if there is one.
     pub(crate) busy: Option<Box<crate::scripting::busy::Busy>>,
+    /// The script of the log being loaded that is left between two slices, if there is one.
+    pub(crate) parked: Option<Box<crate::scripting::parked::Parked>>,
     /// What the script has taken that has ended last, until its command is accounted for.
     pub(crate) last_run: Option<scripting::Taken>,
     /// The append-only file.
@@ -240,6 +242,8 @@ pub struct ServerState {
     pub clock: Clock,
     /// Monotonic nanoseconds as of the end of the last command.
     pub now_ns: u64,
+    /// The clock when a script has ended whose command is about to, so that it need not be asked again; else 0.
+    pub(crate) script_ended_ns: u64,
     /// The process.
     pub host: Box<dyn Host>,
     /// Memory in use when the engine started.

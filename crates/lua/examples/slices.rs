@@ -1,5 +1,5 @@
 //! How long a host waits for a run that it has given a small budget: the longest slices of programs that do their worst.
-//! `slices [UNITS]`.
+//! `slices [UNITS [PROGRAM]]`, where a part of a program's name will do.
 //!
 //! A program does the same in every run, so each slice is timed in several runs and the shortest time counts: what other
 //! processes have taken is not in it.
@@ -75,6 +75,14 @@ static PROGRAMS: &[(&str, &str)] = &[
         "local a = ('x'):rep(10000000) local t = {} while true do t[a .. 'b'] = 1 end",
     ),
     (
+        "equal strings of 10 MB",
+        "local a = ('x'):rep(10000000) local b, c = a .. 'b', a .. 'b' a = nil while true do if b ~= c or b < c then return 1 end end",
+    ),
+    (
+        "equal keys of 10 MB",
+        "local a = ('x'):rep(10000000) local t, k = {[a .. 'b'] = 1}, a .. 'b' a = nil while true do t[k] = t[k] + 1 end",
+    ),
+    (
         "insert in front of 500000",
         "local t = {} for i = 1, 500000 do t[i] = i end while true do table.insert(t, 1, 0) table.remove(t, 1) end",
     ),
@@ -85,6 +93,30 @@ static PROGRAMS: &[(&str, &str)] = &[
     (
         "hash growing to 400000",
         "while true do local t = {} for i = 1, 400000 do t[i + 0.5] = i end end",
+    ),
+    (
+        "growing by loads of 4000",
+        "while true do local t = {} for i = 1, 100 do for j = 1, 4000 do t[-(i * 4000 + j)] = j end end end",
+    ),
+    (
+        "400000 short strings",
+        "while true do local t = {} for i = 1, 400000 do t[i] = 'k' .. i end end",
+    ),
+    (
+        "200000 tables",
+        "while true do local t = {} for i = 1, 200000 do t[i] = {} end end",
+    ),
+    (
+        "next over 500000 empty fields",
+        "local t = {} for i = 1, 500000 do t[i + 0.5] = 1 end for k in pairs(t) do t[k] = nil end while true do next(t) end",
+    ),
+    (
+        "weak table of 200000",
+        "local t = setmetatable({}, {__mode = 'v'}) for i = 1, 200000 do t[i] = 'x' .. i end while true do local x = {{}, {}} end",
+    ),
+    (
+        "constructor of 300000",
+        "local f = loadstring('return {' .. ('nil,'):rep(300000) .. '}') while true do f() end",
     ),
     (
         "tables as garbage",
@@ -105,6 +137,34 @@ static PROGRAMS: &[(&str, &str)] = &[
     (
         "cmsgpack of 5000 items",
         "local t = {} for i = 1, 5000 do t[i] = i end while true do t = cmsgpack.unpack(cmsgpack.pack(t)) end",
+    ),
+    (
+        "cjson of 100000 fields",
+        "local t = {} for i = 1, 100000 do t['k' .. i] = i end while true do t = cjson.decode(cjson.encode(t)) end",
+    ),
+    (
+        "cjson of a string of 5 MB",
+        "local s = ('xxxxxxxxx/'):rep(500000) while true do s = cjson.decode(cjson.encode({s}))[1] end",
+    ),
+    (
+        "cmsgpack of 7000 * 50 items",
+        "local t, u = {}, {} for i = 1, 7000 do t[i] = i end for i = 1, 50 do u[i] = t end while true do local x = cmsgpack.unpack(cmsgpack.pack(u)) end",
+    ),
+    (
+        "cmsgpack of a string of 10 MB",
+        "local s = ('x'):rep(10000000) while true do s = cmsgpack.unpack(cmsgpack.pack(s)) end",
+    ),
+    (
+        "struct of a string of 10 MB",
+        "local s = ('x'):rep(10000000) while true do local x = struct.unpack('c10000000', struct.pack('c10000000', s)) end",
+    ),
+    (
+        "tonumber of 10 MB",
+        "local s, u = ('0'):rep(10000000), (' '):rep(10000000) while true do local x = tonumber(s), tonumber(u) end",
+    ),
+    (
+        "plain find in 10 MB",
+        "local s = ('x'):rep(10000000) while true do s:find('xy', 1, true) end",
     ),
     (
         "long sources",
@@ -140,7 +200,9 @@ fn main() {
         .nth(1)
         .map_or(UNITS, |text| text.parse().expect("a number of units"));
     println!("microseconds of a slice of {units} units: median, 99th percentile, longest");
-    for (name, source) in PROGRAMS {
+    let wanted = std::env::args().nth(2).unwrap_or_default();
+    let programs = PROGRAMS.iter().filter(|(name, _)| name.contains(&wanted));
+    for (name, source) in programs {
         let mut shortest = slices(source, units);
         for _ in 1..RUNS {
             for (shortest, took) in shortest.iter_mut().zip(slices(source, units)) {

@@ -4,15 +4,18 @@
 //! values in use stand in places the collector looks at. So native code may hold values in variables of its own.
 
 use crate::arena::Arena;
+use crate::job::Job;
 use crate::limits::SHORT_STRING_BYTES_MAX;
+use crate::remains::{RELEASED_BYTES, Remains};
 use crate::strings::{STRING_BYTES, Strings};
-use crate::table::{TABLE_BYTES, Table};
+use crate::table::{Plan, TABLE_BYTES, Table};
 use crate::value::{
     FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value,
 };
 use crate::vm::thread::Thread;
 
-/// The state's memory limit would have been passed; nothing was changed.
+/// The state's memory limit would have been passed; nothing was changed. Inside of the interpreter it stands as well for what must
+/// wait until a [`Job`] is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
@@ -107,10 +110,16 @@ pub(crate) struct Heap {
     pub(crate) phase: Phase,
     /// Reached, but what they refer to is not yet; with how far a long table has been read.
     pub(crate) gray: Vec<(Value, usize)>,
-    /// Weak tables that this cycle reached.
-    pub(crate) weak: Vec<TableId>,
+    /// Weak tables that this cycle reached, with how far one has been emptied.
+    pub(crate) weak: Vec<(TableId, usize)>,
     /// Hash bytes read and other work done here that is not yet counted into the budget.
     pub(crate) work: usize,
+    /// Whether who fails is made again: then what takes long becomes a job.
+    pub(crate) takes_jobs: bool,
+    /// What the sweep has left to be freed in pieces, before it goes on.
+    pub(crate) remains: Vec<Remains>,
+    /// What the program waits for.
+    pub(crate) job: Option<Job>,
 }
 
 impl Heap {
@@ -132,6 +141,9 @@ impl Heap {
             gray: Vec::new(),
             weak: Vec::new(),
             work: 0,
+            takes_jobs: false,
+            remains: Vec::new(),
+            job: None,
         }
     }
 
@@ -187,6 +199,23 @@ impl Heap {
         Ok(self.strings.add_long(bytes.into_boxed_slice(), self.mark))
     }
 
+    /// A string of some bytes of another one.
+    pub(crate) fn part_of_string(
+        &mut self,
+        whole: StringId,
+        part: std::ops::Range<usize>,
+    ) -> Result<StringId, OutOfMemory> {
+        if part.len() > SHORT_STRING_BYTES_MAX {
+            self.charge(part.len() + STRING_BYTES)?;
+            let bytes = self.bytes(whole)[part].into();
+            return Ok(self.strings.add_long(bytes, self.mark));
+        }
+        let mut short = [0; SHORT_STRING_BYTES_MAX];
+        let short = &mut short[..part.len()];
+        short.copy_from_slice(&self.bytes(whole)[part]);
+        self.string(short)
+    }
+
     pub(crate) fn bytes(&self, id: StringId) -> &[u8] {
         self.strings.bytes(id)
     }
@@ -218,28 +247,25 @@ impl Heap {
             || matches!((a, b), (Value::String(a), Value::String(b)) if self.strings.equal(a, b))
     }
 
-    /// Makes a key ready to be looked up: a long string needs its hash.
-    fn prepare(&mut self, key: Value) {
-        if let Value::String(id) = key
-            && id.is_long()
-        {
-            self.work += self.strings.prepare(id);
-        }
-    }
-
-    pub(crate) fn raw_get(&mut self, table: TableId, key: Value) -> Value {
-        self.prepare(key);
+    /// The value at a key other than a string, or a short one: nothing has to wait for it.
+    pub(crate) fn raw_get(&self, table: TableId, key: Value) -> Value {
         self.tables[table.index()].get(key, &self.strings)
     }
 
-    /// Sets a key that is neither nil nor NaN, whatever the table's protection.
+    /// The value at any key. Fails where finding it must wait.
+    pub(crate) fn raw_find(&mut self, table: TableId, key: Value) -> Result<Value, OutOfMemory> {
+        self.prepare(table, key)?;
+        Ok(self.raw_get(table, key))
+    }
+
+    /// Sets a key that is neither nil nor NaN, whatever the table's protection. Fails as well where that must wait.
     pub(crate) fn raw_set(
         &mut self,
         table: TableId,
         key: Value,
         value: Value,
     ) -> Result<(), OutOfMemory> {
-        self.prepare(key);
+        self.prepare(table, key)?;
         let object = &mut self.tables[table.index()];
         object.absent = 0;
         if let Some(slot) = object.slot(key, &self.strings) {
@@ -250,26 +276,8 @@ impl Heap {
         if object.insert(key, value, &self.strings) {
             return Ok(());
         }
-        let plan = object.plan(key);
-        self.resize_table(table, plan.array, plan.hash)?;
+        self.grow_table(table, key)?;
         self.tables[table.index()].put(key, value, &self.strings);
-        Ok(())
-    }
-
-    /// Gives a table's parts new sizes. Old and new stand side by side for a moment, and both must fit.
-    pub(crate) fn resize_table(
-        &mut self,
-        table: TableId,
-        array: usize,
-        hash: usize,
-    ) -> Result<(), OutOfMemory> {
-        self.check(Table::room_bytes(array, hash))?;
-        let object = &mut self.tables[table.index()];
-        let before = object.bytes();
-        object.resize(array, hash, &self.strings);
-        let after = object.bytes();
-        self.bytes = (self.bytes + after).saturating_sub(before);
-        self.work += (array + hash) * 8;
         Ok(())
     }
 
@@ -281,8 +289,11 @@ impl Heap {
     ) -> Result<(), OutOfMemory> {
         let object = &self.tables[table.index()];
         if count > object.array().len() {
-            let hash = object.nodes().len();
-            self.resize_table(table, count, hash)?;
+            let plan = Plan {
+                array: count,
+                hash: object.nodes().len(),
+            };
+            self.resize_table(table, plan)?;
         }
         Ok(())
     }
@@ -362,10 +373,25 @@ impl Heap {
                 if place >= self.strings.len() {
                     return false;
                 }
-                let bytes = self.strings.sweep(place, mark);
-                self.release(bytes);
+                if let Some(text) = self.strings.sweep(place, mark) {
+                    self.release(text.len() + STRING_BYTES);
+                    if text.len() > RELEASED_BYTES {
+                        self.remains.push(Remains::Text(text.into_vec()));
+                    }
+                }
             }
-            1 => sweep!(tables, |table: &Table| table.bytes() + TABLE_BYTES),
+            1 => {
+                if place >= self.tables.len() {
+                    return false;
+                }
+                if !self.tables.is_free(place) && self.tables.mark(place) != mark {
+                    let table = self.tables.remove(place);
+                    self.release(table.bytes() + TABLE_BYTES);
+                    if table.bytes() > RELEASED_BYTES {
+                        self.remains.push(Remains::Table(table));
+                    }
+                }
+            }
             2 => sweep!(functions, Function::bytes),
             3 => sweep!(upvalues, |_: &Upvalue| size_of::<Upvalue>() + 1),
             4 => sweep!(threads, Thread::bytes),

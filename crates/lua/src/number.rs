@@ -109,6 +109,99 @@ pub(crate) fn write_general(
     if write_special(number, case, out) {
         return;
     }
+    if alternate == Alternate::No && write_shortest(number, precision, case, out) {
+        return;
+    }
+    write_rounded(number, precision, alternate, case, out);
+}
+
+/// Digits that every double tells apart: a decimal of so many is the nearest one to the double that is nearest to it.
+const DIGITS_EXACT: usize = 15;
+
+/// A text on the stack.
+struct Short {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl std::fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let room = self
+            .bytes
+            .get_mut(self.length..end)
+            .ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// `%.{precision}g` by the shortest digits that give the number back, where those are not more than are wanted: then no others
+/// come out, and they are found sooner. False, and nothing written, where they are more.
+fn write_shortest(number: f64, precision: usize, case: Case, out: &mut Vec<u8>) -> bool {
+    use std::fmt::Write;
+    if precision > DIGITS_EXACT || !number.is_normal() {
+        return false;
+    }
+    let mut short = Short {
+        bytes: [0; 32],
+        length: 0,
+    };
+    if write!(short, "{:e}", number.abs()).is_err() {
+        return false;
+    }
+    let text = &short.bytes[..short.length];
+    let Some(mark) = text.iter().position(|byte| *byte == b'e') else {
+        return false;
+    };
+    let power = std::str::from_utf8(&text[mark + 1..]).ok();
+    let Some(power) = power.and_then(|power| power.parse::<i32>().ok()) else {
+        return false;
+    };
+    let (first, rest) = (text[0], text.get(2..mark).unwrap_or_default());
+    if rest.len() + 1 > precision.max(1) {
+        return false;
+    }
+    if number.is_sign_negative() {
+        out.push(b'-');
+    }
+    let zeros = |out: &mut Vec<u8>, count: usize| out.resize(out.len() + count, b'0');
+    let size = usize::try_from(power.unsigned_abs()).unwrap_or(usize::MAX);
+    if power < -4 || (power > 0 && size >= precision.max(1)) {
+        out.push(first);
+        if !rest.is_empty() {
+            out.push(b'.');
+            out.extend_from_slice(rest);
+        }
+        write_power(power, case, out);
+    } else if power < 0 {
+        out.extend_from_slice(b"0.");
+        zeros(out, size - 1);
+        out.push(first);
+        out.extend_from_slice(rest);
+    } else {
+        out.push(first);
+        if size >= rest.len() {
+            out.extend_from_slice(rest);
+            zeros(out, size - rest.len());
+        } else {
+            out.extend_from_slice(&rest[..size]);
+            out.push(b'.');
+            out.extend_from_slice(&rest[size..]);
+        }
+    }
+    true
+}
+
+/// `%.{precision}g` by rounding the exact value.
+fn write_rounded(
+    number: f64,
+    precision: usize,
+    alternate: Alternate,
+    case: Case,
+    out: &mut Vec<u8>,
+) {
     let digits = precision.max(1);
     let text = format!("{number:.*e}", digits - 1);
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
@@ -411,6 +504,33 @@ pub(crate) fn modulo(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shortest_digits_are_those_of_rounding() {
+        let mut random = 1_u64;
+        for round in 0..200_000_u32 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let precision = (random >> 59) as usize % 18;
+            let number = match round % 4 {
+                0 => f64::from_bits(random ^ (random >> 13)),
+                1 => f64::from(random as i32) / 1000.0,
+                2 => f64::from(random as u16) * 10_f64.powi((random >> 20) as i32 % 30 - 15),
+                _ => f64::from(random as i32) * 0.5,
+            };
+            let (mut written, mut rounded) = (Vec::new(), Vec::new());
+            write_general(number, precision, Alternate::No, Case::Lower, &mut written);
+            if !write_special(number, Case::Lower, &mut rounded) {
+                write_rounded(number, precision, Alternate::No, Case::Lower, &mut rounded);
+            }
+            assert_eq!(
+                String::from_utf8_lossy(&written),
+                String::from_utf8_lossy(&rounded),
+                "{number:e} {precision}"
+            );
+        }
+    }
 
     fn shown(number: f64) -> String {
         let mut out = Vec::new();

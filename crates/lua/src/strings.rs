@@ -3,14 +3,18 @@
 //! Short strings are found through chains of their hashes. The hash is that of Lua 5.1, every byte read, so that tables
 //! are traversed in its order.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
 use crate::arena::Arena;
+use crate::job::COMPARED_AT_ONCE;
 use crate::limits::SHORT_STRING_BYTES_MAX;
 use crate::value::StringId;
 
 /// The end of a chain.
 const END: u32 = u32::MAX;
 
-/// Chains at the beginning.
+/// Chains at the beginning, a power of two.
 const CHAINS_MIN: usize = 128;
 
 /// Bytes that a string takes beside its own.
@@ -24,11 +28,22 @@ pub(crate) struct Text {
     next: u32,
 }
 
+/// Two long strings that have been compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) a: StringId,
+    pub(crate) b: StringId,
+    pub(crate) ordering: Ordering,
+}
+
 pub(crate) struct Strings {
     texts: Arena<Text>,
     chains: Vec<u32>,
     shorts: usize,
     seed: u32,
+    /// How a long string compares with others, by their places, as jobs have found out; until a collection begins, as places may
+    /// become others' then.
+    settled: (Option<StringId>, HashMap<u32, Ordering>),
 }
 
 /// Bytes of a string that its hash reads at most: every byte of a string that is not longer, evenly spread ones of others.
@@ -53,6 +68,7 @@ impl Strings {
             chains: vec![END; CHAINS_MIN],
             shorts: 0,
             seed,
+            settled: (None, HashMap::new()),
         }
     }
 
@@ -70,13 +86,53 @@ impl Strings {
     }
 
     pub(crate) fn equal(&self, a: StringId, b: StringId) -> bool {
-        a.place == b.place || (a.is_long() && b.is_long() && self.bytes(a) == self.bytes(b))
+        if a.place == b.place || !a.is_long() || !b.is_long() {
+            return a.place == b.place;
+        }
+        let (x, y) = (self.bytes(a), self.bytes(b));
+        if x.len() != y.len() {
+            return false;
+        }
+        if x.len() > COMPARED_AT_ONCE
+            && let Some(ordering) = self.settled(a, b)
+        {
+            return ordering == Ordering::Equal;
+        }
+        x == y
+    }
+
+    /// Whether two strings may be equal, as far as their hashes tell; both are keys.
+    pub(crate) fn may_equal(&self, a: StringId, b: StringId) -> bool {
+        a.is_long() && b.is_long() && self.hash(a) == self.hash(b)
+    }
+
+    /// How two long strings compare, if that has been found out.
+    pub(crate) fn settled(&self, a: StringId, b: StringId) -> Option<Ordering> {
+        let (of, known) = &self.settled;
+        if *of != Some(a) {
+            return None;
+        }
+        known.get(&b.place).copied()
+    }
+
+    /// Remembers how two long strings compare.
+    pub(crate) fn settle(&mut self, settled: Settled) {
+        // An instruction compares one string with others; what another one has asked for is no longer wanted.
+        if self.settled.0 != Some(settled.a) {
+            self.settled = (Some(settled.a), HashMap::new());
+        }
+        self.settled.1.insert(settled.b.place, settled.ordering);
+    }
+
+    /// Forgets comparisons: strings are about to go.
+    pub(crate) fn forget_settled(&mut self) {
+        self.settled = (None, HashMap::new());
     }
 
     /// The short string with these bytes, if there is one; it is painted, since it is about to be used again.
     pub(crate) fn find(&mut self, bytes: &[u8], mark: u8) -> Result<StringId, u32> {
         let hash = hash(self.seed, bytes);
-        let mut place = self.chains[hash as usize & (self.chains.len() - 1)];
+        let mut place = self.chains[self.chain_of(hash)];
         while place != END {
             let text = &self.texts[place as usize];
             if text.hash == hash && *text.bytes == *bytes {
@@ -92,9 +148,9 @@ impl Strings {
     pub(crate) fn add_short(&mut self, bytes: &[u8], hash: u32, mark: u8) -> StringId {
         debug_assert!(bytes.len() <= SHORT_STRING_BYTES_MAX);
         if self.shorts >= self.chains.len() {
-            self.grow();
+            self.split_chain();
         }
-        let chain = hash as usize & (self.chains.len() - 1);
+        let chain = self.chain_of(hash);
         let text = Text {
             bytes: bytes.into(),
             hash,
@@ -127,20 +183,37 @@ impl Strings {
         text.bytes.len().min(HASHED_BYTES_MAX)
     }
 
-    fn grow(&mut self) {
-        let mut chains = vec![END; self.chains.len() * 2];
-        for head in std::mem::take(&mut self.chains) {
-            let mut place = head;
-            while place != END {
-                let text = &mut self.texts[place as usize];
-                let next = text.next;
-                let chain = text.hash as usize & (chains.len() - 1);
-                text.next = chains[chain];
-                chains[chain] = place;
-                place = next;
-            }
+    /// The chain of a hash. Chains beyond a power of two are those that have been split off by one more bit of the hash.
+    #[inline]
+    fn chain_of(&self, hash: u32) -> usize {
+        let whole = self.chains.len().next_power_of_two();
+        let chain = hash as usize & (whole - 1);
+        if chain < self.chains.len() {
+            chain
+        } else {
+            chain - whole / 2
         }
-        self.chains = chains;
+    }
+
+    /// Adds a chain: one by one, as moving all strings at once takes long.
+    fn split_chain(&mut self) {
+        let fresh = self.chains.len();
+        let bit = 1_usize << fresh.ilog2();
+        let old = fresh - bit;
+        let mut place = std::mem::replace(&mut self.chains[old], END);
+        self.chains.push(END);
+        while place != END {
+            let text = &mut self.texts[place as usize];
+            let next = text.next;
+            let chain = if text.hash as usize & bit == 0 {
+                old
+            } else {
+                fresh
+            };
+            text.next = self.chains[chain];
+            self.chains[chain] = place;
+            place = next;
+        }
     }
 
     pub(crate) fn paint(&mut self, id: StringId, mark: u8) -> bool {
@@ -157,20 +230,20 @@ impl Strings {
         self.texts.len()
     }
 
-    /// Frees the string at a place unless it carries this mark; the bytes that became free.
-    pub(crate) fn sweep(&mut self, place: usize, mark: u8) -> usize {
+    /// Takes the string out of a place unless it carries this mark.
+    pub(crate) fn sweep(&mut self, place: usize, mark: u8) -> Option<Box<[u8]>> {
         if self.texts.is_free(place) || self.texts.mark(place) == mark {
-            return 0;
+            return None;
         }
         let text = self.texts.remove(place);
         if text.bytes.len() <= SHORT_STRING_BYTES_MAX {
             self.unlink(place, &text);
         }
-        text.bytes.len() + STRING_BYTES
+        Some(text.bytes)
     }
 
     fn unlink(&mut self, place: usize, text: &Text) {
-        let chain = text.hash as usize & (self.chains.len() - 1);
+        let chain = self.chain_of(text.hash);
         self.shorts -= 1;
         if self.chains[chain] as usize == place {
             self.chains[chain] = text.next;

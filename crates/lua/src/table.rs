@@ -5,6 +5,9 @@
 //! place is moved away. Both parts are sized anew when no node is free, so that more than half of the array is in use.
 //! This gives Lua 5.1's order of traversal and its borders.
 
+pub(crate) mod growth;
+
+use crate::remains::release_end;
 use crate::strings::Strings;
 use crate::value::{StringId, TableId, Value};
 
@@ -61,7 +64,7 @@ fn slice_of(index: usize) -> usize {
 }
 
 /// Sizes that the two parts shall have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) array: usize,
     pub(crate) hash: usize,
@@ -77,11 +80,18 @@ struct Census {
 
 impl Census {
     fn count(&mut self, key: Value) {
+        match key {
+            Value::Number(number) => match array_index(number) {
+                Some(index) => self.count_item(index),
+                None => self.all += 1,
+            },
+            _ => self.all += 1,
+        }
+    }
+
+    fn count_item(&mut self, index: usize) {
         self.all += 1;
-        if let Value::Number(number) = key
-            && let Some(index) = array_index(number)
-            && index < 1 << ARRAY_BITS_MAX
-        {
+        if index < 1 << ARRAY_BITS_MAX {
             self.slices[slice_of(index + 1)] += 1;
             self.integers += 1;
         }
@@ -112,11 +122,7 @@ impl Census {
 impl Table {
     /// A table with room for that many items and fields.
     pub(crate) fn with_room(array: usize, hash: usize) -> Self {
-        let nodes = if hash == 0 {
-            0
-        } else {
-            hash.next_power_of_two()
-        };
+        let nodes = Self::node_count(hash);
         Self {
             array: vec![Value::Nil; array],
             nodes: vec![EMPTY; nodes],
@@ -127,14 +133,23 @@ impl Table {
 
     /// What [`Table::with_room`] takes, in bytes.
     pub(crate) fn room_bytes(array: usize, hash: usize) -> usize {
-        let nodes = if hash == 0 {
+        array
+            .saturating_mul(size_of::<Value>())
+            .saturating_add(Self::node_count(hash).saturating_mul(size_of::<Node>()))
+    }
+
+    /// The nodes that so many fields take.
+    fn node_count(hash: usize) -> usize {
+        if hash == 0 {
             0
         } else {
             hash.next_power_of_two()
-        };
-        array
-            .saturating_mul(size_of::<Value>())
-            .saturating_add(nodes.saturating_mul(size_of::<Node>()))
+        }
+    }
+
+    /// Entries of both parts, empty ones too: what moving them takes.
+    pub(crate) fn entries(&self) -> usize {
+        self.array.len() + self.nodes.len()
     }
 
     /// Bytes of both parts.
@@ -259,7 +274,7 @@ impl Table {
         loop {
             let node = &self.nodes[index];
             let same = node.key.same(key)
-                || matches!((node.key, key), (Value::String(a), Value::String(b)) if a.is_long() && strings.equal(a, b));
+                || matches!((key, node.key), (Value::String(a), Value::String(b)) if strings.may_equal(a, b) && strings.equal(a, b));
             if same {
                 return Some(index);
             }
@@ -268,6 +283,17 @@ impl Table {
             }
             index = node.next as usize;
         }
+    }
+
+    /// The first node of the chain that a key belongs to.
+    pub(crate) fn chain(&self, key: Value, strings: &Strings) -> Option<usize> {
+        (!self.nodes.is_empty()).then(|| self.place(key, strings))
+    }
+
+    /// The key of a node, and the next one of its chain.
+    pub(crate) fn link(&self, index: usize) -> (Value, Option<usize>) {
+        let node = &self.nodes[index];
+        (node.key, (node.next != END).then_some(node.next as usize))
     }
 
     /// The value at a key; nil if there is none. A long string must have its hash (see `Strings::prepare`).
@@ -365,11 +391,7 @@ impl Table {
         let mut census = Census::default();
         for (index, value) in self.array.iter().enumerate() {
             if !value.is_nil() {
-                census.all += 1;
-                if index < 1 << ARRAY_BITS_MAX {
-                    census.slices[slice_of(index + 1)] += 1;
-                    census.integers += 1;
-                }
+                census.count_item(index);
             }
         }
         for node in &self.nodes {
@@ -390,25 +412,41 @@ impl Table {
             self.array.resize(array, Value::Nil);
             Vec::new()
         };
-        let count = if hash == 0 {
-            0
-        } else {
-            hash.next_power_of_two()
-        };
+        let count = Self::node_count(hash);
         let old = std::mem::replace(&mut self.nodes, vec![EMPTY; count]);
-        {
-            self.last_free = count as u32;
-        }
+        self.last_free = count as u32;
         for (index, value) in cut.into_iter().enumerate() {
             if !value.is_nil() {
-                self.put(Value::Number((array + index + 1) as f64), value, strings);
+                self.move_in(Value::Number((array + index + 1) as f64), value, strings);
             }
         }
         self.array.shrink_to_fit();
         for node in old.iter().rev() {
             if !node.value.is_nil() {
-                self.put(node.key, node.value, strings);
+                self.move_in(node.key, node.value, strings);
             }
+        }
+    }
+
+    /// Puts down a key that was in this table before its parts got their sizes: it is there once, and has room.
+    fn move_in(&mut self, key: Value, value: Value, strings: &Strings) {
+        if let Value::Number(number) = key
+            && let Some(item) = self.get_item_mut(number)
+        {
+            *item = value;
+            return;
+        }
+        let placed = self.insert(key, value, strings);
+        debug_assert!(placed, "a plan has a free node for each key");
+    }
+
+    /// Frees a piece of the parts; whether nothing is left.
+    pub(crate) fn release(&mut self) -> bool {
+        if self.nodes.is_empty() {
+            release_end(&mut self.array)
+        } else {
+            release_end(&mut self.nodes);
+            false
         }
     }
 
@@ -486,34 +524,63 @@ impl Table {
         }
     }
 
-    /// The pair after a key in the order of traversal, and how many empty places were passed.
-    pub(crate) fn next(
-        &self,
-        key: Value,
-        strings: &Strings,
-    ) -> Result<(Option<(Value, Value)>, usize), UnknownKey> {
+    /// The pair after a key in the order of traversal.
+    pub(crate) fn next(&self, key: Value, strings: &Strings) -> Result<Found, UnknownKey> {
         let start = self.position(key, strings)?;
         Ok(self.next_from(start))
     }
 
-    /// The first pair at or after a number in the order of traversal.
-    pub(crate) fn next_from(&self, start: usize) -> (Option<(Value, Value)>, usize) {
+    /// The first pair at or after a number in the order of traversal, unless many places before it are empty.
+    pub(crate) fn next_from(&self, start: usize) -> Found {
         let size = self.array.len();
-        for index in start..size {
+        let end = self.entries().min(start.saturating_add(PASSED_AT_ONCE));
+        for index in start..end.min(size) {
             if !self.array[index].is_nil() {
-                let key = Value::Number((index + 1) as f64);
-                return (Some((key, self.array[index])), index - start);
+                return Found::Pair {
+                    key: Value::Number((index + 1) as f64),
+                    value: self.array[index],
+                    after: index + 1,
+                    passed: index - start,
+                };
             }
         }
-        for index in start.max(size) - size..self.nodes.len() {
-            let node = &self.nodes[index];
+        for index in start.max(size)..end {
+            let node = &self.nodes[index - size];
             if !node.value.is_nil() {
-                return (Some((node.key, node.value)), size + index - start);
+                return Found::Pair {
+                    key: node.key,
+                    value: node.value,
+                    after: index + 1,
+                    passed: index - start,
+                };
             }
         }
-        (None, (size + self.nodes.len()).saturating_sub(start))
+        if end < self.entries() {
+            Found::Nothing { after: end }
+        } else {
+            Found::End
+        }
     }
 }
+
+/// What a step of a traversal leads to. Places count in the order of traversal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    /// A pair, the place after it, and how many empty ones were passed.
+    Pair {
+        key: Value,
+        value: Value,
+        after: usize,
+        passed: usize,
+    },
+    /// No pair yet: the traversal goes on from here.
+    Nothing { after: usize },
+    /// The end.
+    End,
+}
+
+/// Empty places that a step of a traversal passes at most.
+const PASSED_AT_ONCE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -569,7 +636,7 @@ mod tests {
         }
         let mut key = Value::Nil;
         let mut seen = 0;
-        while let Some((next, _)) = table.next(key, &strings).unwrap().0 {
+        while let Found::Pair { key: next, .. } = table.next(key, &strings).unwrap() {
             key = next;
             seen += 1;
         }

@@ -1,12 +1,21 @@
 //! What scripts are known by: the SHA-1 of their bodies.
 
 use sha1::{Digest as _, Sha1};
+use std::hash::{Hash, Hasher};
 
 const BYTES: usize = 20;
 
 /// The SHA-1 of a script's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; BYTES]);
+
+impl Hash for Digest {
+    /// A part of it will do: it is a hash itself.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let first = self.0.first_chunk().copied().unwrap_or_default();
+        hasher.write_u64(u64::from_le_bytes(first));
+    }
+}
 
 impl Digest {
     /// Digits of a digest.
@@ -25,10 +34,13 @@ impl Digest {
             return None;
         }
         let mut digest = [0; BYTES];
+        let mut seen = 0;
         for (byte, pair) in digest.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = (value(pair[0])? << 4) | value(pair[1])?;
+            let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+            seen |= high | low;
+            *byte = (high << 4) | (low & 15);
         }
-        Some(Digest(digest))
+        (seen & NO_DIGIT == 0).then_some(Digest(digest))
     }
 
     /// Forty digits in lower case.
@@ -44,15 +56,20 @@ impl Digest {
     }
 }
 
-#[inline]
-fn value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// Set in the value of what is no digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// What each byte is worth as a hexadecimal digit.
+static VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
     }
-}
+    values
+};
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,7 @@ names! {
     argv = "ARGV",
     err = "err",
     ok = "ok",
+    ok_text = "OK",
     double = "double",
     big_number = "big_number",
     verbatim_string = "verbatim_string",

@@ -131,7 +131,11 @@ fn next(
             None => null,
         },
         b'+' => {
-            let text = state.string(line)?;
+            // What most commands say.
+            let text = match line {
+                b"OK" => names.ok_text,
+                _ => state.string(line)?,
+            };
             one_field(state, names.ok, text)?
         }
         b'-' => error_table(state, names, line, Counted::Yes)?,

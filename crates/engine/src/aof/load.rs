@@ -9,17 +9,19 @@ use crate::engine::Engine;
 use crate::exec::Exec;
 use crate::host::{Crash, Level};
 use crate::registry::Handler;
-use crate::scripting::libraries;
+use crate::scripting::{libraries, parked};
 use crate::state::{LoadProgress, Loading, ServerState};
 use ::aof::decoder::Kind;
 use ::aof::identity::Identity;
 use ::aof::reader::{Ending, LogReader, Next, begins_as_rdb};
+use commandtable::CommandInfo;
 use config::PropagationErrorBehavior;
 use dataset::Keys;
 use dataset::snapshot::{LoadError, LoadOptions, Loaded, load_from};
 use resp::{Protocol, Reply};
 use scripting::Policy;
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::io::{self, Chain, Cursor, Read};
 use words::Words;
 
@@ -34,6 +36,10 @@ pub struct LogLoad {
     out: Reply,
     /// The commands of the transaction under way.
     queued: Option<Vec<Words>>,
+    /// Those of one that is being run.
+    running: VecDeque<Words>,
+    /// The command of the script that is not at its end, if what was run last is one.
+    script: Option<&'static CommandInfo>,
     /// Where in the history of replication the file ends, if it says so; `None` as long as it says nothing of data at all.
     identity: Option<Option<Identity>>,
 }
@@ -109,6 +115,8 @@ impl LogLoad {
             client,
             out: Reply::new(Protocol::V2),
             queued: None,
+            running: VecDeque::new(),
+            script: None,
             identity: None,
         }
     }
@@ -194,6 +202,19 @@ fn run_records<R: Read>(
 ) -> io::Result<Step> {
     loop {
         for _ in 0..RECORDS_PER_LOOK {
+            if load.script.is_some() {
+                go_on_with_script(keys, state, load, until_ns);
+                if load.script.is_some() {
+                    return Ok(Step::More);
+                }
+            }
+            if let Some(words) = load.running.pop_front() {
+                let args: SmallVec<[&[u8]; 8]> = words.iter().collect();
+                if let Err(name) = run(keys, state, load, &args) {
+                    return Ok(Step::Unknown(name));
+                }
+                continue;
+            }
             let record = match reader.next_record()? {
                 Next::Record(record) => record,
                 Next::End(ending) => return Ok(Step::End(ending)),
@@ -211,11 +232,8 @@ fn run_records<R: Read>(
                     Ok(())
                 }
                 (Kind::Exec, queued) => {
-                    let queued = queued.take().unwrap_or_default();
-                    queued.iter().try_for_each(|words| {
-                        let args: SmallVec<[&[u8]; 8]> = words.iter().collect();
-                        run(keys, state, load, &args)
-                    })
+                    load.running = queued.take().unwrap_or_default().into();
+                    Ok(())
                 }
                 (Kind::Command, Some(queued)) => {
                     let args: SmallVec<[&[u8]; 8]> = record.args.iter().collect();
@@ -270,17 +288,44 @@ fn run(
         Handler::Engine(handler) => handler(&mut x, args),
     };
     load.client.blocked = None;
-    let error = match outcome {
-        Err(error) => Some(error.text().into_owned()),
-        Ok(()) => {
-            let line = load.out.output().start().strip_prefix(b"-");
-            line.map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
-        }
-    };
-    if let Some(error) = error {
-        complain(state, &error, command.full_name);
+    if state.parked.is_some() {
+        load.script = Some(command);
+        return Ok(());
+    }
+    if let Err(error) = outcome {
+        complain(state, &error.text(), command.full_name);
+    } else {
+        complain_of_reply(state, &load.out, command.full_name);
     }
     Ok(())
+}
+
+/// Goes on with the script that was left, for a while.
+fn go_on_with_script(keys: &mut Keys, state: &mut ServerState, load: &mut LogLoad, until_ns: u64) {
+    let Some(command) = load.script else {
+        return;
+    };
+    let mut x = Exec {
+        keys,
+        state,
+        client: &mut load.client,
+        out: &mut load.out,
+        command,
+        waits: false,
+    };
+    parked::go_on(&mut x, until_ns);
+    if state.parked.is_none() {
+        load.script = None;
+        complain_of_reply(state, &load.out, command.full_name);
+    }
+}
+
+/// Looks at a reply: an error is complained of.
+fn complain_of_reply(state: &mut ServerState, out: &Reply, name: &str) {
+    if let Some(line) = out.output().start().strip_prefix(b"-") {
+        let error = String::from_utf8_lossy(line).trim_end().to_owned();
+        complain(state, &error, name);
+    }
 }
 
 /// Loads the files of the log in place of the data there are, while everybody waits.

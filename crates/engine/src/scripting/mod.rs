@@ -6,4 +6,5 @@ pub(crate) mod busy;
 pub(crate) mod checks;
 mod host;
 pub(crate) mod libraries;
+pub(crate) mod parked;
 pub(crate) mod run;

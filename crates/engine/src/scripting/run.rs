@@ -1,7 +1,7 @@
 //! A script or function from its start to its reply.
 
 use super::host::Caller;
-use super::{busy, checks};
+use super::{busy, checks, parked};
 use crate::exec::{Args, Exec};
 use crate::state::ServerState;
 use commandtable::{CommandInfo, Error, Outcome};
@@ -75,17 +75,18 @@ pub(crate) fn run(
         active: &mut active,
     };
     let started_ns = caller.x.state.now_ns;
-    let mut warned = false;
     while run.resume(&mut caller, SLICE_UNITS) == Progress::OutOfBudget {
+        let is_of_log = outer.source == Source::Log;
+        if is_of_log && parked::is_due(caller.x, started_ns) {
+            parked::park(x, run, active, db, started_ns);
+            x.keys.origin = outer;
+            return Ok(());
+        }
         let Some(elapsed_ms) = takes_long(caller.x.state, started_ns) else {
             continue;
         };
-        if !warned {
+        if !is_of_log {
             busy::warn(caller.x.state, &run, elapsed_ms);
-            warned = true;
-        }
-        // While a log is loaded nobody is there who could wait.
-        if outer.source != Source::Log {
             busy::set_aside(x, args, run, active, db, started_ns);
             x.keys.origin = outer;
             return Ok(());
@@ -94,7 +95,11 @@ pub(crate) fn run(
     x.client.db = db;
     x.keys.origin = outer;
     write_reply(x, &mut run);
-    let elapsed_ns = (x.state.clock.monotonic_ns)().saturating_sub(started_ns);
+    let ended_ns = (x.state.clock.monotonic_ns)();
+    if outer.source != Source::Log {
+        x.state.script_ended_ns = ended_ns;
+    }
+    let elapsed_ns = ended_ns.saturating_sub(started_ns);
     ended(x.state, run, elapsed_ns, x.keys.origin.now_ms);
     Ok(())
 }
@@ -115,7 +120,7 @@ pub(crate) fn is_script(command: &CommandInfo) -> bool {
 
 /// For how many milliseconds a script has run, if others have waited for long enough.
 #[cold]
-fn takes_long(state: &ServerState, started_ns: u64) -> Option<u64> {
+pub(super) fn takes_long(state: &ServerState, started_ns: u64) -> Option<u64> {
     let threshold_ms = u64::try_from(state.config.busy_reply_threshold).unwrap_or(0);
     let elapsed_ms = (state.clock.monotonic_ns)().saturating_sub(started_ns) / 1_000_000;
     (threshold_ms > 0 && elapsed_ms >= threshold_ms).then_some(elapsed_ms)

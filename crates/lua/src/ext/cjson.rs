@@ -4,8 +4,9 @@ use super::cjson_decode::decode;
 use crate::heap::{Function, OutOfMemory};
 use crate::limits::SLICE;
 use crate::number::{Alternate, Case, until_nul, write_general};
-use crate::stdlib::grow;
-use crate::value::{TableId, Value};
+use crate::stdlib::{UNITS_OF_EMPTY_STEP, grow};
+use crate::table::Found;
+use crate::value::{StringId, TableId, Value};
 use crate::vm::State;
 use crate::vm::error::Error;
 use crate::vm::task::{Call, Native, NativeResult, Task};
@@ -36,6 +37,9 @@ static FUNCTIONS: &[(&str, Native)] = &[
     }),
     ("new", new),
 ];
+
+/// Bytes that a number takes at most.
+const NUMBER_BYTES_MAX: usize = 32;
 
 /// Units of work that writing a number counts as.
 const NUMBER_UNITS: usize = 20;
@@ -212,38 +216,83 @@ struct Level {
     is_first: bool,
 }
 
+/// What is done in pieces, before the next value.
+#[derive(Clone, Copy)]
+enum Piecemeal {
+    Nothing,
+    /// Writing the rest of a string.
+    Text {
+        id: StringId,
+        at: usize,
+    },
+    /// Looking at the keys of the table that was opened last, which tells whether it is an array.
+    Keys {
+        place: usize,
+        largest: f64,
+        pairs: usize,
+    },
+}
+
+/// Bytes of a string that are written at once.
+const TEXT_BYTES_AT_ONCE: usize = 16 << 10;
+
+/// Bytes that a byte of a string may become.
+const ESCAPED_BYTES_MAX: usize = 6;
+
 struct Encode {
     out: Vec<u8>,
     stack: Vec<Level>,
     started: bool,
+    piecemeal: Piecemeal,
+    /// The value of a key that is being written.
+    waiting: Option<Value>,
     depth_max: f64,
     precision: usize,
     invalid: f64,
 }
 
-/// Two digits after `\u00`, or a letter, for bytes that are not written as they are.
-fn write_string(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for byte in text {
-        let letter = match byte {
-            b'"' | b'\\' | b'/' => *byte,
-            8 => b'b',
-            b'\t' => b't',
-            b'\n' => b'n',
-            12 => b'f',
-            b'\r' => b'r',
-            0..0x20 | 0x7f => {
-                out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-                continue;
-            }
-            plain => {
-                out.push(*plain);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', letter]);
+/// For each byte what is written after a backslash; 0 if it stands for itself, 1 if it is written by its number.
+static ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escapes[byte] = 1;
+        byte += 1;
     }
-    out.push(b'"');
+    escapes[0x7f] = 1;
+    escapes[b'"' as usize] = b'"';
+    escapes[b'\\' as usize] = b'\\';
+    escapes[b'/' as usize] = b'/';
+    escapes[8] = b'b';
+    escapes[b'\t' as usize] = b't';
+    escapes[b'\n' as usize] = b'n';
+    escapes[12] = b'f';
+    escapes[b'\r' as usize] = b'r';
+    escapes
+};
+
+/// Writes the inside of a string: what stands for itself in stretches.
+fn write_escaped(mut text: &[u8], out: &mut Vec<u8>) {
+    loop {
+        let plain = text
+            .iter()
+            .position(|byte| ESCAPES[usize::from(*byte)] != 0)
+            .unwrap_or(text.len());
+        out.extend_from_slice(&text[..plain]);
+        let Some((byte, rest)) = text[plain..].split_first() else {
+            return;
+        };
+        match ESCAPES[usize::from(*byte)] {
+            1 => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let digits = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+            }
+            letter => out.extend_from_slice(&[b'\\', letter]),
+        }
+        text = rest;
+    }
 }
 
 impl Encode {
@@ -274,6 +323,7 @@ impl Encode {
                     }
                 }
                 call.charge(NUMBER_UNITS);
+                grow(&mut self.out, NUMBER_BYTES_MAX, call)?;
                 write_general(
                     number,
                     self.precision,
@@ -283,14 +333,28 @@ impl Encode {
                 );
             }
             Value::String(id) => {
-                let length = call.bytes(id).len();
-                grow(&mut self.out, length * 6 + 2, call)?;
-                write_string(call.bytes(id), &mut self.out);
-                call.charge_bytes(length * 4);
+                self.out.push(b'"');
+                return self.write_text(id, 0, call);
             }
             Value::Table(table) => self.open(table, call)?,
             other => return Err(Self::refuse(call, other, "type not supported")),
         }
+        Ok(())
+    }
+
+    /// Writes a string from a place on, or some of it.
+    fn write_text(&mut self, id: StringId, at: usize, call: &mut Call<'_>) -> Result<()> {
+        let length = call.bytes(id).len();
+        let end = length.min(at + TEXT_BYTES_AT_ONCE);
+        grow(&mut self.out, (end - at) * ESCAPED_BYTES_MAX + 1, call)?;
+        write_escaped(&call.bytes(id)[at..end], &mut self.out);
+        call.charge_bytes((end - at) * 4);
+        self.piecemeal = if end < length {
+            Piecemeal::Text { id, at: end }
+        } else {
+            self.out.push(b'"');
+            Piecemeal::Nothing
+        };
         Ok(())
     }
 
@@ -299,44 +363,73 @@ impl Encode {
         if depth as f64 > self.depth_max {
             return Err(call.error(&format!("Cannot serialise, excessive nesting ({depth})")));
         }
-        let items = self.items(table, call)?;
-        self.out.push(if items.is_some() { b'[' } else { b'{' });
         self.stack.push(Level {
             table,
             place: 0,
-            items,
+            items: None,
             is_first: true,
         });
-        Ok(())
+        self.look_at_keys(table, (0, 0.0, 0), call)
     }
 
-    /// The length of a table that is an array: its keys are whole numbers from 1, and not too sparse.
-    fn items(&mut self, table: TableId, call: &mut Call<'_>) -> Result<Option<usize>> {
+    /// Looks at the keys of a table from a place on, or at some of them: it is an array if they are whole numbers from 1, and
+    /// not too sparse.
+    fn look_at_keys(
+        &mut self,
+        table: TableId,
+        (mut place, mut largest, mut pairs): (usize, f64, usize),
+        call: &mut Call<'_>,
+    ) -> Result<()> {
         let object = &call.state.heap.tables[table.index()];
-        let (mut largest, mut pairs, mut place) = (0.0_f64, 0_usize, 0);
-        while let (Some((key, _)), passed) = object.next_from(place) {
-            place += passed + 1;
-            match key {
-                Value::Number(number) if number >= 1.0 && number.fract() == 0.0 => {
-                    largest = largest.max(number)
+        let mut left = SLICE;
+        let is_array = loop {
+            left -= 1;
+            match object.next_from(place) {
+                Found::Pair { key, after, .. } if left > 0 => {
+                    place = after;
+                    pairs += 1;
+                    match key {
+                        Value::Number(number) if number >= 1.0 && number.fract() == 0.0 => {
+                            largest = largest.max(number);
+                        }
+                        _ => break false,
+                    }
                 }
-                _ => return Ok(None),
+                Found::End => break largest > 0.0,
+                found => {
+                    if let Found::Nothing { after } = found {
+                        place = after;
+                    }
+                    self.piecemeal = Piecemeal::Keys {
+                        place,
+                        largest,
+                        pairs,
+                    };
+                    call.charge(UNITS_OF_EMPTY_STEP);
+                    return Ok(());
+                }
             }
-            pairs += 1;
-        }
+        };
+        self.piecemeal = Piecemeal::Nothing;
         call.charge(pairs / 4);
         let ratio = call.setting(Setting::Ratio);
-        if ratio > 0.0 && largest > pairs as f64 * ratio && largest > call.setting(Setting::Safe) {
-            if call.setting(Setting::Convert) == 0.0 {
-                return Err(Self::refuse(
-                    call,
-                    Value::Table(table),
-                    "excessively sparse array",
-                ));
-            }
-            return Ok(None);
+        let is_sparse = is_array
+            && ratio > 0.0
+            && largest > pairs as f64 * ratio
+            && largest > call.setting(Setting::Safe);
+        if is_sparse && call.setting(Setting::Convert) == 0.0 {
+            return Err(Self::refuse(
+                call,
+                Value::Table(table),
+                "excessively sparse array",
+            ));
         }
-        Ok((largest > 0.0).then_some(largest as usize))
+        let items = (is_array && !is_sparse).then_some(largest as usize);
+        self.out.push(if items.is_some() { b'[' } else { b'{' });
+        if let Some(level) = self.stack.last_mut() {
+            level.items = items;
+        }
+        Ok(())
     }
 
     fn run(&mut self, call: &mut Call<'_>) -> Result<bool> {
@@ -347,6 +440,28 @@ impl Encode {
         for _ in 0..SLICE {
             call.charge(2);
             call.state.heap.check(self.out.len())?;
+            match self.piecemeal {
+                Piecemeal::Nothing => {}
+                Piecemeal::Text { id, at } => {
+                    self.write_text(id, at, call)?;
+                    return Ok(false);
+                }
+                Piecemeal::Keys {
+                    place,
+                    largest,
+                    pairs,
+                } => {
+                    if let Some(level) = self.stack.last() {
+                        self.look_at_keys(level.table, (place, largest, pairs), call)?;
+                    }
+                    return Ok(false);
+                }
+            }
+            if let Some(value) = self.waiting.take() {
+                self.out.push(b':');
+                self.write(value, call)?;
+                continue;
+            }
             let Some(level) = self.stack.last_mut() else {
                 return Ok(true);
             };
@@ -361,14 +476,24 @@ impl Encode {
                 let key = Value::Number(level.place as f64);
                 (None, call.state.heap.raw_get(table, key))
             } else {
-                let (pair, passed) = call.state.heap.tables[table.index()].next_from(place);
-                let Some((key, value)) = pair else {
-                    self.out.push(b'}');
-                    self.stack.pop();
-                    continue;
-                };
-                level.place += passed + 1;
-                (Some(key), value)
+                match call.state.heap.tables[table.index()].next_from(place) {
+                    Found::Pair {
+                        key, value, after, ..
+                    } => {
+                        level.place = after;
+                        (Some(key), value)
+                    }
+                    Found::Nothing { after } => {
+                        level.place = after;
+                        call.charge(UNITS_OF_EMPTY_STEP);
+                        return Ok(false);
+                    }
+                    Found::End => {
+                        self.out.push(b'}');
+                        self.stack.pop();
+                        continue;
+                    }
+                }
             };
             if !std::mem::take(&mut level.is_first) {
                 self.out.push(b',');
@@ -388,6 +513,10 @@ impl Encode {
                 }
                 Some(key @ Value::String(_)) => {
                     self.write(key, call)?;
+                    if let Piecemeal::Text { .. } = self.piecemeal {
+                        self.waiting = Some(value);
+                        continue;
+                    }
                     self.out.push(b':');
                 }
                 Some(other) => {
@@ -414,6 +543,8 @@ impl Task for Encode {
                 self.out = Vec::new();
                 self.stack.clear();
                 self.started = false;
+                self.piecemeal = Piecemeal::Nothing;
+                self.waiting = None;
                 Err(Error::Memory)
             }
             Err(error) => Err(error),
@@ -433,6 +564,8 @@ fn encode(call: &mut Call<'_>) -> Result<NativeResult> {
         out: Vec::new(),
         stack: Vec::new(),
         started: false,
+        piecemeal: Piecemeal::Nothing,
+        waiting: None,
         depth_max: call.setting(Setting::EncodeDepth),
         precision: call.setting(Setting::Precision) as usize,
         invalid: call.setting(Setting::EncodeInvalid),

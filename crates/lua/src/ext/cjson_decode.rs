@@ -1,13 +1,19 @@
 //! `cjson.decode`: a tokenizer, and a parser whose open arrays and objects stand on a stack.
 
+use std::ops::Range;
+
 use super::cjson::{NULL, Setting};
 use crate::limits::SLICE;
 use crate::number::scan_number;
+use crate::stdlib::grow;
 use crate::value::{StringId, TableId, Value};
 use crate::vm::error::Error;
 use crate::vm::task::{Call, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
+
+/// Bytes of a string that are read at once.
+const STRING_BYTES_AT_ONCE: usize = 16 << 10;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
@@ -21,7 +27,14 @@ enum Token {
     Null,
     Boolean(bool),
     Number(f64),
+    /// A string without escapes: where its bytes stand.
+    Plain(Range<usize>),
+    /// A string with escapes, resolved.
     Text(Vec<u8>),
+    /// The beginning of a long string, which is read in pieces.
+    Begun,
+    /// A string that has been made.
+    Made(StringId),
     Invalid(&'static str),
 }
 
@@ -38,7 +51,7 @@ impl Token {
             Self::Null => "T_NULL",
             Self::Boolean(_) => "T_BOOLEAN",
             Self::Number(_) => "T_NUMBER",
-            Self::Text(_) => "T_STRING",
+            Self::Plain(_) | Self::Text(_) | Self::Begun | Self::Made(_) => "T_STRING",
             Self::Invalid(text) => text,
         }
     }
@@ -97,21 +110,56 @@ fn is_invalid_number(text: &[u8]) -> bool {
     }
 }
 
+/// Whether a byte of a string does not stand for itself.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0)
+}
+
 /// A string whose opening quote has been read.
-fn string(text: &[u8], mut at: usize) -> (Token, usize, usize) {
+fn string(text: &[u8], at: usize) -> (Token, usize, usize) {
+    let near = &text[at..text.len().min(at + STRING_BYTES_AT_ONCE)];
+    if let Some(length) = near.iter().position(|byte| is_special(*byte))
+        && near[length] == b'"'
+    {
+        return (Token::Plain(at..at + length), at - 1, at + length + 1);
+    }
     let mut out = Vec::new();
-    let start = at - 1;
+    match string_piece(text, at, &mut out) {
+        (Part::End, behind) => (Token::Text(out), at - 1, behind),
+        // It is read anew, piece by piece.
+        (Part::More, _) => (Token::Begun, at - 1, at),
+        (Part::Invalid(why), place) => (Token::Invalid(why), place, place),
+    }
+}
+
+/// How a piece of a string ends.
+enum Part {
+    /// With the closing quote.
+    End,
+    More,
+    Invalid(&'static str),
+}
+
+/// Reads a string, or a piece of it, from a place inside of it on; how it ends and what follows.
+fn string_piece(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> (Part, usize) {
+    let end = at.saturating_add(STRING_BYTES_AT_ONCE);
     loop {
-        let rest = &text[at..];
+        if at >= end {
+            return (Part::More, at);
+        }
+        let rest = &text[at..text.len().min(end)];
         let plain = rest
             .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0))
+            .position(|byte| is_special(*byte))
             .unwrap_or(rest.len());
         out.extend_from_slice(&rest[..plain]);
         at += plain;
+        if plain == rest.len() && at < text.len() {
+            return (Part::More, at);
+        }
         match text.get(at) {
-            None | Some(0) => return (Token::Invalid("unexpected end of string"), at, at),
-            Some(b'"') => return (Token::Text(out), start, at + 1),
+            None | Some(0) => return (Part::Invalid("unexpected end of string"), at),
+            Some(b'"') => return (Part::End, at + 1),
             Some(_) => {}
         }
         out.push(match text.get(at + 1) {
@@ -128,9 +176,9 @@ fn string(text: &[u8], mut at: usize) -> (Token, usize, usize) {
                     at += length;
                     continue;
                 }
-                None => return (Token::Invalid("invalid unicode escape code"), at, at),
+                None => return (Part::Invalid("invalid unicode escape code"), at),
             },
-            _ => return (Token::Invalid("invalid escape code"), at, at),
+            _ => return (Part::Invalid("invalid escape code"), at),
         });
         at += 2;
     }
@@ -186,6 +234,10 @@ enum Stage {
 struct Decode {
     text: StringId,
     at: usize,
+    /// A long string that is being read: where it begins, and its bytes so far.
+    begun: Option<(usize, Vec<u8>)>,
+    /// A token that is taken again, where it stands and what follows.
+    again: Option<(Token, usize, usize)>,
     stack: Vec<Level>,
     stage: Stage,
     result: Value,
@@ -204,9 +256,29 @@ impl Decode {
 
     fn run(&mut self, call: &mut Call<'_>) -> Result<bool> {
         for _ in 0..SLICE {
-            let (token, place, behind) = token(call.bytes(self.text), self.at, self.takes_invalid);
+            let (mut token, place, behind) = if let Some(again) = self.again.take() {
+                again
+            } else if let Some((place, out)) = self.begun.take() {
+                match self.go_on(place, out, call)? {
+                    Some(token) => token,
+                    None => return Ok(false),
+                }
+            } else {
+                token(call.bytes(self.text), self.at, self.takes_invalid)
+            };
+            if token == Token::Begun {
+                self.begun = Some((place, Vec::new()));
+                self.at = behind;
+                continue;
+            }
             call.charge(1 + (behind - self.at.min(behind)) / 4);
-            let done = self.take(call, &token, place, behind)?;
+            let done = match self.take(call, &mut token, place, behind) {
+                Err(Error::Memory) => {
+                    self.again = Some((token, place, behind));
+                    return Err(Error::Memory);
+                }
+                taken => taken?,
+            };
             self.at = behind;
             if done {
                 return Ok(true);
@@ -215,11 +287,53 @@ impl Decode {
         Ok(false)
     }
 
+    /// Reads a piece of a long string; the token if that was the last one.
+    fn go_on(
+        &mut self,
+        place: usize,
+        mut out: Vec<u8>,
+        call: &mut Call<'_>,
+    ) -> Result<Option<(Token, usize, usize)>> {
+        if let Err(error) = grow(&mut out, STRING_BYTES_AT_ONCE, call) {
+            self.begun = Some((place, out));
+            return Err(error);
+        }
+        let (part, at) = string_piece(call.bytes(self.text), self.at, &mut out);
+        call.charge((at - self.at.min(at)) / 4);
+        match part {
+            Part::End => Ok(Some((Token::Text(out), place, at))),
+            Part::Invalid(why) => Ok(Some((Token::Invalid(why), at, at))),
+            Part::More => {
+                self.at = at;
+                self.begun = Some((place, out));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The string of a token, which is made once; none if it is another one.
+    fn text(&self, token: &mut Token, call: &mut Call<'_>) -> Result<Option<StringId>> {
+        let made = match token {
+            Token::Made(made) => *made,
+            Token::Plain(range) => {
+                let heap = &mut call.state.heap;
+                heap.part_of_string(self.text, range.clone())?
+            }
+            Token::Text(text) => match call.string_of(text)? {
+                Value::String(made) => made,
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        *token = Token::Made(made);
+        Ok(Some(made))
+    }
+
     /// Takes a token. Nothing has changed if it fails for lack of memory.
     fn take(
         &mut self,
         call: &mut Call<'_>,
-        token: &Token,
+        token: &mut Token,
         place: usize,
         behind: usize,
     ) -> Result<bool> {
@@ -228,10 +342,9 @@ impl Decode {
             Stage::FirstKey if *token == Token::ObjectEnd => self.close(call)?,
             Stage::Value | Stage::FirstItem => self.value(call, token, place, behind)?,
             Stage::FirstKey | Stage::Key => {
-                let Token::Text(text) = token else {
+                let Some(key) = self.text(token, call)? else {
                     return Err(Self::expected(call, "object key string", token, place));
                 };
-                let key = call.state.heap.string(text)?;
                 if let Some(level) = self.stack.last_mut() {
                     level.key = Value::String(key);
                 }
@@ -270,12 +383,14 @@ impl Decode {
     fn value(
         &mut self,
         call: &mut Call<'_>,
-        token: &Token,
+        token: &mut Token,
         place: usize,
         behind: usize,
     ) -> Result<()> {
+        if let Some(text) = self.text(token, call)? {
+            return self.put(call, Value::String(text));
+        }
         let value = match token {
-            Token::Text(text) => Value::String(call.state.heap.string(text)?),
             Token::Number(number) => Value::Number(*number),
             Token::Boolean(value) => Value::Boolean(*value),
             Token::Null => NULL,
@@ -346,11 +461,15 @@ impl Task for Decode {
     }
 
     fn held(&self) -> usize {
-        self.stack.capacity() * size_of::<Level>()
+        let begun = self.begun.as_ref();
+        self.stack.capacity() * size_of::<Level>() + begun.map_or(0, |(_, out)| out.capacity())
     }
 
     fn trace(&self, visit: &mut dyn FnMut(Value)) {
         visit(self.result);
+        if let Some((Token::Made(made), ..)) = self.again {
+            visit(Value::String(made));
+        }
         for level in &self.stack {
             visit(Value::Table(level.table));
             visit(level.key);
@@ -370,6 +489,8 @@ pub(super) fn decode(call: &mut Call<'_>) -> Result<NativeResult> {
     let mut decode = Decode {
         text,
         at: 0,
+        begun: None,
+        again: None,
         stack: Vec::new(),
         stage: Stage::Value,
         result: Value::Nil,

@@ -1,7 +1,8 @@
 //! `cmsgpack`: MessagePack, as far as Lua's types go.
 
 use crate::limits::{NATIVE_VALUES_MAX, SLICE};
-use crate::stdlib::grow;
+use crate::stdlib::{UNITS_OF_EMPTY_STEP, grow};
+use crate::table::Found;
 use crate::value::{StringId, TableId, Value};
 use crate::vm::error::Error;
 use crate::vm::task::{Call, Native, NativeResult, Task};
@@ -42,8 +43,34 @@ enum Packing {
     Waiting(Value),
 }
 
+/// What is done in pieces, before the next value.
+#[derive(Clone, Copy)]
+enum Piecemeal {
+    Nothing,
+    /// Writing the rest of a string.
+    Text {
+        id: StringId,
+        at: usize,
+    },
+    /// Looking at the keys of the table that was opened last, which tells whether it is an array.
+    Keys(Keys),
+}
+
+/// The keys of a table as far as they have been looked at.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    place: usize,
+    pairs: usize,
+    largest: f64,
+    has_others: bool,
+}
+
+/// Bytes of a string that are written at once.
+const TEXT_BYTES_AT_ONCE: usize = 64 << 10;
+
 struct Pack {
     out: Vec<u8>,
+    piecemeal: Piecemeal,
     /// The next argument.
     argument: usize,
     stack: Vec<Packing>,
@@ -115,10 +142,19 @@ fn write_integer(out: &mut Vec<u8>, number: i64) {
     }
 }
 
+/// What [`Pack::next`] leads to.
+enum Next {
+    Value(Value),
+    /// Many empty places have been passed.
+    Later,
+    End,
+}
+
 impl Pack {
     fn new() -> Self {
         Self {
             out: Vec::new(),
+            piecemeal: Piecemeal::Nothing,
             argument: 0,
             stack: Vec::new(),
             depth: 0,
@@ -133,52 +169,85 @@ impl Pack {
                 let length = call.bytes(id).len();
                 grow(&mut self.out, length + 5, call)?;
                 write_head(&mut self.out, length, (0xa0, 31), Some(0xd9), 0xda);
-                self.out.extend_from_slice(call.bytes(id));
-                call.charge_bytes(length);
+                return self.write_text(id, 0, call);
             }
-            Value::Table(table) if self.depth < NESTING_MAX => self.open(table, call),
+            Value::Table(table) if self.depth < NESTING_MAX => {
+                self.depth += 1;
+                self.stack.push(Packing::Table {
+                    table,
+                    place: 0,
+                    items: None,
+                });
+                self.look_at_keys(table, Keys::default(), call);
+            }
             _ => self.out.push(0xc0),
         }
         Ok(())
     }
 
-    /// Begins a table: an array if its keys are exactly 1 to n.
-    fn open(&mut self, table: TableId, call: &mut Call<'_>) {
+    /// Writes a string from a place on, or some of it.
+    fn write_text(&mut self, id: StringId, at: usize, call: &mut Call<'_>) -> Result<()> {
+        let length = call.bytes(id).len();
+        let end = length.min(at + TEXT_BYTES_AT_ONCE);
+        grow(&mut self.out, end - at, call)?;
+        self.out.extend_from_slice(&call.bytes(id)[at..end]);
+        call.charge_bytes(end - at);
+        self.piecemeal = if end < length {
+            Piecemeal::Text { id, at: end }
+        } else {
+            Piecemeal::Nothing
+        };
+        Ok(())
+    }
+
+    /// Looks at the keys of a table, or at some of them: it is an array if they are exactly 1 to n. Then its head is written.
+    fn look_at_keys(&mut self, table: TableId, mut keys: Keys, call: &mut Call<'_>) {
         let object = &call.state.heap.tables[table.index()];
-        let (mut pairs, mut largest, mut is_array) = (0_usize, 0.0_f64, true);
-        let mut place = 0;
-        while let (Some((key, _)), passed) = object.next_from(place) {
-            place += passed + 1;
-            pairs += 1;
-            match key {
-                Value::Number(number) if number > 0.0 && number.fract() == 0.0 => {
-                    largest = largest.max(number)
+        let mut left = SLICE;
+        loop {
+            left -= 1;
+            match object.next_from(keys.place) {
+                Found::Pair { key, after, .. } if left > 0 => {
+                    keys.place = after;
+                    keys.pairs += 1;
+                    match key {
+                        Value::Number(number) if number > 0.0 && number.fract() == 0.0 => {
+                            keys.largest = keys.largest.max(number);
+                        }
+                        _ => keys.has_others = true,
+                    }
                 }
-                _ => is_array = false,
+                Found::End => break,
+                found => {
+                    if let Found::Nothing { after } = found {
+                        keys.place = after;
+                    }
+                    self.piecemeal = Piecemeal::Keys(keys);
+                    call.charge(UNITS_OF_EMPTY_STEP);
+                    return;
+                }
             }
         }
-        let items = (is_array && largest == pairs as f64).then_some(pairs);
-        match items {
-            Some(items) => write_head(&mut self.out, items, (0x90, 15), None, 0xdc),
-            None => write_head(&mut self.out, pairs, (0x80, 15), None, 0xde),
+        self.piecemeal = Piecemeal::Nothing;
+        call.charge(keys.pairs / 4);
+        if !keys.has_others && keys.largest == keys.pairs as f64 {
+            if let Some(Packing::Table { items, .. }) = self.stack.last_mut() {
+                *items = Some(keys.pairs);
+            }
+            write_head(&mut self.out, keys.pairs, (0x90, 15), None, 0xdc);
+        } else {
+            write_head(&mut self.out, keys.pairs, (0x80, 15), None, 0xde);
         }
-        call.charge(pairs / 4);
-        self.depth += 1;
-        self.stack.push(Packing::Table {
-            table,
-            place: 0,
-            items,
-        });
     }
 
     /// The next value to be written. The value of a field waits until its key is.
-    fn next(&mut self, call: &mut Call<'_>) -> Option<Value> {
+    fn next(&mut self, call: &mut Call<'_>) -> Next {
         while let Some(level) = self.stack.last_mut() {
             let (table, place) = match level {
                 Packing::Waiting(value) => {
                     let value = *value;
                     self.stack.pop();
-                    return Some(value);
+                    return Next::Value(value);
                 }
                 Packing::Table {
                     table,
@@ -188,7 +257,7 @@ impl Pack {
                     if place < items {
                         *place += 1;
                         let key = Value::Number(*place as f64);
-                        return Some(call.state.heap.raw_get(*table, key));
+                        return Next::Value(call.state.heap.raw_get(*table, key));
                     }
                     self.stack.pop();
                     self.depth -= 1;
@@ -200,31 +269,54 @@ impl Pack {
                     items: None,
                 } => (*table, place),
             };
-            if let (Some((key, value)), passed) =
-                call.state.heap.tables[table.index()].next_from(*place)
-            {
-                *place += passed + 1;
-                self.stack.push(Packing::Waiting(value));
-                return Some(key);
+            match call.state.heap.tables[table.index()].next_from(*place) {
+                Found::Pair {
+                    key, value, after, ..
+                } => {
+                    *place = after;
+                    self.stack.push(Packing::Waiting(value));
+                    return Next::Value(key);
+                }
+                Found::Nothing { after } => {
+                    *place = after;
+                    call.charge(UNITS_OF_EMPTY_STEP);
+                    return Next::Later;
+                }
+                Found::End => {
+                    self.stack.pop();
+                    self.depth -= 1;
+                }
             }
-            self.stack.pop();
-            self.depth -= 1;
         }
         if self.argument < call.count {
             self.argument += 1;
-            return Some(call.arg(self.argument - 1));
+            return Next::Value(call.arg(self.argument - 1));
         }
-        None
+        Next::End
     }
 
     fn run(&mut self, call: &mut Call<'_>) -> Result<bool> {
         for _ in 0..SLICE {
             call.charge(1);
             call.state.heap.check(self.out.len())?;
-            let Some(value) = self.next(call) else {
-                return Ok(true);
-            };
-            self.write(value, call)?;
+            match self.piecemeal {
+                Piecemeal::Nothing => {}
+                Piecemeal::Text { id, at } => {
+                    self.write_text(id, at, call)?;
+                    return Ok(false);
+                }
+                Piecemeal::Keys(keys) => {
+                    if let Some(Packing::Table { table, .. }) = self.stack.last() {
+                        self.look_at_keys(*table, keys, call);
+                    }
+                    return Ok(false);
+                }
+            }
+            match self.next(call) {
+                Next::Value(value) => self.write(value, call)?,
+                Next::Later => return Ok(false),
+                Next::End => return Ok(true),
+            }
         }
         Ok(false)
     }
@@ -421,8 +513,13 @@ impl Unpack {
                 return Ok(());
             }
             let value = Value::Table(level.table);
-            self.stack.pop();
-            self.put(call, value)?;
+            let Some(full) = self.stack.pop() else {
+                return Ok(());
+            };
+            if let Err(error) = self.put(call, value) {
+                self.stack.push(full);
+                return Err(error);
+            }
         }
         Ok(())
     }

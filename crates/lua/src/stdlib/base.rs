@@ -1,8 +1,10 @@
 //! The basic functions, `os.clock`, and proxies.
 
+use super::table::UNITS_OF_EMPTY_STEP;
 use crate::heap::{Function, OutOfMemory, UserData};
 use crate::limits::{NATIVE_VALUES_MAX, SLICE};
 use crate::number::{parse_base, parse_number, until_nul, write_number};
+use crate::table::Found;
 use crate::value::{TableId, Value};
 use crate::vm::State;
 use crate::vm::error::{Error, Level};
@@ -113,14 +115,17 @@ fn setmetatable(call: &mut Call<'_>) -> Result<NativeResult> {
 
 fn rawequal(call: &mut Call<'_>) -> Result<NativeResult> {
     let (a, b) = (call.check_any(0)?, call.check_any(1)?);
-    let equal = call.state.heap.raw_equal(a, b);
+    let equal = match (a, b) {
+        (Value::String(a), Value::String(b)) => call.state.heap.equal_strings(a, b)?,
+        _ => a.same(b),
+    };
     call.ret(Value::Boolean(equal))
 }
 
 fn rawget(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let key = call.check_any(1)?;
-    let value = call.state.heap.raw_get(table, key);
+    let value = call.state.heap.raw_find(table, key)?;
     call.ret(value)
 }
 
@@ -147,24 +152,47 @@ impl Call<'_> {
 fn next(call: &mut Call<'_>) -> Result<NativeResult> {
     let table = call.check_table(0)?;
     let key = call.arg(1);
-    if let Value::String(id) = key
-        && id.is_long()
-    {
-        call.state.heap.strings.prepare(id);
-    }
+    call.state.heap.prepare(table, key)?;
     let found = call.state.heap.tables[table.index()].next(key, &call.state.heap.strings);
     match found {
-        Ok((Some((key, value)), passed)) => {
+        Ok(Found::Pair {
+            key, value, passed, ..
+        }) => {
             call.charge(passed / 8);
             call.push(key)?;
             call.push(value)?;
             Ok(NativeResult::Return(2))
         }
-        Ok((None, passed)) => {
-            call.charge(passed / 8);
-            call.ret(Value::Nil)
+        Ok(Found::Nothing { after }) => {
+            call.charge(UNITS_OF_EMPTY_STEP);
+            Ok(NativeResult::Task(Box::new(Next { place: after })))
         }
+        Ok(Found::End) => call.ret(Value::Nil),
         Err(_) => Err(call.plain_error("invalid key to 'next'")),
+    }
+}
+
+/// `next` where many places are empty.
+struct Next {
+    place: usize,
+}
+
+impl Task for Next {
+    fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
+        let table = call.check_table(0)?;
+        call.charge(UNITS_OF_EMPTY_STEP);
+        match call.state.heap.tables[table.index()].next_from(self.place) {
+            Found::Pair { key, value, .. } => {
+                call.push(key)?;
+                call.push(value)?;
+                Ok(NativeResult::Return(2))
+            }
+            Found::Nothing { after } => {
+                self.place = after;
+                Ok(NativeResult::Again)
+            }
+            Found::End => call.ret(Value::Nil),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod table;
 
 pub(crate) use args::to_integer;
 pub(crate) use format::to_unsigned;
-pub(crate) use table::grow;
+pub(crate) use table::{UNITS_OF_EMPTY_STEP, grow};
 
 use crate::heap::OutOfMemory;
 use crate::number::write_number;

@@ -9,6 +9,7 @@ use super::table::key;
 use crate::limits::SLICE;
 use crate::value::{TableId, Value};
 use crate::vm::error::Error;
+use crate::vm::operate::Comparison;
 use crate::vm::task::{Call, NativeResult, Task};
 
 type Result<T> = std::result::Result<T, Error>;
@@ -45,14 +46,22 @@ struct Sort {
 }
 
 impl Sort {
-    fn get(&self, call: &mut Call<'_>, index: i64) -> Value {
+    fn get(&self, call: &Call<'_>, index: i64) -> Value {
         call.state.heap.raw_get(self.table, key(index))
     }
 
-    fn swap(&self, call: &mut Call<'_>, a: i64, b: i64) -> Result<()> {
+    fn swap(&self, call: &mut Call<'_>, mut a: i64, mut b: i64) -> Result<()> {
+        if self.get(call, a).is_nil() {
+            // An item that is nil may need a place, which fails with nothing changed while the other one is not written; then
+            // the other one has its place.
+            std::mem::swap(&mut a, &mut b);
+        }
         let (x, y) = (self.get(call, a), self.get(call, b));
-        call.raw_set(self.table, key(a), y)?;
-        call.raw_set(self.table, key(b), x)
+        if x.is_nil() {
+            return Ok(());
+        }
+        call.raw_set(self.table, key(b), x)?;
+        call.raw_set(self.table, key(a), y)
     }
 
     /// The two values to be compared next; none if the range is done with.
@@ -179,7 +188,7 @@ impl Task for Sort {
             };
             call.charge(4);
             if comparison.is_nil() {
-                if let Some(ordering) = call.state.compare_plain(a, b) {
+                if let Comparison::Is(ordering) = call.state.compare_plain(a, b)? {
                     self.answer(ordering == Some(Ordering::Less), call)?;
                     continue;
                 }

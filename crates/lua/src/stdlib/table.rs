@@ -3,6 +3,7 @@
 use super::sort::sort;
 use crate::limits::SLICE;
 use crate::number::write_number;
+use crate::table::Found;
 use crate::value::{TableId, Value};
 use crate::vm::error::Error;
 use crate::vm::task::{Call, Native, NativeResult, Task};
@@ -20,6 +21,9 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[
     ("setn", setn),
     ("sort", sort),
 ];
+
+/// What a step of a traversal costs that has found empty places alone.
+pub(crate) const UNITS_OF_EMPTY_STEP: usize = 512;
 
 /// The items that a slice moves or joins.
 const ITEMS_PER_SLICE: i64 = SLICE;
@@ -49,16 +53,26 @@ impl Task for Largest {
     fn step(&mut self, call: &mut Call<'_>) -> Result<NativeResult> {
         let table = call.check_table(0)?;
         for _ in 0..SLICE {
-            let (pair, passed) = call.state.heap.tables[table.index()].next_from(self.place);
-            call.charge(1 + passed / 8);
-            let Some((key, _)) = pair else {
-                return call.ret_number(self.largest);
-            };
-            self.place += passed + 1;
-            if let Value::Number(number) = key
-                && number > self.largest
-            {
-                self.largest = number;
+            let found = call.state.heap.tables[table.index()].next_from(self.place);
+            call.charge(1);
+            match found {
+                Found::Pair {
+                    key, after, passed, ..
+                } => {
+                    call.charge(passed / 8);
+                    self.place = after;
+                    if let Value::Number(number) = key
+                        && number > self.largest
+                    {
+                        self.largest = number;
+                    }
+                }
+                Found::Nothing { after } => {
+                    call.charge(UNITS_OF_EMPTY_STEP);
+                    self.place = after;
+                    break;
+                }
+                Found::End => return call.ret_number(self.largest),
             }
         }
         Ok(NativeResult::Again)
@@ -80,6 +94,8 @@ struct ForEach {
     /// The number of items for `foreachi`.
     items: Option<i64>,
     called: bool,
+    /// Where the search for the next pair goes on, if many places have been empty.
+    place: Option<usize>,
 }
 
 impl Task for ForEach {
@@ -93,15 +109,28 @@ impl Task for ForEach {
         }
         let table = call.check_table(0)?;
         let pair = match self.items {
-            None => match call.state.heap.tables[table.index()]
-                .next(self.last, &call.state.heap.strings)
-            {
-                Ok((pair, passed)) => {
-                    call.charge(passed / 8);
-                    pair
+            None => {
+                let object = &call.state.heap.tables[table.index()];
+                let found = match self.place.take() {
+                    Some(place) => Ok(object.next_from(place)),
+                    None => object.next(self.last, &call.state.heap.strings),
+                };
+                match found {
+                    Ok(Found::Pair {
+                        key, value, passed, ..
+                    }) => {
+                        call.charge(passed / 8);
+                        Some((key, value))
+                    }
+                    Ok(Found::Nothing { after }) => {
+                        self.place = Some(after);
+                        call.charge(UNITS_OF_EMPTY_STEP);
+                        return Ok(NativeResult::Again);
+                    }
+                    Ok(Found::End) => None,
+                    Err(_) => return Err(call.plain_error("invalid key to 'next'")),
                 }
-                Err(_) => return Err(call.plain_error("invalid key to 'next'")),
-            },
+            }
             Some(items) => {
                 let index = match self.last {
                     Value::Number(number) => number as i64 + 1,
@@ -133,6 +162,7 @@ fn foreach(call: &mut Call<'_>) -> Result<NativeResult> {
         last: Value::Nil,
         items: None,
         called: false,
+        place: None,
     })))
 }
 
@@ -144,6 +174,7 @@ fn foreachi(call: &mut Call<'_>) -> Result<NativeResult> {
         last: Value::Nil,
         items: Some(items),
         called: false,
+        place: None,
     })))
 }
 
@@ -375,10 +406,15 @@ fn text_bytes(value: Value, call: &Call<'_>) -> usize {
     }
 }
 
+/// Room that a buffer has at least: short texts do not grow step by step.
+const ROOM_BYTES_MIN: usize = 256;
+
 /// Makes room in a buffer, if memory allows it.
 pub(crate) fn grow(text: &mut Vec<u8>, more: usize, call: &Call<'_>) -> Result<()> {
     if text.capacity() - text.len() < more {
-        let wanted = (text.len() + more).max(text.capacity() + text.capacity() / 2);
+        let wanted = (text.len() + more)
+            .max(text.capacity() + text.capacity() / 2)
+            .max(ROOM_BYTES_MIN);
         if call.state.heap.check(wanted).is_ok() {
             text.reserve_exact(wanted - text.len());
         } else {

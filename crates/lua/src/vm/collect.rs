@@ -8,6 +8,7 @@ use super::meta::Event;
 use super::thread::{FrameKind, Thread};
 use crate::heap::{ARENAS, Function, Phase, Upvalue};
 use crate::limits::SLICE;
+use crate::remains::{Remains, UNITS_PER_PIECE};
 use crate::value::{ProtoId, TableId, Value};
 
 /// Entries of a table, or slots of a stack, that are read at once.
@@ -100,9 +101,15 @@ impl State {
                     }
                 },
                 Phase::Clear => match self.heap.weak.pop() {
-                    Some(table) => left -= self.clear_weak(table),
+                    Some((table, from)) => left -= self.clear_weak(table, from),
                     None => self.heap.phase = Phase::Sweep { arena: 0, place: 0 },
                 },
+                Phase::Sweep { .. } if !self.heap.remains.is_empty() => {
+                    if self.heap.remains.last_mut().is_none_or(Remains::release) {
+                        self.heap.remains.pop();
+                    }
+                    left -= i64::try_from(UNITS_PER_PIECE).unwrap_or(1);
+                }
                 Phase::Sweep { arena, place } => {
                     let mut place = place;
                     let end = place + ENTRIES_PER_STEP;
@@ -149,6 +156,7 @@ impl State {
     }
 
     fn mark_roots(&mut self) {
+        self.heap.strings.forget_settled();
         let roots = [
             Value::Table(self.globals),
             Value::Table(self.run_globals()),
@@ -170,6 +178,11 @@ impl State {
         }
         if let Some(value) = self.raised {
             self.heap.shade(value);
+        }
+        if let Some(job) = &self.heap.job {
+            for value in job.values() {
+                self.heap.shade(value);
+            }
         }
         if let Some(place) = self.failed_place {
             self.heap.shade(Value::String(place.source));
@@ -263,7 +276,7 @@ impl State {
                 self.heap.shade(Value::Table(metatable));
             }
             if mode.weak_keys || mode.weak_values {
-                self.heap.weak.push(id);
+                self.heap.weak.push((id, 0));
             }
         }
         let table = &self.heap.tables[id.index()];
@@ -293,20 +306,26 @@ impl State {
         i64::try_from((end - from) / 2).unwrap_or(1) + 4
     }
 
-    /// Takes out of a weak table what was not reached.
-    fn clear_weak(&mut self, id: TableId) -> i64 {
+    /// Takes out of a weak table what was not reached. What is long is read in pieces.
+    fn clear_weak(&mut self, id: TableId, from: usize) -> i64 {
         let mode = self.mode(id);
-        let items = self.heap.tables[id.index()].array().len();
+        let table = &self.heap.tables[id.index()];
+        let items = table.array().len();
+        let all = table.entries();
+        let end = all.min(from + ENTRIES_PER_STEP);
+        if end < all {
+            self.heap.weak.push((id, end));
+        }
         if mode.weak_values {
-            for index in 0..items {
+            for index in from..end.min(items) {
                 let value = self.heap.tables[id.index()].array()[index];
                 if self.heap.is_dead(value) {
                     self.heap.tables[id.index()].array_mut()[index] = Value::Nil;
                 }
             }
         }
-        let nodes = self.heap.tables[id.index()].nodes().len();
-        for index in 0..nodes {
+        for index in from.max(items)..end {
+            let index = index - items;
             let node = self.heap.tables[id.index()].nodes()[index];
             let dead_key = self.heap.is_dead(node.key);
             let dead_value = self.heap.is_dead(node.value);
@@ -320,7 +339,7 @@ impl State {
                 }
             }
         }
-        i64::try_from((items + nodes) / 2).unwrap_or(1) + 1
+        i64::try_from((end - from) / 2).unwrap_or(1) + 1
     }
 
     fn traverse_thread(&mut self, id: crate::value::ThreadId, from: usize) -> i64 {

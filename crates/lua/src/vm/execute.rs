@@ -10,10 +10,15 @@ use super::meta::Event;
 use super::thread::{After, FrameKind, window};
 use crate::compiler::room;
 use crate::heap::{Closure, Function, Heap, OutOfMemory, Upvalue};
+use crate::job::Job;
 use crate::number::modulo;
 use crate::op::{EXPECT, OPEN, Op};
 use crate::proto::Capture;
+use crate::table::{Plan, Table};
 use crate::value::{FunctionId, ProtoId, StringId, TableId, UpvalueId, Value};
+
+/// Room, as instructions encode it, from which on a table is made in slices: some 4000 entries.
+const LARGE_ROOM: u8 = 0x50;
 
 impl State {
     /// Runs the topmost frame, and those that follow it, until one is not a Lua function's or the budget is used up.
@@ -271,6 +276,10 @@ impl State {
                         continue 'frame;
                     }
                     Op::NewTable { dst, array, hash } => {
+                        if array >= LARGE_ROOM || hash >= LARGE_ROOM {
+                            leave!();
+                            return self.make_large_table(dst, array, hash);
+                        }
                         match heap.table(room::decode(array), room::decode(hash)) {
                             Ok(table) => reg!(dst) = Value::Table(table),
                             Err(OutOfMemory) => {
@@ -560,6 +569,20 @@ impl State {
                 }
             }
         }
+    }
+
+    /// A table with room for many items or fields, which is made in slices before the program goes on.
+    #[cold]
+    fn make_large_table(&mut self, dst: u8, array: u8, hash: u8) -> Result<(), Error> {
+        let plan = Plan {
+            array: room::decode(array),
+            hash: room::decode(hash),
+        };
+        self.heap.check(Table::room_bytes(plan.array, plan.hash))?;
+        let table = self.heap.table(0, 0)?;
+        self.set_register(dst, Value::Table(table));
+        self.heap.job = Some(Job::grow_to(table, plan));
+        Ok(())
     }
 
     /// Arguments behind a function: so many, or all up to the end of open results.

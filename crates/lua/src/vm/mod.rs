@@ -23,6 +23,7 @@ use crate::heap::{Closure, Function, Heap, OutOfMemory, Upvalue};
 use crate::limits::{MEMORY_BYTES_DEFAULT, WINDOW};
 use crate::proto::Proto;
 use crate::stdlib::{self, base::LIBRARY_FUNCTIONS};
+use crate::table::Found;
 use crate::value::{NativeId, StringId, TableId, ThreadId, Value};
 
 /// Numbers of host functions begin here among those of native functions.
@@ -186,6 +187,8 @@ pub struct State {
     /// A full collection must end before the run goes on.
     collecting: bool,
     retry: Option<Retry>,
+    /// The frame's instruction is to be made again after the job that it has asked for.
+    stepped_back: bool,
     /// Units of work of earlier slices, and when the last full collection for lack of memory was.
     worked: i64,
     slice_budget: i64,
@@ -239,6 +242,7 @@ impl State {
             results: Vec::new(),
             collecting: false,
             retry: None,
+            stepped_back: false,
             worked: 0,
             slice_budget: 0,
             collected_at: None,
@@ -287,13 +291,17 @@ impl State {
 
     /// What stands at a key, metatables aside.
     pub fn get(&mut self, table: TableId, key: Value) -> Value {
-        self.heap.raw_get(table, key)
+        // Outside of a run nothing has to wait.
+        self.heap.raw_find(table, key).unwrap_or_default()
     }
 
     /// What stands at a field, metatables aside; nil as well where memory does not suffice for the name.
     pub fn field(&mut self, table: TableId, name: &str) -> Value {
         match self.heap.string(name.as_bytes()) {
-            Ok(id) => self.heap.raw_get(table, Value::String(id)),
+            Ok(id) => {
+                let found = self.heap.raw_find(table, Value::String(id));
+                found.unwrap_or_default()
+            }
             Err(OutOfMemory) => Value::Nil,
         }
     }
@@ -331,8 +339,15 @@ impl State {
     /// The pair after a key in the order of traversal; the first one after nil. None at the end, or for an unknown key.
     #[must_use]
     pub fn next(&self, table: TableId, key: Value) -> Option<(Value, Value)> {
-        let found = self.heap.tables[table.index()].next(key, &self.heap.strings);
-        found.ok().and_then(|(pair, _)| pair)
+        let table = &self.heap.tables[table.index()];
+        let mut found = table.next(key, &self.heap.strings);
+        while let Ok(Found::Nothing { after }) = found {
+            found = Ok(table.next_from(after));
+        }
+        match found {
+            Ok(Found::Pair { key, value, .. }) => Some((key, value)),
+            _ => None,
+        }
     }
 
     /// A border of a table: what `#` gives.
@@ -569,6 +584,8 @@ impl State {
         self.raised = None;
         self.waiting = None;
         self.retry = None;
+        self.heap.job = None;
+        self.stepped_back = false;
         self.results.clear();
         self.run_globals = None;
         self.collecting = false;
@@ -599,7 +616,9 @@ impl State {
         }
         self.budget = i64::try_from(budget).unwrap_or(i64::MAX / 2);
         self.slice_budget = self.budget;
+        self.heap.takes_jobs = true;
         let outcome = self.drive();
+        self.heap.takes_jobs = false;
         self.worked += self.slice_budget - self.budget;
         outcome
     }
@@ -617,10 +636,18 @@ impl State {
                 Ok(Some(outcome)) => return outcome,
                 Ok(None) => {}
                 Err(error) => {
-                    if matches!(error, Error::Memory) && self.may_collect() {
-                        self.prepare_retry();
-                        continue;
+                    if matches!(error, Error::Memory) {
+                        if self.heap.job.is_some() {
+                            self.step_back();
+                            continue;
+                        }
+                        if self.may_collect() {
+                            self.step_back();
+                            self.collecting = true;
+                            continue;
+                        }
                     }
+                    self.step_forward();
                     self.retry = None;
                     if let Some(failure) = self.unwind(error) {
                         self.drop_frames(0);
@@ -643,6 +670,11 @@ impl State {
             }
             return Ok(None);
         }
+        if self.heap.job.is_some() {
+            self.work_on_job()?;
+            return Ok(None);
+        }
+        self.stepped_back = false;
         if let Some(value) = self.raised.take() {
             return Err(Error::Raised(value));
         }
@@ -681,14 +713,43 @@ impl State {
         self.worked + (self.slice_budget - self.budget)
     }
 
-    fn prepare_retry(&mut self) {
+    /// Has the instruction or the native call that failed made again.
+    fn step_back(&mut self) {
         if self.retry.is_none()
+            && !self.stepped_back
             && let Some(frame) = self.thread.frames.last_mut()
             && matches!(frame.kind, FrameKind::Lua(_))
         {
             frame.pc = frame.pc.saturating_sub(1);
+            self.stepped_back = true;
         }
-        self.collecting = true;
+    }
+
+    /// What was to be made again has failed for good, where it stands.
+    fn step_forward(&mut self) {
+        if std::mem::take(&mut self.stepped_back)
+            && let Some(frame) = self.thread.frames.last_mut()
+        {
+            frame.pc += 1;
+        }
+    }
+
+    /// A slice of what the program waits for.
+    fn work_on_job(&mut self) -> Result<(), OutOfMemory> {
+        let mut left = crate::limits::SLICE;
+        let mut complete = false;
+        while !complete && left > 0 {
+            let (units, done) = self.heap.work_on_job()?;
+            let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
+            left -= units;
+            self.budget -= units;
+            // A job that lacks memory behind a collection lacks it for good, however long it has taken to find out.
+            if let Some(at) = &mut self.collected_at {
+                *at += units;
+            }
+            complete = done;
+        }
+        Ok(())
     }
 
     /// The arguments of the host function that waits.

@@ -22,6 +22,20 @@ pub(crate) enum Indexed {
     },
 }
 
+/// Whether two values are equal.
+enum Equality {
+    Is(bool),
+    /// A metamethod decides.
+    Asks(Value),
+}
+
+/// How two values compare.
+pub(crate) enum Comparison {
+    /// They are two numbers, which may have no order, or two strings.
+    Is(Option<Ordering>),
+    Other,
+}
+
 /// An operand's place, for error texts: a register, or none.
 pub(crate) type Operand = Option<u8>;
 
@@ -66,7 +80,7 @@ impl State {
     ) -> Result<Indexed, Error> {
         for _ in 0..INDEX_CHAIN_MAX {
             let handler = if let Value::Table(id) = object {
-                let value = self.heap.raw_get(id, key);
+                let value = self.heap.raw_find(id, key)?;
                 if !value.is_nil() {
                     return Ok(Indexed::Value(value));
                 }
@@ -112,7 +126,7 @@ impl State {
         }
     }
 
-    fn set_register(&mut self, register: u8, value: Value) {
+    pub(crate) fn set_register(&mut self, register: u8, value: Value) {
         if let Some(frame) = self.thread.frames.last() {
             self.thread.stack[frame.base as usize + usize::from(register)] = value;
         }
@@ -133,6 +147,7 @@ impl State {
     }
 
     /// Sets a key as programs do: protection and the kinds of keys are looked at, metatables are not.
+    /// Fails for lack of memory as well where that must wait.
     pub(crate) fn checked_set(
         &mut self,
         table: TableId,
@@ -170,7 +185,7 @@ impl State {
         for _ in 0..INDEX_CHAIN_MAX {
             let handler = if let Value::Table(id) = object {
                 let is_plain = self.heap.tables[id.index()].metatable.is_none();
-                let handler = if is_plain || !self.heap.raw_get(id, key).is_nil() {
+                let handler = if is_plain || !self.heap.raw_find(id, key)?.is_nil() {
                     Value::Nil
                 } else {
                     self.metamethod(object, Event::NewIndex)
@@ -249,27 +264,25 @@ impl State {
     }
 
     /// Whether two values are equal, or the metamethod that decides.
-    pub(crate) fn equal(&mut self, a: Value, b: Value) -> Result<bool, Value> {
+    fn equal(&mut self, a: Value, b: Value) -> Result<Equality, Error> {
         if let (Value::String(x), Value::String(y)) = (a, b) {
-            if x.is_long() && y.is_long() {
-                self.budget -=
-                    i64::try_from(self.heap.bytes(x).len() / BYTES_PER_UNIT).unwrap_or(0);
-            }
-            return Ok(self.heap.strings.equal(x, y));
+            let equal = self.heap.equal_strings(x, y)?;
+            self.count_heap_work();
+            return Ok(Equality::Is(equal));
         }
         if a.same(b) {
-            return Ok(true);
+            return Ok(Equality::Is(true));
         }
         if !matches!(
             (a, b),
             (Value::Table(_), Value::Table(_)) | (Value::UserData(_), Value::UserData(_))
         ) {
-            return Ok(false);
+            return Ok(Equality::Is(false));
         }
-        match self.common_handler(a, b, Event::Eq) {
-            Value::Nil => Ok(false),
-            handler => Err(handler),
-        }
+        Ok(match self.common_handler(a, b, Event::Eq) {
+            Value::Nil => Equality::Is(false),
+            handler => Equality::Asks(handler),
+        })
     }
 
     /// A metamethod on which both operands agree.
@@ -287,18 +300,16 @@ impl State {
     }
 
     /// `a < b` or `a <= b` for two numbers or two strings.
-    pub(crate) fn compare_plain(&mut self, a: Value, b: Value) -> Option<Option<Ordering>> {
-        match (a, b) {
-            (Value::Number(a), Value::Number(b)) => Some(a.partial_cmp(&b)),
+    pub(crate) fn compare_plain(&mut self, a: Value, b: Value) -> Result<Comparison, Error> {
+        Ok(match (a, b) {
+            (Value::Number(a), Value::Number(b)) => Comparison::Is(a.partial_cmp(&b)),
             (Value::String(a), Value::String(b)) => {
-                let (x, y) = (self.heap.bytes(a), self.heap.bytes(b));
-                let units = x.len().min(y.len()) / BYTES_PER_UNIT;
-                let ordering = x.cmp(y);
-                self.budget -= i64::try_from(units).unwrap_or(0);
-                Some(Some(ordering))
+                let ordering = self.heap.compare_strings(a, b)?;
+                self.count_heap_work();
+                Comparison::Is(Some(ordering))
             }
-            _ => None,
-        }
+            _ => Comparison::Other,
+        })
     }
 
     /// What decides `a < b` for other values.
@@ -320,7 +331,7 @@ impl State {
     /// `if (a < b) == expect then jump`.
     #[cold]
     pub(crate) fn less(&mut self, a: Value, b: Value, expect: bool, to: u32) -> Result<(), Error> {
-        if let Some(ordering) = self.compare_plain(a, b) {
+        if let Comparison::Is(ordering) = self.compare_plain(a, b)? {
             self.jump_if((ordering == Some(Ordering::Less)) == expect, to);
             return Ok(());
         }
@@ -337,7 +348,7 @@ impl State {
         expect: bool,
         to: u32,
     ) -> Result<(), Error> {
-        if let Some(ordering) = self.compare_plain(a, b) {
+        if let Comparison::Is(ordering) = self.compare_plain(a, b)? {
             let holds = matches!(ordering, Some(Ordering::Less | Ordering::Equal));
             self.jump_if(holds == expect, to);
             return Ok(());
@@ -369,12 +380,14 @@ impl State {
         expect: bool,
         to: u32,
     ) -> Result<(), Error> {
-        match self.equal(a, b) {
-            Ok(equal) => {
+        match self.equal(a, b)? {
+            Equality::Is(equal) => {
                 self.jump_if(equal == expect, to);
                 Ok(())
             }
-            Err(handler) => self.call_values(handler, &[a, b], After::Jump { expect, to }),
+            Equality::Asks(handler) => {
+                self.call_values(handler, &[a, b], After::Jump { expect, to })
+            }
         }
     }
 

@@ -12,8 +12,9 @@ use crate::support::Reply;
 const TRIES: u32 = 200;
 const BETWEEN: Duration = Duration::from_millis(25);
 
-/// Longer than any program takes.
-const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+/// Longer than any program takes, and for one that has not ended here in a while.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(800);
 
 pub(crate) struct Reference {
     server: Child,
@@ -52,7 +53,6 @@ impl Reference {
             .ok()?;
         for _ in 0..TRIES {
             if let Ok(stream) = UnixStream::connect(&socket) {
-                stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
                 return Some(Self {
                     server,
                     stream: BufReader::new(stream),
@@ -65,12 +65,18 @@ impl Reference {
         None
     }
 
-    /// The reply; none if the server has gone.
-    pub(crate) fn eval(&mut self, script: &[u8]) -> Option<Reply> {
+    /// Has a script run; none if the server has gone.
+    pub(crate) fn send(&mut self, script: &[u8]) -> Option<()> {
         let mut request = format!("*3\r\n$4\r\nEVAL\r\n${}\r\n", script.len()).into_bytes();
         request.extend_from_slice(script);
         request.extend_from_slice(b"\r\n$1\r\n0\r\n");
-        self.stream.get_mut().write_all(&request).ok()?;
+        self.stream.get_mut().write_all(&request).ok()
+    }
+
+    /// The reply; none if the server has gone, or takes too long.
+    pub(crate) fn receive(&mut self, patience: Duration) -> Option<Reply> {
+        let stream = self.stream.get_mut();
+        stream.set_read_timeout(Some(patience)).ok()?;
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).ok()?;
         let (kind, rest) = line.split_first()?;
