@@ -10,8 +10,8 @@ proc any {args} {
     lindex $args [expr {int(rand() * [llength $args])}]
 }
 
-# A command to a server that may be busy with standing still or coming back.
-proc try {level args} {
+# A command to a server that may be busy with standing still or coming back. (The TLS of Tcl needs the word `try`.)
+proc tell {level args} {
     catch { r $level {*}$args }
 }
 
@@ -30,7 +30,7 @@ proc accident {primary replica} {
         kill-link {
             set ids [regexp -all -inline -line {id=(\d+) [^\n]*cmd=(?:psync|sync|replconf) } [r $primary client list]]
             set ids [lmap {line id} $ids {set id}]
-            if {[llength $ids]} { try $primary client kill id [any {*}$ids] }
+            if {[llength $ids]} { tell $primary client kill id [any {*}$ids] }
         }
         kill-child {
             foreach pid [split [exec sh -c "pgrep -P [srv $primary pid] || true"] \n] {
@@ -40,21 +40,21 @@ proc accident {primary replica} {
         stand-still { stand_still [any $primary $replica] }
         flip {
             for {set i 0} {$i < 5} {incr i} {
-                try $replica replicaof no one
-                try $replica replicaof {*}[at $primary]
+                tell $replica replicaof no one
+                tell $replica replicaof {*}[at $primary]
             }
         }
-        other { try $replica replicaof 127.0.0.1 1 }
-        switch-dual { try [any $primary $replica] config set dual-channel-replication-enabled [any yes no] }
-        switch-disk { try $primary config set repl-diskless-sync [any yes yes no] }
-        load { try $replica config set repl-diskless-load [any disabled swapdb on-empty-db] }
-        delay { try $primary config set repl-diskless-sync-delay [any 0 0 1] }
-        limit { try [any $primary $replica] config set client-output-buffer-limit "replica [any 256mb 1mb 100kb] 0 0" }
-        slow { try $primary config set rdb-key-save-delay [any 0 100 500]; try $replica config set key-load-delay [any 0 50 200] }
-        backlog { try $primary config set repl-backlog-size [any 16kb 1mb 10mb] }
+        other { tell $replica replicaof 127.0.0.1 1 }
+        switch-dual { tell [any $primary $replica] config set dual-channel-replication-enabled [any yes no] }
+        switch-disk { tell $primary config set repl-diskless-sync [any yes yes no] }
+        load { tell $replica config set repl-diskless-load [any disabled swapdb on-empty-db] }
+        delay { tell $primary config set repl-diskless-sync-delay [any 0 0 1] }
+        limit { tell [any $primary $replica] config set client-output-buffer-limit "replica [any 256mb 1mb 100kb] 0 0" }
+        slow { tell $primary config set rdb-key-save-delay [any 0 100 500]; tell $replica config set key-load-delay [any 0 50 200] }
+        backlog { tell $primary config set repl-backlog-size [any 16kb 1mb 10mb] }
     }
     # Always back to its primary.
-    try $replica replicaof {*}[at $primary]
+    tell $replica replicaof {*}[at $primary]
 }
 
 # The reference's replica may fail an assertion, or stand still for seconds.

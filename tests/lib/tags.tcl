@@ -97,6 +97,9 @@ proc tags::reason {list {code ""}} {
             return $text
         }
     }
+    if {"peer-tls:skip" in $list && [dict get $mode peer] && [dict get $mode tls]} {
+        return "The other server differs over TLS"
+    }
     if {"large-memory" in $list && ![dict get $mode large_memory]} {
         return "large memory flag not provided"
     }

@@ -57,6 +57,7 @@ start_server {tags {"client-eviction external:skip"}} {
         r del big
     }
 
+    # Over TLS the reference counts the names only when the client speaks again.
     test {names that are watched and listened to} {
         foreach line {{watch %} {subscribe %} {psubscribe %} {ssubscribe %}} {
             set before [evicted]
@@ -70,7 +71,7 @@ start_server {tags {"client-eviction external:skip"}} {
             wait_evicted [expr {$before + 1}]
             $c close
         }
-    }
+    } undefined {peer-tls:skip}
 
     test {the largest go first, and no more than needed} {
         r config set maxmemory-clients 0
@@ -110,11 +111,13 @@ start_server {tags {"client-eviction external:skip"}} {
         assert_equal $before [evicted]
         $c multi
         for {set i 0} {$i < 5} {incr i} {$c set k [string repeat x $mb]}
-        # It may be closed before it has said a word.
-        set other [wire_open [srv host] [srv port]]
+        # It may be closed before it has said a word, and over TLS before it is open.
+        set refused [catch {wire_open [srv host] [srv port]} other]
         wait_evicted [expr {$before + 1}]
-        wire_closed $other
-        wire_close $other
+        if {!$refused} {
+            wire_closed $other
+            wire_close $other
+        }
         assert_equal 5 [llength [$c exec]]
         $c close
     }

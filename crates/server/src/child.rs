@@ -262,12 +262,8 @@ fn watch(
             match bytes[0] {
                 KIND_COMPLETE => complete.push(replication::ClientId(word(1))),
                 KIND_FAILED => {
-                    if let Some(shared) = shared.upgrade() {
-                        shared
-                            .engine
-                            .lock()
-                            .snapshot_receiver_failed(word(1), word(9) == 1);
-                    }
+                    let stuck = relays.as_ref().is_some_and(|r| r.is_stuck(word(1)));
+                    receiver_failed(&shared, word(1), stuck || word(9) == 1);
                 }
                 KIND_DONE => {
                     done = Some(word(1));
@@ -291,7 +287,12 @@ fn watch(
         let status = child.wait();
         // What the child has written is not yet on its way to everybody.
         let broken = relays.map(relay::Running::join).unwrap_or_default();
-        complete.retain(|client: &replication::ClientId| !broken.contains(&client.0));
+        for relay::Broken { client, stuck } in broken {
+            complete.retain(|complete: &replication::ClientId| complete.0 != client);
+            if stuck {
+                receiver_failed(&shared, client, stuck);
+            }
+        }
         let result = match done {
             Some(bytes) if status == 0 && kind == Kind::Dump => SnapshotResult::Disk { bytes },
             Some(bytes) if status == 0 && kind == Kind::Log => {
@@ -326,6 +327,13 @@ fn watch(
             Level::Warning,
             "Can't create a thread to follow the snapshot process",
         );
+    }
+}
+
+/// A receiver of a snapshot has been given up, perhaps because it was stuck; the others go on.
+fn receiver_failed(shared: &Weak<Shared>, client: u64, stuck: bool) {
+    if let Some(shared) = shared.upgrade() {
+        shared.engine.lock().snapshot_receiver_failed(client, stuck);
     }
 }
 

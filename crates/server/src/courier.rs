@@ -302,9 +302,11 @@ impl Connection {
                 Err(error) => last = error,
             }
         }
-        // A target that refuses is known, as far as the reference is concerned, and takes nothing.
+        // A target that refuses is known, as far as the reference is concerned, and takes nothing; not so over TLS, where a
+        // connection is one when the handshake is over.
         Err(match last.kind() {
             ErrorKind::TimedOut | ErrorKind::NotFound => connecting(last),
+            _ if tls.migrate().is_some() => connecting(last),
             _ => Broken::by(Failure::Writing)(last),
         })
     }

@@ -15,6 +15,7 @@ use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread::JoinHandle;
 
@@ -81,24 +82,56 @@ impl Relays {
                 timeout_ns,
             } = relay;
             drop(entry);
+            let stuck = Arc::new(AtomicBool::new(false));
             let thread = std::thread::Builder::new().name("relay".into());
-            let run = move || run(source, &socket, &channel, timeout_ns);
-            Some((client, thread.spawn(run).ok()?))
+            let seen = Arc::clone(&stuck);
+            let run = move || run(source, &socket, &channel, timeout_ns, &seen);
+            let thread = thread.spawn(run).ok()?;
+            Some(At {
+                client,
+                thread,
+                stuck,
+            })
         };
         Running(self.0.into_iter().filter_map(start).collect())
     }
 }
 
-type Thread = JoinHandle<io::Result<()>>;
+/// A relay at work.
+struct At {
+    client: ClientId,
+    thread: JoinHandle<io::Result<()>>,
+    /// It has given up a replica that took nothing for too long. Set before the child can see that the relay has ended.
+    stuck: Arc<AtomicBool>,
+}
+
+/// A relay that has not passed on everything.
+pub(crate) struct Broken {
+    /// The replica's connection.
+    pub(crate) client: ClientId,
+    /// It took nothing for too long.
+    pub(crate) stuck: bool,
+}
 
 /// Relays at work.
-pub(crate) struct Running(Vec<(ClientId, Thread)>);
+pub(crate) struct Running(Vec<At>);
 
 impl Running {
+    /// Whether a replica took nothing for too long: to the child, which fills a pair of sockets first, its connection is just
+    /// broken.
+    pub(crate) fn is_stuck(&self, client: ClientId) -> bool {
+        let is_it = |at: &At| at.client == client && at.stuck.load(Ordering::Relaxed);
+        self.0.iter().any(is_it)
+    }
+
     /// Waits until they have passed on everything, and returns those that have not: the child has ended, so they end.
-    pub(crate) fn join(self) -> Vec<ClientId> {
-        let failed = |(client, thread): (ClientId, Thread)| {
-            (!matches!(thread.join(), Ok(Ok(())))).then_some(client)
+    pub(crate) fn join(self) -> Vec<Broken> {
+        let failed = |at: At| {
+            let failed = !matches!(at.thread.join(), Ok(Ok(())));
+            failed.then(|| Broken {
+                client: at.client,
+                stuck: at.stuck.load(Ordering::Relaxed),
+            })
         };
         self.0.into_iter().filter_map(failed).collect()
     }
@@ -110,6 +143,7 @@ fn run(
     socket: &OwnedFd,
     channel: &Mutex<Channel>,
     timeout_ns: u64,
+    stuck: &AtomicBool,
 ) -> io::Result<()> {
     let mut piece = vec![0; PIECE_BYTES];
     loop {
@@ -130,6 +164,7 @@ fn run(
                     moved_ns = crate::clock::monotonic_ns();
                 }
                 Poll::Pending if crate::clock::monotonic_ns() - moved_ns > timeout_ns => {
+                    stuck.store(true, Ordering::Relaxed);
                     return Err(io::ErrorKind::TimedOut.into());
                 }
                 Poll::Pending => {
