@@ -16,27 +16,43 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use targets::{TARGETS, Target};
 
 /// Longest that one input may take, on a machine that has other things to do.
 const SLOWEST_MAX: Duration = Duration::from_secs(10);
-/// Longest input, in bytes.
-const INPUT_BYTES_MAX: usize = 2048;
+/// Longest input, in bytes: a dense HyperLogLog fits in.
+const INPUT_BYTES_MAX: usize = 16 * 1024;
 
 fn setting(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// What a target begins with: its own seeds, and the files in its folder of `fuzz/seeds`, if there is one.
+fn seeds_of(target: &Target) -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = target.seeds.iter().map(|seed| seed.to_vec()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fuzz/seeds")
+        .join(target.name);
+    if let Ok(files) = std::fs::read_dir(folder) {
+        let mut files: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
+        files.sort();
+        seeds.extend(
+            files
+                .iter()
+                .map(|file| std::fs::read(file).expect("a readable seed")),
+        );
+    }
+    seeds
+}
+
 /// A seed with a few changes, or two seeds with a seam.
-fn mutated(target: &Target, rng: &mut StdRng) -> Vec<u8> {
+fn mutated(seeds: &[Vec<u8>], rng: &mut StdRng) -> Vec<u8> {
     let seed = |rng: &mut StdRng| {
-        target
-            .seeds
-            .choose(rng)
-            .expect("every target has seeds")
-            .to_vec()
+        let chosen = seeds.choose(rng);
+        chosen.expect("every target has seeds").clone()
     };
     let mut input = seed(rng);
     if rng.random_ratio(1, 3) {
@@ -87,14 +103,10 @@ fn no_input_makes_a_target_panic() {
         let mut rng = StdRng::seed_from_u64(seed);
         let start = Instant::now();
         let (mut runs, mut slowest) = (0u64, Duration::ZERO);
-        let whole = target
-            .seeds
-            .iter()
-            .map(|seed| seed.to_vec())
-            .collect::<Vec<_>>();
-        let mut whole = whole.into_iter();
+        let seeds = seeds_of(target);
+        let mut whole = seeds.clone().into_iter();
         while start.elapsed() < Duration::from_secs(seconds) {
-            let input = whole.next().unwrap_or_else(|| mutated(target, &mut rng));
+            let input = whole.next().unwrap_or_else(|| mutated(&seeds, &mut rng));
             let began = Instant::now();
             if catch_unwind(AssertUnwindSafe(|| (target.run)(&input))).is_err() {
                 failures.push(format!("{}: b\"{}\"", target.name, input.escape_ascii()));
