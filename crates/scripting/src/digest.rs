@@ -62,10 +62,10 @@ const NO_DIGIT: u8 = 0x80;
 /// What each byte is worth as a hexadecimal digit.
 static VALUES: [u8; 256] = {
     let mut values = [NO_DIGIT; 256];
-    let mut value = 0;
+    let mut value: u8 = 0;
     while value < 16 {
-        values[b"0123456789abcdef"[value] as usize] = value as u8;
-        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        values[b"0123456789ABCDEF"[value as usize] as usize] = value;
         value += 1;
     }
     values

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::Reply;
 
 /// How often the socket is tried, and the time between.
-const TRIES: u32 = 200;
+const TRIES: u32 = 4_000;
 const BETWEEN: Duration = Duration::from_millis(25);
 
 /// Longer than any program takes, and for one that has not ended here in a while.
