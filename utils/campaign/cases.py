@@ -7,23 +7,35 @@ import time
 from dataclasses import dataclass
 
 from campaign import load
-from campaign.nodes import Fault, Node, agree, alive, nobody_panicked, nothing_left, wait_until
-from campaign.proxy import Proxy, random_cut
+from campaign.nodes import FINE_POLL_SECONDS, Fault, Node, agree, alive, nobody_panicked, nothing_left, phase_of, wait_until
+from campaign.proxy import DOWN, RESET, Cut, Proxy, random_cut, random_stream_cut
 
 # Data of a snapshot: about two megabytes.
 FILLER_KEYS = 1000
 FILLER_BYTES = 2000
 # What cases add stays until there are so many keys on both sides: a snapshot that is slowed takes a tenth of a millisecond
 # for each.
-KEYS_MAX = 10_000
+KEYS_MAX = 4000
 # How long something is waited for that should happen while a synchronisation is under way; if not, the case goes on.
 MOMENT_SECONDS_MAX = 5
-# So many connections in a row may be cut; those that follow live.
-CONNECTIONS_CUT_MAX = 6
+# How long something may take that must happen: a load that ends, a child without its parent that writes its file to the end.
+PATIENCE_SECONDS = 60
+# So many connections in a row may be cut until the first synchronisation is over: each that fails makes the pause longer.
+SYNC_CUTS_MAX = 3
+# Cuts of the stream behind it, at most, where the replica is the peer: it connects anew once in a second. A server of ours does
+# at once, up to five times in a second.
+STREAM_CUTS_PEER_MAX = 6
+STREAM_SECONDS_MAX = 60
+# How often the replica's acknowledgement is asked for, so that it says something that can be cut.
+ASK_SECONDS = 0.1
+# How often the stream's first cut is already due while the replica applies what it has buffered.
+DRAIN_SHARE = 0.3
+# `rdb-key-save-delay`: a microsecond for so many keys. Each is a sleep, and a long one where the cores are taken.
+SLOWLY = (-20, -4)
 # A cut of which nobody is told costs the time limits of both sides, so it is rare, and the limit is short then.
 SILENCE_EVERY = 20
 SILENCE_SECONDS = 2
-REPL_SECONDS = 20
+REPL_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -53,12 +65,13 @@ MODES = [
 class Pair:
     """Two servers and a link between them that can be cut."""
 
-    def __init__(self, binaries, folder, ports, certificates, dice):
+    def __init__(self, binaries, folder, ports, certificates, stream_cuts, dice):
         self.primary, self.replica = (
             Node(name, binary, os.path.join(folder, name), ports, certificates)
             for name, binary in zip(("primary", "replica"), binaries)
         )
-        self.proxy = Proxy(ports.take())
+        self.proxy = Proxy(ports.take(), lambda: self.replica.phase_apart())
+        self.stream_cuts = stream_cuts
         self.mode = None
         self.snapshot_bytes = 0
         try:
@@ -99,7 +112,7 @@ class Pair:
 
     def leave(self):
         """Makes the replica a server of its own, whose next synchronisation is a full one."""
-        until = time.monotonic() + MOMENT_SECONDS_MAX
+        until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 self.replica.call("REPLICAOF", "NO", "ONE")
@@ -121,7 +134,7 @@ class Pair:
             self._fill(dice)
         if mode.load == "on-empty-db" and dice.random() < 0.7:
             self.replica.call("FLUSHALL")
-        self.primary.configure(rdb_key_save_delay=dice.choice((0, 0, 10)))
+        self.primary.configure(rdb_key_save_delay=dice.choice((0, 0, *SLOWLY)))
 
     def wait_until_up(self, seconds):
         """Whether the link came up."""
@@ -145,27 +158,54 @@ class Pair:
 
 
 def cut(pair, mode, dice, number):
-    """The link is cut at some bytes of some connections, then it holds. How many cuts there were."""
+    """The link is cut amid the synchronisation, then again and again in the stream behind it, and then holds."""
     pair.prepare(mode, dice)
     silence = number % SILENCE_EVERY == SILENCE_EVERY - 1
     for node in pair.nodes():
         node.configure(repl_timeout=SILENCE_SECONDS if silence else REPL_SECONDS)
-    likely = dice.choice((0.5, 0.8, 1))
     largest = int(pair.snapshot_bytes * 1.1)
-    plan = [random_cut(dice, largest, silence) if dice.random() < likely else None
-            for _ in range(dice.randrange(1, 3 if silence else CONNECTIONS_CUT_MAX))]
-    pair.proxy.arm(plan)
-    before = pair.proxy.cuts_made
-    writer = load.Writer(pair.primary.port, dice.random())
+    likely = dice.choice((0.5, 0.8, 1))
+    pair.proxy.arm([random_cut(dice, largest, silence) if dice.random() < likely else None
+                    for _ in range(dice.randrange(1, SYNC_CUTS_MAX))])
+    writers = [load.Writer(pair.primary.port, dice.random(), batch=10)]
+    drain = mode.dual and dice.random() < DRAIN_SHARE
     try:
+        if drain:
+            # There must be something to apply.
+            writers.append(load.Writer(pair.primary.port, dice.randrange(10**9), new_keys_only=True, batch=300))
         pair.follow(pair.proxy.port)
-        pair.wait_until_up(MOMENT_SECONDS_MAX + 4 * SILENCE_SECONDS * silence)
+        behind = ("draining", "stream") if drain else ("stream",)
+        reached = wait_until(lambda: phase_of(pair.replica.info("replication")) in behind, PATIENCE_SECONDS, FINE_POLL_SECONDS)
+        if reached and not silence:
+            plan_stream_cuts(pair, mode, dice, drain)
+        if drain:
+            writers.pop().stop()
+        if reached and not silence:
+            let_cut(pair)
         time.sleep(dice.uniform(0, 0.1))
     finally:
-        writer.stop()
+        for writer in writers:
+            writer.stop()
         pair.proxy.disarm()
     pair.check(pair.proxy)
-    return pair.proxy.cuts_made - before
+
+
+def plan_stream_cuts(pair, mode, dice, drain):
+    """From now on: cuts that each begin a partial resynchronisation, or fall into one."""
+    ours = "repl_sync_phase" in pair.replica.info("replication")
+    number = pair.stream_cuts if ours else min(pair.stream_cuts, STREAM_CUTS_PEER_MAX)
+    plan = [Cut(DOWN, 0, RESET)] if drain else []
+    plan += [random_stream_cut(dice, mode.tls) for _ in range(number - len(plan))]
+    pair.proxy.arm(plan, at_once=True)
+
+
+def let_cut(pair):
+    """Waits for what is planned. Meanwhile the replica is asked how far it is, so that it says something, too."""
+    until = time.monotonic() + STREAM_SECONDS_MAX
+    while pair.proxy.cuts_to_come() and time.monotonic() < until:
+        pair.primary.call("SET", "asked", time.monotonic())
+        pair.primary.call("WAIT", 1, 1)
+        time.sleep(ASK_SECONDS)
 
 
 def kill(pair, mode, dice, number):
@@ -176,19 +216,19 @@ def kill(pair, mode, dice, number):
     # What the primary starts from. A replica's file is what a synchronisation has left.
     pair.primary.configure(rdb_key_save_delay=0)
     pair.primary.call("SAVE")
-    pair.primary.configure(rdb_key_save_delay=dice.choice((10, 50)))
+    pair.primary.configure(rdb_key_save_delay=dice.choice(SLOWLY))
     victim = dice.choice(pair.nodes())
     moment = int(pair.snapshot_bytes * 1.1 * dice.random())
     writer = load.Writer(pair.primary.port, dice.random())
     try:
         before = pair.proxy.passed_down()
         pair.follow(pair.proxy.port)
-        wait_until(lambda: pair.proxy.passed_down() - before >= moment, MOMENT_SECONDS_MAX)
+        wait_until(lambda: pair.proxy.passed_down() - before >= moment, MOMENT_SECONDS_MAX, FINE_POLL_SECONDS)
         if moment % 3 == 0:
             # Loading, or applying what was buffered.
             time.sleep(dice.uniform(0, 0.05))
         orphans = victim.kill()
-        if not wait_until(lambda: not any(alive(pid) for pid in orphans), MOMENT_SECONDS_MAX * 2):
+        if not wait_until(lambda: not any(alive(pid) for pid in orphans), PATIENCE_SECONDS):
             raise Fault("leftovers", f"children {orphans} have outlived their parent", victim)
         victim.forget_temporary_files()
         victim.start()
@@ -220,7 +260,7 @@ def digest(pair, mode, dice, number):
 def promotion(pair, mode, dice, number):
     """The replica is promoted, in the middle of a synchronisation or after it, and the old primary follows it."""
     pair.prepare(mode, dice)
-    pair.primary.configure(rdb_key_save_delay=dice.choice((0, 20)))
+    pair.primary.configure(rdb_key_save_delay=dice.choice((0, *SLOWLY)))
     port = lambda: pair.primary.tls_port if mode.tls else pair.primary.port
     writer = load.Writer(pair.primary.port, dice.random())
     try:

@@ -78,7 +78,7 @@ def change(dice: random.Random, serial):
 class Writer(threading.Thread):
     """Writes to a port until it is stopped, whatever happens to the server."""
 
-    def __init__(self, port, seed, new_keys_only=False, batch=20, pause_seconds=0.002):
+    def __init__(self, port, seed, new_keys_only=False, batch=20, pause_seconds=0.01):
         super().__init__(daemon=True)
         self.port = port
         self.dice = random.Random(seed)

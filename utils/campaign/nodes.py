@@ -1,5 +1,6 @@
 """Servers under attack, and what may be left of an attack."""
 
+import itertools
 import os
 import re
 import signal
@@ -10,12 +11,21 @@ import time
 from servers import Connection, free_port
 
 # How long a reply may take, a start, and everything until two servers agree again.
-REPLY_SECONDS_MAX = 30
-START_SECONDS_MAX = 30
-AGREE_SECONDS_MAX = 60
+REPLY_SECONDS_MAX = 60
+START_SECONDS_MAX = 60
+AGREE_SECONDS_MAX = 120
 # Keys that expire are removed within this time; so is what a server has still to clean up.
-SETTLE_SECONDS_MAX = 10
-POLL_SECONDS = 0.01
+SETTLE_SECONDS_MAX = 30
+POLL_SECONDS = 0.02
+# Where a moment must not be missed.
+FINE_POLL_SECONDS = 0.003
+# How long the proxy's thread may wait to learn what a replica is doing.
+PHASE_SECONDS_MAX = 2
+# What a server of ours calls its phases, for those of which a synchronisation consists.
+PHASES = {
+    "waiting-for-snapshot": "snapshot", "receiving-snapshot": "snapshot", "loading-snapshot": "snapshot",
+    "waiting-for-stream": "draining", "applying-buffer": "draining", "online": "stream",
+}
 # So many looks in a row must find the same number of sockets.
 LOOKS_AT_SOCKETS = 20
 # What a server logs when it finds itself at fault.
@@ -31,27 +41,40 @@ class Fault(Exception):
         self.node = node
 
 
-def wait_until(condition, seconds):
+def wait_until(condition, seconds, poll_seconds=POLL_SECONDS):
     """Whether the condition came true within this time."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return True
 
 
-class Ports:
-    """Ports for servers: any that are free, or those from a number on."""
+def rows_of(text):
+    """The rows of INFO by their names."""
+    return dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
 
-    def __init__(self, base):
-        self.next = base
+
+def phase_of(rows):
+    """What a replica is doing: `handshake`, `snapshot`, `draining` or `stream`; the peer does not tell of its draining."""
+    if "repl_sync_phase" in rows:
+        return PHASES.get(rows["repl_sync_phase"], "handshake")
+    if rows.get("master_link_status") == "up":
+        return "stream"
+    return "snapshot" if rows.get("master_sync_in_progress") == "1" else "handshake"
+
+
+class Ports:
+    """Ports for servers: any that are free, or those from a number on, again and again."""
+
+    def __init__(self, base, count):
+        self._numbers = itertools.cycle(range(base, base + count)) if base else None
 
     def take(self):
-        if not self.next:
+        if not self._numbers:
             return free_port()
-        while True:
-            port, self.next = self.next, self.next + 1
+        for port in self._numbers:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -128,8 +151,7 @@ class Node:
         self.call("CONFIG", "SET", *[word for pair in parameters.items() for word in pair])
 
     def info(self, *sections):
-        text = self.call("INFO", *sections).decode()
-        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        return rows_of(self.call("INFO", *sections))
 
     def kill(self):
         """`kill -9`; the numbers of the children that it leaves behind."""
@@ -143,18 +165,33 @@ class Node:
 
     def children(self):
         """Numbers and states of the processes whose parent this is."""
+        tasks = f"/proc/{self.process.pid}/task"
         found = []
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
+        for task in os.listdir(tasks):
             try:
-                with open(f"/proc/{name}/stat") as file:
-                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+                with open(f"{tasks}/{task}/children") as file:
+                    numbers = file.read().split()
             except OSError:
                 continue
-            if int(parent) == self.process.pid:
-                found.append((int(name), state))
+            for number in numbers:
+                try:
+                    with open(f"/proc/{number}/stat") as file:
+                        found.append((int(number), file.read().rsplit(")", 1)[1].split()[0]))
+                except OSError:
+                    continue
         return found
+
+    def phase_apart(self):
+        """What it is doing as a replica; for another thread than the one that uses `call`, on a connection of its own."""
+        try:
+            connection = Connection(self.port)
+            try:
+                connection.socket.settimeout(PHASE_SECONDS_MAX)
+                return phase_of(rows_of(connection.call("INFO", "replication")))
+            finally:
+                connection.close()
+        except (OSError, RuntimeError):
+            return "unknown"
 
     def sockets(self):
         """How many sockets are open."""
