@@ -19,7 +19,7 @@ KEYS_MAX = 4000
 # How long something is waited for that should happen while a synchronisation is under way; if not, the case goes on.
 MOMENT_SECONDS_MAX = 5
 # How long something may take that must happen: a load that ends, a child without its parent that writes its file to the end.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 20
 # So many connections in a row may be cut until the first synchronisation is over: each that fails makes the pause longer.
 SYNC_CUTS_MAX = 3
 # Cuts of the stream behind it, at most, where the replica is the peer: it connects anew once in a second. A server of ours does
@@ -35,7 +35,7 @@ SLOWLY = (-20, -4)
 # A cut of which nobody is told costs the time limits of both sides, so it is rare, and the limit is short then.
 SILENCE_EVERY = 20
 SILENCE_SECONDS = 2
-REPL_SECONDS = 60
+REPL_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def kill(pair, mode, dice, number):
             # Loading, or applying what was buffered.
             time.sleep(dice.uniform(0, 0.05))
         orphans = victim.kill()
-        if not wait_until(lambda: not any(alive(pid) for pid in orphans), PATIENCE_SECONDS):
+        if not wait_until(lambda: not any(alive(pid) for pid in orphans), MOMENT_SECONDS_MAX * 2):
             raise Fault("leftovers", f"children {orphans} have outlived their parent", victim)
         victim.forget_temporary_files()
         victim.start()

@@ -11,11 +11,11 @@ import time
 from servers import Connection, free_port
 
 # How long a reply may take, a start, and everything until two servers agree again.
-REPLY_SECONDS_MAX = 60
-START_SECONDS_MAX = 60
-AGREE_SECONDS_MAX = 120
+REPLY_SECONDS_MAX = 30
+START_SECONDS_MAX = 30
+AGREE_SECONDS_MAX = 60
 # Keys that expire are removed within this time; so is what a server has still to clean up.
-SETTLE_SECONDS_MAX = 30
+SETTLE_SECONDS_MAX = 10
 POLL_SECONDS = 0.02
 # Where a moment must not be missed.
 FINE_POLL_SECONDS = 0.003

@@ -16,7 +16,7 @@
 
 mod common;
 
-use common::{Client, OURS, PATIENCE, Reply, Server, setting, wait_for, wait_within};
+use common::{Client, OURS, PATIENCE, Reply, Server, setting, wait_for};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,8 +34,6 @@ const LIFE_MS_MAX: u64 = 400;
 /// How often, and for how long, a start is waited for.
 const START_TRIES: usize = 3;
 const START_TIME_MAX: Duration = Duration::from_secs(60);
-/// How long a synchronisation may take, where many rounds at once have little of the processor each.
-const SYNC_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// What a writer knows of its keys.
 #[derive(Clone, Copy, Debug, Default)]
@@ -362,7 +360,7 @@ fn follow(replica: &Server, primary: &Server) {
 
 /// Waits until the synchronisation is over and the log has begun anew.
 fn wait_for_log_of(replica: &Server) {
-    wait_within(SYNC_TIME_MAX, "a replica with a log", || {
+    wait_for("a replica with a log", || {
         let mut client = replica.client();
         client.info("replication", "master_link_status") == "up"
             && client.info("persistence", "aof_enabled") == "1"
@@ -378,7 +376,7 @@ fn is_syncing(replica: &Server) -> bool {
 
 /// Waits until it has run everything.
 fn wait_for_stream_of(replica: &Server, primary: &Server) {
-    wait_within(SYNC_TIME_MAX, "the end of the stream", || {
+    wait_for("the end of the stream", || {
         let sent = primary.client().info("replication", "master_repl_offset");
         replica.client().info("replication", "slave_repl_offset") == sent
     });

@@ -25,18 +25,10 @@ const ADDRESS_SPACE_KIB: u64 = 2 << 20;
 ///
 /// # Panics
 /// When it never came true; `what` says what was expected.
-pub(crate) fn wait_for(what: &str, condition: impl FnMut() -> bool) {
-    wait_within(PATIENCE, what, condition);
-}
-
-/// As [`wait_for`], for what takes longer than other things.
-///
-/// # Panics
-/// When it never came true.
-pub(crate) fn wait_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < patience, "never came: {what}");
+        assert!(start.elapsed() < PATIENCE, "never came: {what}");
         // The only sleep of these tests: the pause between two looks.
         std::thread::sleep(POLL);
     }
