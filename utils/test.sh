@@ -67,6 +67,8 @@ step "crate tests" cargo test --workspace --quiet
 step "crate tests with fresh seeds (FRESH_SEED=$fresh_seed)" fresh
 # What is measured with is not part of what is shipped, and needs minutes more.
 step "release build" cargo build --release --quiet --workspace --exclude full-sync
+# What is unsafe is tried as the compiler makes it for users: a dangling place may work as long as nothing is optimised.
+step "tests of the keyspace, optimised" cargo test --release --quiet -p keyspace
 step "attacks on synchronisations" utils/sync-campaign --smoke --seed "$DIFF_SEED" --peer "$(command -v valkey-server)"
 # On the reference, which has all that the vocabulary needs.
 step "the Tcl harness itself" tests/selftest/run

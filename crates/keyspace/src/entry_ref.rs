@@ -106,22 +106,25 @@ impl<'a> SlotMut<'a, Entry> {
     /// The value, to be changed, for as long as the table is borrowed; see [`Entry::value_mut`].
     #[inline]
     pub(crate) fn into_value_mut(self) -> ValueMut<'a> {
+        let mut handle = handle(self.raw());
         // SAFETY: the entry is in its table, borrowed exclusively for `'a`; who could reach it is gone, and a value is lent
         // without moving the entry.
-        unsafe { lent(&mut handle(self.raw())) }.value_mut()
+        unsafe { lent(&mut handle) }.value_mut()
     }
 
     /// The buffer of a string that has been made `raw`; see [`Entry::make_raw`].
     pub(crate) fn raw_mut(&mut self) -> Option<&mut Vec<u8>> {
+        let mut handle = handle(self.raw());
         // SAFETY: as above, for as long as `self` is borrowed. The entry does not move: it is `raw` already.
-        unsafe { lent(&mut handle(self.raw())) }.make_raw()
+        unsafe { lent(&mut handle) }.make_raw()
     }
 
     /// See [`Entry::embedded_mut`].
     #[inline]
     pub(crate) fn embedded_mut(&mut self, len: usize) -> Option<&mut [u8]> {
+        let mut handle = handle(self.raw());
         // SAFETY: the bytes are behind the pointer and borrowed exclusively; the entry does not move.
-        unsafe { lent(&mut handle(self.raw())) }.embedded_mut(len)
+        unsafe { lent(&mut handle) }.embedded_mut(len)
     }
 }
 
@@ -134,7 +137,8 @@ fn handle(raw: NonNull<u8>) -> ManuallyDrop<Entry> {
 /// The handle, as if it were in a place that lives as long as the entry.
 ///
 /// # Safety
-/// The entry is borrowed exclusively for `'a`; what is got from the handle must not be part of the handle itself.
+/// The entry is borrowed exclusively for `'a`; what is got from the handle must not be part of the handle itself, which is in a
+/// place until then.
 unsafe fn lent<'a>(handle: &mut Entry) -> &'a mut Entry {
     let handle: *mut Entry = handle;
     // SAFETY: by contract, an entry's methods follow its pointer and lend what they find there.
