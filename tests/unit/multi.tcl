@@ -10,6 +10,14 @@ start_server {tags {"multi"}} {
         assert_equal {2 {a b} PONG} [r exec]
     }
 
+    test {TIME stands still in a transaction} {
+        r multi
+        r time
+        r eval {for i = 1, 300000 do end return redis.call('time')} 0
+        r time
+        assert_equal 1 [llength [lsort -unique [r exec]]]
+    }
+
     test {DISCARD forgets the queue} {
         r set k v
         r multi

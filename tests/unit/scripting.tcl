@@ -377,6 +377,15 @@ start_server {tags {"scripting"}} {
         } 0]
     }
 
+    test {TIME tells microseconds in a script, and never twice the same in two} {
+        set times {}
+        for {set i 0} {$i < 50} {incr i} {
+            lassign [r eval {return redis.call('time')} 0] seconds micros
+            lappend times [expr {$seconds * 1000000 + $micros}]
+        }
+        assert_equal $times [lsort -integer -unique $times]
+    }
+
     test {SELECT in a script is the script's} {
         r select 9
         assert_equal x [r eval {redis.call('select', 10) redis.call('set', 'only10', 'x') return redis.call('get', 'only10')} 0]

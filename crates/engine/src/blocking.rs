@@ -169,7 +169,7 @@ pub(crate) fn serve(keys: &mut Keys, state: &mut ServerState, key: &DbKey) {
     };
     // What is pushed and expires within one transaction is there for nobody: who waits for it comes across it and goes on
     // waiting.
-    keys.origin.now_ms = ((state.clock.unix_us)() / 1000) as i64;
+    keys.origin.now_ms = state.look_at_clock();
     while let Some((place, id)) = keys.next_in_line(key, from)
         && place <= last
     {

@@ -135,7 +135,7 @@ impl Engine {
 
     /// Answers the waiting clients whose time is up.
     pub fn time_out_blocked(&mut self) {
-        self.keys.origin.now_ms = ((self.state.clock.unix_us)() / 1000) as i64;
+        self.keys.origin.now_ms = self.state.look_at_clock();
         while let Some(&(deadline, id)) = self.state.blocking.deadlines.first() {
             if deadline > self.keys.origin.now_ms {
                 break;

@@ -122,6 +122,7 @@ impl Engine {
                 gate: false,
                 evicting: false,
                 now_ns: (clock.monotonic_ns)(),
+                now_us,
                 script_ended_ns: 0,
                 clock,
                 startup_memory,
@@ -143,7 +144,7 @@ impl Engine {
     }
 
     pub(crate) fn set_time(&mut self) {
-        let now_ms = ((self.state.clock.unix_us)() / 1000) as i64;
+        let now_ms = self.state.look_at_clock();
         self.keys.origin = crate::origin::timer(&self.state, now_ms);
         self.state.now_ns = (self.state.clock.monotonic_ns)();
         self.state.repl.now_ms = self.state.now_ns / 1_000_000;

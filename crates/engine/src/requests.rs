@@ -135,7 +135,7 @@ impl Engine {
     fn run_requests(&mut self, run: &mut Run, batch: &Batch, buffer: &[u8]) {
         const WAITING: u32 = ClientFlags::BLOCKED | ClientFlags::PAUSED;
         const CLOSING: u32 = ClientFlags::CLOSE_NOW | ClientFlags::CLOSE_AFTER_REPLY;
-        let (base_ns, base_ms) = (self.state.now_ns, self.keys.origin.now_ms);
+        let (base_ns, base_us) = (self.state.now_ns, self.state.now_us);
         // Requests from `look_from` up to `looked` have been looked at.
         let from = run.done;
         let (mut look_from, mut looked) = (from, from);
@@ -176,8 +176,8 @@ impl Engine {
             }
             args.clear();
             args.extend(spans.iter().map(|span| batch.bytes(buffer, *span)));
-            self.keys.origin.now_ms =
-                base_ms + (self.state.now_ns.saturating_sub(base_ns) / 1_000_000) as i64;
+            self.state.now_us = base_us + self.state.now_ns.saturating_sub(base_ns) / 1000;
+            self.keys.origin.now_ms = (self.state.now_us / 1000) as i64;
             run.dirty = self.keys.dirty;
             match self.run_one(client, &mut run.out, &args, known) {
                 Served::Answered | Served::Blocked => run.done += 1,

@@ -242,6 +242,9 @@ pub struct ServerState {
     pub clock: Clock,
     /// Monotonic nanoseconds as of the end of the last command.
     pub now_ns: u64,
+    /// Unix microseconds, which TIME tells: as of the beginning of the running command, transaction or script. For a script that is
+    /// busy they go on with each slice; what expires is still judged by [`dataset::Origin::now_ms`].
+    pub(crate) now_us: u64,
     /// The clock when a script has ended whose command is about to, so that it need not be asked again; else 0.
     pub(crate) script_ended_ns: u64,
     /// The process.
@@ -363,6 +366,12 @@ impl ServerState {
         !self.saving.last_ok
             && self.config.stop_writes_on_bgsave_error
             && !self.config.save.rules().is_empty()
+    }
+
+    /// Asks the clock; returns Unix milliseconds.
+    pub(crate) fn look_at_clock(&mut self) -> i64 {
+        self.now_us = (self.clock.unix_us)();
+        (self.now_us / 1000) as i64
     }
 
     /// Counts one turn of a connection that started at `start_ns`, when `processed_before` commands had been run.

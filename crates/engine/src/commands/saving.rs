@@ -18,19 +18,14 @@ pub(super) static COMMANDS: Family = &[
     ("time", time),
 ];
 
-/// `TIME`.
+/// `TIME`. It stands still in a transaction, and in a script until that is busy.
 ///
 /// Reply: Unix seconds and the microseconds of the current one.
 /// Errors: none.
 /// Propagates: nothing.
 /// Source: Valkey command reference, TIME (since 2.6.0).
 fn time(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
-    let now_us = if x.keys.origin.in_script {
-        // Time stands still while a script runs.
-        x.now_ms().unsigned_abs() * 1000
-    } else {
-        (x.state.clock.unix_us)()
-    };
+    let now_us = x.state.now_us;
     x.out.array(2);
     x.out.bulk_int((now_us / 1_000_000) as i64);
     x.out.bulk_int((now_us % 1_000_000) as i64);

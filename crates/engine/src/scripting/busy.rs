@@ -1,7 +1,7 @@
 //! Scripts that run for longer than `busy-reply-threshold`.
 //!
 //! Such a script is set aside between two slices, with what it has done so far: its client waits, its effects are kept apart
-//! from everybody else's, its time stands still. Others are served meanwhile, most of them with an error: see
+//! from everybody else's, its time stands still but for TIME. Others are served meanwhile, most of them with an error: see
 //! [`refuse`]. Nothing that happens by itself changes the data, and nothing is appended to the stream.
 
 use super::host::Caller;
@@ -476,6 +476,7 @@ fn run_slice(
     }
     let clock = state.clock.monotonic_ns;
     state.now_ns = clock();
+    state.look_at_clock();
     let until_ns = state.now_ns + SLICE_NS;
     let mut out = Reply::new(client.out.protocol);
     let mut x = Exec {
