@@ -12,7 +12,7 @@ mod avx512;
 
 use super::REGISTERS;
 use super::estimate::Histogram;
-use crate::vector::{self, widest};
+use crate::vector::widest;
 
 /// Length of all registers.
 pub const BYTES: usize = REGISTERS * 6 / 8;
@@ -37,7 +37,7 @@ fn gather(registers: [u8; 4]) -> [u8; 3] {
 
 widest! {
     /// Each register into a byte.
-    fn unpack(body: &[u8], registers: &mut [u8]) = unpack_plain
+    fn unpack(body: &[u8], registers: &mut [u8; REGISTERS]) = unpack_plain, avx512: avx512::unpack
 }
 
 #[inline(always)]
@@ -57,11 +57,25 @@ pub fn registers(body: &[u8]) -> [u8; REGISTERS] {
     registers
 }
 
+/// The two bytes that a register lies in, and at which of their bits it begins.
+#[inline]
+fn place(body: &[u8], index: usize) -> (u16, usize, usize) {
+    let (at, shift) = (index * 6 / 8, index * 6 % 8);
+    // Of the last register all bits are in the first byte.
+    let high = body.get(at + 1).copied().unwrap_or(0);
+    (u16::from_le_bytes([body[at], high]), at, shift)
+}
+
+/// What a register holds.
+#[inline]
+pub(super) fn register(body: &[u8], index: usize) -> u8 {
+    let (both, _, shift) = place(body, index);
+    (both >> shift & 0x3f) as u8
+}
+
 /// Makes a register at least `value`. Whether it was less.
 pub(super) fn raise(body: &mut [u8], index: usize, value: u8) -> bool {
-    let (at, shift) = (index * 6 / 8, index * 6 % 8);
-    let high = body.get(at + 1).copied().unwrap_or(0);
-    let both = u16::from_le_bytes([body[at], high]);
+    let (both, at, shift) = place(body, index);
     let value = u16::from(value);
     if (both >> shift) & 0x3f >= value {
         return false;
@@ -74,23 +88,38 @@ pub(super) fn raise(body: &mut [u8], index: usize, value: u8) -> bool {
     true
 }
 
+/// How many registers hold each value.
 pub(super) fn histogram(body: &[u8]) -> Histogram {
-    Histogram::of(&registers(body))
-}
-
-/// Raises the maxima to what the registers hold.
-pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) {
-    #[cfg(target_arch = "x86_64")]
-    if vector::width() == vector::Width::Avx512 {
-        #[allow(unsafe_code, reason = "the machine has been asked what it has")]
-        // SAFETY: the machine has these instructions.
-        return unsafe { avx512::merge(body, maxima) };
-    }
-    merge_widest(body, maxima);
+    Histogram::new(counts(&registers(body)))
 }
 
 widest! {
-    fn merge_widest(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain
+    /// How many of the registers, each in a byte, hold each value.
+    pub(super) fn counts(registers: &[u8; REGISTERS]) -> [u32; 64] = counts_plain, avx512: avx512::counts
+}
+
+#[inline(always)]
+pub(super) fn counts_plain(registers: &[u8; REGISTERS]) -> [u32; 64] {
+    // Neighbours are counted apart: they often hold the same, and adding to one counter again and again takes longer.
+    let mut parts = [[0; 64]; 8];
+    let (eights, _) = registers.as_chunks::<8>();
+    for eight in eights {
+        for (part, value) in parts.iter_mut().zip(eight) {
+            part[usize::from(value % 64)] += 1;
+        }
+    }
+    let mut sum = [0; 64];
+    for part in &parts {
+        for (total, count) in sum.iter_mut().zip(part) {
+            *total += count;
+        }
+    }
+    sum
+}
+
+widest! {
+    /// Raises the maxima to what the registers hold.
+    pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain, avx512: avx512::merge
 }
 
 /// Registers that are unpacked before they are compared: the compiler sees two simple loops.
@@ -111,7 +140,7 @@ pub(super) fn merge_plain(body: &[u8], maxima: &mut [u8; REGISTERS]) {
 
 widest! {
     /// Packs the registers again.
-    pub(super) fn pack(registers: &[u8; REGISTERS], body: &mut [u8]) = pack_plain
+    pub(super) fn pack(registers: &[u8; REGISTERS], body: &mut [u8]) = pack_plain, avx512: avx512::pack
 }
 
 #[inline(always)]
