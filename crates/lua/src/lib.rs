@@ -11,6 +11,7 @@ mod job;
 pub mod limits;
 mod number;
 mod op;
+mod pieces;
 mod proto;
 mod remains;
 mod stdlib;
