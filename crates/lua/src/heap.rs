@@ -111,6 +111,8 @@ pub(crate) struct Heap {
     pub(crate) phase: Phase,
     /// Reached, but what they refer to is not yet; with how far a long table has been read.
     pub(crate) gray: Pieces<(Value, usize)>,
+    /// Compiled functions that were reached, but what they refer to is not yet; with how far one has been read.
+    pub(crate) gray_protos: Pieces<(ProtoId, usize)>,
     /// Weak tables that this cycle reached, with how far one has been emptied.
     pub(crate) weak: Pieces<(TableId, usize)>,
     /// Hash bytes read and other work done here that is not yet counted into the budget.
@@ -140,6 +142,7 @@ impl Heap {
             mark: 0,
             phase: Phase::Idle,
             gray: Pieces::new(),
+            gray_protos: Pieces::new(),
             weak: Pieces::new(),
             work: 0,
             takes_jobs: false,
@@ -350,6 +353,7 @@ impl Heap {
         }
         paint!(tables functions upvalues threads userdata);
         self.gray = Pieces::new();
+        self.gray_protos = Pieces::new();
         self.weak = Pieces::new();
         self.phase = Phase::Idle;
     }
