@@ -28,6 +28,15 @@ pub(crate) const REPLY_SLOTS_MAX: usize = 7_995;
 /// make more bytes than there are; and as long as a string may be, so long may a reply.
 pub(crate) const REPLY_BYTES_MAX: usize = 512 << 20;
 
+/// Bytes of a reply that get an allocation of their own, so that a long one is never moved as a whole.
+pub(crate) const REPLY_PIECE_BYTES: usize = 256 << 10;
+
+/// Bytes of a string that are written to a reply at once, in a step that may be the last one of a slice.
+pub(crate) const REPLY_BYTES_AT_ONCE: usize = 64 << 10;
+
+/// Bytes of a reply that are copied for one unit of work.
+pub(crate) const BYTES_PER_UNIT: usize = 32;
+
 /// Bytes of the buffer for replies of commands that stays from one call to the next.
 pub(crate) const REPLY_BYTES_KEPT: usize = 64 << 10;
 

@@ -11,7 +11,7 @@ use crate::limits::{BROKEN_ERROR_BYTES_MAX, CALL_UNITS, REPLY_BYTES_KEPT};
 use crate::machine::Machine;
 use crate::sandbox::Function;
 use crate::to_lua;
-use crate::to_reply::{self, Counted, OnError, until_nul};
+use crate::to_reply::{Counted, OnError, Writing, until_nul};
 use crate::usage::Taken;
 use lua::{Failure, FailureKind, Outcome, Value};
 use resp::{Protocol, Reply};
@@ -38,6 +38,8 @@ pub struct Run {
     failure: Option<(Vec<u8>, Counted)>,
     /// What it had taken when it was killed.
     taken: Option<Taken>,
+    /// Its reply, if that is being written.
+    writing: Option<Writing>,
 }
 
 /// Where a run stands.
@@ -58,6 +60,7 @@ impl Run {
             targets: Targets::ALL,
             failure: None,
             taken: None,
+            writing: None,
         }
     }
 
@@ -156,17 +159,29 @@ impl Run {
         self.failure.as_ref().map(|(text, _)| text.as_slice())
     }
 
-    /// Writes the reply of a run that has ended: one, whatever the script has returned or raised. `on_error` hears of every
-    /// error in it.
-    pub fn write_reply(&mut self, out: &mut Reply, on_error: OnError<'_>) {
+    /// Writes the reply of a run that has ended: one, whatever the script has returned or raised. Goes on with it, where a call
+    /// before has begun it, until it is complete or `budget` units of work are done. `on_error` hears of every error in it.
+    pub fn write_reply(&mut self, budget: u64, out: &mut Reply, on_error: OnError<'_>) -> Progress {
         if let Some((text, counted)) = &self.failure {
             out.error(text);
             on_error(text, *counted);
-            return;
+            return Progress::Ended;
         }
         let Machine { state, names, .. } = &mut *self.machine;
-        let value = state.results().first().copied().unwrap_or_default();
-        to_reply::write(state, names, value, self.protocol, out, on_error);
+        let mut writing = self.writing.take().unwrap_or_else(|| {
+            let value = state.results().first().copied().unwrap_or_default();
+            Writing::new(value, self.protocol, out)
+        });
+        if writing.go_on((state, names), budget, out, on_error) {
+            return Progress::Ended;
+        }
+        self.writing = Some(writing);
+        Progress::OutOfBudget
+    }
+
+    /// Has the next [`Run::write_reply`] begin it anew. What it has written is left to the caller.
+    pub fn take_reply_back(&mut self) {
+        self.writing = None;
     }
 
     /// What a client is told of an error that nothing has caught.

@@ -412,7 +412,7 @@ fn a_run_can_be_left_and_killed_anywhere() {
     }
     run.kill();
     let mut out = resp::Reply::default();
-    run.write_reply(&mut out, &mut |_, _| {});
+    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
     server.scripting.ended(run, 0, 0);
     let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
     assert!(
