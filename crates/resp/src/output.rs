@@ -90,6 +90,16 @@ impl Output {
         all
     }
 
+    /// All of it, without a copy when nothing is spliced in.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        if self.spliced.is_empty() {
+            self.bytes
+        } else {
+            self.to_vec()
+        }
+    }
+
     /// Forgets everything, keeps the allocation.
     #[inline]
     pub fn clear(&mut self) {

@@ -44,6 +44,16 @@ pub(crate) const REPLY_BYTES_KEPT: usize = 64 << 10;
 /// command takes.
 pub(crate) const CALL_UNITS: u64 = 500;
 
+/// Units of work in which a reply of a command becomes a value at once. A longer one is converted in slices.
+pub(crate) const CONVERSION_UNITS: u64 = 20_000;
+
+/// Complete collections, in slices, before what lacks memory is done once more: garbage of earlier times may be found by the
+/// second one only.
+pub(crate) const COLLECTIONS: u32 = 2;
+
+/// Bytes of a script that are compiled at once. A longer one is compiled in slices, as a part of its first run.
+pub(crate) const SOURCE_BYTES_AT_ONCE: usize = 16 << 10;
+
 /// Units of work between two looks at the clock while a library is loaded.
 pub(crate) const LOAD_SLICE_UNITS: u64 = 50_000;
 

@@ -60,14 +60,41 @@ pub(crate) fn run(
     start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
 ) -> Outcome {
     checks::before_start(x, flags, read_only)?;
-    // Another one runs: this is one of its commands.
-    let started = start(x.state).ok_or(Error::NOT_FROM_SCRIPT)?;
-    let mut run = started.map_err(refused)?;
-    let mut active = Active {
+    let active = Active {
         flags,
         read_only: read_only || flags.contains(ScriptFlags::NO_WRITES),
         wrote: false,
     };
+    go(x, args, active, start)
+}
+
+/// Runs what `start` starts, which only compiles a script.
+///
+/// # Errors
+/// Its first line is wrong, or another one runs.
+pub(crate) fn compile(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
+) -> Outcome {
+    let active = Active {
+        flags: ScriptFlags::default(),
+        read_only: true,
+        wrote: false,
+    };
+    go(x, args, active, start)
+}
+
+#[inline]
+fn go(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    mut active: Active,
+    start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
+) -> Outcome {
+    // Another one runs: this is one of its commands.
+    let started = start(x.state).ok_or(Error::NOT_FROM_SCRIPT)?;
+    let mut run = started.map_err(refused)?;
     let outer = x.keys.origin;
     let db = x.client.db;
     x.keys.origin = crate::origin::script(outer, x.client);

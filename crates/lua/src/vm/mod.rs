@@ -5,11 +5,14 @@ pub(crate) mod collect;
 pub(crate) mod coroutine;
 pub(crate) mod error;
 pub(crate) mod execute;
+mod load;
 pub(crate) mod meta;
 pub(crate) mod operate;
 pub(crate) mod task;
 pub(crate) mod thread;
 pub(crate) mod unwind;
+
+pub use load::{Compilation, LoadError};
 
 use error::Error;
 use meta::Event;
@@ -17,9 +20,7 @@ use task::{Native, NativeResult};
 use thread::{After, Frame, FrameKind, Status, TaskFrame, Thread};
 
 use crate::arena::Arena;
-use crate::compiler::lexer::CompileError;
-use crate::compiler::{Compiler, Progress};
-use crate::heap::{Closure, Function, Heap, OutOfMemory, Upvalue};
+use crate::heap::{Function, Heap, OutOfMemory, Upvalue};
 use crate::job::{Job, SLOTS_AT_ONCE};
 use crate::limits::{MEMORY_BYTES_DEFAULT, WINDOW};
 use crate::proto::Proto;
@@ -29,9 +30,6 @@ use crate::value::{NativeId, StringId, TableId, ThreadId, Value};
 
 /// Numbers of host functions begin here among those of native functions.
 const HOST_FUNCTIONS: u32 = 1 << 24;
-
-/// Compile steps that a load takes between two looks at its memory.
-const COMPILE_STEPS: usize = 4096;
 
 /// Slots and frames that stay from one run to the next.
 const KEPT_SLOTS: usize = 4 * WINDOW;
@@ -117,15 +115,6 @@ pub enum FailureKind {
 pub struct HostCall {
     /// The number that [`State::host_function`] was given.
     pub function: u32,
-}
-
-/// Why a source was not loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoadError {
-    /// The text, as `loadstring` returns it.
-    Syntax(Vec<u8>),
-    /// Memory is used up.
-    OutOfMemory,
 }
 
 /// A value that the host keeps alive.
@@ -512,42 +501,6 @@ impl State {
     /// Sets the generator, so that several states can share one sequence.
     pub fn set_random_state(&mut self, random: u64) {
         self.random = random & ((1 << 48) - 1);
-    }
-
-    // Loading.
-
-    /// Compiles a source. `name` stands in error texts: `=name` and `@name` as they are, any other as the source itself.
-    ///
-    /// # Errors
-    ///
-    /// The source is no Lua, or memory is used up.
-    pub fn load(&mut self, source: &[u8], name: &[u8]) -> Result<Value, LoadError> {
-        self.forget_marks();
-        let syntax = |error| match error {
-            CompileError::Syntax(text) => LoadError::Syntax(text),
-            CompileError::Memory => LoadError::OutOfMemory,
-        };
-        let name = self
-            .heap
-            .string(name)
-            .map_err(|OutOfMemory| LoadError::OutOfMemory)?;
-        let mut compiler = Compiler::new(source.to_vec(), name, &self.heap);
-        loop {
-            let progress = compiler
-                .run(COMPILE_STEPS, &mut self.heap, &mut self.protos)
-                .map_err(syntax)?;
-            if let Progress::Done(proto) = progress {
-                let closure = Closure {
-                    proto,
-                    env: self.globals,
-                    upvalues: Box::default(),
-                };
-                let function = self.heap.function(Function::Lua(closure));
-                return function
-                    .map(Value::Function)
-                    .map_err(|OutOfMemory| LoadError::OutOfMemory);
-            }
-        }
     }
 
     // Running.
