@@ -203,6 +203,8 @@ pub trait Memory {
     fn free(&mut self, garbage: Vec<keyspace::Value>);
     /// Frees whole databases in another thread, or here when `wait` is set.
     fn free_databases(&mut self, databases: Vec<keyspace::Db>, wait: bool);
+    /// Frees anything else in another thread.
+    fn free_other(&mut self, garbage: Box<dyn Send>);
     /// Makes room for a copy in another thread, and then reports [`crate::Engine::copy_prepared`]; or makes it here and now.
     fn prepare_copy(&mut self, _number: u64, plan: Plan) -> Option<Copying> {
         Some(plan.prepare())

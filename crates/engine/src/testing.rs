@@ -127,6 +127,8 @@ impl Memory for FakeHost {
 
     fn free_databases(&mut self, _: Vec<keyspace::Db>, _: bool) {}
 
+    fn free_other(&mut self, _: Box<dyn Send>) {}
+
     fn pending_frees(&self) -> usize {
         0
     }

@@ -1,21 +1,23 @@
 //! Objects of one kind, named by their places; what the collector sweeps.
 
+use crate::pieces::Pieces;
+
 /// The mark of a place without an object. Objects carry 0 or 1, whichever the current cycle paints with.
 const FREE: u8 = 2;
 
 /// Objects of one kind. A place that was freed is used again for the next object.
 pub(crate) struct Arena<T> {
-    slots: Vec<T>,
+    slots: Pieces<T>,
     marks: Vec<u8>,
-    free: Vec<u32>,
+    free: Pieces<u32>,
 }
 
 impl<T: Default> Arena<T> {
     pub(crate) fn new() -> Self {
         Self {
-            slots: Vec::new(),
+            slots: Pieces::new(),
             marks: Vec::new(),
-            free: Vec::new(),
+            free: Pieces::new(),
         }
     }
 

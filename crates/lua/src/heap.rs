@@ -6,6 +6,7 @@
 use crate::arena::Arena;
 use crate::job::Job;
 use crate::limits::SHORT_STRING_BYTES_MAX;
+use crate::pieces::Pieces;
 use crate::remains::{RELEASED_BYTES, Remains};
 use crate::strings::{STRING_BYTES, Strings};
 use crate::table::{Plan, TABLE_BYTES, Table};
@@ -109,9 +110,11 @@ pub(crate) struct Heap {
     pub(crate) mark: u8,
     pub(crate) phase: Phase,
     /// Reached, but what they refer to is not yet; with how far a long table has been read.
-    pub(crate) gray: Vec<(Value, usize)>,
+    pub(crate) gray: Pieces<(Value, usize)>,
+    /// Compiled functions that were reached, but what they refer to is not yet; with how far one has been read.
+    pub(crate) gray_protos: Pieces<(ProtoId, usize)>,
     /// Weak tables that this cycle reached, with how far one has been emptied.
-    pub(crate) weak: Vec<(TableId, usize)>,
+    pub(crate) weak: Pieces<(TableId, usize)>,
     /// Hash bytes read and other work done here that is not yet counted into the budget.
     pub(crate) work: usize,
     /// Whether who fails is made again: then what takes long becomes a job.
@@ -138,8 +141,9 @@ impl Heap {
             grown: 0,
             mark: 0,
             phase: Phase::Idle,
-            gray: Vec::new(),
-            weak: Vec::new(),
+            gray: Pieces::new(),
+            gray_protos: Pieces::new(),
+            weak: Pieces::new(),
             work: 0,
             takes_jobs: false,
             remains: Vec::new(),
@@ -348,8 +352,9 @@ impl Heap {
             )*};
         }
         paint!(tables functions upvalues threads userdata);
-        self.gray.clear();
-        self.weak.clear();
+        self.gray = Pieces::new();
+        self.gray_protos = Pieces::new();
+        self.weak = Pieces::new();
         self.phase = Phase::Idle;
     }
 

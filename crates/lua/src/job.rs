@@ -1,23 +1,41 @@
-//! Work that one instruction asks for and that takes long: giving a large table new parts, comparing long strings.
+//! Work that one instruction asks for and that takes long: giving a large table new parts, or a deep stack more room, comparing
+//! long strings.
 //!
 //! Whoever needs it asks for it and fails as for lack of memory, with nothing changed. The driver does the work in slices,
 //! while the program stands still, and makes the instruction or the native call again, which finds it done. Outside of a run
 //! ([`Heap::takes_jobs`] is off) the same work is done at once.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::heap::{Heap, OutOfMemory};
 use crate::limits::BYTES_PER_UNIT;
+use crate::remains::{UNITS_PER_PIECE, release_end};
 use crate::strings::Settled;
 use crate::table::growth::{Growth, Progress};
 use crate::table::{Plan, Table};
-use crate::value::{StringId, TableId, Value};
+use crate::value::{StringId, TableId, ThreadId, Value};
+use crate::vm::thread::Thread;
 
 /// Entries of a table that are moved at once.
 const MOVED_AT_ONCE: usize = 1024;
 
 /// Bytes of two strings that are compared at once, and in one step.
 pub(crate) const COMPARED_AT_ONCE: usize = 64 << 10;
+
+/// Slots of a stack that are moved at once: as many as take little time, or as one step moves.
+pub(crate) const SLOTS_AT_ONCE: usize = 16 << 10;
+
+/// Slots that are moved for one unit of work.
+const SLOTS_PER_UNIT: usize = 8;
+
+/// A stack's way to more room.
+pub(crate) struct Room {
+    /// The slots of the new stack; after the exchange what is left of the old one.
+    slots: Vec<Value>,
+    size: usize,
+    is_exchanged: bool,
+}
 
 pub(crate) enum Job {
     Grow {
@@ -31,6 +49,8 @@ pub(crate) enum Job {
         /// The bytes before are equal.
         at: usize,
     },
+    /// More slots for a coroutine's stack.
+    Deepen { thread: ThreadId, room: Room },
 }
 
 impl Job {
@@ -42,12 +62,54 @@ impl Job {
         }
     }
 
+    pub(crate) fn deepen(thread: ThreadId, size: usize) -> Self {
+        Self::Deepen {
+            thread,
+            room: Room {
+                slots: Vec::with_capacity(size),
+                size,
+                is_exchanged: false,
+            },
+        }
+    }
+
+    /// The collector empties slots that are not in use: what has been copied of them as well.
+    pub(crate) fn empty(&mut self, of: ThreadId, slots: Range<usize>) {
+        if let Self::Deepen { thread, room } = self
+            && *thread == of
+            && !room.is_exchanged
+        {
+            let end = slots.end.min(room.slots.len());
+            room.slots[slots.start.min(end)..end].fill(Value::Nil);
+        }
+    }
+
     /// What it needs beside what the instruction holds on to.
     pub(crate) fn values(&self) -> [Value; 2] {
         match self {
             Self::Grow { table, key, .. } => [Value::Table(*table), *key],
             Self::Compare { strings, .. } => [Value::String(strings.0), Value::String(strings.1)],
+            Self::Deepen { thread, .. } => [Value::Thread(*thread), Value::Nil],
         }
+    }
+}
+
+impl Room {
+    /// Does some of the work for a stack: the units it took, and whether it is complete.
+    fn step(&mut self, stack: &mut Vec<Value>) -> (usize, bool) {
+        if self.is_exchanged {
+            return (UNITS_PER_PIECE, release_end(&mut self.slots));
+        }
+        let from = self.slots.len();
+        let to = self.size.min(from + SLOTS_AT_ONCE);
+        let there = stack.get(from..to.min(stack.len())).unwrap_or_default();
+        self.slots.extend_from_slice(there);
+        self.slots.resize(to, Value::Nil);
+        if to == self.size {
+            std::mem::swap(stack, &mut self.slots);
+            self.is_exchanged = true;
+        }
+        ((to - from) / SLOTS_PER_UNIT, false)
     }
 }
 
@@ -156,10 +218,30 @@ impl Heap {
     }
 
     /// Does some of the work that was asked for: the units it took, and whether it is complete. It is given up where memory
-    /// does not suffice.
-    pub(crate) fn work_on_job(&mut self) -> Result<(usize, bool), OutOfMemory> {
+    /// does not suffice. `running` is the coroutine that runs, whose stack is not among the others.
+    pub(crate) fn work_on_job(
+        &mut self,
+        running: (ThreadId, &mut Thread),
+    ) -> Result<(usize, bool), OutOfMemory> {
         match &mut self.job {
             None => Ok((0, true)),
+            Some(Job::Deepen { thread, room }) => {
+                let thread = if *thread == running.0 {
+                    running.1
+                } else {
+                    &mut self.threads[thread.index()]
+                };
+                let was_exchanged = room.is_exchanged;
+                let more = room.size.saturating_sub(thread.stack.len()) * size_of::<Value>();
+                let (units, complete) = room.step(&mut thread.stack);
+                if room.is_exchanged && !was_exchanged {
+                    self.bytes += more;
+                }
+                if complete {
+                    self.job = None;
+                }
+                Ok((units, complete))
+            }
             Some(Job::Grow { table, growth, .. }) => {
                 let table = *table;
                 let (units, progress) = growth.step(&self.tables[table.index()], &self.strings);

@@ -11,6 +11,7 @@ mod job;
 pub mod limits;
 mod number;
 mod op;
+mod pieces;
 mod proto;
 mod remains;
 mod stdlib;
@@ -23,4 +24,6 @@ pub use heap::OutOfMemory;
 pub use value::{
     FunctionId, NativeId, ProtoId, StringId, TableId, ThreadId, UpvalueId, UserDataId, Value,
 };
-pub use vm::{Failure, FailureKind, HostCall, Kept, LoadError, Options, Outcome, Place, State};
+pub use vm::{
+    Compilation, Failure, FailureKind, HostCall, Kept, LoadError, Options, Outcome, Place, State,
+};

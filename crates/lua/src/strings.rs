@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use crate::arena::Arena;
 use crate::job::COMPARED_AT_ONCE;
 use crate::limits::SHORT_STRING_BYTES_MAX;
+use crate::pieces::Pieces;
 use crate::value::StringId;
 
 /// The end of a chain.
@@ -38,7 +39,7 @@ pub(crate) struct Settled {
 
 pub(crate) struct Strings {
     texts: Arena<Text>,
-    chains: Vec<u32>,
+    chains: Pieces<u32>,
     shorts: usize,
     seed: u32,
     /// How a long string compares with others, by their places, as jobs have found out; until a collection begins, as places may
@@ -63,9 +64,13 @@ fn hash(seed: u32, bytes: &[u8]) -> u32 {
 
 impl Strings {
     pub(crate) fn new(seed: u32) -> Self {
+        let mut chains = Pieces::new();
+        for _ in 0..CHAINS_MIN {
+            chains.push(END);
+        }
         Self {
             texts: Arena::new(),
-            chains: vec![END; CHAINS_MIN],
+            chains,
             shorts: 0,
             seed,
             settled: (None, HashMap::new()),

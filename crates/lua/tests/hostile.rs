@@ -75,6 +75,13 @@ static CORPUS: &[(&str, End)] = &[
     ("local f, e = loadstring(('while 1 do '):rep(1e5)) return (e:gsub('.*:1: ', ''))", Text("chunk has too many syntax levels")),
     ("local f, e = loadstring('x = ' .. ('function() return '):rep(1e5)) return (e:gsub('.*:1: ', ''))", Text("chunk has too many syntax levels")),
     ("local f, e = loadstring('x = ' .. ('-'):rep(3) .. ('not '):rep(1e5) .. '1') return tostring(e ~= nil)", Any),
+    // Lists of jumps to one place.
+    ("return type(loadstring('if x then ' .. ('elseif x then '):rep(4e4) .. 'end'))", Text("function")),
+    ("return type(loadstring('return ' .. ('x or '):rep(4e4) .. 'x'))", Text("function")),
+    ("return type(loadstring('return ' .. ('x and '):rep(4e4) .. 'x'))", Text("function")),
+    ("return type(loadstring('while x do ' .. ('if x then break end '):rep(4e4) .. 'end'))", Text("function")),
+    ("return loadstring('return ' .. ('x and y or '):rep(4e4) .. '7')()", Any),
+    ("return tostring(loadstring('local x = false return ' .. ('x and 1 or '):rep(4e4) .. '7')())", Text("7")),
     ("local f, e = loadstring('x = ' .. ('a.'):rep(1e5) .. 'b') return type(f)", Text("function")),
     ("local f, e = loadstring('return ' .. ('1+'):rep(1e5) .. '1') return tostring(f())", Text("100001")),
     ("local f, e = loadstring('return ' .. ('1 ..'):rep(1e4) .. '1') return (e:gsub('.*:1: ', ''))", Text("chunk has too many syntax levels")),

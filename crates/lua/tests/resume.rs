@@ -66,7 +66,10 @@ fn run(source: &str, budget: u64, collects: bool) -> String {
     for _ in 0..10_000_000 {
         match state.resume(budget) {
             Outcome::Done => {
-                let value = state.results()[0];
+                let value = *state
+                    .results()
+                    .first()
+                    .unwrap_or_else(|| panic!("{source} returns nothing"));
                 return String::from_utf8_lossy(&state.display(value)).into_owned();
             }
             Outcome::OutOfBudget if collects => state.collect(),
@@ -94,6 +97,71 @@ fn a_collection_after_every_slice_takes_nothing_that_is_used() {
             let got = run(source, budget, true);
             assert_eq!(got, *expected, "{source} in slices of {budget}");
         }
+    }
+}
+
+/// Calls `inside` below so many calls that each take 200 slots.
+const DEEP: &str = "local names = {} for i = 1, 190 do names[i] = 'a' .. i end names = table.concat(names, ',') \
+     local deep = loadstring('local function deep(n, inside) local ' .. names .. ' = 7 \
+        if n == 0 then return inside() end local r = deep(n - 1, inside) return a1 == 7 and a190 == nil and r end return deep')() \
+     local many = {} for i = 1, 7000 do many[i] = i end local function count(...) return select('#', ...) end ";
+
+/// What may need more slots than there are, and returns 7000.
+static WIDE: &[&str] = &[
+    "return count(unpack(many))",
+    "return (count(unpack(many)))",
+    "return select('#', unpack(many))",
+    "local t = {unpack(many)} return #t",
+    "return select(2, pcall(count, unpack(many)))",
+    "return select(2, xpcall(function() return count(unpack(many)) end, error))",
+    "local _, n = xpcall(function() error('x') end, function() return count(unpack(many)) end) return n",
+    "local _, n = pcall(function() error({count(unpack(many))}) end) return n[1]",
+    "return setmetatable({}, {__call = function(_, ...) return count(...) end})(unpack(many))",
+    "local t = setmetatable({}, {__index = function() return count(unpack(many)) end}) return t.x",
+    "local t = setmetatable({}, {__concat = function() return count(unpack(many)) end}) return 'x' .. t",
+    "local t = setmetatable({}, {__lt = function() return count(unpack(many)) == 7000 end}) return t < t and 7000",
+    "local n = 0 ('x'):gsub('x', function() n = count(unpack(many)) end) return n",
+    "local n = 0 table.sort({2, 1}, function(a, b) n = count(unpack(many)) return a < b end) return n",
+    "return count(coroutine.wrap(function() coroutine.yield(unpack(many)) end)())",
+    "return count(coroutine.wrap(function() return unpack(many) end)())",
+    "return coroutine.wrap(function(...) return count(...) end)(unpack(many))",
+    "local f = coroutine.wrap(function() return count(coroutine.yield()) end) f() return f(unpack(many))",
+    "return coroutine.wrap(function() return deep(100, function() return count(unpack(many)) end) end)()",
+    "local f = coroutine.wrap(function() return deep(100, function() return count(coroutine.yield()) end) end) f() return f(unpack(many))",
+    "local function f(...) return count(...) end return f(unpack(many))",
+    "local function f(...) local a, b = ... return count(...) end return f(unpack(many))",
+];
+
+#[test]
+fn stacks_become_deeper_wherever_there_is_no_room() {
+    for inside in WIDE {
+        // Somewhere among these depths each step of what is inside is the first one without room.
+        for (depth, budget) in (70..108).zip([1_000_000, 1000, 37].into_iter().cycle()) {
+            let source = format!("{DEEP} return tostring(deep({depth}, function() {inside} end))");
+            let got = run(&source, budget, budget == 1000 && depth % 4 == 0);
+            assert_eq!(got, "7000", "{inside} at a depth of {depth}");
+        }
+    }
+}
+
+#[test]
+fn a_stack_that_is_growing_survives_a_collection_and_an_end() {
+    let source =
+        format!("{DEEP} return tostring(deep(8000, function() return count(unpack(many)) end))");
+    assert_eq!(run(&source, 20_000, true), "7000");
+    let mut state = State::new(Options::default()).expect("the library fits");
+    state.collect();
+    let before = state.memory_used();
+    for slices in 1..40 {
+        let function = state.load(source.as_bytes(), b"=x").expect("it compiles");
+        state.start(function, &[]).expect("it starts");
+        for _ in 0..slices * 50 {
+            state.resume(1000);
+        }
+        state.abort();
+        state.collect();
+        let left = state.memory_used();
+        assert!(left <= before + 16_384, "{left} of {before}");
     }
 }
 

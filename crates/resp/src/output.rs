@@ -90,6 +90,16 @@ impl Output {
         all
     }
 
+    /// All of it, without a copy when nothing is spliced in.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        if self.spliced.is_empty() {
+            self.bytes
+        } else {
+            self.to_vec()
+        }
+    }
+
     /// Forgets everything, keeps the allocation.
     #[inline]
     pub fn clear(&mut self) {
@@ -112,6 +122,31 @@ impl Output {
             self.spliced_bytes = self.spliced_bytes.saturating_sub(bytes);
             self.bytes.truncate(at);
         }
+    }
+
+    /// Takes away everything behind the first `len` bytes. Spliced bytes stay or go as a whole.
+    #[must_use]
+    pub fn split_off(&mut self, len: usize) -> Output {
+        let mut spliced_bytes = 0_usize;
+        let mut stays = |part: &Spliced| {
+            let stays = spliced_bytes.saturating_add(part.at) < len;
+            if stays {
+                spliced_bytes = spliced_bytes.saturating_add(part.counted.len());
+            }
+            stays
+        };
+        let parts = self.spliced.iter().take_while(|part| stays(part)).count();
+        let at = len.saturating_sub(spliced_bytes).min(self.bytes.len());
+        let mut rest = Output {
+            bytes: self.bytes.split_off(at),
+            spliced: self.spliced.split_off(parts),
+            spliced_bytes: self.spliced_bytes.saturating_sub(spliced_bytes),
+        };
+        for part in &mut rest.spliced {
+            part.at = part.at.saturating_sub(at);
+        }
+        self.spliced_bytes = spliced_bytes;
+        rest
     }
 
     /// Puts counted bytes at the end.
@@ -149,6 +184,17 @@ impl Output {
             pieces.push_back(Piece::Bytes(rest.to_vec()));
         }
         self.bytes.clear();
+    }
+
+    /// Puts the last bytes into an allocation of their own, if there are `bytes_min` of them: a long output that is written bit by
+    /// bit is not moved as a whole when there is no room for more. They are none but the last `written` ones of the output.
+    pub fn seal(&mut self, written: usize, bytes_min: usize) {
+        let sealed = self.spliced.last().map_or(0, |part| part.at);
+        let from = self.bytes.len().saturating_sub(written).max(sealed);
+        if self.bytes.len().saturating_sub(from) >= bytes_min {
+            let tail = self.bytes.split_off(from);
+            self.splice(Arc::new(tail));
+        }
     }
 
     /// The bytes that are not spliced in, to be added to.
@@ -235,6 +281,33 @@ mod tests {
             assert_eq!(output.len(), left.len());
             assert_eq!(written(&mut output), left);
         }
+    }
+
+    #[test]
+    fn the_end_is_taken_away_at_any_boundary() {
+        for len in [8, 6, 5, 2, 1, 0] {
+            let mut output = sample();
+            let mut rest = output.split_off(len);
+            let all = b"abCDEfGH";
+            assert_eq!((output.len(), rest.len()), (len, all.len() - len));
+            assert_eq!(written(&mut output), all[..len]);
+            assert_eq!(written(&mut rest), all[len..]);
+        }
+    }
+
+    #[test]
+    fn what_has_been_sealed_is_as_it_was_and_may_be_taken_back() {
+        let mut output = sample();
+        let start = output.len();
+        for round in 0..10 {
+            add(&mut output, b"0123456789");
+            output.seal(output.len() - start, 25);
+            assert_eq!(output.len(), start + 10 * (round + 1));
+        }
+        assert_eq!(output.spliced.len(), 2 + 3);
+        assert_eq!(output.to_vec()[start..], b"0123456789".repeat(10));
+        output.truncate(start);
+        assert_eq!(written(&mut output), b"abCDEfGH");
     }
 
     #[test]

@@ -41,6 +41,15 @@ impl Reply {
         Self { output, protocol }
     }
 
+    /// Takes everything behind the first `len` bytes away from another one.
+    #[must_use]
+    pub fn with_rest(other: &mut Reply, len: usize) -> Self {
+        Self {
+            output: other.output.split_off(len),
+            protocol: other.protocol,
+        }
+    }
+
     /// What has been encoded.
     #[must_use]
     pub fn into_output(self) -> Output {

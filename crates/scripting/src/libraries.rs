@@ -441,7 +441,8 @@ fn register(
     code: &[u8],
     host: &mut dyn LoadHost,
 ) -> (Box<Machine>, Result<Registration, Error>) {
-    let body = match machine.compile(code, CHUNK, Error::library_syntax) {
+    let mut is_over = || host.is_over();
+    let body = match machine.compile(code, CHUNK, Error::library_syntax, &mut is_over) {
         Ok(body) => body,
         Err(error) => return (machine, Err(error)),
     };

@@ -28,12 +28,31 @@ pub(crate) const REPLY_SLOTS_MAX: usize = 7_995;
 /// make more bytes than there are; and as long as a string may be, so long may a reply.
 pub(crate) const REPLY_BYTES_MAX: usize = 512 << 20;
 
+/// Bytes of a reply that get an allocation of their own, so that a long one is never moved as a whole.
+pub(crate) const REPLY_PIECE_BYTES: usize = 256 << 10;
+
+/// Bytes of a string that are written to a reply at once, in a step that may be the last one of a slice.
+pub(crate) const REPLY_BYTES_AT_ONCE: usize = 64 << 10;
+
+/// Bytes of a reply that are copied for one unit of work.
+pub(crate) const BYTES_PER_UNIT: usize = 32;
+
 /// Bytes of the buffer for replies of commands that stays from one call to the next.
 pub(crate) const REPLY_BYTES_KEPT: usize = 64 << 10;
 
 /// Units of work that a call of a command counts as, beside what the interpreter does for it: about as long as a short
 /// command takes.
 pub(crate) const CALL_UNITS: u64 = 500;
+
+/// Units of work in which a reply of a command becomes a value at once. A longer one is converted in slices.
+pub(crate) const CONVERSION_UNITS: u64 = 20_000;
+
+/// Complete collections, in slices, before what lacks memory is done once more: garbage of earlier times may be found by the
+/// second one only.
+pub(crate) const COLLECTIONS: u32 = 2;
+
+/// Bytes of a script that are compiled at once. A longer one is compiled in slices, as a part of its first run.
+pub(crate) const SOURCE_BYTES_AT_ONCE: usize = 16 << 10;
 
 /// Units of work between two looks at the clock while a library is loaded.
 pub(crate) const LOAD_SLICE_UNITS: u64 = 50_000;

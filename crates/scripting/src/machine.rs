@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::error::Error;
-use crate::limits::Limits;
+use crate::limits::{LOAD_SLICE_UNITS, Limits};
 use crate::names::Names;
 use crate::registration::Registration;
 use crate::sandbox::{self, LibraryGlobals};
@@ -66,26 +66,48 @@ impl Machine {
         }
     }
 
-    /// Compiles a source. `syntax` words what is wrong with one that is no Lua.
+    /// Compiles a source. `syntax` words what is wrong with one that is no Lua. `is_over` is asked now and then whether it has
+    /// taken long enough.
     ///
     /// # Errors
-    /// The source is no Lua, or there is no memory for it.
+    /// The source is no Lua, or there is no memory or time for it.
     pub(crate) fn compile(
         &mut self,
         code: &[u8],
         chunk: &[u8],
         syntax: fn(&[u8]) -> Error,
+        is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Value, Error> {
-        let mut compiled = self.state.load(code, chunk);
+        let mut compiled = self.try_compiling(code, chunk, is_over);
         if matches!(compiled, Err(LoadError::OutOfMemory)) {
             self.state.abort();
             self.state.collect();
-            compiled = self.state.load(code, chunk);
+            compiled = self.try_compiling(code, chunk, is_over);
         }
-        compiled.map_err(|error| match error {
-            LoadError::Syntax(text) => syntax(&text),
-            LoadError::OutOfMemory => Error::MEMORY,
-        })
+        match compiled {
+            Ok(Some(function)) => Ok(function),
+            Ok(None) => Err(Error::LOAD_TIMEOUT),
+            Err(LoadError::Syntax(text)) => Err(syntax(&text)),
+            Err(LoadError::OutOfMemory) => Err(Error::MEMORY),
+        }
+    }
+
+    /// The function, or none if it takes too long.
+    fn try_compiling(
+        &mut self,
+        code: &[u8],
+        chunk: &[u8],
+        is_over: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Value>, LoadError> {
+        let mut compilation = self.state.compile(code, chunk)?;
+        loop {
+            let compiled = self
+                .state
+                .go_on_compiling(&mut compilation, LOAD_SLICE_UNITS)?;
+            if compiled.is_some() || is_over() {
+                return Ok(compiled);
+            }
+        }
     }
 
     /// A table of strings.

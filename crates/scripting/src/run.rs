@@ -7,20 +7,24 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::host::{Host, LogLevel, Targets};
 use crate::libraries::Function as LibraryFunction;
-use crate::limits::{BROKEN_ERROR_BYTES_MAX, CALL_UNITS, REPLY_BYTES_KEPT};
+use crate::limits::{BROKEN_ERROR_BYTES_MAX, CALL_UNITS, CONVERSION_UNITS, REPLY_BYTES_KEPT};
 use crate::machine::Machine;
 use crate::sandbox::Function;
-use crate::to_lua;
-use crate::to_reply::{self, Counted, OnError, until_nul};
+use crate::source::{self, Compiled, Source};
+use crate::to_lua::{self, Conversion, Pending};
+use crate::to_reply::{Counted, OnError, Writing, until_nul};
 use crate::usage::Taken;
-use lua::{Failure, FailureKind, Outcome, Value};
+use lua::{Failure, FailureKind, OutOfMemory, Outcome, Value};
 use resp::{Protocol, Reply};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What runs.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Script(Digest),
+    /// A script that is only compiled.
+    LoadScript(Digest),
     Function(Arc<LibraryFunction>),
     /// The body of a library.
     Library,
@@ -38,6 +42,23 @@ pub struct Run {
     failure: Option<(Vec<u8>, Counted)>,
     /// What it had taken when it was killed.
     taken: Option<Taken>,
+    /// Its reply, if that is being written.
+    writing: Option<Writing>,
+    /// The reply of a command that is being converted.
+    pending: Option<Box<Pending>>,
+    /// The script, as long as it is being compiled.
+    source: Option<Box<Source>>,
+    /// The script, if it has been compiled in this run.
+    compiled: Option<Compiled>,
+}
+
+/// What is left of a run.
+pub(crate) struct Parts {
+    pub(crate) what: What,
+    /// The error that has ended it.
+    pub(crate) failure: Option<Vec<u8>>,
+    pub(crate) compiled: Option<Compiled>,
+    pub(crate) machine: Box<Machine>,
 }
 
 /// Where a run stands.
@@ -58,6 +79,18 @@ impl Run {
             targets: Targets::ALL,
             failure: None,
             taken: None,
+            writing: None,
+            pending: None,
+            source: None,
+            compiled: None,
+        }
+    }
+
+    /// A run that begins with compiling a script.
+    pub(crate) fn with_source(machine: Box<Machine>, what: What, source: Box<Source>) -> Self {
+        Run {
+            source: Some(source),
+            ..Self::new(machine, what)
         }
     }
 
@@ -65,7 +98,7 @@ impl Run {
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
         match &self.what {
-            What::Script(digest) => digest.hex().to_vec(),
+            What::Script(digest) | What::LoadScript(digest) => digest.hex().to_vec(),
             What::Function(function) => function.name.to_vec(),
             What::Library => Vec::new(),
         }
@@ -74,17 +107,29 @@ impl Run {
     /// Whether it is a function, as opposed to a script.
     #[must_use]
     pub fn is_function(&self) -> bool {
-        !matches!(self.what, What::Script(_))
+        !matches!(self.what, What::Script(_) | What::LoadScript(_))
     }
 
-    /// What has run, the error that has ended it, and the interpreter.
+    /// Takes it apart.
     #[inline]
-    pub(crate) fn into_parts(self) -> (What, Option<Vec<u8>>, Box<Machine>) {
-        (self.what, self.failure.map(|(text, _)| text), self.machine)
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            what: self.what,
+            failure: self.failure.map(|(text, _)| text),
+            compiled: self.compiled,
+            machine: self.machine,
+        }
     }
 
     /// Goes on until the end, or until `budget` units of work are done: about as many instructions.
     pub fn resume(&mut self, host: &mut impl Host, budget: u64) -> Progress {
+        if let Some(source) = self.source.take() {
+            return self.compile(source, budget);
+        }
+        if let Some(pending) = self.pending.take() {
+            self.convert(pending, budget);
+            return Progress::OutOfBudget;
+        }
         let start = self.machine.state.work_used();
         let mut calls = 0;
         loop {
@@ -104,16 +149,49 @@ impl Run {
                     if let Some(function) = Function::from_number(call.function) {
                         self.serve(function, host);
                         calls += CALL_UNITS;
+                        if self.pending.is_some() {
+                            return Progress::OutOfBudget;
+                        }
                     }
                 }
             }
         }
     }
 
+    /// Goes on compiling the script; starts it, if it is to be called, when that is done.
+    #[cold]
+    fn compile(&mut self, source: Box<Source>, budget: u64) -> Progress {
+        let (compiled, call) = match source.go_on(&mut self.machine, budget) {
+            Ok(source::Progress::More(source)) => {
+                self.source = Some(source);
+                return Progress::OutOfBudget;
+            }
+            Ok(source::Progress::Done(compiled, call)) => (compiled, call),
+            Err(error) => {
+                self.failure = Some((error.into_text(), Counted::No));
+                return Progress::Ended;
+            }
+        };
+        let function = self.machine.state.kept(compiled.function);
+        self.compiled = Some(compiled);
+        let Some((keys, args)) = call else {
+            return Progress::Ended;
+        };
+        let keys: SmallVec<[&[u8]; 8]> = keys.iter().collect();
+        let args: SmallVec<[&[u8]; 8]> = args.iter().collect();
+        if self.machine.start_script(function, &keys, &args).is_err() {
+            self.failure = Some((Error::MEMORY.into_text(), Counted::No));
+            return Progress::Ended;
+        }
+        Progress::OutOfBudget
+    }
+
     /// Ends it where it stands.
     pub fn kill(&mut self) {
         let place = self.machine.state.caller_place();
         self.taken = Some(self.taken(0));
+        self.source = None;
+        self.pending = None;
         self.machine.state.abort();
         let mut text = Error::KILLED.into_text();
         // "name:line: " is how errors begin; here the place comes last.
@@ -156,17 +234,28 @@ impl Run {
         self.failure.as_ref().map(|(text, _)| text.as_slice())
     }
 
-    /// Writes the reply of a run that has ended: one, whatever the script has returned or raised. `on_error` hears of every
-    /// error in it.
-    pub fn write_reply(&mut self, out: &mut Reply, on_error: OnError<'_>) {
+    /// Writes the reply of a run that has ended: one, whatever the script has returned or raised. Goes on with it, where a call
+    /// before has begun it, until it is complete or `budget` units of work are done. `on_error` hears of every error in it.
+    pub fn write_reply(&mut self, budget: u64, out: &mut Reply, on_error: OnError<'_>) -> Progress {
         if let Some((text, counted)) = &self.failure {
             out.error(text);
             on_error(text, *counted);
-            return;
+            return Progress::Ended;
+        }
+        if let What::LoadScript(digest) = &self.what {
+            out.bulk(&digest.hex());
+            return Progress::Ended;
         }
         let Machine { state, names, .. } = &mut *self.machine;
-        let value = state.results().first().copied().unwrap_or_default();
-        to_reply::write(state, names, value, self.protocol, out, on_error);
+        let mut writing = self.writing.take().unwrap_or_else(|| {
+            let value = state.results().first().copied().unwrap_or_default();
+            Writing::new(value, self.protocol, out)
+        });
+        if writing.go_on((state, names), budget, out, on_error) {
+            return Progress::Ended;
+        }
+        self.writing = Some(writing);
+        Progress::OutOfBudget
     }
 
     /// What a client is told of an error that nothing has caught.
@@ -260,26 +349,49 @@ impl Run {
         let args = machine.arguments.slices(&machine.state);
         host.call(&args, self.targets, &mut machine.reply);
         drop(args);
-        let output = std::mem::take(machine.reply.output_mut());
-        let copied;
-        let bytes = match output.contiguous() {
-            Some(bytes) => bytes,
-            None => {
-                copied = output.to_vec();
-                &copied
-            }
-        };
         let protocol = self.protocol;
-        if raise == Raise::Errors && bytes.first() == Some(&b'-') {
-            let value =
-                machine.with_room(|state, names| to_lua::convert(state, names, bytes, protocol));
+        let output = std::mem::take(machine.reply.output_mut());
+        if raise == Raise::Errors && output.start().first() == Some(&b'-') {
+            let line = output.start();
+            let line = line.get(1..).unwrap_or_default();
+            let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+            let value = machine
+                .with_room(|state, names| to_lua::error_table(state, names, line, Counted::Yes));
             let value = value.unwrap_or(machine.names.not_enough_memory);
             machine.state.raise(value);
         } else {
-            machine.answer_with(|state, names| to_lua::convert(state, names, bytes, protocol));
+            let mut conversion = Conversion::new(protocol);
+            let converted = match output.contiguous() {
+                Some(bytes) => {
+                    let Machine { state, names, .. } = &mut *machine;
+                    conversion.go_on((state, names), bytes, CONVERSION_UNITS)
+                }
+                None => Ok(None),
+            };
+            match converted {
+                Ok(Some(value)) => machine.answer(&[value]),
+                other => {
+                    let begun = other.is_ok().then_some(conversion);
+                    self.pending = Some(Pending::new(output.into_vec(), protocol, begun));
+                    return;
+                }
+            }
         }
         if output.capacity() <= REPLY_BYTES_KEPT {
             *machine.reply.output_mut() = output;
+        }
+    }
+
+    /// Goes on with the reply for which the script waits.
+    #[cold]
+    fn convert(&mut self, mut pending: Box<Pending>, budget: u64) {
+        match pending.go_on(&mut self.machine, budget) {
+            Ok(None) => self.pending = Some(pending),
+            Ok(Some(value)) => self.machine.answer(&[value]),
+            Err(OutOfMemory) => {
+                let value = self.machine.names.not_enough_memory;
+                self.machine.state.raise(value);
+            }
         }
     }
 

@@ -5,10 +5,12 @@ use crate::error::Error;
 use crate::flags::ScriptFlags;
 use crate::libraries::{Function, Libraries, Library, LoadHost, Policy};
 use crate::limits::Limits;
+use crate::limits::SOURCE_BYTES_AT_ONCE;
 use crate::machine::Machine;
-use crate::run::{Run, What};
+use crate::run::{Parts, Run, What};
 use crate::scripts::{Keep, Scripts};
 use crate::shebang;
+use crate::source::{KeysAndArgs, Source};
 use crate::usage::{Taken, Usage};
 use std::sync::Arc;
 
@@ -77,10 +79,12 @@ impl Scripting {
         self.scripts.flags(digest)
     }
 
-    /// The flags that a body asks for, cached or not; `None` if its first line is wrong.
-    #[must_use]
-    pub fn flags_of_body(body: &[u8]) -> Option<ScriptFlags> {
-        shebang::script(body).ok().map(|(flags, _)| flags)
+    /// The flags that a body asks for, cached or not.
+    ///
+    /// # Errors
+    /// What is wrong with its first line.
+    pub fn flags_of_body(body: &[u8]) -> Result<ScriptFlags, Error> {
+        shebang::script(body).map(|(flags, _)| flags)
     }
 
     /// The body of a cached script.
@@ -96,6 +100,36 @@ impl Scripting {
     pub fn load_script(&mut self, body: &[u8], digest: Digest, keep: Keep) -> Result<(), Error> {
         self.not_while_running()?;
         self.scripts.load(body, digest, keep)
+    }
+
+    /// Whether a script is so long that it is compiled in slices: by [`Self::compile_script`].
+    #[must_use]
+    pub fn is_long(body: &[u8]) -> bool {
+        body.len() > SOURCE_BYTES_AT_ONCE
+    }
+
+    /// Starts a run that compiles a script, which is not cached, and calls it with these keys and arguments; without them it
+    /// replies with the digits of its digest. [`Self::ended`] has to get it back, and caches the script. `None` if another one
+    /// runs.
+    #[must_use]
+    pub fn compile_script(
+        &mut self,
+        body: &[u8],
+        digest: Digest,
+        keep: Keep,
+        call: Option<KeysAndArgs<'_>>,
+    ) -> Option<Result<Run, Error>> {
+        if self.running {
+            return None;
+        }
+        let what = if call.is_some() {
+            What::Script
+        } else {
+            What::LoadScript
+        };
+        let started = Source::new(body, keep, call)
+            .map(|source| self.scripts.start_source(digest, source, what));
+        Some(started.map(|run| self.begin(run)))
     }
 
     /// Starts a cached script, which [`Self::ended`] has to get back. `None` if it is not there or another one runs.
@@ -245,11 +279,20 @@ impl Scripting {
     pub fn ended(&mut self, run: Run, elapsed_ns: u64, now_ms: i64) -> Taken {
         self.running = false;
         let taken = run.taken(elapsed_ns);
-        let (what, failure, mut machine) = run.into_parts();
+        let Parts {
+            what,
+            failure,
+            compiled,
+            mut machine,
+        } = run.into_parts();
         self.random = Some(machine.state.random_state());
         machine.state.abort();
         let usage = match what {
-            What::Script(digest) => self.scripts.ended(machine, &digest),
+            What::Script(digest) => self.scripts.ended(machine, &digest, compiled),
+            What::LoadScript(digest) => {
+                self.scripts.ended(machine, &digest, compiled);
+                None
+            }
             What::Function(function) => self.libraries.ended(machine, &function),
             What::Library => None,
         };

@@ -7,12 +7,13 @@ use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::run::{Run, What};
 use crate::shebang;
+use crate::source::{Compiled, Source};
 use crate::usage::Usage;
 use hashbrown::HashMap;
 use lua::Kept;
 
 /// What a script's errors call it.
-const CHUNK: &[u8] = b"@user_script";
+pub(crate) const CHUNK: &[u8] = b"@user_script";
 
 /// A cached script.
 struct Script {
@@ -99,22 +100,50 @@ impl Scripts {
         let machine = self
             .machine
             .get_or_insert_with(|| Machine::for_scripts(self.limits));
-        let function = machine.compile(code, CHUNK, Error::script_syntax)?;
+        let function = machine.compile(code, CHUNK, Error::script_syntax, &mut || false)?;
         let function = machine.state.keep(function);
-        let place = match keep {
+        let compiled = Compiled {
+            body: body.into(),
+            flags,
+            keep,
+            function,
+        };
+        self.add(digest, compiled);
+        Ok(())
+    }
+
+    /// Puts a script into the cache.
+    fn add(&mut self, digest: Digest, compiled: Compiled) {
+        let place = match compiled.keep {
             Keep::Always => None,
             Keep::WhileUsed => Some(self.place_for(digest)),
         };
-        self.body_bytes += body.len();
+        self.body_bytes += compiled.body.len();
         let script = Script {
-            body: body.into(),
-            flags,
-            function,
+            body: compiled.body,
+            flags: compiled.flags,
+            function: compiled.function,
             place,
             usage: None,
         };
         self.cached.insert(digest, script);
-        Ok(())
+    }
+
+    /// Starts a script that is not cached: to be compiled, and called if it has been given keys and arguments. No other one
+    /// runs.
+    pub(crate) fn start_source(
+        &mut self,
+        digest: Digest,
+        source: Box<Source>,
+        what: fn(Digest) -> What,
+    ) -> Run {
+        let limits = self.limits;
+        let mut machine = self
+            .machine
+            .take()
+            .unwrap_or_else(|| Machine::for_scripts(limits));
+        machine.state.watch_memory();
+        Run::with_source(machine, what(digest), source)
     }
 
     /// Other bounds hold from now on.
@@ -182,10 +211,19 @@ impl Scripts {
         Some(Ok(Run::new(machine, What::Script(*digest))))
     }
 
-    /// Takes the interpreter back from a run. Where to count it, unless the script has gone.
+    /// Takes the interpreter back from a run, and the script if it has been compiled in it. Where to count it, unless the
+    /// script has gone.
     #[inline]
-    pub(crate) fn ended(&mut self, machine: Box<Machine>, digest: &Digest) -> Option<&mut Usage> {
+    pub(crate) fn ended(
+        &mut self,
+        machine: Box<Machine>,
+        digest: &Digest,
+        compiled: Option<Compiled>,
+    ) -> Option<&mut Usage> {
         self.machine = Some(machine);
+        if let Some(compiled) = compiled {
+            self.add(*digest, compiled);
+        }
         self.runs += 1;
         let script = self.cached.get_mut(digest)?;
         if let Some(place) = script.place {

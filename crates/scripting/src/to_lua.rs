@@ -1,12 +1,68 @@
 //! Replies of commands as values of Lua.
 //!
 //! There is no recursion on the depth of a reply. Nothing is collected meanwhile, so that values may stand in variables.
+//! Long replies are converted in slices: [`Pending`].
 
+use crate::limits::{BYTES_PER_UNIT, COLLECTIONS};
+use crate::machine::Machine;
 use crate::names::Names;
 use crate::to_reply::Counted;
 use lua::{OutOfMemory, State, TableId, Value};
 use resp::Protocol;
 use words::{int, parse};
+
+/// What an element of a reply takes beside its bytes, in units of work.
+const UNITS_PER_ITEM: u64 = 8;
+
+/// A long reply for which the script waits.
+pub(crate) struct Pending {
+    reply: Vec<u8>,
+    protocol: Protocol,
+    conversion: Conversion,
+    /// Memory did not suffice: so many collections are left to be made.
+    collections: Option<u32>,
+}
+
+impl Pending {
+    /// Goes on with a conversion that is not complete yet, or that has failed for lack of memory.
+    pub(crate) fn new(
+        reply: Vec<u8>,
+        protocol: Protocol,
+        conversion: Option<Conversion>,
+    ) -> Box<Self> {
+        Box::new(Pending {
+            reply,
+            protocol,
+            collections: conversion.is_none().then_some(COLLECTIONS),
+            conversion: conversion.unwrap_or_else(|| Conversion::new(protocol)),
+        })
+    }
+
+    /// Goes on for about so many units of work; the value if it is complete then.
+    ///
+    /// # Errors
+    /// Memory does not suffice, even behind collections.
+    pub(crate) fn go_on(
+        &mut self,
+        machine: &mut Machine,
+        units: u64,
+    ) -> Result<Option<Value>, OutOfMemory> {
+        let Machine { state, names, .. } = machine;
+        if let Some(left @ 1..) = self.collections {
+            if state.gc_step(units) {
+                self.collections = Some(left - 1);
+            }
+            return Ok(None);
+        }
+        let converted = self.conversion.go_on((state, names), &self.reply, units);
+        if converted.is_err() && self.collections.is_none() {
+            self.conversion = Conversion::new(self.protocol);
+            self.collections = Some(COLLECTIONS);
+            return Ok(None);
+        }
+        converted
+    }
+}
 
 /// A container that is being filled, and how many values it waits for.
 struct Open {
@@ -33,40 +89,72 @@ enum Item {
     Container(Open),
 }
 
-/// Turns one reply, which a command has written in `protocol`, into a value.
-///
-/// # Errors
-/// The state's memory is used up. What has been made so far is garbage.
-pub(crate) fn convert(
-    state: &mut State,
-    names: &Names,
-    reply: &[u8],
+/// A reply that is being turned into a value. It may be left between any two of its parts; nothing may be collected meanwhile.
+pub(crate) struct Conversion {
     protocol: Protocol,
-) -> Result<Value, OutOfMemory> {
-    let mut rest = reply;
-    let mut open: Vec<Open> = Vec::new();
-    loop {
-        let mut value = match next(state, names, &mut rest, protocol)? {
-            Item::Container(container) if container.left > 0 => {
-                open.push(container);
-                continue;
-            }
-            Item::Container(empty) => empty.value(),
-            Item::Value(value) => value,
-        };
-        loop {
-            let Some(container) = open.last_mut() else {
-                return Ok(value);
+    open: Vec<Open>,
+    /// Bytes that have been read.
+    at: usize,
+}
+
+impl Conversion {
+    /// Begins with a reply that a command has written in `protocol`.
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        Conversion {
+            protocol,
+            open: Vec::new(),
+            at: 0,
+        }
+    }
+
+    /// Goes on, for so many units of work: the value if it is complete then. `reply` is the whole reply each time.
+    ///
+    /// # Errors
+    /// The state's memory is used up. What has been made so far is garbage.
+    pub(crate) fn go_on(
+        &mut self,
+        (state, names): (&mut State, &Names),
+        reply: &[u8],
+        budget: u64,
+    ) -> Result<Option<Value>, OutOfMemory> {
+        let mut left = budget;
+        let mut rest = reply.get(self.at..).unwrap_or_default();
+        while left > 0 {
+            let before = rest.len();
+            let item = next(state, names, &mut rest, self.protocol)?;
+            let bytes = (before - rest.len()) / BYTES_PER_UNIT;
+            left = left.saturating_sub(UNITS_PER_ITEM + bytes as u64);
+            let value = match item {
+                Item::Container(container) if container.left > 0 => {
+                    self.open.push(container);
+                    continue;
+                }
+                Item::Container(empty) => empty.value(),
+                Item::Value(value) => value,
             };
+            if let Some(value) = self.put(state, value)? {
+                return Ok(Some(value));
+            }
+        }
+        self.at = reply.len() - rest.len();
+        Ok(None)
+    }
+
+    /// Puts a value where it belongs; gives back the outermost one when that is complete.
+    #[inline]
+    fn put(&mut self, state: &mut State, value: Value) -> Result<Option<Value>, OutOfMemory> {
+        let mut value = value;
+        while let Some(container) = self.open.last_mut() {
             if !matches!((&container.kind, container.left), (Kind::Attribute, 1)) {
                 container.put(state, value)?;
                 if container.left > 0 {
-                    break;
+                    return Ok(None);
                 }
                 value = container.value();
             }
-            open.pop();
+            self.open.pop();
         }
+        Ok(Some(value))
     }
 }
 

@@ -4,9 +4,11 @@
 //! each other.
 
 use crate::error::Error;
-use crate::limits::{REPLY_BYTES_MAX, REPLY_SLOTS_MAX};
+use crate::limits::{
+    BYTES_PER_UNIT, REPLY_BYTES_AT_ONCE, REPLY_BYTES_MAX, REPLY_PIECE_BYTES, REPLY_SLOTS_MAX,
+};
 use crate::names::Names;
-use lua::{State, TableId, Value};
+use lua::{State, StringId, TableId, Value};
 use resp::{Protocol, Reply};
 use words::print::NumberBuf;
 
@@ -40,59 +42,155 @@ const KEY_SLOTS: usize = 4;
 const VALUE_SLOTS: usize = 3;
 const MEMBER_SLOTS: usize = 3;
 
+/// What is written next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// A value, inside of so many slots.
+    Value(Value, usize),
+    /// The header of a table inside of so many slots, once its elements are counted: those up to a key or an index.
+    Count(TableId, Elements, Value, usize, usize),
+    /// A string from a byte on.
+    Text(StringId, usize),
+    /// What follows in the innermost table.
+    Element,
+}
+
+/// What a table holds for a reply.
+#[derive(Clone, Copy)]
+enum Elements {
+    Array,
+    Map,
+    Set,
+}
+
+/// Elements that are counted in one step.
+const COUNTED_AT_ONCE: u64 = 256;
+
+/// What is done beside writing bytes, in units of work: counting an element, looking at a value.
+const UNITS_PER_COUNT: u64 = 1;
+const UNITS_PER_VALUE: u64 = 4;
+
+/// A reply that is being written. It may be left after any step; nothing of the script may run meanwhile.
+pub(crate) struct Writing {
+    /// The version that the script has asked for with `setresp`.
+    script: Protocol,
+    open: Vec<(Open, usize)>,
+    next: Next,
+    /// Bytes in front of it.
+    start: usize,
+}
+
+impl Writing {
+    /// Begins to write a value as one reply behind what there is: see the table of conversions in the documentation of EVAL.
+    pub(crate) fn new(value: Value, script: Protocol, out: &Reply) -> Self {
+        Writing {
+            script,
+            open: Vec::new(),
+            next: Next::Value(value, 0),
+            start: out.len(),
+        }
+    }
+
+    /// Goes on until the end, or until `budget` units of work are done; whether it is complete. `on_error` hears of every
+    /// error that the reply contains.
+    pub(crate) fn go_on(
+        &mut self,
+        (state, names): (&mut State, &Names),
+        budget: u64,
+        out: &mut Reply,
+        on_error: OnError<'_>,
+    ) -> bool {
+        let mut left = budget;
+        let mut writer = Writer {
+            state,
+            names,
+            script: self.script,
+            out,
+            on_error,
+        };
+        while left > 0 {
+            let before = writer.out.len();
+            let (units, next) = self.step(&mut writer);
+            let Some(next) = next else {
+                return true;
+            };
+            self.next = next;
+            let written = writer.out.len().saturating_sub(self.start);
+            if written > REPLY_BYTES_MAX {
+                writer.out.truncate(self.start);
+                writer.error(Error::REPLY_SIZE.text());
+                return true;
+            }
+            if written >= REPLY_PIECE_BYTES {
+                writer.out.output_mut().seal(written, REPLY_PIECE_BYTES);
+            }
+            let bytes = writer.out.len().saturating_sub(before) / BYTES_PER_UNIT;
+            left = left.saturating_sub(units + bytes as u64);
+        }
+        false
+    }
+
+    /// One step: the units that it takes beside its bytes, and what comes next.
+    fn step(&mut self, writer: &mut Writer<'_>) -> (u64, Option<Next>) {
+        match self.next {
+            Next::Value(_, used) if used >= REPLY_SLOTS_MAX => {
+                writer.error(Error::REPLY_DEPTH.text());
+            }
+            Next::Value(Value::String(id), _)
+                if writer.state.bytes(id).len() > REPLY_BYTES_AT_ONCE =>
+            {
+                writer.begin_text(id);
+                return (UNITS_PER_VALUE, Some(Next::Text(id, 0)));
+            }
+            Next::Value(value, used) => {
+                if let Some(table) = writer.scalar(value) {
+                    let (table, elements) = writer.elements(table);
+                    let count = Next::Count(table, elements, Value::Nil, 0, used);
+                    return (UNITS_PER_VALUE, Some(count));
+                }
+            }
+            Next::Count(table, elements, key, count, used) => {
+                let (mut key, mut count) = (key, count);
+                for step in 1..=COUNTED_AT_ONCE {
+                    let Some(next) = writer.after(table, elements, key, count) else {
+                        self.open.push((writer.begin(table, elements, count), used));
+                        return (step * UNITS_PER_COUNT, Some(Next::Element));
+                    };
+                    key = next;
+                    count += 1;
+                }
+                let next = Next::Count(table, elements, key, count, used);
+                return (COUNTED_AT_ONCE * UNITS_PER_COUNT, Some(next));
+            }
+            Next::Text(id, from) => {
+                let text = writer.state.bytes(id);
+                let end = text.len().min(from + REPLY_BYTES_AT_ONCE);
+                writer.out.raw(&text[from..end]);
+                if end < text.len() {
+                    return (0, Some(Next::Text(id, end)));
+                }
+                writer.out.raw(b"\r\n");
+            }
+            Next::Element => {}
+        }
+        while let Some((top, slots)) = self.open.last_mut() {
+            if let Some((value, more)) = writer.next(top) {
+                let next = Next::Value(value, *slots + more);
+                return (UNITS_PER_VALUE, Some(next));
+            }
+            self.open.pop();
+        }
+        (UNITS_PER_VALUE, None)
+    }
+}
+
 /// A value that is written: into what, by whose rules.
 struct Writer<'a> {
     state: &'a mut State,
     names: &'a Names,
-    /// The version that the script has asked for with `setresp`.
     script: Protocol,
     out: &'a mut Reply,
     on_error: OnError<'a>,
-}
-
-/// Writes a value as one reply: see the table of conversions in the documentation of EVAL. `on_error` hears of every error
-/// that the reply contains.
-pub(crate) fn write(
-    state: &mut State,
-    names: &Names,
-    value: Value,
-    script: Protocol,
-    out: &mut Reply,
-    on_error: OnError<'_>,
-) {
-    let start = out.len();
-    let mut writer = Writer {
-        state,
-        names,
-        script,
-        out,
-        on_error,
-    };
-    let mut open: Vec<(Open, usize)> = Vec::new();
-    let mut value = value;
-    let mut used = 0;
-    loop {
-        if used >= REPLY_SLOTS_MAX {
-            writer.error(Error::REPLY_DEPTH.text());
-        } else if let Some(table) = writer.scalar(value) {
-            open.push((writer.begin(table), used));
-        }
-        if writer.out.len() - start > REPLY_BYTES_MAX {
-            writer.out.truncate(start);
-            writer.error(Error::REPLY_SIZE.text());
-            return;
-        }
-        // What comes next.
-        (value, used) = loop {
-            let Some((top, slots)) = open.last_mut() else {
-                return;
-            };
-            match writer.next(top) {
-                Some((next, more)) => break (next, *slots + more),
-                None => open.pop(),
-            };
-        };
-    }
 }
 
 impl Writer<'_> {
@@ -166,40 +264,66 @@ impl Writer<'_> {
         self.out.big_number(&clean);
     }
 
-    /// Writes the header of a table with elements.
-    fn begin(&mut self, table: TableId) -> Open {
+    /// Writes the header of a long string.
+    fn begin_text(&mut self, id: StringId) {
+        let length = self.state.bytes(id).len();
+        self.out.raw(b"$");
+        self.out.raw(itoa::Buffer::new().format(length).as_bytes());
+        self.out.raw(b"\r\n");
+    }
+
+    /// What a table stands for that has elements, and where they are.
+    fn elements(&mut self, table: TableId) -> (TableId, Elements) {
         let names = *self.names;
         if let Value::Table(map) = self.field(table, names.map) {
-            let pairs = self.count(map);
-            self.out.map(pairs);
-            return Open::Map(map, Value::Nil);
+            return (map, Elements::Map);
         }
         if let Value::Table(set) = self.field(table, names.set) {
-            let members = self.count(set);
-            self.out.set(members);
-            return Open::Set(set, Value::Nil);
+            return (set, Elements::Set);
         }
-        let mut length = 0;
-        while !self.element(table, length + 1).is_nil() {
-            length += 1;
+        (table, Elements::Array)
+    }
+
+    /// The key of the element behind `count` others, the last of which has the key `key`; for an array, any value that tells
+    /// that there is one.
+    fn after(
+        &mut self,
+        table: TableId,
+        elements: Elements,
+        key: Value,
+        count: usize,
+    ) -> Option<Value> {
+        match elements {
+            Elements::Array => {
+                let element = self.element(table, count + 1);
+                (!element.is_nil()).then_some(Value::Nil)
+            }
+            Elements::Map | Elements::Set => self.state.next(table, key).map(|(key, _)| key),
         }
-        self.out.array(length);
-        Open::Array(table, 1, length)
+    }
+
+    /// Writes the header of a table with so many elements.
+    fn begin(&mut self, table: TableId, elements: Elements, count: usize) -> Open {
+        match elements {
+            Elements::Array => {
+                self.out.array(count);
+                Open::Array(table, 1, count)
+            }
+            Elements::Map => {
+                self.out.map(count);
+                Open::Map(table, Value::Nil)
+            }
+            Elements::Set => {
+                self.out.set(count);
+                Open::Set(table, Value::Nil)
+            }
+        }
     }
 
     fn element(&mut self, table: TableId, index: usize) -> Value {
         #[expect(clippy::cast_precision_loss, reason = "no table has 2^53 elements")]
         let index = Value::Number(index as f64);
         self.state.get(table, index)
-    }
-
-    fn count(&self, table: TableId) -> usize {
-        let (mut count, mut key) = (0, Value::Nil);
-        while let Some((next, _)) = self.state.next(table, key) {
-            key = next;
-            count += 1;
-        }
-        count
     }
 
     /// The next value of a table and the slots that it takes.

@@ -36,6 +36,7 @@ use std::sync::{Arc, Weak, mpsc};
 enum Garbage {
     Values(Vec<keyspace::Value>),
     Databases(Vec<keyspace::Db>),
+    Other(#[expect(dead_code, reason = "it is held to be dropped")] Box<dyn Send>),
 }
 
 /// The process.
@@ -95,6 +96,7 @@ impl ServerProcess {
                 let count = match &garbage {
                     Garbage::Values(values) => values.len(),
                     Garbage::Databases(databases) => databases.iter().map(keyspace::Db::len).sum(),
+                    Garbage::Other(_) => 0,
                 };
                 drop(garbage);
                 pending.fetch_sub(count, Ordering::Relaxed);
@@ -341,6 +343,11 @@ impl Memory for ServerProcess {
                 Garbage::Databases(databases),
             );
         }
+    }
+
+    fn free_other(&mut self, garbage: Box<dyn Send>) {
+        // It is no key's value: it does not count among those that are pending.
+        self.discard(0, Garbage::Other(garbage));
     }
 
     fn prepare_copy(&mut self, number: u64, plan: Plan) -> Option<Copying> {

@@ -9,6 +9,7 @@ use crate::users;
 use commandtable::{CommandInfo, Error, Outcome};
 use dataset::keys::DbKeyRef;
 use dataset::{Keys, Origin};
+use resp::Output;
 use smallvec::SmallVec;
 
 pub(super) static COMMANDS: Family = &[
@@ -65,14 +66,13 @@ fn exec(x: &mut Exec<'_>, _args: Args<'_>) -> Outcome {
         origin: x.keys.origin,
         exec: x.command,
         started_ns: x.state.now_ns,
-        reply: Vec::new(),
+        reply: Output::default(),
     };
     let mark = x.out.len();
     x.out.array(rest.transaction.queue.len());
     if let Some(mut rest) = run_queue(x, rest) {
         // Nothing may come between the parts of a reply.
-        rest.reply = x.out.output().to_vec().split_off(mark);
-        x.out.truncate(mark);
+        rest.reply = x.out.output_mut().split_off(mark);
         busy::keep_rest(x.state, rest);
     }
     // The commands have recorded themselves.
@@ -91,7 +91,7 @@ pub(crate) struct Rest {
     pub(crate) exec: &'static CommandInfo,
     pub(crate) started_ns: u64,
     /// The reply so far.
-    pub(crate) reply: Vec<u8>,
+    pub(crate) reply: Output,
 }
 
 /// Runs what is left of a transaction. Gives back what is left then, if one of its scripts is busy.

@@ -5,7 +5,7 @@
 //! [`refuse`]. Nothing that happens by itself changes the data, and nothing is appended to the stream.
 
 use super::host::Caller;
-use super::run::{self, Active};
+use super::run::{self, Active, ReplyErrors};
 use crate::accounting::account;
 use crate::blocking::{self, Blocked, WaitFor};
 use crate::client::{Client, ClientFlags, ClientId};
@@ -35,6 +35,8 @@ const LOOK_UNITS: u64 = 4_000;
 pub(crate) struct Busy {
     run: Run,
     active: Active,
+    /// Its reply, if it has come to its end but for that.
+    answer: Option<Answer>,
     /// Where its commands come from, and when.
     origin: Origin,
     /// Who waits for it.
@@ -65,6 +67,21 @@ pub(crate) struct Busy {
     rest: Option<Rest>,
 }
 
+/// The reply of a script, which is being written.
+pub(super) struct Answer {
+    pub(super) out: Reply,
+    pub(super) errors: ReplyErrors,
+}
+
+impl Answer {
+    fn to(client: &Client) -> Self {
+        Answer {
+            out: Reply::new(client.out.protocol),
+            errors: ReplyErrors::default(),
+        }
+    }
+}
+
 /// Sets a script aside that has run since `started_ns`: its client waits from now on.
 #[cold]
 pub(super) fn set_aside(
@@ -81,6 +98,7 @@ pub(super) fn set_aside(
     x.state.busy = Some(Box::new(Busy {
         run,
         active,
+        answer: None,
         origin: x.keys.origin,
         client: x.client.id,
         from_primary: x.client.flags.has(ClientFlags::PRIMARY),
@@ -110,6 +128,14 @@ pub(super) fn set_aside(
         nanos: 0,
     }));
     x.waits = true;
+}
+
+/// The script that has been set aside has come to its end, and has replied with so much.
+#[cold]
+pub(super) fn keep_answer(state: &mut ServerState, answer: Answer) {
+    if let Some(busy) = state.busy.as_deref_mut() {
+        busy.answer = Some(answer);
+    }
 }
 
 /// Takes away everything that is pending, for later.
@@ -439,10 +465,10 @@ fn go_on(keys: &mut Keys, state: &mut ServerState) {
 
 /// Goes on with the transaction that a script was a part of. Either its reply is complete then, or another of its scripts is
 /// busy.
-fn go_on_with(keys: &mut Keys, state: &mut ServerState, client: &mut Client, rest: Rest) {
+fn go_on_with(keys: &mut Keys, state: &mut ServerState, client: &mut Client, mut rest: Rest) {
     let (exec, started_ns) = (rest.exec, rest.started_ns);
     let mut out = Reply::new(client.out.protocol);
-    out.raw(&rest.reply);
+    out.output_mut().append(&mut rest.reply);
     let mut x = Exec {
         keys,
         state,
@@ -452,7 +478,7 @@ fn go_on_with(keys: &mut Keys, state: &mut ServerState, client: &mut Client, res
         waits: false,
     };
     if let Some(mut rest) = transactions::run_queue(&mut x, rest) {
-        rest.reply = out.output().to_vec();
+        rest.reply = out.into_output();
         keep_rest(state, rest);
         blocking::register(keys, state, client);
         return;
@@ -472,59 +498,71 @@ fn run_slice(
 ) -> Progress {
     if busy.killed {
         busy.run.kill();
-        return Progress::Ended;
+        busy.answer = None;
     }
     let clock = state.clock.monotonic_ns;
     state.now_ns = clock();
     state.look_at_clock();
     let until_ns = state.now_ns + SLICE_NS;
-    let mut out = Reply::new(client.out.protocol);
+    while busy.answer.is_none() && !busy.killed {
+        let mut out = Reply::new(client.out.protocol);
+        let mut x = Exec {
+            keys,
+            state,
+            client,
+            out: &mut out,
+            command: busy.command,
+            waits: false,
+        };
+        // A stream that has been accepted is applied, whatever has become of the link meanwhile.
+        x.state.repl.applying = busy.from_primary;
+        let mut caller = Caller {
+            x: &mut x,
+            active: &mut busy.active,
+        };
+        let progress = busy.run.resume(&mut caller, LOOK_UNITS);
+        if progress == Progress::Ended {
+            break;
+        }
+        if clock() >= until_ns {
+            return progress;
+        }
+    }
+    let mut answer = busy.answer.take().unwrap_or_else(|| Answer::to(client));
     let mut x = Exec {
         keys,
         state,
         client,
-        out: &mut out,
+        out: &mut answer.out,
         command: busy.command,
         waits: false,
     };
-    // A stream that has been accepted is applied, whatever has become of the link meanwhile.
-    x.state.repl.applying = busy.from_primary;
-    let mut caller = Caller {
-        x: &mut x,
-        active: &mut busy.active,
-    };
     loop {
-        let progress = busy.run.resume(&mut caller, LOOK_UNITS);
+        let progress = run::write_reply(&mut x, &mut busy.run, LOOK_UNITS, &mut answer.errors);
         if progress == Progress::Ended || clock() >= until_ns {
+            busy.answer = Some(answer);
             return progress;
         }
     }
 }
 
-/// Writes the reply of a script that has ended; whether it has failed. That of a transaction is kept with what is left of it.
+/// Hands out the reply of a script that has ended; whether there is an error in it. That of a transaction is kept with what is
+/// left of it.
 fn reply(keys: &mut Keys, state: &mut ServerState, client: &mut Client, busy: &mut Busy) -> bool {
-    let mut out = match &busy.rest {
-        None => std::mem::take(&mut client.out),
-        Some(_) => Reply::new(client.out.protocol),
-    };
-    let mark = out.len();
+    let mut answer = busy.answer.take().unwrap_or_else(|| Answer::to(client));
+    let failed = answer.errors.count(state, busy.command);
     state.stats.charge_errors();
-    let mut x = Exec {
-        keys,
-        state,
-        client,
-        out: &mut out,
-        command: busy.command,
-        waits: false,
-    };
-    run::write_reply(&mut x, &mut busy.run);
-    let failed = state.stats.charge_errors();
+    // Its commands have recorded themselves.
+    keys.effects.mode = Propagate::Instead;
     match &mut busy.rest {
         None => {
+            let mut out = std::mem::take(&mut client.out);
+            let mark = out.len();
+            out.output_mut().append(answer.out.output_mut());
             dispatch::keep_quiet(client, &mut out, mark);
             client.out = out;
         }
-        Some(rest) => rest.reply.extend(out.output().to_vec()),
+        Some(rest) => rest.reply.append(answer.out.output_mut()),
     }
     failed
 }

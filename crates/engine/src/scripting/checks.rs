@@ -16,7 +16,7 @@ use scripting::{Digest, ScriptFlags, Scripting};
 pub(crate) fn effective_flags(state: &ServerState, command: &CommandInfo, args: Args<'_>) -> Flags {
     let word = args.get(1).copied().unwrap_or_default();
     let script = match command.name {
-        "eval" | "eval_ro" => Scripting::flags_of_body(word),
+        "eval" | "eval_ro" => Scripting::flags_of_body(word).ok(),
         "evalsha" | "evalsha_ro" => {
             Digest::parse(word).and_then(|digest| state.scripting.script_flags(&digest))
         }

@@ -101,5 +101,7 @@ pub(crate) fn recover(state: &mut ServerState) {
 /// Forgets all libraries, as a dataset does that is about to be replaced.
 pub(crate) fn forget(state: &mut ServerState) {
     // Nothing runs: what did has been given up.
-    drop(state.scripting.flush_libraries());
+    if let Ok(Some(interpreter)) = state.scripting.flush_libraries() {
+        state.host.free_other(Box::new(interpreter));
+    }
 }

@@ -4,7 +4,7 @@
 //! simpler than [`super::busy`]: what loads the log goes on with it before it reads another record.
 
 use super::host::Caller;
-use super::run::{self, Active};
+use super::run::{self, Active, ReplyErrors};
 use crate::exec::Exec;
 use dataset::Origin;
 use scripting::{Progress, Run};
@@ -68,7 +68,10 @@ pub(crate) fn go_on(x: &mut Exec<'_>, until_ns: u64) {
         }
     }
     x.client.db = parked.caller_db;
-    run::write_reply(x, &mut parked.run);
+    let mut errors = ReplyErrors::default();
+    run::write_reply(x, &mut parked.run, u64::MAX, &mut errors);
+    errors.count(x.state, x.command);
+    x.propagate_nothing();
     let elapsed_ns = clock().saturating_sub(parked.started_ns);
     run::ended(x.state, parked.run, elapsed_ns, x.keys.origin.now_ms);
     x.keys.origin = outer;

@@ -6,6 +6,7 @@ use crate::exec::{Args, Exec};
 use crate::state::ServerState;
 use commandtable::{CommandInfo, Error, Outcome};
 use dataset::Source;
+use resp::Reply;
 use scripting::{Counted, Progress, Run, ScriptFlags};
 use words::int::parse_i64;
 
@@ -59,14 +60,41 @@ pub(crate) fn run(
     start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
 ) -> Outcome {
     checks::before_start(x, flags, read_only)?;
-    // Another one runs: this is one of its commands.
-    let started = start(x.state).ok_or(Error::NOT_FROM_SCRIPT)?;
-    let mut run = started.map_err(refused)?;
-    let mut active = Active {
+    let active = Active {
         flags,
         read_only: read_only || flags.contains(ScriptFlags::NO_WRITES),
         wrote: false,
     };
+    go(x, args, active, start)
+}
+
+/// Runs what `start` starts, which only compiles a script.
+///
+/// # Errors
+/// Its first line is wrong, or another one runs.
+pub(crate) fn compile(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
+) -> Outcome {
+    let active = Active {
+        flags: ScriptFlags::default(),
+        read_only: true,
+        wrote: false,
+    };
+    go(x, args, active, start)
+}
+
+#[inline]
+fn go(
+    x: &mut Exec<'_>,
+    args: Args<'_>,
+    mut active: Active,
+    start: impl FnOnce(&mut ServerState) -> Option<Result<Run, scripting::Error>>,
+) -> Outcome {
+    // Another one runs: this is one of its commands.
+    let started = start(x.state).ok_or(Error::NOT_FROM_SCRIPT)?;
+    let mut run = started.map_err(refused)?;
     let outer = x.keys.origin;
     let db = x.client.db;
     x.keys.origin = crate::origin::script(outer, x.client);
@@ -94,7 +122,26 @@ pub(crate) fn run(
     }
     x.client.db = db;
     x.keys.origin = outer;
-    write_reply(x, &mut run);
+    let mark = x.out.len();
+    let mut errors = ReplyErrors::default();
+    while write_reply(x, &mut run, SLICE_UNITS, &mut errors) == Progress::OutOfBudget {
+        let elapsed_ms = takes_long(x.state, started_ns);
+        if outer.source != Source::Log
+            && let Some(elapsed_ms) = elapsed_ms
+        {
+            busy::warn(x.state, &run, elapsed_ms);
+            let answer = busy::Answer {
+                out: Reply::with_rest(x.out, mark),
+                errors,
+            };
+            busy::set_aside(x, args, run, active, db, started_ns);
+            busy::keep_answer(x.state, answer);
+            return Ok(());
+        }
+    }
+    errors.count(x.state, x.command);
+    // Its commands have recorded themselves.
+    x.propagate_nothing();
     let ended_ns = (x.state.clock.monotonic_ns)();
     if outer.source != Source::Log {
         x.state.script_ended_ns = ended_ns;
@@ -126,30 +173,44 @@ pub(super) fn takes_long(state: &ServerState, started_ns: u64) -> Option<u64> {
     (threshold_ms > 0 && elapsed_ms >= threshold_ms).then_some(elapsed_ms)
 }
 
-/// Replies with what a script has returned or raised.
-pub(super) fn write_reply(x: &mut Exec<'_>, run: &mut Run) {
-    let Exec {
-        state,
-        out,
-        command,
-        ..
-    } = &mut *x;
-    // Each error of one of its commands in the reply counts for the script as well, what it has made up counts as one.
-    let (mut known, mut made_up) = (0, 0);
-    run.write_reply(out, &mut |text, counted| match counted {
-        Counted::Yes => known += 1,
+/// Errors in the reply of a script.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReplyErrors {
+    /// Of its commands.
+    known: u64,
+    /// Those that it has made up.
+    made_up: u64,
+}
+
+impl ReplyErrors {
+    /// Each error of one of its commands counts for the script as well, what it has made up counts as one. Whether there was
+    /// one.
+    pub(super) fn count(self, state: &mut ServerState, command: &CommandInfo) -> bool {
+        let mut known = self.known;
+        if self.made_up == 0 && known > 0 {
+            state.stats.charge_again();
+            known -= 1;
+        }
+        state.stats.commands[command.id as usize].failed += known;
+        self.known > 0 || self.made_up > 0
+    }
+}
+
+/// Replies with what a script has returned or raised, or goes on with that, until the end or for so many units of work.
+pub(super) fn write_reply(
+    x: &mut Exec<'_>,
+    run: &mut Run,
+    budget: u64,
+    errors: &mut ReplyErrors,
+) -> Progress {
+    let Exec { state, out, .. } = &mut *x;
+    run.write_reply(budget, out, &mut |text, counted| match counted {
+        Counted::Yes => errors.known += 1,
         Counted::No => {
-            made_up += 1;
+            errors.made_up += 1;
             state.stats.count_made_up_error(code(text));
         }
-    });
-    if made_up == 0 && known > 0 {
-        state.stats.charge_again();
-        known -= 1;
-    }
-    state.stats.commands[command.id as usize].failed += known;
-    // Its commands have recorded themselves.
-    x.propagate_nothing();
+    })
 }
 
 /// What the statistics call an error that a script has made up: its first word, if it has several.

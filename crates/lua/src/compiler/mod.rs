@@ -25,6 +25,9 @@ use crate::heap::Heap;
 use crate::proto::Proto;
 use crate::value::{ProtoId, StringId};
 
+/// What a step costs, in units of work.
+pub(crate) const UNITS_PER_STEP: usize = 2;
+
 type Result<T> = std::result::Result<T, CompileError>;
 
 /// What remains to be done of a construct.

@@ -1,7 +1,7 @@
 //! `load` and `loadstring`: compiling at run time, in slices.
 
 use crate::compiler::lexer::CompileError;
-use crate::compiler::{Compiler, Progress};
+use crate::compiler::{Compiler, Progress, UNITS_PER_STEP};
 use crate::heap::{Closure, Function};
 use crate::value::{StringId, Value};
 use crate::vm::error::Error;
@@ -13,9 +13,6 @@ pub(super) static FUNCTIONS: &[(&str, Native)] = &[("load", load), ("loadstring"
 
 /// Compile steps of one slice.
 const STEPS: usize = 512;
-
-/// What a compile step costs.
-const UNITS_PER_STEP: usize = 2;
 
 enum Stage {
     /// Pieces of the source come from a function.

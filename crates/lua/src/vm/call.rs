@@ -42,6 +42,7 @@ impl State {
         };
         if let Err(Error::Memory) = called
             && self.retry.is_none()
+            && self.ending.is_none()
         {
             self.retry = Some(Retry { func, args, after });
         }
@@ -409,7 +410,7 @@ impl State {
     }
 
     /// The main function or a coroutine's has returned.
-    fn finish_thread(&mut self, first: usize, count: usize) -> Result<(), Error> {
+    pub(super) fn finish_thread(&mut self, first: usize, count: usize) -> Result<(), Error> {
         if self.thread_id == self.main {
             self.results.clear();
             self.results
@@ -417,7 +418,14 @@ impl State {
             self.stop = Some(Stop::Done);
             return Ok(());
         }
-        self.give_way(first, count, super::Status::Dead)
+        let ended = self.thread_id;
+        let given = self.give_way(first, count, super::Status::Dead);
+        if matches!(given, Err(Error::Memory)) && self.thread_id == ended {
+            // What has returned is gone: only this can be made again.
+            self.ending = Some((first, count));
+            self.thread.top = slot(first + count);
+        }
+        given
     }
 
     /// Calls a Lua function in place of the running one.
@@ -429,7 +437,8 @@ impl State {
             let callee = self.thread.stack[func];
             let handler = self.metamethod(callee, Event::Call);
             if matches!(handler, Value::Function(_)) {
-                self.ensure_stack(func + args + 2)?;
+                // Room for what comes then as well: the instruction cannot be made again once the handler stands there.
+                self.ensure_stack(func + 2 * (args + 2) + crate::limits::WINDOW)?;
                 self.thread.stack.copy_within(func..=func + args, func + 1);
                 self.thread.stack[func] = handler;
                 return self.tail_call(func, args + 1);

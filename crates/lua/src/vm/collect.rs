@@ -11,8 +11,11 @@ use crate::limits::SLICE;
 use crate::remains::{Remains, UNITS_PER_PIECE};
 use crate::value::{ProtoId, TableId, Value};
 
-/// Entries of a table, or slots of a stack, that are read at once.
+/// Entries of a table, or names and constants of a function, that are read at once.
 const ENTRIES_PER_STEP: usize = 512;
+
+/// Slots of a stack that are read or emptied at once: most stacks are small.
+const SLOTS_PER_STEP: usize = 2048;
 
 /// Bytes that are allocated at least between two collections.
 const BYTES_BETWEEN_MIN: usize = 256 << 10;
@@ -94,12 +97,15 @@ impl State {
                     self.mark_roots();
                     left -= 100;
                 }
-                Phase::Mark => match self.heap.gray.pop() {
-                    Some((value, from)) => left -= self.traverse(value, from),
-                    None => {
+                Phase::Mark => {
+                    if let Some((proto, from)) = self.heap.gray_protos.pop() {
+                        left -= self.traverse_proto(proto, from);
+                    } else if let Some((value, from)) = self.heap.gray.pop() {
+                        left -= self.traverse(value, from);
+                    } else {
                         self.heap.phase = Phase::Clear;
                     }
-                },
+                }
                 Phase::Clear => match self.heap.weak.pop() {
                     Some((table, from)) => left -= self.clear_weak(table, from),
                     None => self.heap.phase = Phase::Sweep { arena: 0, place: 0 },
@@ -211,7 +217,7 @@ impl State {
                         }
                     }
                     self.heap.shade(Value::Table(env));
-                    self.mark_proto(proto);
+                    self.shade_proto(proto);
                 }
                 Function::Native { values, .. } => {
                     for value in values.clone() {
@@ -232,26 +238,38 @@ impl State {
         4
     }
 
-    /// Marks a compiled function and those inside it.
-    fn mark_proto(&mut self, first: ProtoId) {
-        let mut waiting = vec![first];
-        while let Some(id) = waiting.pop() {
-            if !self.protos.paint(id.index(), self.heap.mark) {
-                continue;
-            }
-            let proto = &self.protos[id.index()];
-            for value in &proto.constants {
-                self.heap.shade(*value);
-            }
+    fn shade_proto(&mut self, id: ProtoId) {
+        if self.protos.paint(id.index(), self.heap.mark) {
+            self.heap.gray_protos.push((id, 0));
+        }
+    }
+
+    /// Reads what a compiled function refers to; the units of work done. What is long is read in pieces.
+    fn traverse_proto(&mut self, id: ProtoId, from: usize) -> i64 {
+        let proto = &self.protos[id.index()];
+        let (constants, locals) = (proto.constants.len(), proto.locals.len());
+        let all = constants + locals + proto.protos.len();
+        let end = all.min(from + ENTRIES_PER_STEP);
+        if end < all {
+            self.heap.gray_protos.push((id, end));
+        }
+        if from == 0 {
             let names = proto.upvalue_names.iter().copied();
-            for name in names
-                .chain(proto.locals.iter().map(|local| local.name))
-                .chain(proto.source)
-            {
+            for name in names.chain(proto.source) {
                 self.heap.shade(Value::String(name));
             }
-            waiting.extend_from_slice(&proto.protos);
         }
+        for index in from..end {
+            let proto = &self.protos[id.index()];
+            if let Some(value) = proto.constants.get(index) {
+                self.heap.shade(*value);
+            } else if let Some(local) = proto.locals.get(index - constants) {
+                self.heap.shade(Value::String(local.name));
+            } else {
+                self.shade_proto(proto.protos[index - constants - locals]);
+            }
+        }
+        i64::try_from((end - from) / 2).unwrap_or(1) + 4
     }
 
     fn mode(&mut self, table: TableId) -> Mode {
@@ -359,26 +377,29 @@ impl State {
             .max(retried)
             .max(usize::from(thread.frames.is_empty()))
             .min(thread.stack.len());
-        let mut work = 2;
-        let mut found = Vec::new();
-        if from == 0 {
-            // What lies above may be of objects that go now.
-            thread.stack[top..].fill(Value::Nil);
-            work += i64::try_from((thread.stack.len() - top) / 64).unwrap_or(1);
-            found = thread_values(thread);
+        let end = thread.stack.len().min(from + SLOTS_PER_STEP);
+        let mut found = if from == 0 {
+            thread_values(thread)
+        } else {
+            Vec::new()
+        };
+        let live = top.clamp(from, end);
+        found.extend_from_slice(&thread.stack[from..live]);
+        // What lies above may be of objects that go now.
+        thread.stack[live..end].fill(Value::Nil);
+        if let Some(job) = &mut self.heap.job {
+            job.empty(id, live..end);
         }
-        let end = top.min(from + ENTRIES_PER_STEP);
-        found.extend_from_slice(&thread.stack[from..end]);
         let open: Vec<_> = if from == 0 {
             thread.open.iter().map(|(_, id)| *id).collect()
         } else {
             Vec::new()
         };
         let resumer = thread.resumer;
-        if end < top {
+        if end < thread.stack.len() {
             self.heap.gray.push((Value::Thread(id), end));
         }
-        work += i64::try_from(found.len() / 4).unwrap_or(1);
+        let work = i64::try_from(found.len() / 4 + (end - live) / 64).unwrap_or(1) + 2;
         for value in found {
             self.heap.shade(value);
         }

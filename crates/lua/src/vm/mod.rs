@@ -5,11 +5,14 @@ pub(crate) mod collect;
 pub(crate) mod coroutine;
 pub(crate) mod error;
 pub(crate) mod execute;
+mod load;
 pub(crate) mod meta;
 pub(crate) mod operate;
 pub(crate) mod task;
 pub(crate) mod thread;
 pub(crate) mod unwind;
+
+pub use load::{Compilation, LoadError};
 
 use error::Error;
 use meta::Event;
@@ -17,9 +20,8 @@ use task::{Native, NativeResult};
 use thread::{After, Frame, FrameKind, Status, TaskFrame, Thread};
 
 use crate::arena::Arena;
-use crate::compiler::lexer::CompileError;
-use crate::compiler::{Compiler, Progress};
-use crate::heap::{Closure, Function, Heap, OutOfMemory, Upvalue};
+use crate::heap::{Function, Heap, OutOfMemory, Upvalue};
+use crate::job::{Job, SLOTS_AT_ONCE};
 use crate::limits::{MEMORY_BYTES_DEFAULT, WINDOW};
 use crate::proto::Proto;
 use crate::stdlib::{self, base::LIBRARY_FUNCTIONS};
@@ -28,9 +30,6 @@ use crate::value::{NativeId, StringId, TableId, ThreadId, Value};
 
 /// Numbers of host functions begin here among those of native functions.
 const HOST_FUNCTIONS: u32 = 1 << 24;
-
-/// Compile steps that a load takes between two looks at its memory.
-const COMPILE_STEPS: usize = 4096;
 
 /// Slots and frames that stay from one run to the next.
 const KEPT_SLOTS: usize = 4 * WINDOW;
@@ -118,15 +117,6 @@ pub struct HostCall {
     pub function: u32,
 }
 
-/// Why a source was not loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoadError {
-    /// The text, as `loadstring` returns it.
-    Syntax(Vec<u8>),
-    /// Memory is used up.
-    OutOfMemory,
-}
-
 /// A value that the host keeps alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept(usize);
@@ -187,6 +177,8 @@ pub struct State {
     /// A full collection must end before the run goes on.
     collecting: bool,
     retry: Option<Retry>,
+    /// The coroutine has ended, but there was no room for its results where they go: their first slot and how many.
+    ending: Option<(usize, usize)>,
     /// The frame's instruction is to be made again after the job that it has asked for.
     stepped_back: bool,
     /// Units of work of earlier slices, and when the last full collection for lack of memory was.
@@ -242,6 +234,7 @@ impl State {
             results: Vec::new(),
             collecting: false,
             retry: None,
+            ending: None,
             stepped_back: false,
             worked: 0,
             slice_budget: 0,
@@ -510,42 +503,6 @@ impl State {
         self.random = random & ((1 << 48) - 1);
     }
 
-    // Loading.
-
-    /// Compiles a source. `name` stands in error texts: `=name` and `@name` as they are, any other as the source itself.
-    ///
-    /// # Errors
-    ///
-    /// The source is no Lua, or memory is used up.
-    pub fn load(&mut self, source: &[u8], name: &[u8]) -> Result<Value, LoadError> {
-        self.forget_marks();
-        let syntax = |error| match error {
-            CompileError::Syntax(text) => LoadError::Syntax(text),
-            CompileError::Memory => LoadError::OutOfMemory,
-        };
-        let name = self
-            .heap
-            .string(name)
-            .map_err(|OutOfMemory| LoadError::OutOfMemory)?;
-        let mut compiler = Compiler::new(source.to_vec(), name, &self.heap);
-        loop {
-            let progress = compiler
-                .run(COMPILE_STEPS, &mut self.heap, &mut self.protos)
-                .map_err(syntax)?;
-            if let Progress::Done(proto) = progress {
-                let closure = Closure {
-                    proto,
-                    env: self.globals,
-                    upvalues: Box::default(),
-                };
-                let function = self.heap.function(Function::Lua(closure));
-                return function
-                    .map(Value::Function)
-                    .map_err(|OutOfMemory| LoadError::OutOfMemory);
-            }
-        }
-    }
-
     // Running.
 
     /// Prepares a call; [`State::resume`] makes it. A run that was under way is given up.
@@ -584,6 +541,7 @@ impl State {
         self.raised = None;
         self.waiting = None;
         self.retry = None;
+        self.ending = None;
         self.heap.job = None;
         self.stepped_back = false;
         self.results.clear();
@@ -611,7 +569,8 @@ impl State {
     /// Runs until the function has returned or failed, a host function is called, or `budget` units of work are done: an
     /// instruction, a step of a pattern, thirty-two bytes copied, an object collected are a unit each.
     pub fn resume(&mut self, budget: u64) -> Outcome {
-        if self.thread.frames.is_empty() && self.retry.is_none() && self.raised.is_none() {
+        let is_waited_for = self.retry.is_some() || self.raised.is_some() || self.ending.is_some();
+        if self.thread.frames.is_empty() && !is_waited_for {
             return Outcome::Done;
         }
         self.budget = i64::try_from(budget).unwrap_or(i64::MAX / 2);
@@ -649,7 +608,12 @@ impl State {
                     }
                     self.step_forward();
                     self.retry = None;
-                    if let Some(failure) = self.unwind(error) {
+                    self.ending = None;
+                    // What an error sets off is not made again.
+                    self.heap.takes_jobs = false;
+                    let failure = self.unwind(error);
+                    self.heap.takes_jobs = true;
+                    if let Some(failure) = failure {
                         self.drop_frames(0);
                         return Outcome::Failed(failure);
                     }
@@ -680,6 +644,9 @@ impl State {
         }
         if let Some(retry) = self.retry.take() {
             self.call_now(retry.func, retry.args, retry.after)?;
+        }
+        if let Some((first, count)) = self.ending.take() {
+            self.finish_thread(first, count)?;
         }
         match self.stop.take() {
             Some(Stop::Done) => return Ok(Some(Outcome::Done)),
@@ -739,7 +706,8 @@ impl State {
         let mut left = crate::limits::SLICE;
         let mut complete = false;
         while !complete && left > 0 {
-            let (units, done) = self.heap.work_on_job()?;
+            let running = (self.thread_id, &mut self.thread);
+            let (units, done) = self.heap.work_on_job(running)?;
             let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
             left -= units;
             self.budget -= units;
@@ -813,8 +781,13 @@ impl State {
     fn grow_stack(&mut self, wanted: usize) -> Result<(), OutOfMemory> {
         let stack = &mut self.thread.stack;
         let size = wanted.max(stack.len() + stack.len() / 2).max(2 * WINDOW);
-        self.heap
-            .charge((size - stack.len()) * size_of::<Value>())?;
+        let more = (size - stack.len()) * size_of::<Value>();
+        if self.heap.takes_jobs && size > SLOTS_AT_ONCE {
+            self.heap.check(more)?;
+            self.heap.job = Some(Job::deepen(self.thread_id, size));
+            return Err(OutOfMemory);
+        }
+        self.heap.charge(more)?;
         stack.reserve_exact(size - stack.len());
         stack.resize(size, Value::Nil);
         Ok(())

@@ -186,3 +186,17 @@ register('native', redis.log)",
         "-ERR First argument must be a number (log level).\r\n"
     );
 }
+
+#[test]
+fn a_library_that_takes_too_long_to_compile_is_refused() {
+    let mut server = Server::default();
+    let code = format!(
+        "#!lua name=l\n{} redis.register_function('f', function() return 5 end)",
+        "do local x = {a = 1} end ".repeat(30_000)
+    );
+    let code = code.as_bytes();
+    let loaded = server.scripting.load_library(code, false, &mut Loading(2));
+    let error = loaded.expect_err("it takes too long");
+    assert!(String::from_utf8_lossy(error.text()).contains("timeout"));
+    assert_eq!(server.scripting.counts(), (0, 0));
+}

@@ -2,7 +2,7 @@
 
 use crate::support::{Loading, Server};
 use resp::Protocol;
-use scripting::{Digest, Keep, LogLevel, Progress, Targets};
+use scripting::{Digest, Keep, Limits, LogLevel, Progress, Scripting, Targets};
 
 #[test]
 fn values_become_replies() {
@@ -412,7 +412,7 @@ fn a_run_can_be_left_and_killed_anywhere() {
     }
     run.kill();
     let mut out = resp::Reply::default();
-    run.write_reply(&mut out, &mut |_, _| {});
+    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
     server.scripting.ended(run, 0, 0);
     let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
     assert!(
@@ -420,6 +420,186 @@ fn a_run_can_be_left_and_killed_anywhere() {
         "{reply}"
     );
     assert_eq!(server.eval("return 1"), ":1\r\n");
+}
+
+/// A script that is long enough to be compiled in slices.
+fn long(code: &str) -> String {
+    let long = format!("local t {} {code}", "t = {a = 1, 'b'} ; ".repeat(1000));
+    assert!(Scripting::is_long(long.as_bytes()));
+    long
+}
+
+/// Compiles and calls it with a key and an argument; how often it was left, and the reply.
+fn run_long(server: &mut Server, body: &str, units: u64) -> (u32, String) {
+    let digest = Digest::of(body.as_bytes());
+    let call = Some((&[&b"key"[..]][..], &[&b"arg"[..]][..]));
+    let run = server
+        .scripting
+        .compile_script(body.as_bytes(), digest, Keep::WhileUsed, call);
+    let mut run = run.expect("nothing runs").expect("its first line is good");
+    assert!(server.scripting.is_running());
+    let mut left = 0;
+    while run.resume(&mut server.fake, units) == Progress::OutOfBudget {
+        left += 1;
+    }
+    let mut out = resp::Reply::default();
+    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
+    server.scripting.ended(run, 0, 0);
+    let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
+    (left, reply)
+}
+
+#[test]
+fn a_long_script_is_compiled_in_slices_by_its_first_run() {
+    let mut server = Server::default();
+    let body = long("return KEYS[1] .. ARGV[1] .. t[1]");
+    let (left, reply) = run_long(&mut server, &body, 100);
+    assert!(left > 50, "{left}");
+    assert_eq!(reply, "$7\r\nkeyargb\r\n");
+    let digest = Digest::of(body.as_bytes());
+    assert_eq!(server.scripting.script_body(&digest), Some(body.as_bytes()));
+    let again = server.eval_bytes(body.as_bytes(), &[b"k"], &[b"a"]);
+    assert_eq!(again, b"$3\r\nkab\r\n");
+    assert_eq!(server.scripting.scripts(), 1);
+}
+
+#[test]
+fn a_long_script_that_is_none_is_not_cached() {
+    let mut server = Server::default();
+    let body = long("return )");
+    let (_, reply) = run_long(&mut server, &body, 100);
+    assert_eq!(
+        reply,
+        "-ERR Error compiling script (new function): user_script:1: unexpected symbol near ')'\r\n"
+    );
+    assert_eq!(server.eval(&body), reply);
+    assert_eq!(server.scripting.scripts(), 0);
+    assert_eq!(server.eval("return 1"), ":1\r\n");
+}
+
+#[test]
+fn a_long_script_may_be_cached_only_or_killed_while_it_is_compiled() {
+    let mut server = Server::default();
+    let body = long("return 5");
+    let digest = Digest::of(body.as_bytes());
+    for kill in [true, false] {
+        let run = server
+            .scripting
+            .compile_script(body.as_bytes(), digest, Keep::Always, None);
+        let mut run = run.unwrap().unwrap();
+        assert_eq!(run.resume(&mut server.fake, 100), Progress::OutOfBudget);
+        if kill {
+            run.kill();
+        } else {
+            while run.resume(&mut server.fake, 100) == Progress::OutOfBudget {}
+        }
+        let mut out = resp::Reply::default();
+        run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
+        server.scripting.ended(run, 0, 0);
+        let reply = out.into_output().to_vec();
+        if kill {
+            assert!(reply.starts_with(b"-ERR Script killed by user"));
+        } else {
+            assert_eq!(reply, [b"$40\r\n", &digest.hex()[..], b"\r\n"].concat());
+        }
+        let cached = server.scripting.script_flags(&digest);
+        assert_eq!(cached.is_some(), !kill);
+    }
+    assert_eq!(server.eval(&body), ":5\r\n");
+}
+
+#[test]
+fn a_long_script_finds_room_behind_a_collection() {
+    let mut server = Server::default();
+    server.scripting.set_limits(Limits {
+        memory_bytes: 2 << 20,
+        ..Limits::default()
+    });
+    // Garbage that takes most of the room.
+    server.eval("local t = {} for i = 1, 8 do t[i] = ('x'):rep(200000 + i) end return 1");
+    let body = long(&format!("return #'{}'", "y".repeat(200_000)));
+    assert_eq!(run_long(&mut server, &body, 1000).1, ":200000\r\n");
+    let body = long(&format!("return #'{}'", "y".repeat(2_000_000)));
+    let (_, reply) = run_long(&mut server, &body, 1000);
+    assert!(reply.contains("not enough memory"), "{reply}");
+    assert_eq!(server.eval("return 1"), ":1\r\n");
+}
+
+#[test]
+fn a_long_reply_of_a_command_is_converted_in_slices() {
+    let mut server = Server::default();
+    let body = b"local n = 30000 local t = redis.call('raw', '*' .. n + 1 .. '\\r\\n' .. (':7\\r\\n$1\\r\\nx\\r\\n*1\\r\\n+OK\\r\\n'):rep(n / 3) .. ':5\\r\\n') return {#t, t[1], t[29999], t[30000][1].ok, t[30001]}";
+    let digest = Digest::of(body);
+    server
+        .scripting
+        .load_script(body, digest, Keep::WhileUsed)
+        .unwrap();
+    let run = server.scripting.start_script(&digest, &[], &[]);
+    let mut run = run.unwrap().unwrap();
+    let mut left = 0;
+    while run.resume(&mut server.fake, 4_000) == Progress::OutOfBudget {
+        left += 1;
+    }
+    assert!(left > 50, "{left}");
+    let mut out = resp::Reply::default();
+    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
+    server.scripting.ended(run, 0, 0);
+    let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
+    assert_eq!(reply, "*5\r\n:30001\r\n:7\r\n$1\r\nx\r\n$2\r\nOK\r\n:5\r\n");
+}
+
+#[test]
+fn a_long_reply_of_a_command_finds_room_behind_a_collection() {
+    let mut server = Server::default();
+    server.scripting.set_limits(Limits {
+        memory_bytes: 3 << 20,
+        ..Limits::default()
+    });
+    let body = |count: u32| {
+        format!(
+            "for i = 1, 10 do local s = ('x'):rep(100000 + i) end \
+                 local reply = '*{count}\\r\\n' .. (':7\\r\\n'):rep({count}) \
+                 return #redis.call('raw', reply)"
+        )
+    };
+    assert_eq!(server.eval(&body(90_000)), ":90000\r\n");
+    let reply = server.eval(&body(400_000));
+    assert!(reply.contains("not enough memory"), "{reply}");
+    assert_eq!(server.eval("return 1"), ":1\r\n");
+}
+
+#[test]
+fn a_reply_of_shared_tables_is_written_in_slices() {
+    let mut server = Server::default();
+    let body = b"local s, t, u = ('x'):rep(100000), {}, {} for i = 1, 40 do t[i] = s end for i = 1, 10 do u[i] = t end return {u, {map={a=t}}, {set={b=1}}, 'end'}";
+    let expected = {
+        let s = format!("$100000\r\n{}\r\n", "x".repeat(100_000));
+        let t = format!("*40\r\n{}", s.repeat(40));
+        format!(
+            "*4\r\n*10\r\n{}*2\r\n$1\r\na\r\n{t}*1\r\n$1\r\nb\r\n$3\r\nend\r\n",
+            t.repeat(10)
+        )
+    };
+    let digest = Digest::of(body);
+    server
+        .scripting
+        .load_script(body, digest, Keep::WhileUsed)
+        .unwrap();
+    let run = server.scripting.start_script(&digest, &[], &[]);
+    let mut run = run.unwrap().unwrap();
+    while run.resume(&mut server.fake, 100_000) == Progress::OutOfBudget {}
+    let mut out = resp::Reply::default();
+    out.ok();
+    let (mut longest, mut before) = (0, out.len());
+    while run.write_reply(4_000, &mut out, &mut |_, _| {}) == Progress::OutOfBudget {
+        longest = longest.max(out.len() - before);
+        before = out.len();
+    }
+    server.scripting.ended(run, 0, 0);
+    assert!(longest <= 256 << 10, "{longest}");
+    assert!(out.output().start().len() < 1 << 20);
+    let reply = out.into_output().to_vec();
+    assert!(reply == format!("+OK\r\n{expected}").as_bytes());
 }
 
 #[test]

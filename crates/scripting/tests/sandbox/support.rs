@@ -67,6 +67,9 @@ pub(crate) struct Server {
     pub(crate) protocol: Protocol,
 }
 
+/// Units of work between two looks at whether a reply is complete: few, so that every test leaves it now and then.
+const REPLY_SLICE: u64 = 7;
+
 impl Server {
     /// The reply of EVAL, as it stands on the wire.
     pub(crate) fn eval_bytes(&mut self, body: &[u8], keys: &[&[u8]], args: &[&[u8]]) -> Vec<u8> {
@@ -86,11 +89,12 @@ impl Server {
     fn finish(&mut self, mut run: scripting::Run, out: &mut Reply) {
         while run.resume(&mut self.fake, SLICE) == Progress::OutOfBudget {}
         let errors = &mut self.errors;
-        run.write_reply(out, &mut |text, counted| {
+        let mut on_error = |text: &[u8], counted| {
             if counted == Counted::No {
                 errors.push(String::from_utf8_lossy(text).into_owned());
             }
-        });
+        };
+        while run.write_reply(REPLY_SLICE, out, &mut on_error) == Progress::OutOfBudget {}
         self.scripting.ended(run, 0, 0);
     }
 

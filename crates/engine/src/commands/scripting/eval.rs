@@ -5,7 +5,7 @@ use crate::commands::monitor;
 use crate::exec::{Args, Exec};
 use crate::scripting::run::{self, refused, split_keys};
 use commandtable::{Error, Outcome};
-use scripting::{Digest, Keep};
+use scripting::{Digest, Keep, Scripting};
 use std::sync::Arc;
 
 pub(in crate::commands) static COMMANDS: Family = &[
@@ -49,6 +49,14 @@ fn run_body(x: &mut Exec<'_>, args: Args<'_>, writes: Writes) -> Outcome {
     let (keys, words) = split_keys(args, Error::NOT_AN_INTEGER)?;
     let digest = Digest::of(args[1]);
     if x.state.scripting.script_flags(&digest).is_none() {
+        if Scripting::is_long(args[1]) {
+            let flags = Scripting::flags_of_body(args[1]).map_err(refused)?;
+            return run::run(x, args, flags, writes == Writes::Refused, |state| {
+                let call = Some((keys, words));
+                let scripting = &mut state.scripting;
+                scripting.compile_script(args[1], digest, Keep::WhileUsed, call)
+            });
+        }
         let scripting = &mut x.state.scripting;
         scripting
             .load_script(args[1], digest, Keep::WhileUsed)

@@ -1,6 +1,6 @@
 //! FUNCTION: libraries of functions.
 
-use super::{Family, help, is_flush_mode, payload};
+use super::{Family, discard, help, is_flush_mode, payload};
 use crate::exec::{Args, Exec};
 use crate::scripting::busy;
 use crate::scripting::libraries::{From, Loading};
@@ -86,7 +86,8 @@ fn flush(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !is_flush_mode(&args[2..]) {
         return Err(Error::FUNCTION_FLUSH_MODE);
     }
-    drop(x.state.scripting.flush_libraries().map_err(refused)?);
+    let interpreter = x.state.scripting.flush_libraries().map_err(refused)?;
+    discard(x, interpreter, &args[2..]);
     x.keys.dirty += 1;
     x.out.ok();
     Ok(())

@@ -1,11 +1,11 @@
 //! SCRIPT: the cache of scripts.
 
-use super::{Family, help, is_flush_mode, stats};
+use super::{Family, discard, help, is_flush_mode, stats};
 use crate::exec::{Args, Exec};
 use crate::scripting::busy;
-use crate::scripting::run::refused;
+use crate::scripting::run::{self, refused};
 use commandtable::{Error, Outcome};
-use scripting::{Digest, Keep};
+use scripting::{Digest, Keep, Scripting};
 
 pub(in crate::commands) static COMMANDS: Family = &[
     ("script|debug", debug),
@@ -27,6 +27,12 @@ pub(in crate::commands) static COMMANDS: Family = &[
 fn load(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     let digest = Digest::of(args[2]);
     let scripting = &mut x.state.scripting;
+    if Scripting::is_long(args[2]) && scripting.script_flags(&digest).is_none() {
+        return run::compile(x, args, |state| {
+            let scripting = &mut state.scripting;
+            scripting.compile_script(args[2], digest, Keep::Always, None)
+        });
+    }
     scripting
         .load_script(args[2], digest, Keep::Always)
         .map_err(refused)?;
@@ -74,7 +80,8 @@ fn flush(x: &mut Exec<'_>, args: Args<'_>) -> Outcome {
     if !is_flush_mode(&args[2..]) {
         return Err(Error::SCRIPT_FLUSH_MODE);
     }
-    drop(x.state.scripting.flush_scripts().map_err(refused)?);
+    let interpreter = x.state.scripting.flush_scripts().map_err(refused)?;
+    discard(x, interpreter, &args[2..]);
     x.out.ok();
     Ok(())
 }

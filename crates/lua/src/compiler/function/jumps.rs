@@ -26,19 +26,18 @@ impl FunctionState {
         }
     }
 
+    /// Puts the jumps of another list into one. It is the other one that is gone through: a long list has become so by many
+    /// short ones.
     pub(crate) fn join(&mut self, list: &mut u32, other: u32) {
         if other == NO_JUMP {
             return;
         }
-        if *list == NO_JUMP {
-            *list = other;
-            return;
-        }
-        let mut last = *list;
+        let mut last = other;
         while self.next_jump(last) != NO_JUMP {
             last = self.next_jump(last);
         }
-        self.set_target(last, other);
+        self.set_target(last, *list);
+        *list = other;
     }
 
     pub(crate) fn patch(&mut self, list: u32, target: u32) {

@@ -72,15 +72,15 @@ impl FunctionState {
         match op {
             Binary::And => {
                 self.read(&mut rhs);
-                let mut list = rhs.when_false;
-                self.join(&mut list, lhs.when_false);
+                let mut list = lhs.when_false;
+                self.join(&mut list, rhs.when_false);
                 rhs.when_false = list;
                 rhs
             }
             Binary::Or => {
                 self.read(&mut rhs);
-                let mut list = rhs.when_true;
-                self.join(&mut list, lhs.when_true);
+                let mut list = lhs.when_true;
+                self.join(&mut list, rhs.when_true);
                 rhs.when_true = list;
                 rhs
             }
