@@ -179,6 +179,62 @@ start_server {tags {"scripting"} overrides {busy-reply-threshold 10}} {
         assert_equal {} [dict get [r function stats] running_script]
     }
 
+    test {a long reply comes complete behind a script that was busy} {
+        set script {
+            local i = 0 while i < 3000000 do i = i + 1 end
+            local s, t = ('x'):rep(100000), {} for i = 1, 30 do t[i] = s end
+            return {t, {err = 'ODD one'}, {1, 2, {3}}, 'end'}
+        }
+        set client [busy_client eval $script 0]
+        assert_error {ODD one} {$client read}
+        $client close
+        set client [busy_client eval [string map {{{err = 'ODD one'}} t} $script] 0]
+        lassign [$client read] first second third fourth
+        assert_equal [lrepeat 30 [string repeat x 100000]] $first
+        assert_equal $first $second
+        assert_equal {{1 2 3} end} [list $third $fourth]
+        assert_equal PONG [r ping]
+        $client close
+    }
+
+    test {a long reply inside of a transaction comes in its place} {
+        set script {
+            local i = 0 while i < 3000000 do i = i + 1 end
+            local s, t = ('x'):rep(100000), {} for i = 1, 30 do t[i] = s end return t
+        }
+        r set k v
+        set client [valkey_deferring_client]
+        $client multi
+        $client get k
+        $client eval $script 0
+        $client eval $script 0
+        $client get k
+        assert_equal {OK QUEUED QUEUED QUEUED QUEUED} [list [$client read] [$client read] [$client read] [$client read] [$client read]]
+        $client exec
+        set t [lrepeat 30 [string repeat x 100000]]
+        assert_equal [list v $t $t v] [$client read]
+        $client close
+    }
+
+    test {others are told while a long script is compiled, which ends as others do} {
+        set source "local t [string repeat {t = {a = 1, 'b', x, y + 1} } 100000] return KEYS\[1\]"
+        set client [busy_client eval $source 1 key]
+        assert_equal OK [r script kill]
+        assert_error {ERR Script killed by user with SCRIPT KILL...} {$client read}
+        set client [busy_client script load $source]
+        set digest [$client read]
+        assert_equal 1 [r script exists $digest]
+        assert_equal key [r evalsha $digest 1 key]
+        assert_equal $source [r script show $digest]
+        set client2 [busy_client eval "$source )" 0]
+        assert_error {ERR Error compiling script (new function): user_script:1: '<eof>' expected near ')'} {$client2 read}
+        $client close
+        $client2 close
+        r script flush
+        assert_equal 0 [r script exists $digest]
+        assert_equal [list a PONG] [list [r eval {return KEYS[1]} 1 a] [r ping]]
+    } {} {peer:skip}
+
     test {a threshold of nothing is never passed} {
         r config set busy-reply-threshold 0
         assert_equal done [r eval {local i = 0 while i < 3000000 do i = i + 1 end return 'done'} 0]

@@ -131,6 +131,22 @@ static PROGRAMS: &[(&str, &str)] = &[
         "local function f() return 1 + f() end while true do pcall(f) end",
     ),
     (
+        "deep recursion of wide frames",
+        "local names = {} for i = 1, 199 do names[i] = 'a' .. i end local f = loadstring('local function f(n) local ' .. table.concat(names, ',') .. ' if n > 0 then f(n - 1) end n = 0 end return f')() while true do pcall(f, 16000) end",
+    ),
+    (
+        "500000 functions",
+        "local t = {} for i = 1, 500000 do t[i] = 'x = function() end' end local f = loadstring(table.concat(t, ' ')) t = nil while true do local t = {{}, {}} end",
+    ),
+    (
+        "900000 tables",
+        "while true do local t = {} for i = 1, 900000 do t[1] = {t[1]} end end",
+    ),
+    (
+        "1000000 short strings",
+        "while true do local t = {} for i = 1, 1000000 do t[i] = 'k' .. i end end",
+    ),
+    (
         "cjson of 100000 items",
         "local t = {} for i = 1, 100000 do t[i] = i end while true do t = cjson.decode(cjson.encode(t)) end",
     ),
@@ -176,6 +192,93 @@ static PROGRAMS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Sources that take long to compile: a beginning, what is repeated and how often, an end.
+static SOURCES: &[(&str, &str, &str, usize, &str)] = &[
+    (
+        "source of statements, 10 MB",
+        "local t = {} ",
+        "do local x, y = t.name, 'text' if x then t[y] = x .. y .. 1 end end ",
+        150_000,
+        "",
+    ),
+    (
+        "source of a constructor, 10 MB",
+        "return {",
+        "{1, 'two', three = 3}, ",
+        430_000,
+        "}",
+    ),
+    (
+        "source of 500000 functions",
+        "",
+        "x = function() end ",
+        500_000,
+        "",
+    ),
+    ("source of 250000 names", "return {", "", 250_000, "}"),
+    (
+        "source of 500000 elseif",
+        "if x then ",
+        "elseif x then ",
+        500_000,
+        "end",
+    ),
+    (
+        "source of a string, 15 MB",
+        "return '",
+        "xxxxxxxx",
+        2_000_000,
+        "'",
+    ),
+    (
+        "source of a long string, 15 MB",
+        "return [[",
+        "xxxxxx]\n",
+        2_000_000,
+        "]]",
+    ),
+    (
+        "source of a comment, 50 MB",
+        "--[[",
+        "xxxxxx]\n",
+        6_000_000,
+        "]]",
+    ),
+    ("source of blanks, 50 MB", "", "        ", 6_000_000, ""),
+    (
+        "source of empty lines, 50 MB",
+        "",
+        "\n\n\n\n\n\n\n\n",
+        6_000_000,
+        "",
+    ),
+];
+
+fn compile_slices(index: usize, units: u64) -> Vec<Duration> {
+    let (_, start, repeated, count, end) = SOURCES[index];
+    let mut source = start.as_bytes().to_vec();
+    for number in 0..count {
+        if repeated.is_empty() {
+            source.extend_from_slice(format!("k{number} = 1,").as_bytes());
+        } else {
+            source.extend_from_slice(repeated.as_bytes());
+        }
+    }
+    source.extend_from_slice(end.as_bytes());
+    let mut state = State::new(Options::default()).expect("the library fits");
+    let mut took = Vec::new();
+    let mut begin = Instant::now();
+    let mut compilation = state.compile(&source, b"=slices").expect("the name fits");
+    loop {
+        let step = state.go_on_compiling(&mut compilation, units);
+        took.push(begin.elapsed());
+        begin = Instant::now();
+        if !matches!(step, Ok(None)) {
+            return took;
+        }
+    }
+}
+
 fn slices(source: &str, units: u64) -> Vec<Duration> {
     let mut state = State::new(Options::default()).expect("the library fits");
     state.install_ext().expect("the modules fit");
@@ -203,20 +306,29 @@ fn main() {
     let wanted = std::env::args().nth(2).unwrap_or_default();
     let programs = PROGRAMS.iter().filter(|(name, _)| name.contains(&wanted));
     for (name, source) in programs {
-        let mut shortest = slices(source, units);
-        for _ in 1..RUNS {
-            for (shortest, took) in shortest.iter_mut().zip(slices(source, units)) {
-                *shortest = (*shortest).min(took);
-            }
-        }
-        shortest.sort();
-        let at = |share: f64| shortest[((shortest.len() - 1) as f64 * share) as usize].as_micros();
-        println!(
-            "{name:30} {:7} {:7} {:7}   of {}",
-            at(0.5),
-            at(0.99),
-            at(1.0),
-            shortest.len()
-        );
+        print_row(name, || slices(source, units));
     }
+    for (index, (name, ..)) in SOURCES.iter().enumerate() {
+        if name.contains(&wanted) {
+            print_row(name, || compile_slices(index, units));
+        }
+    }
+}
+
+fn print_row(name: &str, run: impl Fn() -> Vec<Duration>) {
+    let mut shortest = run();
+    for _ in 1..RUNS {
+        for (shortest, took) in shortest.iter_mut().zip(run()) {
+            *shortest = (*shortest).min(took);
+        }
+    }
+    shortest.sort();
+    let at = |share: f64| shortest[((shortest.len() - 1) as f64 * share) as usize].as_micros();
+    println!(
+        "{name:30} {:7} {:7} {:7}   of {}",
+        at(0.5),
+        at(0.99),
+        at(1.0),
+        shortest.len()
+    );
 }

@@ -39,6 +39,7 @@ impl<T> Pieces<T> {
         self.len += 1;
     }
 
+    #[cold]
     #[inline(never)]
     fn push_behind(&mut self, element: T) {
         let piece = (self.len - BEGINNING) / PIECE;
@@ -58,6 +59,7 @@ impl<T> Pieces<T> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn pop_behind(&mut self) -> Option<T> {
         let piece = (self.len - BEGINNING) / PIECE;
@@ -66,14 +68,16 @@ impl<T> Pieces<T> {
         self.rest[piece].pop()
     }
 
-    // The way to what is behind the beginning is a call, so that the one to the beginning stays as short as it is.
+    // Cold, so that no register is saved for this call on the way to the beginning.
 
+    #[cold]
     #[inline(never)]
     fn behind(&self, index: usize) -> &T {
         let index = index - BEGINNING;
         &self.rest[index / PIECE][index % PIECE]
     }
 
+    #[cold]
     #[inline(never)]
     fn behind_mut(&mut self, index: usize) -> &mut T {
         let index = index - BEGINNING;

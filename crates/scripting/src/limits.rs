@@ -51,6 +51,9 @@ pub(crate) const CONVERSION_UNITS: u64 = 20_000;
 /// second one only.
 pub(crate) const COLLECTIONS: u32 = 2;
 
+/// Bytes of a line that a script writes to the log: its words may be one long string, eight thousand times.
+pub(crate) const LOG_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of a script that are compiled at once. A longer one is compiled in slices, as a part of its first run.
 pub(crate) const SOURCE_BYTES_AT_ONCE: usize = 16 << 10;
 

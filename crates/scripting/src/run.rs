@@ -7,7 +7,9 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::host::{Host, LogLevel, Targets};
 use crate::libraries::Function as LibraryFunction;
-use crate::limits::{BROKEN_ERROR_BYTES_MAX, CALL_UNITS, CONVERSION_UNITS, REPLY_BYTES_KEPT};
+use crate::limits::{
+    BROKEN_ERROR_BYTES_MAX, CALL_UNITS, CONVERSION_UNITS, LOG_BYTES_MAX, REPLY_BYTES_KEPT,
+};
 use crate::machine::Machine;
 use crate::sandbox::Function;
 use crate::source::{self, Compiled, Source};
@@ -459,11 +461,14 @@ impl Run {
         };
         let mut line = Vec::new();
         for (index, word) in words.iter().enumerate() {
-            if matches!(word, Value::String(_) | Value::Number(_)) {
-                if index > 0 {
-                    line.push(b' ');
-                }
-                line.extend_from_slice(&state.display(*word));
+            if index > 0 && matches!(word, Value::String(_) | Value::Number(_)) {
+                line.push(b' ');
+            }
+            let room = LOG_BYTES_MAX.saturating_sub(line.len());
+            match word {
+                Value::String(text) => line.extend(state.bytes(*text).iter().take(room)),
+                Value::Number(_) => line.extend_from_slice(&state.display(*word)),
+                _ => {}
             }
         }
         host.log(level, &line);

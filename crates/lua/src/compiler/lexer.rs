@@ -157,6 +157,9 @@ pub(crate) struct Lexer {
     long_names: HashMap<Box<[u8]>, StringId>,
 }
 
+/// So many blanks in a row, and there may be many more.
+const BLANKS: usize = 64;
+
 impl Lexer {
     /// A lexer before its first token.
     pub(crate) fn new(source: Vec<u8>, name: StringId, heap: &Heap) -> Self {
@@ -255,18 +258,23 @@ impl Lexer {
 
     fn read(&mut self, heap: &mut Heap) -> Result<Token, CompileError> {
         self.text.clear();
+        let mut blanks = 0;
         loop {
             let Some(byte) = self.byte() else {
                 return Ok(Token::EndOfSource);
             };
             let next = self.peek_byte(1);
             let (token, length) = match (byte, next) {
-                (b'\n' | b'\r', _) => {
-                    self.break_line();
-                    continue;
-                }
-                (b' ' | b'\t' | 0x0b | 0x0c, _) => {
-                    self.at += 1;
+                (b'\n' | b'\r' | b' ' | b'\t' | 0x0b | 0x0c, _) => {
+                    if matches!(byte, b'\n' | b'\r') {
+                        self.break_line();
+                    } else {
+                        self.at += 1;
+                    }
+                    blanks += 1;
+                    if blanks >= BLANKS {
+                        self.skip_blanks();
+                    }
                     continue;
                 }
                 (b'-', Some(b'-')) => {
@@ -304,6 +312,23 @@ impl Lexer {
             };
             self.at += length;
             return Ok(token);
+        }
+    }
+
+    /// Passes many blanks and line feeds at once.
+    #[cold]
+    fn skip_blanks(&mut self) {
+        while let Some(blanks) = self.source[self.at..].first_chunk::<BLANKS>() {
+            let is_blank = |byte: &u8| (*byte == b' ') | (*byte == b'\t') | (*byte == b'\n');
+            let others = blanks.iter().filter(|byte| !is_blank(byte)).count();
+            // A line feed and a carriage return are one line break.
+            let is_cut = blanks.ends_with(b"\n") && self.peek_byte(BLANKS) == Some(b'\r');
+            if others > 0 || is_cut {
+                return;
+            }
+            let lines = blanks.iter().filter(|byte| **byte == b'\n').count();
+            self.line += lines as u32;
+            self.at += BLANKS;
         }
     }
 
@@ -390,19 +415,21 @@ impl Lexer {
         }
         loop {
             let rest = &self.source[self.at..];
-            let Some(plain) = rest
-                .iter()
-                .position(|byte| matches!(byte, b']' | b'[' | b'\n' | b'\r'))
-            else {
-                self.at = self.source.len();
+            let stop = memchr3(b']', b'[', b'\r', rest);
+            let plain = &rest[..stop.unwrap_or(rest.len())];
+            // Line feeds are as they are to be, so that they are only counted.
+            self.line += memchr::memchr_iter(b'\n', plain).count() as u32;
+            self.at += plain.len();
+            if stop.is_none() {
                 return Err(self.error_near(&format!("unfinished long {what}"), Token::EndOfSource));
-            };
-            if keep {
-                self.text.extend_from_slice(&rest[..plain]);
             }
-            self.at += plain;
+            if keep {
+                self.text.extend_from_slice(plain);
+            }
             match self.byte() {
-                Some(b'\n' | b'\r') => {
+                // The second half of a line break.
+                Some(b'\r') if plain.ends_with(b"\n") => self.at += 1,
+                Some(b'\r') => {
                     self.break_line();
                     if keep {
                         self.text.push(b'\n');
@@ -556,6 +583,73 @@ mod tests {
             ("--[[", "t:1: unfinished long comment near '<eof>'"),
         ] {
             assert_eq!(tokens(source), Err(text.to_owned()), "{source}");
+        }
+    }
+
+    /// The tokens of a source, and the line of each.
+    fn lines(source: &str) -> Vec<(Token, u32)> {
+        let mut heap = Heap::new(1 << 20, 0);
+        let name = heap.string(b"=t").unwrap();
+        let mut lexer = Lexer::new(source.as_bytes().to_vec(), name, &heap);
+        let mut found = Vec::new();
+        while lexer.advance(&mut heap).is_ok() && lexer.token != Token::EndOfSource {
+            found.push((lexer.token, lexer.line));
+        }
+        found.push((lexer.token, lexer.line));
+        found
+    }
+
+    #[test]
+    fn lines_are_counted_in_long_runs_as_in_short_ones() {
+        for unit in [
+            "\n",
+            " \n",
+            "\r",
+            "\r\n",
+            "\n\r",
+            "\n\n\r",
+            "\t\n \r\n",
+            " \r \n\r\r",
+        ] {
+            for count in [1, 2, 31, 32, 33, 63, 64, 65, 127, 129, 200, 1000] {
+                let run = unit.repeat(count);
+                // Told by the rule alone: two different ones behind each other are one break.
+                let (mut breaks, mut bytes) = (0, run.bytes().peekable());
+                while let Some(byte) = bytes.next() {
+                    if matches!(byte, b'\n' | b'\r') {
+                        breaks += 1;
+                        bytes.next_if(|next| matches!(next, b'\n' | b'\r') && *next != byte);
+                    }
+                }
+                let blank = lines(&format!("+{run}-"));
+                assert_eq!(
+                    blank[1],
+                    (Token::Byte(b'-'), breaks + 1),
+                    "{unit:?} {count}"
+                );
+                let comment = lines(&format!("--[[x{run}]]-"));
+                assert_eq!(comment[0].1, breaks + 1, "{unit:?} {count}");
+                let open = lines(&format!("--[[x{run}"));
+                assert_eq!(open[0].1, breaks + 1, "{unit:?} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn line_breaks_in_long_strings_become_line_feeds() {
+        for (source, text) in [
+            ("[[\na\r\nb\rc\n\rd\n\ne]]", "a\nb\nc\nd\n\ne"),
+            ("[[\r\n\n\r]a[\r]\r\n]]", "\n]a[\n]\n"),
+            ("[=[]]\n\r\n]=]", "]]\n\n"),
+        ] {
+            let mut heap = Heap::new(1 << 20, 0);
+            let name = heap.string(b"=t").unwrap();
+            let mut lexer = Lexer::new(source.as_bytes().to_vec(), name, &heap);
+            lexer.advance(&mut heap).unwrap();
+            let Token::String(id) = lexer.token else {
+                panic!("{source:?} is a string");
+            };
+            assert_eq!(heap.bytes(id), text.as_bytes(), "{source:?}");
         }
     }
 

@@ -569,8 +569,11 @@ impl State {
     /// Runs until the function has returned or failed, a host function is called, or `budget` units of work are done: an
     /// instruction, a step of a pattern, thirty-two bytes copied, an object collected are a unit each.
     pub fn resume(&mut self, budget: u64) -> Outcome {
-        let is_waited_for = self.retry.is_some() || self.raised.is_some() || self.ending.is_some();
-        if self.thread.frames.is_empty() && !is_waited_for {
+        if self.thread.frames.is_empty()
+            && self.retry.is_none()
+            && self.raised.is_none()
+            && self.ending.is_none()
+        {
             return Outcome::Done;
         }
         self.budget = i64::try_from(budget).unwrap_or(i64::MAX / 2);
@@ -645,7 +648,8 @@ impl State {
         if let Some(retry) = self.retry.take() {
             self.call_now(retry.func, retry.args, retry.after)?;
         }
-        if let Some((first, count)) = self.ending.take() {
+        if let Some((first, count)) = self.ending {
+            self.ending = None;
             self.finish_thread(first, count)?;
         }
         match self.stop.take() {

@@ -526,6 +526,16 @@ fn a_long_script_finds_room_behind_a_collection() {
 }
 
 #[test]
+fn a_line_of_the_log_has_a_bound() {
+    let mut server = Server::default();
+    let body = "local t, s = {}, ('x'):rep(300000) for i = 1, 7000 do t[i] = s end redis.log(redis.LOG_NOTICE, unpack(t)) return 1";
+    assert_eq!(server.eval(body), ":1\r\n");
+    let (level, line) = &server.fake.logged[0];
+    assert_eq!(*level, LogLevel::Notice);
+    assert!((1 << 20..1 << 21).contains(&line.len()), "{}", line.len());
+}
+
+#[test]
 fn a_long_reply_of_a_command_is_converted_in_slices() {
     let mut server = Server::default();
     let body = b"local n = 30000 local t = redis.call('raw', '*' .. n + 1 .. '\\r\\n' .. (':7\\r\\n$1\\r\\nx\\r\\n*1\\r\\n+OK\\r\\n'):rep(n / 3) .. ':5\\r\\n') return {#t, t[1], t[29999], t[30000][1].ok, t[30001]}";
