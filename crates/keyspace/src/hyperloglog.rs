@@ -282,7 +282,7 @@ impl Maxima {
     /// Estimates how many different elements all of them have seen.
     #[must_use]
     pub fn count(&self) -> u64 {
-        estimate::count(&Histogram::of(&self.0))
+        estimate::count(&Histogram::new(dense::counts(&self.0)))
     }
 }
 

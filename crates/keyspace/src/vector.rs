@@ -3,9 +3,13 @@
 //! The code itself stays plain: it is inlined into functions for which the compiler may use more instructions, and the
 //! machine is asked which of them it has.
 
-/// Makes of a plain function, which has to be `#[inline(always)]`, one that runs it with the widest registers there are.
+/// Makes of a plain function, which has to be `#[inline(always)]`, one that runs it with the widest registers there are. Where
+/// the compiler does not find what these are good for, another function that uses them comes behind the plain one.
 macro_rules! widest {
-    ($(#[$doc:meta])* $visible:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $plain:path) => {
+    (
+        $(#[$doc:meta])*
+        $visible:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $plain:path $(, avx512: $own:path)?
+    ) => {
         $(#[$doc])*
         #[allow(unsafe_code, reason = "calls what needs instructions that the machine has been asked for")]
         $visible fn $name($($argument: $type),*) $(-> $result)? {
@@ -15,7 +19,7 @@ macro_rules! widest {
                     enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vpopcntdq,avx512bitalg,bmi2,popcnt"
                 )]
                 fn with_avx512($($argument: $type),*) $(-> $result)? {
-                    $plain($($argument),*)
+                    $crate::vector::last_of!($plain $(, $own)?)($($argument),*)
                 }
                 #[target_feature(enable = "avx2,bmi2,popcnt")]
                 fn with_avx2($($argument: $type),*) $(-> $result)? {
@@ -34,6 +38,17 @@ macro_rules! widest {
     };
 }
 pub(crate) use widest;
+
+/// The last one of one or two functions.
+macro_rules! last_of {
+    ($first:path) => {
+        $first
+    };
+    ($first:path, $second:path) => {
+        $second
+    };
+}
+pub(crate) use last_of;
 
 /// Which registers the machine has.
 #[cfg(target_arch = "x86_64")]

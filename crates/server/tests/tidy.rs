@@ -94,7 +94,6 @@ static UNSAFE: &[&str] = &[
     "keyspace/src/table/array.rs",
     "keyspace/src/table/pool.rs",
     "keyspace/src/thin.rs",
-    "keyspace/src/hyperloglog/dense.rs",
     "keyspace/src/hyperloglog/dense/avx512.rs",
     "keyspace/src/vector.rs",
     "keyspace/src/zset/index.rs",

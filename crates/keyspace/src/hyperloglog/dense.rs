@@ -12,7 +12,7 @@ mod avx512;
 
 use super::REGISTERS;
 use super::estimate::Histogram;
-use crate::vector::{self, widest};
+use crate::vector::widest;
 
 /// Length of all registers.
 pub const BYTES: usize = REGISTERS * 6 / 8;
@@ -37,7 +37,7 @@ fn gather(registers: [u8; 4]) -> [u8; 3] {
 
 widest! {
     /// Each register into a byte.
-    fn unpack(body: &[u8], registers: &mut [u8]) = unpack_plain
+    fn unpack(body: &[u8], registers: &mut [u8; REGISTERS]) = unpack_plain, avx512: avx512::unpack
 }
 
 #[inline(always)]
@@ -74,23 +74,38 @@ pub(super) fn raise(body: &mut [u8], index: usize, value: u8) -> bool {
     true
 }
 
+/// How many registers hold each value.
 pub(super) fn histogram(body: &[u8]) -> Histogram {
-    Histogram::of(&registers(body))
-}
-
-/// Raises the maxima to what the registers hold.
-pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) {
-    #[cfg(target_arch = "x86_64")]
-    if vector::width() == vector::Width::Avx512 {
-        #[allow(unsafe_code, reason = "the machine has been asked what it has")]
-        // SAFETY: the machine has these instructions.
-        return unsafe { avx512::merge(body, maxima) };
-    }
-    merge_widest(body, maxima);
+    Histogram::new(counts(&registers(body)))
 }
 
 widest! {
-    fn merge_widest(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain
+    /// How many of the registers, each in a byte, hold each value.
+    pub(super) fn counts(registers: &[u8; REGISTERS]) -> [u32; 64] = counts_plain, avx512: avx512::counts
+}
+
+#[inline(always)]
+pub(super) fn counts_plain(registers: &[u8; REGISTERS]) -> [u32; 64] {
+    // Neighbours are counted apart: they often hold the same, and adding to one counter again and again takes longer.
+    let mut parts = [[0; 64]; 8];
+    let (eights, _) = registers.as_chunks::<8>();
+    for eight in eights {
+        for (part, value) in parts.iter_mut().zip(eight) {
+            part[usize::from(value % 64)] += 1;
+        }
+    }
+    let mut sum = [0; 64];
+    for part in &parts {
+        for (total, count) in sum.iter_mut().zip(part) {
+            *total += count;
+        }
+    }
+    sum
+}
+
+widest! {
+    /// Raises the maxima to what the registers hold.
+    pub(super) fn merge(body: &[u8], maxima: &mut [u8; REGISTERS]) = merge_plain, avx512: avx512::merge
 }
 
 /// Registers that are unpacked before they are compared: the compiler sees two simple loops.
@@ -111,7 +126,7 @@ pub(super) fn merge_plain(body: &[u8], maxima: &mut [u8; REGISTERS]) {
 
 widest! {
     /// Packs the registers again.
-    pub(super) fn pack(registers: &[u8; REGISTERS], body: &mut [u8]) = pack_plain
+    pub(super) fn pack(registers: &[u8; REGISTERS], body: &mut [u8]) = pack_plain, avx512: avx512::pack
 }
 
 #[inline(always)]

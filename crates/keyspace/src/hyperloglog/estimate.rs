@@ -16,27 +16,13 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    pub(super) fn add(&mut self, value: u8, registers: u32) {
-        self.0[usize::from(value % 64)] += registers;
+    /// So many registers for each value.
+    pub(super) fn new(counts: [u32; 64]) -> Self {
+        Histogram(counts)
     }
 
-    /// What these registers hold.
-    pub(super) fn of(registers: &[u8; REGISTERS]) -> Self {
-        // Neighbours are counted apart: they often hold the same, and adding to one counter again and again takes longer.
-        let mut parts = [[0; 64]; 8];
-        let (eights, _) = registers.as_chunks::<8>();
-        for eight in eights {
-            for (part, value) in parts.iter_mut().zip(eight) {
-                part[usize::from(value % 64)] += 1;
-            }
-        }
-        let mut sum = Histogram::default();
-        for part in &parts {
-            for (total, count) in sum.0.iter_mut().zip(part) {
-                *total += count;
-            }
-        }
-        sum
+    pub(super) fn add(&mut self, value: u8, registers: u32) {
+        self.0[usize::from(value % 64)] += registers;
     }
 }
 

@@ -39,6 +39,39 @@ fn words_of_registers_are_what_single_registers_are() {
 }
 
 #[test]
+fn registers_are_counted_and_packed_as_one_by_one() {
+    let mut rng = TestRng(7);
+    // Of a wide range, of a narrow one at either end, all the same, and with bits that no register has.
+    for (low, span) in [
+        (0, 64),
+        (0, 3),
+        (60, 4),
+        (7, 2),
+        (1, 25),
+        (0, 1),
+        (63, 1),
+        (0, 256),
+    ] {
+        let mut registers = [0; REGISTERS];
+        for register in &mut registers {
+            *register = (low + rng.next_u64() % span) as u8;
+        }
+        let mut counts = [0; 64];
+        for register in registers {
+            counts[usize::from(register % 64)] += 1;
+        }
+        assert_eq!(dense::counts(&registers), counts, "{low} {span}");
+        assert_eq!(dense::counts_plain(&registers), counts, "{low} {span}");
+        let (mut fast, mut plain) = (vec![0xff; dense::BYTES], vec![0; dense::BYTES]);
+        dense::pack(&registers, &mut fast);
+        dense::pack_plain(&registers, &mut plain);
+        assert_eq!(fast, plain, "{low} {span}");
+        let kept = registers.map(|register| register % 64);
+        assert_eq!(dense::registers(&fast), kept, "{low} {span}");
+    }
+}
+
+#[test]
 fn a_register_is_raised_and_its_neighbours_stay() {
     let mut registers = vec![0; dense::BYTES];
     let mut model = [0; REGISTERS];
