@@ -117,41 +117,68 @@ fn span(bytes: &[u8], first: u64, last: u64) -> Option<(&[u8], u8, u8)> {
 }
 
 widest! {
-    /// The sources combined, as long as the longest of them.
-    #[must_use]
-    pub fn combine(op: BitOp, sources: &[&[u8]]) -> Vec<u8> = combine_plain
+    /// Makes `result` the sources combined, as long as the longest of them; its buffer is used again if it has room.
+    pub fn combine(op: BitOp, sources: &[&[u8]], result: &mut Vec<u8>) = combine_plain
 }
 
 #[inline(always)]
-fn combine_plain(op: BitOp, sources: &[&[u8]]) -> Vec<u8> {
+fn combine_plain(op: BitOp, sources: &[&[u8]], result: &mut Vec<u8>) {
+    match op {
+        BitOp::And => combine_with(sources, result, |a, b| a & b, Alone::Zero),
+        BitOp::Or => combine_with(sources, result, |a, b| a | b, Alone::Kept),
+        BitOp::Xor => combine_with(sources, result, |a, b| a ^ b, Alone::Kept),
+        BitOp::Not => {
+            result.clear();
+            let source = sources.first().copied().unwrap_or_default();
+            result.reserve_exact(source.len());
+            result.extend(source.iter().map(|byte| !byte));
+        }
+    }
+}
+
+/// What becomes of bytes that the other string does not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    Zero,
+    Kept,
+}
+
+#[inline(always)]
+fn combine_with(
+    sources: &[&[u8]],
+    result: &mut Vec<u8>,
+    op: impl Fn(u8, u8) -> u8 + Copy,
+    alone: Alone,
+) {
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
-    let mut result = Vec::with_capacity(len);
-    let Some((first, others)) = sources.split_first() else {
-        return result;
+    result.clear();
+    result.reserve_exact(len);
+    let [first, second, others @ ..] = sources else {
+        result.extend_from_slice(sources.first().unwrap_or(&&[][..]));
+        return;
     };
     while result.len() < len {
         let start = result.len();
         let end = len.min(start + COMBINE_BYTES);
-        result.extend_from_slice(part_of(first, start, end));
+        // Of the first two a block of the result is made, so that it is written once and never read.
+        let (a, b) = (part_of(first, start, end), part_of(second, start, end));
+        result.extend(a.iter().zip(b).map(|(a, b)| op(*a, *b)));
+        if alone == Alone::Kept {
+            let rest = if a.len() > b.len() { a } else { b };
+            result.extend_from_slice(&rest[a.len().min(b.len())..]);
+        }
         result.resize(end, 0);
         let block = &mut result[start..];
-        if op == BitOp::Not {
-            block.iter_mut().for_each(|byte| *byte = !*byte);
-        }
         for other in others {
             let other = part_of(other, start, end);
-            match op {
-                BitOp::And => {
-                    merge(block, other, |a, b| a & b);
-                    block[other.len()..].fill(0);
-                }
-                BitOp::Or => merge(block, other, |a, b| a | b),
-                BitOp::Xor => merge(block, other, |a, b| a ^ b),
-                BitOp::Not => {}
+            for (into, from) in block.iter_mut().zip(other) {
+                *into = op(*into, *from);
+            }
+            if alone == Alone::Zero {
+                block[other.len()..].fill(0);
             }
         }
     }
-    result
 }
 
 /// Bytes of the result that [`combine`] makes at a time: they stay in the cache while one source after the other is merged.
@@ -160,13 +187,6 @@ const COMBINE_BYTES: usize = 16 * 1024;
 /// `bytes[start..end]`, as far as it is there.
 fn part_of(bytes: &[u8], start: usize, end: usize) -> &[u8] {
     &bytes[start.min(bytes.len())..end.min(bytes.len())]
-}
-
-#[inline(always)]
-fn merge(into: &mut [u8], from: &[u8], op: impl Fn(u8, u8) -> u8) {
-    for (into, from) in into.iter_mut().zip(from) {
-        *into = op(*into, *from);
-    }
 }
 
 /// The `width` bits (at most 64) from bit `at` on as a number.
@@ -306,6 +326,8 @@ mod tests {
         let mut samples = samples();
         samples.push(vec![0x5a; COMBINE_BYTES * 2 + 3]);
         samples.push(vec![0xc3; COMBINE_BYTES - 1]);
+        // One buffer for all of them: what it has held before does not matter.
+        let mut result = Vec::new();
         for (at, first) in samples.iter().enumerate() {
             let sources = [first, &samples[at / 2], &samples[samples.len() - 1 - at]];
             let bits: Vec<Vec<bool>> = sources.iter().map(|bytes| bits_of(bytes)).collect();
@@ -325,13 +347,21 @@ mod tests {
                         }
                     })
                     .collect();
-                assert_eq!(combine(op, &sources), bytes_of(&plain), "{op:?}");
-                assert_eq!(combine_plain(op, &sources), bytes_of(&plain), "{op:?}");
+                let plain = bytes_of(&plain);
+                combine(op, &sources, &mut result);
+                assert_eq!(result, plain, "{op:?}");
+                let mut result = Vec::new();
+                combine_plain(op, &sources, &mut result);
+                assert_eq!(result, plain, "{op:?}");
+                combine(op, &sources[..1], &mut result);
+                assert_eq!(result, sources[0], "{op:?}");
             }
             let not: Vec<bool> = bits[0].iter().map(|bit| !bit).collect();
-            assert_eq!(combine(BitOp::Not, &sources[..1]), bytes_of(&not));
+            combine(BitOp::Not, &sources[..1], &mut result);
+            assert_eq!(result, bytes_of(&not));
         }
-        assert_eq!(combine(BitOp::And, &[]), b"");
+        combine(BitOp::And, &[], &mut result);
+        assert_eq!(result, b"");
     }
 
     #[test]

@@ -531,8 +531,19 @@ impl<'a> EntryMut<'a> {
     /// Turns a string `raw` and lends its buffer (APPEND, SETRANGE, SETBIT). `None` if it is not a string.
     pub fn string_make_raw(&mut self) -> Option<&mut Vec<u8>> {
         self.change(|slot| slot.make_raw().map(|_| ()))?;
-        // Twice, because the first may move the entry, and the index must follow before the buffer is lent.
-        self.slot.raw_mut()
+        // Lent only now, because that may have moved the entry, and the index had to follow.
+        #[allow(
+            unsafe_code,
+            reason = "asking once more who holds the buffer would take as long as the first time"
+        )]
+        // SAFETY: it has just been made raw.
+        Some(unsafe { self.slot.own_buffer() })
+    }
+
+    /// Takes the buffer of a `raw` string that nobody else holds, if it has room for `len` bytes and not for many more: to
+    /// make the next value in. The string is 0 then.
+    pub fn string_take_buffer(&mut self, len: usize) -> Option<Vec<u8>> {
+        self.change(|slot| slot.take_buffer(len))
     }
 
     /// Lends the bytes of a string where they lie, if that is in the entry and there are at least `len`; it is `raw` then.

@@ -248,21 +248,39 @@ impl Entry {
         if self.type_() != Type::Str {
             return None;
         }
-        if self.kind() != Kind::Raw {
+        // A copy takes the place of what is no buffer, or one that somebody else holds as well.
+        if self.sole_raw().is_none() {
             let bytes = match self.str_ref() {
                 StrRef::Int(n) => itoa::Buffer::new().format(n).as_bytes().to_vec(),
                 StrRef::Bytes(bytes) => bytes.to_vec(),
             };
             drop(self.set_raw(Counted::new(bytes)));
-        } else if self.sole_raw().is_none() {
-            // Somebody else holds the bytes: a copy takes their place here.
-            let StrRef::Bytes(bytes) = self.str_ref() else {
-                return None;
-            };
-            let copy = Counted::new(bytes.to_vec());
-            drop(self.set_raw(copy));
         }
-        self.sole_raw()
+        // SAFETY: it has a buffer to itself now.
+        Some(unsafe { self.own_buffer() })
+    }
+
+    /// The buffer of a string that has it to itself.
+    ///
+    /// # Safety
+    /// [`Entry::make_raw`] came first, and nobody has got [`Entry::counted`] since.
+    pub(crate) unsafe fn own_buffer(&mut self) -> &mut Vec<u8> {
+        // SAFETY: the kind is the one of a counted vector; nobody else has a count, and new ones come from this entry,
+        // borrowed exclusively.
+        unsafe { self.boxed_mut() }
+    }
+
+    /// Takes the buffer of a `raw` string that nobody else holds, if it has room for `len` bytes and not for many more.
+    /// Leaves the integer 0.
+    pub(crate) fn take_buffer(&mut self, len: usize) -> Option<Vec<u8>> {
+        let capacity = self.sole_raw()?.capacity();
+        if capacity < len || capacity / 2 > len {
+            return None;
+        }
+        match self.take_value() {
+            Value::Str(Str::Raw(counted)) => Counted::into_inner(counted),
+            _ => None,
+        }
     }
 
     /// The bytes of a string that lies in the entry and has at least `len` of them, to be changed there: it is `raw` then.

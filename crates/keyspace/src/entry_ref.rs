@@ -112,11 +112,15 @@ impl<'a> SlotMut<'a, Entry> {
         unsafe { lent(&mut handle) }.value_mut()
     }
 
-    /// The buffer of a string that has been made `raw`; see [`Entry::make_raw`].
-    pub(crate) fn raw_mut(&mut self) -> Option<&mut Vec<u8>> {
+    /// The buffer of a string that has it to itself.
+    ///
+    /// # Safety
+    /// See [`Entry::own_buffer`].
+    #[inline]
+    pub(crate) unsafe fn own_buffer(&mut self) -> &mut Vec<u8> {
         let mut handle = handle(self.raw());
-        // SAFETY: as above, for as long as `self` is borrowed. The entry does not move: it is `raw` already.
-        unsafe { lent(&mut handle) }.make_raw()
+        // SAFETY: as above, for as long as `self` is borrowed. The entry does not move. The rest is the caller's.
+        unsafe { lent(&mut handle).own_buffer() }
     }
 
     /// See [`Entry::embedded_mut`].

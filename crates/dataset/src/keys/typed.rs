@@ -28,6 +28,14 @@ impl Keys {
         self.current().get(key).and_then(|entry| entry.counted())
     }
 
+    /// A buffer for the `len` bytes that `key` is about to hold: that of the string which it holds now, if that fits and
+    /// nobody else needs it. The key is to be put then, whatever happens. No look at it that anybody counts.
+    pub(crate) fn take_buffer(&mut self, key: &[u8], len: usize) -> Vec<u8> {
+        let entry = self.current_mut().get_mut(key);
+        let buffer = entry.and_then(|mut entry| entry.string_take_buffer(len));
+        buffer.unwrap_or_default()
+    }
+
     /// The list at `key`, to read.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ enum Op {
     SetRaw(Vec<u8>, Ttl),
     SetInt(i64),
     Append(Vec<u8>),
+    TakeBuffer(usize),
     Insert(Option<Vec<u8>>, Option<i64>),
     Replace(Option<i64>),
     Expire(Option<i64>),
@@ -76,6 +77,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (bytes(), ttl()).prop_map(|(b, t)| Op::SetRaw(b, t)),
         2 => any::<i64>().prop_map(Op::SetInt),
         2 => bytes().prop_map(Op::Append),
+        1 => (0..3000_usize).prop_map(Op::TakeBuffer),
         2 => (prop::option::of(bytes()), expire()).prop_map(|(b, e)| Op::Insert(b, e)),
         1 => prop::option::of(any::<i64>()).prop_map(Op::Replace),
         4 => expire().prop_map(Op::Expire),
@@ -170,6 +172,11 @@ proptest! {
                         }
                         None => prop_assert_eq!(old.text, None),
                     }
+                },
+                Op::TakeBuffer(len) => if let Some(buffer) = db.get_mut(&k).and_then(|mut entry| entry.string_take_buffer(len)) {
+                    prop_assert!(buffer.capacity() >= len && buffer.capacity() / 2 <= len);
+                    prop_assert_eq!(Some(buffer), old.unwrap().text);
+                    model.insert(k, Model { encoding: Some(Encoding::Int), text: Some(b"0".to_vec()), expire: old_expire });
                 },
                 Op::Insert(b, expire) => {
                     let value = b.clone().map_or_else(|| Value::Set(Box::<Set>::default()), |b| Value::Str(Str::Bytes(b)));
@@ -275,6 +282,23 @@ fn bytes_that_somebody_else_holds_are_copied_before_they_change() {
     assert_eq!(now.len(), 1001);
     db.set_str(b"key", &[b'z'; 1001], Ttl::Clear, StrHow::Detect);
     assert_eq!(now.last(), Some(&b'y'));
+}
+
+#[test]
+fn a_buffer_is_taken_only_where_nobody_else_holds_it_and_it_fits() {
+    let mut db = Db::new();
+    let held = Counted::new(vec![b'x'; 1000]);
+    db.set_raw(b"key", Counted::clone(&held), Ttl::At(7), Stamp::default());
+    let mut take = |len| db.get_mut(b"key").unwrap().string_take_buffer(len);
+    assert_eq!(take(1000), None);
+    let at = held.as_ptr();
+    drop(held);
+    assert_eq!((take(1001), take(499)), (None, None));
+    let buffer = take(1000).unwrap();
+    assert_eq!((buffer.as_ptr(), buffer.len()), (at, 1000));
+    assert_eq!(take(1000), None);
+    let entry = db.get(b"key").unwrap();
+    assert_eq!((entry.as_int(), entry.expire_at_ms()), (Some(0), Some(7)));
 }
 
 #[test]

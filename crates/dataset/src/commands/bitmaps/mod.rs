@@ -134,18 +134,16 @@ fn bitop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     for key in keys {
         x.keys.string(key)?;
     }
-    let result = {
-        let sources: Vec<Cow<'_, [u8]>> = keys
-            .iter()
-            .map(|key| match x.keys.peek(key).map(|entry| entry.value()) {
-                Some(ValueRef::Str(string)) => text(string),
-                _ => Cow::Borrowed(b"".as_slice()),
-            })
-            .collect();
-        let sources: Vec<&[u8]> = sources.iter().map(|source| &**source).collect();
-        bits::combine(op, &sources)
-    };
-    let len = result.len();
+    let lens = keys.iter().map(|key| source(x.keys, key).len());
+    let len = lens.max().unwrap_or(0);
+    // The result is made where what it replaces lies, unless that is needed for it.
+    let mut result = Vec::new();
+    if !keys.contains(&destination) {
+        result = x.keys.take_buffer(destination, len);
+    }
+    let sources: Vec<Cow<'_, [u8]>> = keys.iter().map(|key| text(source(x.keys, key))).collect();
+    let sources: Vec<&[u8]> = sources.iter().map(|source| &**source).collect();
+    bits::combine(op, &sources, &mut result);
     x.keys.delete_found_expired();
     if len == 0 {
         // Deleted like any other key if only its time has come: nobody has looked it up.
@@ -157,6 +155,14 @@ fn bitop(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     }
     x.out.uint(len);
     Ok(())
+}
+
+/// The string at `key`, empty if there is none.
+fn source<'k>(keys: &'k Keys, key: &[u8]) -> StrRef<'k> {
+    match keys.peek(key).map(|entry| entry.value()) {
+        Some(ValueRef::Str(string)) => string,
+        _ => StrRef::Bytes(b""),
+    }
 }
 
 /// The place of a bit as an argument.
@@ -412,6 +418,60 @@ mod tests {
             < (integer) 0
             > BITOP OR d missing
             < (integer) 0
+            ",
+        );
+    }
+
+    #[test]
+    fn a_long_combination_takes_the_place_of_what_was_there() {
+        check(
+            "
+            > SETRANGE a 299 a
+            < (integer) 300
+            ~ SETRANGE a 299 a
+            > SETRANGE b 300 \"\"
+            < (integer) 0
+            > SETRANGE b 298 \"\\x11c\"
+            < (integer) 300
+            ~ SETRANGE b 298 \"\\x11c\"
+            > BITOP OR d a b
+            < (integer) 300
+            ~ BITOP OR d a b
+            > GETRANGE d 297 -1
+            < \"\\x00\\x11c\"
+            > PEXPIREAT d 4102444800000
+            < (integer) 1
+            ~ PEXPIREAT d 4102444800000
+            > BITOP AND d a b
+            < (integer) 300
+            ~ BITOP AND d a b
+            > GETRANGE d 297 -1
+            < \"\\x00\\x00a\"
+            > PTTL d
+            < (integer) -1
+            > BITOP XOR d d b
+            < (integer) 300
+            ~ BITOP XOR d d b
+            > GETRANGE d 297 -1
+            < \"\\x00\\x11\\x02\"
+            > BITOP NOT d d
+            < (integer) 300
+            ~ BITOP NOT d d
+            > GETRANGE d 297 -1
+            < \"\\xff\\xee\\xfd\"
+            > BITOP OR d missing
+            < (integer) 0
+            ~ BITOP OR d missing
+            > RPUSH d x
+            < (integer) 1
+            ~ RPUSH d x
+            > BITOP AND d a
+            < (integer) 300
+            ~ BITOP AND d a
+            > GETRANGE d 298 -1
+            < \"\\x00a\"
+            > OBJECT ENCODING d
+            < \"raw\"
             ",
         );
     }
