@@ -88,6 +88,16 @@ impl<'a> HyperLogLog<'a> {
         (count & OUT_OF_DATE == 0).then_some(count)
     }
 
+    /// Whether it is dense and none of the elements would make a difference. Sparse ones do not know it that fast.
+    #[must_use]
+    pub fn has_seen(self, elements: &[&[u8]]) -> bool {
+        self.form == Form::Dense
+            && elements.iter().all(|element| {
+                let (index, run) = place(element);
+                dense::register(self.body(), index) >= run
+            })
+    }
+
     /// Estimates how many different elements it has seen.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::call::{Args, Call};
 use crate::notify::Event;
 use commandtable::{Error, Outcome};
 use keyspace::hyperloglog::{Corrupt, Form, HyperLogLog, HyperLogLogMut, Maxima, dense, sparse};
-use keyspace::{Encoding, EntryRef, StrHow, StrRef, Ttl, ValueRef};
+use keyspace::{Encoding, EntryMut, EntryRef, StrHow, StrRef, Ttl, ValueRef};
 
 mod self_test;
 
@@ -40,15 +40,28 @@ fn change<T>(
     key: &[u8],
     with: impl FnOnce(HyperLogLogMut<'_>) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
-    let Some(mut entry) = x.keys.write(key) else {
-        return Ok(None);
-    };
+    let entry = x.keys.write(key);
+    entry.map(|entry| change_entry(entry, with)).transpose()
+}
+
+/// As [`change`], where the entry is at hand.
+fn change_entry<T>(
+    mut entry: EntryMut<'_>,
+    with: impl FnOnce(HyperLogLogMut<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     held_by(entry.entry())?;
-    entry
-        .string_make_raw()
-        .and_then(HyperLogLogMut::of)
-        .map(with)
-        .transpose()
+    let bytes = entry.string_make_raw();
+    with(
+        bytes
+            .and_then(HyperLogLogMut::of)
+            .ok_or(Error::HLL_NOT_ONE)?,
+    )
+}
+
+/// Whether adding the elements changes nothing at all, neither what they are added to nor how it is held.
+fn changes_nothing(entry: EntryRef<'_>, elements: &[&[u8]]) -> Result<bool, Error> {
+    let hll = held_by(entry)?;
+    Ok(entry.encoding() == Encoding::Raw && hll.has_seen(elements))
 }
 
 /// `PFADD key [element ...]`.
@@ -60,11 +73,12 @@ fn change<T>(
 fn pfadd(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (key, elements) = (args[1], &args[2..]);
     let sparse_max = x.keys.settings.hll_sparse_bytes_max;
-    let changed = change(x, key, |mut hll| {
-        hll.add(elements, sparse_max).map_err(corrupt)
-    })?;
-    let changes = match changed {
-        Some(changes) => changes,
+    let changes = match x.keys.write(key) {
+        // The usual case: most of what comes has come before, or is outdone by it.
+        Some(entry) if changes_nothing(entry.entry(), elements)? => 0,
+        Some(entry) => change_entry(entry, |mut hll| {
+            hll.add(elements, sparse_max).map_err(corrupt)
+        })?,
         None => {
             let mut bytes = Vec::new();
             let mut hll = HyperLogLogMut::start(&mut bytes);

@@ -57,11 +57,25 @@ pub fn registers(body: &[u8]) -> [u8; REGISTERS] {
     registers
 }
 
+/// The two bytes that a register lies in, and at which of their bits it begins.
+#[inline]
+fn place(body: &[u8], index: usize) -> (u16, usize, usize) {
+    let (at, shift) = (index * 6 / 8, index * 6 % 8);
+    // Of the last register all bits are in the first byte.
+    let high = body.get(at + 1).copied().unwrap_or(0);
+    (u16::from_le_bytes([body[at], high]), at, shift)
+}
+
+/// What a register holds.
+#[inline]
+pub(super) fn register(body: &[u8], index: usize) -> u8 {
+    let (both, _, shift) = place(body, index);
+    (both >> shift & 0x3f) as u8
+}
+
 /// Makes a register at least `value`. Whether it was less.
 pub(super) fn raise(body: &mut [u8], index: usize, value: u8) -> bool {
-    let (at, shift) = (index * 6 / 8, index * 6 % 8);
-    let high = body.get(at + 1).copied().unwrap_or(0);
-    let both = u16::from_le_bytes([body[at], high]);
+    let (both, at, shift) = place(body, index);
     let value = u16::from(value);
     if (both >> shift) & 0x3f >= value {
         return false;
