@@ -3,38 +3,38 @@
 use super::{Scores, from, reply_element, reply_score};
 use crate::call::OnTimeout;
 use crate::call::{Args, Call};
+use crate::keys::Keys;
 use crate::notify::Event;
 use crate::number::deadline_from_seconds;
 use commandtable::{Error, Outcome};
+use keyspace::ZSet;
+use resp::Reply;
 
-/// Takes up to `count` members, writing each with its score, and tells everybody.
-fn take(x: &mut Call<'_>, key: &[u8], highest: bool, count: usize, scores: Scores) -> Outcome {
-    let Some(mut zset) = x.keys.zset_mut(key)? else {
-        return Ok(());
-    };
-    let rank = if highest {
-        zset.view().len().saturating_sub(count)
-    } else {
-        0
-    };
+/// Takes `count` members off the end of a sorted set that has as many, writing each with its score. How many are left.
+fn take(zset: &mut ZSet, out: &mut Reply, highest: bool, count: usize, scores: Scores) -> usize {
+    let left = zset.view().len().saturating_sub(count);
     for (member, score) in zset.view().by_rank(0, count, highest) {
-        if scores == Scores::With && x.out.is_v3() {
-            x.out.array(2);
+        if scores == Scores::With && out.is_v3() {
+            out.array(2);
         }
-        reply_element(x.out, member);
-        reply_score(x.out, score);
+        reply_element(out, member);
+        reply_score(out, score);
     }
-    let taken = match count {
-        1 => {
-            zset.remove_end(highest);
-            1
+    match count {
+        1 => zset.remove_end(highest),
+        count => {
+            zset.remove_range_by_rank(if highest { left } else { 0 }, count);
         }
-        count => zset.remove_range_by_rank(rank, count),
-    };
-    drop(zset);
-    x.keys.changed(key, event(highest), taken as u64);
-    x.keys.delete_if_empty(key);
-    Ok(())
+    }
+    left
+}
+
+/// Members have been taken off the end of a sorted set, which has so many left.
+fn took(keys: &mut Keys, key: &[u8], highest: bool, count: usize, left: usize) {
+    keys.changed(key, event(highest), count as u64);
+    if left == 0 {
+        keys.delete_if_empty(key);
+    }
 }
 
 fn event(highest: bool) -> Event {
@@ -62,19 +62,22 @@ pub(super) fn zpop(x: &mut Call<'_>, args: Args<'_>, highest: bool) -> Outcome {
             .and_then(|count| usize::try_from(count).ok())
             .ok_or(Error::OUT_OF_RANGE_POSITIVE)?,
     };
-    let count = count.min(x.keys.zset_mut(key)?.map_or(0, |zset| zset.view().len()));
-    if count == 0 {
+    let Some(mut zset) = x.keys.zset_mut(key)?.filter(|_| count > 0) else {
         x.out.array(0);
         return Ok(());
-    }
-    x.keys.looked_up();
-    if wanted.is_some() {
+    };
+    let count = count.min(zset.view().len());
+    let scores = if wanted.is_some() {
         Scores::With.header(x.out, count);
-        take(x, key, highest, count, Scores::With)
+        Scores::With
     } else {
         x.out.array(2);
-        take(x, key, highest, count, Scores::No)
-    }
+        Scores::No
+    };
+    let left = take(&mut zset, x.out, highest, count, scores);
+    drop(zset);
+    took(x.keys, key, highest, count, left);
+    Ok(())
 }
 
 /// The arguments of ZMPOP behind its name or its timeout.
@@ -138,11 +141,10 @@ impl<'a> Many<'a> {
             reply_element(x.out, member);
             reply_score(x.out, score);
         }
-        let rank = if self.highest { len - count } else { 0 };
-        zset.remove_range_by_rank(rank, count);
+        let left = len - count;
+        zset.remove_range_by_rank(if self.highest { left } else { 0 }, count);
         drop(zset);
-        x.keys.changed(key, event(self.highest), count as u64);
-        x.keys.delete_if_empty(key);
+        took(x.keys, key, self.highest, count, left);
         let mut digits = itoa::Buffer::new();
         x.propagate_as(&[command(self.highest), key, digits.format(count).as_bytes()]);
         Ok(())
@@ -217,7 +219,9 @@ pub(super) fn bzpop(x: &mut Call<'_>, args: Args<'_>, highest: bool) -> Outcome 
     };
     x.out.array(3);
     x.out.bulk(key);
-    take(x, key, highest, 1, Scores::No)?;
+    let zset = x.keys.zset_mut(key)?;
+    let left = zset.map_or(0, |mut zset| take(&mut zset, x.out, highest, 1, Scores::No));
+    took(x.keys, key, highest, 1, left);
     x.propagate_as(&[command(highest), key]);
     Ok(())
 }
