@@ -152,18 +152,29 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, op: Op, limits: &ListLi
             list.shrink(limits);
         }
         Op::Range(start, count, reverse) => {
-            if reverse {
-                let got = list
-                    .range(start, count, Direction::Reverse)
-                    .map(Element::to_vec);
+            let expected: Vec<Vec<u8>> = if reverse {
                 let skip = model.len().saturating_sub(start + 1);
                 let count = if start < model.len() { count } else { 0 };
-                assert!(got.eq(model.iter().rev().skip(skip).take(count).cloned()));
+                model.iter().rev().skip(skip).take(count).cloned().collect()
             } else {
-                let got = list
-                    .range(start, count, Direction::Forward)
-                    .map(Element::to_vec);
-                assert!(got.eq(model.iter().skip(start).take(count).cloned()));
+                model.iter().skip(start).take(count).cloned().collect()
+            };
+            let direction = if reverse {
+                Direction::Reverse
+            } else {
+                Direction::Forward
+            };
+            // One by one, all at once, and all that one by one has left.
+            for first in [usize::MAX, 0, 1, 3] {
+                let mut range = list.range(start, count, direction).map(Element::to_vec);
+                let mut got: Vec<Vec<u8>> = Vec::new();
+                while got.len() < first
+                    && let Some(element) = range.next()
+                {
+                    got.push(element);
+                }
+                range.for_each(|element| got.push(element));
+                assert_eq!(got, expected);
             }
         }
         Op::Positions(seed, rank, max) => {

@@ -188,19 +188,54 @@ impl Reply {
     pub fn bulk(&mut self, bytes: &[u8]) {
         self.buffer().reserve(bytes.len().saturating_add(24));
         if bytes.len() < 100 {
-            // Two digits at most: the usual case without a call.
-            let (tens, ones) = (bytes.len() as u8 / 10, bytes.len() as u8 % 10);
-            self.buffer().push(b'$');
-            if tens > 0 {
-                self.buffer().push(b'0'.wrapping_add(tens));
-            }
-            self.buffer()
-                .extend_from_slice(&[b'0'.wrapping_add(ones), b'\r', b'\n']);
+            self.short_length(bytes.len() as u8);
         } else {
             self.count(b'$', bytes.len());
         }
-        self.buffer().extend_from_slice(bytes);
+        self.copy(bytes);
         self.buffer().extend_from_slice(b"\r\n");
+    }
+
+    /// `$n` for a length of two digits at most: made in a register and written at once.
+    #[inline]
+    fn short_length(&mut self, length: u8) {
+        let (tens, ones) = (length / 10, length % 10);
+        let ones =
+            u64::from(b'0'.wrapping_add(ones)) | (u64::from(u16::from_le_bytes(*b"\r\n")) << 8);
+        let (digits, bytes) = match tens {
+            0 => (ones, 4),
+            tens => (u64::from(b'0'.wrapping_add(tens)) | (ones << 8), 5),
+        };
+        let line = u64::from(b'$') | (digits << 8);
+        let len = self.buffer().len().saturating_add(bytes);
+        self.buffer().extend_from_slice(&line.to_le_bytes());
+        self.buffer().truncate(len);
+    }
+
+    /// Bytes as they are. Few of them are copied without a call: a fixed number from either end, which overlap.
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) {
+        if bytes.len() <= 32
+            && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk())
+        {
+            self.copy_ends::<16>(bytes.len(), first, last);
+        } else if bytes.len() < 16
+            && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk())
+        {
+            self.copy_ends::<8>(bytes.len(), first, last);
+        } else {
+            self.buffer().extend_from_slice(bytes);
+        }
+    }
+
+    /// `len` bytes, at least `N` and at most twice as many, of which these are the first and the last ones.
+    #[inline]
+    fn copy_ends<const N: usize>(&mut self, len: usize, first: &[u8; N], last: &[u8; N]) {
+        let buffer = self.buffer();
+        let behind = buffer.len().saturating_add(len.saturating_sub(N));
+        buffer.extend_from_slice(first);
+        buffer.truncate(behind);
+        buffer.extend_from_slice(last);
     }
 
     /// A bulk string holding a decimal integer.
@@ -381,6 +416,20 @@ mod tests {
         );
         assert_eq!(both(|r| r.int(-12)), pair(":-12\r\n", ":-12\r\n"));
         assert_eq!(both(|r| r.bulk(&[b'x'; 101])).0.len(), 101 + 2 + 6);
+    }
+
+    #[test]
+    fn bulk_strings_of_any_length_are_framed_alike() {
+        let text: Vec<u8> = (0..1100).map(|n| b'a' + (n % 23) as u8).collect();
+        let mut reply = Reply::default();
+        let mut expected = Vec::new();
+        for len in (0..=130).chain([999, 1000, 1100]) {
+            reply.bulk(&text[..len]);
+            expected.extend_from_slice(format!("${len}\r\n").as_bytes());
+            expected.extend_from_slice(&text[..len]);
+            expected.extend_from_slice(b"\r\n");
+        }
+        assert_eq!(reply.output().contiguous(), Some(&expected[..]));
     }
 
     #[test]

@@ -137,6 +137,31 @@ impl<'a> Iterator for Range<'a> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
     }
+
+    /// As calling `next` again and again, but what is the same for a whole node is asked once.
+    #[inline]
+    fn fold<B, F>(mut self, mut state: B, mut with: F) -> B
+    where
+        F: FnMut(B, Self::Item) -> B,
+    {
+        loop {
+            if let (Chunk::Packed(iter), Direction::Forward) = (&mut self.current, self.direction) {
+                let (mut iter, mut left) = (iter.clone(), self.left);
+                while left > 0
+                    && let Some(element) = iter.next()
+                {
+                    left -= 1;
+                    state = with(state, element);
+                }
+                self.left = left;
+                self.current = Chunk::Plain(None);
+            }
+            let Some(element) = self.next() else {
+                return state;
+            };
+            state = with(state, element);
+        }
+    }
 }
 
 impl ExactSizeIterator for Range<'_> {}

@@ -256,6 +256,17 @@ pub(super) fn decode(bytes: &[u8], at: usize) -> (Element<'_>, usize) {
     }
 }
 
+/// The string of fewer than 64 bytes at `at`, one byte behind which its entry ends; `None` for other elements.
+#[inline]
+pub(super) fn short_string(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let rest = &bytes[at..];
+    let tag = rest[0];
+    if tag & 0xC0 != 0x80 {
+        return None;
+    }
+    Some(&rest[1..1 + usize::from(tag & 0x3F)])
+}
+
 #[inline]
 fn string(bytes: &[u8], start: usize, len: usize, head: usize) -> (Element<'_>, usize) {
     (Element::Bytes(&bytes[start..start + len]), head + len)

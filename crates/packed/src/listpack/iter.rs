@@ -2,7 +2,7 @@
 
 use std::iter::FusedIterator;
 
-use super::encoding::{back_len_bytes, decode};
+use super::encoding::{back_len_bytes, decode, short_string};
 use super::entry_before;
 use crate::element::Element;
 
@@ -28,6 +28,11 @@ impl<'a> Iterator for Iter<'a> {
     fn next(&mut self) -> Option<Element<'a>> {
         if self.front == self.back {
             return None;
+        }
+        // The usual entry of all, here so that it takes no call.
+        if let Some(bytes) = short_string(self.bytes, self.front) {
+            self.front += bytes.len() + 2;
+            return Some(Element::Bytes(bytes));
         }
         let (element, payload) = decode(self.bytes, self.front);
         self.front += payload + back_len_bytes(payload);

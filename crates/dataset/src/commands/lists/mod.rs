@@ -276,9 +276,8 @@ fn lrange(x: &mut Call<'_>, args: Args<'_>) -> Outcome {
     };
     let (start, count) = list.clip(start, stop);
     x.out.array(count);
-    for element in list.range(start, count, Direction::Forward) {
-        reply_element(x.out, element);
-    }
+    let range = list.range(start, count, Direction::Forward);
+    range.for_each(|element| reply_element(x.out, element));
     Ok(())
 }
 
