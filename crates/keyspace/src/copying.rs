@@ -25,9 +25,9 @@ impl Plan {
     /// The plan for a value that is worth it: large, and not one piece of memory.
     pub fn of(source: ValueRef<'_>) -> Option<Self> {
         let members = match source {
-            ValueRef::Set(set) if set.stats().is_some() => set.len(),
-            ValueRef::Hash(hash) if hash.stats().is_some() => hash.len(),
-            ValueRef::ZSet(zset) if zset.stats().is_some() => zset.len(),
+            ValueRef::Set(set) if set.table().is_some() => set.len(),
+            ValueRef::Hash(hash) if hash.table().is_some() => hash.len(),
+            ValueRef::ZSet(zset) if zset.table().is_some() => zset.len(),
             ValueRef::List(list) if list.node_count() >= NODES_MIN => list.len(),
             ValueRef::Stream(stream) if stream.log.node_count() >= NODES_MIN => {
                 usize::try_from(stream.log.len()).unwrap_or(usize::MAX)
@@ -122,7 +122,7 @@ impl Copying {
             }
             (ValueRef::List(list), Value::List(copy)) => {
                 let from = usize::try_from(self.at).unwrap_or(usize::MAX);
-                for node in list.nodes().skip(from).take(STEP) {
+                for node in list.nodes_from(from).take(STEP) {
                     copy.append_node(match node {
                         NodeRef::Packed(pack) => OwnedNode::Packed(pack.to_listpack()),
                         NodeRef::Plain(bytes) => OwnedNode::Plain(bytes.to_vec()),
