@@ -41,6 +41,12 @@ TYPES = {
     "zset": LOOP % (f"{ADD} n * 7919 % 1000003 {ADD} 'member:' .. n", "ZADD"),
     "list": LOOP % (f"{ADD} 'element:' .. n", "RPUSH"),
     "stream": """for n = ARGV[1], ARGV[2] - 1 do redis.call('XADD', KEYS[1], (n + 1) .. '-0', 'field', 'v' .. n) end""",
+    "integers": LOOP % (f"{ADD} n", "SADD"),
+    # All entries of a stream, delivered to one consumer and not acknowledged.
+    "pending": """
+if ARGV[1] == '0' then redis.call('XGROUP', 'CREATE', KEYS[1], 'group', '0', 'MKSTREAM') end
+for n = ARGV[1], ARGV[2] - 1 do redis.call('XADD', KEYS[1], (n + 1) .. '-0', 'field', 'v' .. n) end
+redis.call('XREADGROUP', 'GROUP', 'group', 'consumer', 'COUNT', ARGV[2] - ARGV[1], 'STREAMS', KEYS[1], '>')""",
 }
 # What is done, in turn, to the value and its copies.
 STEPS = [

@@ -1,7 +1,8 @@
 //! COPY of large values: made a slice at a time, while the client waits and others are served.
 //!
 //! The source is watched, as by WATCH. If it changes before the copy is complete, what has been made is thrown away, and
-//! COPY, asked again, copies in one go what is there now.
+//! COPY, asked again, copies in one go what is there now. Changes of a stream's groups alone break no WATCH: they have the
+//! groups, and these alone, copied anew.
 
 use crate::effects::DbKey;
 use crate::keys::{Keys, OWN_PARTIES};
@@ -114,6 +115,29 @@ impl Keys {
             job.is_complete = made.go_on(source, has_time);
         }
         job.is_complete
+    }
+
+    /// Groups of the stream at `key` may change now: copies of them that are under way take them over anew.
+    #[inline]
+    pub(crate) fn renew_copied_groups(&mut self, key: &[u8]) {
+        if !self.copies.line.is_empty() {
+            self.renew_groups_of(key);
+        }
+    }
+
+    #[cold]
+    fn renew_groups_of(&mut self, key: &[u8]) {
+        let db = self.origin.db;
+        let mut stale = Vec::new();
+        for job in &mut self.copies.line {
+            if job.source.0 == db && *job.source.1 == *key {
+                job.is_complete = false;
+                stale.extend(job.made.as_mut().and_then(Copying::renew_groups));
+            }
+        }
+        for groups in stale {
+            self.free(groups, true);
+        }
     }
 
     /// Takes the copy that was made for the client that asks again, if the source is what it was.

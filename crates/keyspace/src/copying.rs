@@ -1,14 +1,15 @@
 //! Copies of large values, made in slices so that others have their turn in between.
 //!
 //! The source must not change meanwhile: who makes a copy has to see to that, and to give it up when it does. Rehashing is
-//! no change.
+//! no change. The groups of a stream may change, if [`Copying::renew_groups`] is told.
 
 use crate::list::{NodeRef, OwnedNode};
-use crate::{Hash, Limits, Set, Type, Value, ValueRef, ZSet};
+use crate::stream::copy_groups;
+use crate::{Hash, Limits, Set, Stream, Type, Value, ValueRef, ZSet};
 
 /// From this many members on a table is copied in slices.
 const MEMBERS_MIN: usize = 8192;
-/// From this many nodes on a list or a stream is copied in slices.
+/// From this many nodes on a list or a stream, whose pending entries count as such, is copied in slices.
 const NODES_MIN: usize = 1024;
 /// Buckets, members or nodes copied between two looks at whether the slice has become long enough. Few: in a fresh table each may
 /// touch memory that the system has yet to clear, two megabytes at a time.
@@ -25,12 +26,14 @@ impl Plan {
     /// The plan for a value that is worth it: large, and not one piece of memory.
     pub fn of(source: ValueRef<'_>) -> Option<Self> {
         let members = match source {
-            ValueRef::Set(set) if set.stats().is_some() => set.len(),
-            ValueRef::Hash(hash) if hash.stats().is_some() => hash.len(),
-            ValueRef::ZSet(zset) if zset.stats().is_some() => zset.len(),
+            ValueRef::Set(set) if set.table().is_some() => set.len(),
+            ValueRef::Hash(hash) if hash.table().is_some() => hash.len(),
+            ValueRef::ZSet(zset) if zset.table().is_some() => zset.len(),
             ValueRef::List(list) if list.node_count() >= NODES_MIN => list.len(),
-            ValueRef::Stream(stream) if stream.log.node_count() >= NODES_MIN => {
-                usize::try_from(stream.log.len()).unwrap_or(usize::MAX)
+            // Its nodes, and what is pending in its groups.
+            ValueRef::Stream(stream) if stream.free_effort() >= NODES_MIN => {
+                let entries = usize::try_from(stream.log.len()).unwrap_or(usize::MAX);
+                entries.max(stream.free_effort())
             }
             _ => 0,
         };
@@ -67,6 +70,7 @@ impl Plan {
         Copying {
             made,
             at: 0,
+            groups_at_once: false,
             limits,
         }
     }
@@ -78,6 +82,8 @@ pub struct Copying {
     made: Value,
     /// Where to go on: a cursor, or a number of nodes.
     at: u64,
+    /// The groups of a stream, which have changed before, are copied in one go, or it might never end.
+    groups_at_once: bool,
     limits: Limits,
 }
 
@@ -122,7 +128,7 @@ impl Copying {
             }
             (ValueRef::List(list), Value::List(copy)) => {
                 let from = usize::try_from(self.at).unwrap_or(usize::MAX);
-                for node in list.nodes().skip(from).take(STEP) {
+                for node in list.nodes_from(from).take(STEP) {
                     copy.append_node(match node {
                         NodeRef::Packed(pack) => OwnedNode::Packed(pack.to_listpack()),
                         NodeRef::Plain(bytes) => OwnedNode::Plain(bytes.to_vec()),
@@ -132,16 +138,33 @@ impl Copying {
                 return self.at >= list.node_count() as u64;
             }
             (ValueRef::Stream(stream), Value::Stream(copy)) => {
-                let complete = copy.log.copy_nodes(&stream.log, STEP);
-                if complete {
-                    // In one go: what consumers have not acknowledged is little beside the entries.
-                    copy.groups.clone_from(&stream.groups);
+                // Also when it has all nodes: what is remembered of the past may have been set since.
+                if !copy.log.copy_nodes(&stream.log, STEP) {
+                    return false;
                 }
-                return complete;
+                if self.groups_at_once {
+                    copy.groups.clone_from(&stream.groups);
+                    return true;
+                }
+                return copy_groups(&mut copy.groups, &stream.groups, STEP);
             }
             _ => return true,
         }
         self.at == 0
+    }
+
+    /// The groups of the source may change now: those that have been copied do not count. Gives them back to be freed.
+    pub fn renew_groups(&mut self) -> Option<Value> {
+        let Value::Stream(copy) = &mut self.made else {
+            return None;
+        };
+        if copy.groups.is_empty() {
+            return None;
+        }
+        self.groups_at_once = true;
+        let mut stale = Stream::new();
+        stale.groups = std::mem::take(&mut copy.groups);
+        Some(Value::Stream(Box::new(stale)))
     }
 
     /// What has been copied.
@@ -164,13 +187,36 @@ fn scanned(mut cursor: u64, mut step: impl FnMut(u64) -> u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Copying, Plan};
-    use crate::stream::Group;
+    use crate::stream::{Delivery, Group, Groups};
     use crate::{Hash, Limits, List, Set, Str, Stream, StreamId, StreamLimits, Value, ZSet};
 
     const MANY: usize = 20_000;
 
     fn begun(source: &Value) -> Copying {
         Plan::of(source.as_ref()).expect("it is large").prepare()
+    }
+
+    /// Groups with consumers and pending entries, and without.
+    fn groups() -> Groups {
+        let mut groups = Groups::new();
+        groups.insert(b"empty".as_slice().into(), Group::default());
+        for (name, pending) in [("first", 1000), ("none", 0), ("second", 3)] {
+            let mut group = Group::new(StreamId::new(3, 1), Some(4));
+            for n in 0..20 {
+                group.add_consumer(&text(n), n as i64, Some(7).filter(|_| n % 2 == 0));
+            }
+            for n in 0..pending {
+                let consumer = group.consumer_name(&text(n % 19)).expect("added above");
+                let delivery = Delivery {
+                    consumer,
+                    at_ms: n as i64,
+                    count: 1 + n as u64 % 3,
+                };
+                group.deliver(StreamId::new(n as u64, 1), delivery);
+            }
+            groups.insert(name.as_bytes().into(), group);
+        }
+        groups
     }
 
     /// The copy of a value, made in slices of one step.
@@ -222,8 +268,7 @@ mod tests {
         stream
             .log
             .set_history(StreamId::MAX, 1 << 40, StreamId::new(7, 1));
-        let group = Group::new(StreamId::new(3, 1), Some(4));
-        stream.groups.insert(b"group".as_slice().into(), group);
+        stream.groups = groups();
         let sources = [
             Value::Stream(Box::new(stream)),
             Value::Set(Box::new(set)),
@@ -296,6 +341,47 @@ mod tests {
             unreachable!("it is a copy of a set")
         };
         assert_eq!(copy.len(), MANY);
+    }
+
+    #[test]
+    fn groups_of_a_stream_without_entries_are_copied_in_slices_also_if_they_change() {
+        let mut stream = Stream::new();
+        stream.groups = groups();
+        let mut group = Group::default();
+        group.add_consumer(b"c", 1, None);
+        for n in 0..MANY {
+            let delivery = Delivery {
+                consumer: group.consumer_name(b"c").expect("added above"),
+                at_ms: 1,
+                count: 1,
+            };
+            group.deliver(StreamId::new(n as u64, 1), delivery);
+        }
+        stream.groups.insert(b"many".as_slice().into(), group);
+        let mut source = Value::Stream(Box::new(stream));
+        let Value::Stream(copy) = copied(&source) else {
+            unreachable!("it is a copy of a stream")
+        };
+        let mut copying = begun(&source);
+        let mut steps = 0..1000;
+        assert!(!copying.go_on(source.as_ref(), || steps.next().is_some()));
+        let Value::Stream(stream) = &mut source else {
+            unreachable!("it was made a stream")
+        };
+        assert_eq!(format!("{:?}", copy.groups), format!("{:?}", stream.groups));
+        let first = stream.groups.get_mut(b"first".as_slice());
+        assert!(first.expect("it is there").acknowledge(StreamId::new(5, 1)));
+        stream
+            .log
+            .set_history(StreamId::new(9, 9), 11, StreamId::MIN);
+        assert!(copying.renew_groups().is_some());
+        assert!(copying.go_on(source.as_ref(), || true));
+        let (Value::Stream(copy), Value::Stream(stream)) = (copying.into_value(), source) else {
+            unreachable!("both are streams")
+        };
+        assert_eq!(format!("{:?}", copy.groups), format!("{:?}", stream.groups));
+        assert_eq!(copy.log.last_id(), StreamId::new(9, 9));
+        assert_eq!(copy.log.entries_added(), 11);
     }
 
     #[test]

@@ -248,6 +248,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn stream_mut(&mut self, key: &[u8]) -> Result<Option<&mut Stream>, Error> {
+        self.renew_copied_groups(key);
         match self.write(key).map(EntryMut::into_value_mut) {
             None => Ok(None),
             Some(ValueMut::Stream(stream)) => Ok(Some(stream)),
@@ -260,6 +261,7 @@ impl Keys {
     /// # Errors
     /// WRONGTYPE.
     pub fn stream_or_new(&mut self, key: &[u8]) -> Result<(&mut Stream, &keyspace::Limits), Error> {
+        self.renew_copied_groups(key);
         let (entry, limits) = self.get_or_new(key, || Value::Stream(Box::new(Stream::new())));
         match entry.into_value_mut() {
             ValueMut::Stream(stream) => Ok((stream, limits)),

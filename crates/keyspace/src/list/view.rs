@@ -120,11 +120,16 @@ impl<'a> ListRef<'a> {
 
     /// The nodes in order, for saving; a list that is a listpack has one.
     pub fn nodes(self) -> impl ExactSizeIterator<Item = NodeRef<'a>> {
+        self.nodes_from(0)
+    }
+
+    /// As [`ListRef::nodes`], without the first `from`, which are not looked at.
+    pub(crate) fn nodes_from(self, from: usize) -> impl ExactSizeIterator<Item = NodeRef<'a>> {
         let (pack, nodes) = match self.0 {
             View::Packed(pack) => (Some(pack), None),
             View::Nodes(nodes) => (None, Some(nodes.nodes())),
         };
-        (0..self.node_count()).map(move |i| match (pack, nodes.map(|nodes| &nodes[i])) {
+        (from..self.node_count()).map(move |i| match (pack, nodes.map(|nodes| &nodes[i])) {
             (Some(pack), _) => NodeRef::Packed(pack),
             (_, Some(Node::Packed(pack, _))) => NodeRef::Packed(pack.view()),
             (_, Some(Node::Plain(bytes))) => NodeRef::Plain(bytes),

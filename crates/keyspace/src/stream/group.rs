@@ -1,6 +1,7 @@
 //! Consumer groups: who has read what, and what has been delivered but not acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Log, StreamId};
@@ -142,6 +143,35 @@ impl Group {
         true
     }
 
+    /// Takes over copies of what is behind the last consumer and the last pending entry here, no more than `left`, which
+    /// becomes what is left of it: more than 0 when nothing is missing.
+    fn copy_some(&mut self, source: &Group, left: &mut usize) {
+        if self.consumers.len() < source.consumers.len() {
+            let from = match self.consumers.last_key_value() {
+                Some((name, _)) => Bound::Excluded(Arc::clone(name)),
+                None => Bound::Unbounded,
+            };
+            let missing = source.consumers.range((from, Bound::Unbounded));
+            for (name, consumer) in missing.take(*left) {
+                let begun = Consumer {
+                    pending: BTreeSet::new(),
+                    ..*consumer
+                };
+                self.consumers.insert(Arc::clone(name), begun);
+                *left -= 1;
+            }
+        }
+        let from = match self.pending.last_key_value() {
+            Some((id, _)) => Bound::Excluded(*id),
+            None => Bound::Unbounded,
+        };
+        let missing = source.pending.range((from, Bound::Unbounded));
+        for (id, delivery) in missing.take(*left) {
+            self.deliver(*id, delivery.clone());
+            *left -= 1;
+        }
+    }
+
     /// The group reads an entry of the log for the first time.
     pub fn advance(&mut self, id: StreamId, log: &Log) {
         if let Some(read) = self.entries_read
@@ -177,6 +207,32 @@ impl Group {
             _ => log.entries_up_to(self.last_id)?,
         };
         Some((added as i64).wrapping_sub(read as i64))
+    }
+}
+
+/// Takes over copies of the next `count` groups, consumers and pending entries of `source`, whose first ones are all that is
+/// in `copy`. True when there are no more.
+pub(crate) fn copy_groups(copy: &mut Groups, source: &Groups, count: usize) -> bool {
+    let mut left = count;
+    loop {
+        let from = match copy.last_entry() {
+            None => Bound::Unbounded,
+            Some(mut last) => {
+                if let Some(group) = source.get(last.key()) {
+                    last.get_mut().copy_some(group, &mut left);
+                }
+                if left == 0 {
+                    return false;
+                }
+                Bound::Excluded(last.key().clone())
+            }
+        };
+        let Some((name, group)) = source.range((from, Bound::Unbounded)).next() else {
+            return true;
+        };
+        let begun = Group::new(group.last_id, group.entries_read);
+        copy.insert(name.clone(), begun);
+        left = left.saturating_sub(1);
     }
 }
 

@@ -9,6 +9,7 @@ mod log;
 mod node;
 mod radix;
 
+pub(crate) use group::copy_groups;
 pub use group::{Consumer, ConsumerName, Delivery, Group, Groups};
 pub use id::{IdText, StreamId};
 pub use log::{Log, Precision, Range, Trim};
