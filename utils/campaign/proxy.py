@@ -76,6 +76,8 @@ class _Half:
         self.other = None
         self.link = None
         self.out = bytearray()
+        # Read from here already, but beyond where the link pauses.
+        self.kept = b""
         self.ended = False
         self.shut = False
         self.events = 0
@@ -198,6 +200,9 @@ class Proxy:
                 self._end(link, way)
                 continue
             link.silent = False
+            for half in link.halves:
+                self._pass(half, half.kept)
+                half.kept = b""
             with self._lock:
                 self._next_cut(link)
             for half in link.halves:
@@ -282,11 +287,10 @@ class Proxy:
         if cut and cut.direction == half.direction:
             room = max(0, cut.bytes - link.passed[half.direction])
             due = len(data) > room
-            data = data[:room] if due else data
-        link.passed[half.direction] += len(data)
-        if half.direction == DOWN:
-            self._passed_down += len(data)
-        half.other.out += data
+            if due:
+                half.kept = data[room:]
+                data = data[:room]
+        self._pass(half, data)
         if due:
             if not cut.hold_seconds:
                 # Asked before the last bytes leave: they and the end arrive together.
@@ -298,6 +302,13 @@ class Proxy:
                 self._held.append((time.monotonic() + cut.hold_seconds, link, cut.way))
             elif cut.way != SILENCE:
                 self._end(link, cut.way)
+
+    def _pass(self, half, data):
+        """Hands on what has come from a side."""
+        half.link.passed[half.direction] += len(data)
+        if half.direction == DOWN:
+            self._passed_down += len(data)
+        half.other.out += data
 
     def _flush(self, half):
         """What fits goes out before the end, so that the cut is at the byte that was meant."""
