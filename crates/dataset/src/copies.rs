@@ -227,6 +227,39 @@ mod tests {
     }
 
     #[test]
+    fn groups_that_change_are_copied_as_they_are_then() {
+        let mut driver = Driver::new();
+        for n in 1..=9000 {
+            let id = format!("{n}-1");
+            driver.send(0, &[b"XADD", b"s", id.as_bytes(), b"f", b"v"]);
+        }
+        driver.send(0, &[b"XGROUP", b"CREATE", b"s", b"g", b"0"]);
+        let read: &[&[u8]] = &[b"XREADGROUP", b"GROUP", b"g", b"c", b"STREAMS", b"s", b">"];
+        driver.send(0, read);
+        let changes: [&[&[u8]]; 5] = [
+            &[b"XACK", b"s", b"g", b"7-1"],
+            &[b"XCLAIM", b"s", b"g", b"other", b"0", b"9-1"],
+            &[b"XGROUP", b"CREATE", b"s", b"h", b"5-1"],
+            &[b"XSETID", b"s", b"9900-1"],
+            &[b"XGROUP", b"DELCONSUMER", b"s", b"g", b"c"],
+        ];
+        for change in changes {
+            assert_eq!(driver.send(1, &[b"COPY", b"s", b"d", b"REPLACE"]), b"");
+            let keys = &mut driver.engine.keys;
+            let (number, plan) = keys.copies.wanted().expect("it has begun");
+            assert!(keys.copies.prepared(number, plan.prepare()).is_none());
+            // All entries and some of what is pending.
+            let mut steps = 0..100;
+            assert!(!keys.copy_some(|| steps.next().is_some()), "{change:?}");
+            assert_ne!(driver.send(0, change).first(), Some(&b'-'), "{change:?}");
+            run_all(&mut driver);
+            assert_eq!(driver.pushed(1), b":1\r\n", "{change:?}");
+            let [source, copy] = [b"s", b"d"].map(|key| driver.send(0, &[b"DUMP", key]));
+            assert!(source == copy, "{change:?}");
+        }
+    }
+
+    #[test]
     fn what_is_taken_is_not_copied_and_what_was_taken_meanwhile_stays() {
         let mut driver = with_set();
         driver.send(0, &[b"SET", b"d", b"old"]);
