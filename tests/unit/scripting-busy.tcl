@@ -217,7 +217,7 @@ start_server {tags {"scripting"} overrides {busy-reply-threshold 10}} {
     }
 
     test {others are told while a long script is compiled, which ends as others do} {
-        set source "local t [string repeat {t = {a = 1, 'b', x, y + 1} } 100000] return KEYS\[1\]"
+        set source "local t, x, y = nil, 1, 2 [string repeat {t = {a = 1, 'b', x, y + 1} } 100000] return KEYS\[1\]"
         set client [busy_client eval $source 1 key]
         assert_equal OK [r script kill]
         assert_error {ERR Script killed by user with SCRIPT KILL...} {$client read}
