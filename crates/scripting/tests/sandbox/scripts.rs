@@ -399,13 +399,7 @@ fn memory_is_bounded_and_the_next_script_works() {
 fn a_run_can_be_left_and_killed_anywhere() {
     let mut server = Server::default();
     let body = b"while true do pcall(function() while true do redis.call('ok') end end) end";
-    let digest = Digest::of(body);
-    server
-        .scripting
-        .load_script(body, digest, Keep::WhileUsed)
-        .unwrap();
-    let run = server.scripting.start_script(&digest, &[], &[]);
-    let mut run = run.unwrap().unwrap();
+    let mut run = server.start(body);
     assert!(server.scripting.is_running());
     for _ in 0..100 {
         assert_eq!(run.resume(&mut server.fake, 1_000), Progress::OutOfBudget);
@@ -539,13 +533,7 @@ fn a_line_of_the_log_has_a_bound() {
 fn a_long_reply_of_a_command_is_converted_in_slices() {
     let mut server = Server::default();
     let body = b"local n = 30000 local t = redis.call('raw', '*' .. n + 1 .. '\\r\\n' .. (':7\\r\\n$1\\r\\nx\\r\\n*1\\r\\n+OK\\r\\n'):rep(n / 3) .. ':5\\r\\n') return {#t, t[1], t[29999], t[30000][1].ok, t[30001]}";
-    let digest = Digest::of(body);
-    server
-        .scripting
-        .load_script(body, digest, Keep::WhileUsed)
-        .unwrap();
-    let run = server.scripting.start_script(&digest, &[], &[]);
-    let mut run = run.unwrap().unwrap();
+    let mut run = server.start(body);
     let mut left = 0;
     while run.resume(&mut server.fake, 4_000) == Progress::OutOfBudget {
         left += 1;
@@ -590,13 +578,7 @@ fn a_reply_of_shared_tables_is_written_in_slices() {
             t.repeat(10)
         )
     };
-    let digest = Digest::of(body);
-    server
-        .scripting
-        .load_script(body, digest, Keep::WhileUsed)
-        .unwrap();
-    let run = server.scripting.start_script(&digest, &[], &[]);
-    let mut run = run.unwrap().unwrap();
+    let mut run = server.start(body);
     while run.resume(&mut server.fake, 100_000) == Progress::OutOfBudget {}
     let mut out = resp::Reply::default();
     out.ok();

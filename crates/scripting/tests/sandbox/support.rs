@@ -1,7 +1,9 @@
 //! A small server around scripts: a few commands, a log, users who may not `deny`.
 
 use resp::{Protocol, Reply};
-use scripting::{Counted, Digest, Host, Keep, LoadHost, LogLevel, Progress, Scripting, Targets};
+use scripting::{
+    Counted, Digest, Host, Keep, LoadHost, LogLevel, Progress, Run, Scripting, Targets,
+};
 
 /// Units of work of a slice.
 const SLICE: u64 = 1_000;
@@ -71,6 +73,16 @@ pub(crate) struct Server {
 const REPLY_SLICE: u64 = 7;
 
 impl Server {
+    /// A script without keys and arguments that is about to run.
+    pub(crate) fn start(&mut self, body: &[u8]) -> Run {
+        let digest = Digest::of(body);
+        self.scripting
+            .load_script(body, digest, Keep::WhileUsed)
+            .unwrap();
+        let run = self.scripting.start_script(&digest, &[], &[]);
+        run.unwrap().unwrap()
+    }
+
     /// The reply of EVAL, as it stands on the wire.
     pub(crate) fn eval_bytes(&mut self, body: &[u8], keys: &[&[u8]], args: &[&[u8]]) -> Vec<u8> {
         let digest = Digest::of(body);
