@@ -36,7 +36,7 @@ use std::sync::{Arc, Weak, mpsc};
 enum Garbage {
     Values(Vec<keyspace::Value>),
     Databases(Vec<keyspace::Db>),
-    Other(#[expect(dead_code, reason = "it is held to be dropped")] Box<dyn Send>),
+    Other(Box<dyn Send>),
 }
 
 /// The process.
@@ -93,12 +93,15 @@ impl ServerProcess {
         let pending = Arc::clone(&pending_frees);
         let free = move || {
             while let Ok(garbage) = work.recv() {
-                let count = match &garbage {
+                // Each arm frees what it has taken.
+                let count = match garbage {
                     Garbage::Values(values) => values.len(),
                     Garbage::Databases(databases) => databases.iter().map(keyspace::Db::len).sum(),
-                    Garbage::Other(_) => 0,
+                    Garbage::Other(other) => {
+                        drop(other);
+                        0
+                    }
                 };
-                drop(garbage);
                 pending.fetch_sub(count, Ordering::Relaxed);
             }
         };
