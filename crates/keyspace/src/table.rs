@@ -40,6 +40,8 @@ mod pool;
 const EMPTY_VISITS: usize = 16;
 /// Up to so many buckets are moved in one go: a few microseconds, and small containers do not linger between two arrays.
 const AT_ONCE: usize = 16;
+/// The memory of an old array goes back in pieces of so many buckets, 1 MiB. Unit tests, whose tables are small, take fewer.
+const PIECE: usize = if cfg!(test) { 8 } else { 1 << 14 };
 /// While resizing is to be avoided, growth waits until there are this many items per slot.
 const AVOID_FILL: usize = 4;
 /// Random draws before [`Table::random`] settles for the next item it finds: only a nearly empty table gets there.
@@ -119,14 +121,16 @@ pub struct Stats {
 
 /// A move of all items from the current array to another.
 struct Rehash<E: Item> {
-    /// Holds the items whose bucket index in the current array is `< moved`.
+    /// Holds the items whose bucket index in the current array is `>= left`.
     to: Array<E>,
-    moved: usize,
+    /// Buckets of the current array that still hold their items: those in front. Of the others, those behind the next
+    /// multiple of [`PIECE`] are no longer there.
+    left: usize,
 }
 
 /// A hash table of owned items. 48 bytes: a small set or hash holds one of these or a listpack.
 pub struct Table<E: Item> {
-    /// While a rehash is under way, holds the items whose bucket index here is `>= moved`.
+    /// While a rehash is under way, holds the items whose bucket index here is `< left`.
     cur: Array<E>,
     rehash: Option<Box<Rehash<E>>>,
     len: usize,
@@ -359,12 +363,12 @@ impl<E: Item> Table<E> {
     /// While a rehash is under way, the bytes of the buckets it empties.
     pub fn rehashing_bytes(&self) -> Option<usize> {
         self.is_rehashing()
-            .then_some(self.cur.buckets * size_of::<Bucket<E>>())
+            .then_some(self.held() * size_of::<Bucket<E>>())
     }
 
     /// Bytes of the table itself, without its items.
     pub fn memory_bytes(&self) -> usize {
-        (self.cur.buckets + self.next_buckets() + self.children()) * size_of::<Bucket<E>>()
+        (self.held() + self.next_buckets() + self.children()) * size_of::<Bucket<E>>()
     }
 
     /// A look inside, walking every bucket.
@@ -428,9 +432,9 @@ impl<E: Item> Table<E> {
             self.emit_chain(small.bucket((v & small_mask) as usize), f);
             return next;
         }
-        self.emit_chain(small.bucket((v & small_mask) as usize), f);
+        self.emit_bucket(small, (v & small_mask) as usize, f);
         loop {
-            self.emit_chain(large.bucket((v & large_mask) as usize), f);
+            self.emit_bucket(large, (v & large_mask) as usize, f);
             v = next_cursor(v, large_mask);
             if v & (small_mask ^ large_mask) == 0 {
                 return v;
@@ -501,13 +505,20 @@ impl<E: Item> Table<E> {
         found
     }
 
+    /// Buckets of `cur` that may hold items.
+    fn left(&self) -> usize {
+        let rehash = self.rehash.as_ref();
+        rehash.map_or(self.cur.buckets, |rehash| rehash.left)
+    }
+
+    /// Buckets of `cur` whose memory has not been given back.
+    fn held(&self) -> usize {
+        self.left().next_multiple_of(PIECE).min(self.cur.buckets)
+    }
+
     /// How many buckets may hold items: the unmoved ones of `cur` and all of the array moved to.
     fn universe(&self) -> usize {
-        let (moved, to) = self
-            .rehash
-            .as_ref()
-            .map_or((0, 0), |rehash| (rehash.moved, rehash.to.buckets));
-        self.cur.buckets - moved + to
+        self.left() + self.next_buckets()
     }
 
     /// The `n`-th of those buckets.
@@ -515,11 +526,10 @@ impl<E: Item> Table<E> {
         let Some(rehash) = &self.rehash else {
             return self.cur.bucket(n);
         };
-        let unmoved = self.cur.buckets - rehash.moved;
-        if n < unmoved {
-            self.cur.bucket(rehash.moved + n)
+        if n < rehash.left {
+            self.cur.bucket(n)
         } else {
-            rehash.to.bucket(n - unmoved)
+            rehash.to.bucket(n - rehash.left)
         }
     }
 
@@ -532,7 +542,7 @@ impl<E: Item> Table<E> {
     #[inline]
     fn home(&self, h: u64) -> &Array<E> {
         match &self.rehash {
-            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => &rehash.to,
+            Some(rehash) if (h as usize & (self.cur.buckets - 1)) >= rehash.left => &rehash.to,
             _ => &self.cur,
         }
     }
@@ -541,7 +551,7 @@ impl<E: Item> Table<E> {
     #[inline]
     fn home_mut(&mut self, h: u64) -> &mut Array<E> {
         match &mut self.rehash {
-            Some(rehash) if (h as usize & (self.cur.buckets - 1)) < rehash.moved => &mut rehash.to,
+            Some(rehash) if (h as usize & (self.cur.buckets - 1)) >= rehash.left => &mut rehash.to,
             _ => &mut self.cur,
         }
     }
@@ -606,31 +616,35 @@ impl<E: Item> Table<E> {
     fn start_resize(&mut self, buckets: usize) {
         debug_assert!(!self.is_rehashing());
         if self.len == 0 {
-            std::mem::replace(&mut self.cur, Array::alloc(buckets)).free();
+            let old = self.cur.buckets;
+            // SAFETY: without a rehash all buckets are there, and without items they are empty.
+            unsafe { std::mem::replace(&mut self.cur, Array::alloc(buckets)).shrink(old, 0) };
             self.depth = 0;
             return;
         }
         let at_once = self.cur.buckets <= AT_ONCE;
         self.rehash = Some(Box::new(Rehash {
             to: Array::alloc(buckets),
-            moved: 0,
+            left: self.cur.buckets,
         }));
         while at_once && self.is_rehashing() {
             self.step();
         }
     }
 
-    /// Moves the next old bucket that holds anything, looking at no more than [`EMPTY_VISITS`].
+    /// Moves the next old bucket that holds anything, looking at no more than [`EMPTY_VISITS`]. The last bucket goes first,
+    /// so that the old array can be given back from its end: a large one all at once takes milliseconds.
     fn step(&mut self) {
         for _ in 0..EMPTY_VISITS {
-            let Some(Rehash { to, moved }) = self.rehash.as_deref_mut() else {
+            let held = self.held();
+            let Some(Rehash { to, left }) = self.rehash.as_deref_mut() else {
                 return;
             };
-            let at = *moved;
-            *moved += 1;
-            if at + 1 < self.cur.buckets {
+            *left -= 1;
+            let at = *left;
+            if at > 0 {
                 // SAFETY: a bucket of `cur`, only read.
-                unsafe { (*self.cur.bucket(at + 1)).prefetch_items() };
+                unsafe { (*self.cur.bucket(at - 1)).prefetch_items() };
             }
             let mut deepest = self.depth;
             let any = self.cur.empty_chain(at, |tag, item| {
@@ -640,14 +654,25 @@ impl<E: Item> Table<E> {
                 deepest = deepest.max(depth);
             });
             self.depth = deepest;
-            if at + 1 == self.cur.buckets
+            if at.is_multiple_of(PIECE) {
+                // SAFETY: so many are there, and those from `at` on hold nothing: none is looked at again.
+                unsafe { self.cur.shrink(held, at) };
+            }
+            if at == 0
                 && let Some(rehash) = self.rehash.take()
             {
-                std::mem::replace(&mut self.cur, rehash.to).free();
+                self.cur = rehash.to;
             }
             if any {
                 return;
             }
+        }
+    }
+
+    /// Emits bucket `index` of one of the arrays. Buckets of `cur` that have been moved hold nothing, if they are there.
+    fn emit_bucket(&self, array: &Array<E>, index: usize, f: &mut dyn FnMut(E::Ref<'_>)) {
+        if !ptr::eq(array, &self.cur) || index < self.left() {
+            self.emit_chain(array.bucket(index), f);
         }
     }
 
@@ -668,15 +693,18 @@ impl<E: Item> Table<E> {
 impl<E: Item> Table<E> {
     /// Empties the table, giving every item to `f`.
     pub fn drain(&mut self, mut f: impl FnMut(E)) {
+        let (left, held) = (self.left(), self.held());
         let to = self.rehash.take().map_or(Array::NONE, |rehash| rehash.to);
-        let arrays = [std::mem::replace(&mut self.cur, Array::NONE), to];
+        let all = to.buckets;
+        let cur = std::mem::replace(&mut self.cur, Array::NONE);
         (self.len, self.depth) = (0, 0);
-        for mut array in arrays {
-            for index in 0..array.buckets {
+        for (mut array, left, held) in [(cur, left, held), (to, all, all)] {
+            for index in 0..left {
                 // SAFETY: its slot has just been emptied: it is taken once.
                 array.empty_chain(index, |_, item| f(unsafe { E::from_raw(item) }));
             }
-            array.free();
+            // SAFETY: so many are there, and nothing is left in them.
+            unsafe { array.shrink(held, 0) };
         }
     }
 }

@@ -7,7 +7,7 @@
     reason = "cache-line buckets of tagged pointers and chains of them cannot be expressed as borrows"
 )]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
 use std::mem::size_of;
 use std::ptr::{self, NonNull};
@@ -205,11 +205,29 @@ impl<E> Array<E> {
         any
     }
 
-    /// Frees the array itself and its child buckets; they must be empty or their items taken.
-    pub(super) fn free(self) {
-        if self.buckets > 0 {
-            // SAFETY: `base` came from `alloc` with the same layout and is freed once, as `self` is consumed.
-            unsafe { dealloc(self.base.as_ptr().cast(), Self::layout(self.buckets)) };
+    /// Gives back the memory of all but the first `to` of the `from` buckets that are there; with the last one the child
+    /// buckets go too. `buckets` stays as it is: it tells which bucket a hash belongs to.
+    ///
+    /// # Safety
+    /// The array has so many buckets, as they were allocated or as the last call left them, and those from `to` on are not
+    /// used again; nothing of the array is, with 0.
+    pub(super) unsafe fn shrink(&mut self, from: usize, to: usize) {
+        if from == to {
+            return;
+        }
+        let (raw, layout) = (self.base.as_ptr().cast(), Self::layout(from));
+        if to == 0 {
+            self.children = None;
+            // SAFETY: by contract `base` came from `alloc` or `realloc` with this layout, and is not used again.
+            unsafe { dealloc(raw, layout) };
+            return;
+        }
+        let rest = Self::layout(to);
+        // SAFETY: by contract `base` has this layout; what is left of it is smaller and not empty. Links lead from bucket to
+        // child, and no pointer to a bucket outlives a step.
+        match NonNull::new(unsafe { realloc(raw, layout, rest.size()) }.cast()) {
+            Some(base) => self.base = base,
+            None => handle_alloc_error(rest),
         }
     }
 
