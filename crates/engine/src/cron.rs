@@ -38,8 +38,8 @@ const REHASH_BUCKETS: usize = 128;
 /// Time for background rehashing per turn of the timer, in nanoseconds.
 const REHASH_NS: u64 = 1_000_000;
 
-/// Units of work that looking for garbage of scripts may take per turn of the timer: less than a millisecond's worth.
-const GARBAGE_UNITS: u64 = 50_000;
+/// Units of work that looking for garbage of scripts may take per turn of the timer: about a millisecond's worth.
+const GARBAGE_UNITS: u64 = 100_000;
 
 impl Engine {
     /// Periodic work; the process calls it `hz` times a second. Returns how many times a second it wants to be called.

@@ -358,53 +358,66 @@ impl Heap {
         self.phase = Phase::Idle;
     }
 
-    /// Frees an object of the sweep's arena unless it was reached. False past the last one.
-    pub(crate) fn sweep_one(&mut self, arena: usize, place: usize) -> bool {
+    /// Frees an object of the sweep's arena unless it was reached.
+    pub(crate) fn sweep_one(&mut self, arena: usize, place: usize) -> Swept {
         let mark = self.mark;
         macro_rules! sweep {
             ($arena:ident, $bytes:expr) => {{
                 if place >= self.$arena.len() {
-                    return false;
+                    return Swept::End;
                 }
-                if !self.$arena.is_free(place) && self.$arena.mark(place) != mark {
-                    let object = self.$arena.remove(place);
-                    let bytes = $bytes(&object);
-                    self.release(bytes);
+                if self.$arena.is_free(place) || self.$arena.mark(place) == mark {
+                    return Swept::Kept;
                 }
+                let object = self.$arena.remove(place);
+                let bytes = $bytes(&object);
+                self.release(bytes);
             }};
         }
         match arena {
             0 => {
                 if place >= self.strings.len() {
-                    return false;
+                    return Swept::End;
                 }
-                if let Some(text) = self.strings.sweep(place, mark) {
-                    self.release(text.len() + STRING_BYTES);
-                    if text.len() > RELEASED_BYTES {
-                        self.remains.push(Remains::Text(text.into_vec()));
-                    }
+                let Some(text) = self.strings.sweep(place, mark) else {
+                    return Swept::Kept;
+                };
+                self.release(text.len() + STRING_BYTES);
+                if text.len() > RELEASED_BYTES {
+                    self.remains.push(Remains::Text(text.into_vec()));
                 }
             }
             1 => {
                 if place >= self.tables.len() {
-                    return false;
+                    return Swept::End;
                 }
-                if !self.tables.is_free(place) && self.tables.mark(place) != mark {
-                    let table = self.tables.remove(place);
-                    self.release(table.bytes() + TABLE_BYTES);
-                    if table.bytes() > RELEASED_BYTES {
-                        self.remains.push(Remains::Table(table));
-                    }
+                if self.tables.is_free(place) || self.tables.mark(place) == mark {
+                    return Swept::Kept;
+                }
+                let table = self.tables.remove(place);
+                self.release(table.bytes() + TABLE_BYTES);
+                if table.bytes() > RELEASED_BYTES {
+                    self.remains.push(Remains::Table(table));
                 }
             }
             2 => sweep!(functions, Function::bytes),
             3 => sweep!(upvalues, |_: &Upvalue| size_of::<Upvalue>() + 1),
             4 => sweep!(threads, Thread::bytes),
             5 => sweep!(userdata, |_: &UserData| size_of::<UserData>() + 1),
-            _ => return false,
+            _ => return Swept::End,
         }
-        true
+        Swept::Freed
     }
+}
+
+/// What became of a place that the sweep came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Swept {
+    /// It was free, or what it holds was reached.
+    Kept,
+    Freed,
+    /// There is no such place.
+    End,
 }
 
 /// Arenas that [`Heap::sweep_one`] knows.

@@ -100,6 +100,27 @@ fn a_collection_after_every_slice_takes_nothing_that_is_used() {
     }
 }
 
+#[test]
+fn garbage_is_freed_a_little_at_a_time() {
+    let mut state = State::new(Options::default()).expect("the library fits");
+    let source = b"local t = {} for i = 1, 100000 do t[i] = 's' .. i end";
+    let function = state.load(source, b"=x").expect("it compiles");
+    state.start(function, &[]).expect("it starts");
+    while matches!(state.resume(1_000_000), Outcome::OutOfBudget) {}
+    state.abort();
+    let (begun, mut most, mut complete) = (state.memory_used(), Vec::new(), false);
+    while !complete {
+        let before = state.memory_used();
+        complete = state.gc_step(2_000);
+        most.push(before.saturating_sub(state.memory_used()));
+    }
+    assert!(state.memory_used() < begun / 10);
+    // One of them is the table. A short string takes some thirty bytes.
+    most.sort_unstable();
+    let second = most.iter().rev().nth(1);
+    assert!(second.is_some_and(|bytes| *bytes < 1_000 * 40), "{most:?}");
+}
+
 /// Calls `inside` below so many calls that each take 200 slots.
 const DEEP: &str = "local names = {} for i = 1, 190 do names[i] = 'a' .. i end names = table.concat(names, ',') \
      local deep = loadstring('local function deep(n, inside) local ' .. names .. ' = 7 \

@@ -6,7 +6,7 @@
 use super::State;
 use super::meta::Event;
 use super::thread::{FrameKind, Thread};
-use crate::heap::{ARENAS, Function, Phase, Upvalue};
+use crate::heap::{ARENAS, Function, Phase, Swept, Upvalue};
 use crate::limits::SLICE;
 use crate::remains::{Remains, UNITS_PER_PIECE};
 use crate::value::{ProtoId, TableId, Value};
@@ -19,6 +19,9 @@ const SLOTS_PER_STEP: usize = 2048;
 
 /// Bytes that are allocated at least between two collections.
 const BYTES_BETWEEN_MIN: usize = 256 << 10;
+
+/// What it costs to free an object: where it lies, and where its neighbours of the same chain do, nothing has been read for long.
+const UNITS_PER_FREED: i64 = 20;
 
 /// Which references of a table do not keep their objects alive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,17 +122,20 @@ impl State {
                 Phase::Sweep { arena, place } => {
                     let mut place = place;
                     let end = place + ENTRIES_PER_STEP;
-                    let mut more = true;
-                    while more && place < end {
-                        more = if arena < ARENAS {
+                    let mut swept = Swept::Kept;
+                    while swept != Swept::End && place < end {
+                        swept = if arena < ARENAS {
                             self.heap.sweep_one(arena, place)
                         } else {
                             self.sweep_proto(place)
                         };
+                        if swept == Swept::Freed {
+                            left -= UNITS_PER_FREED;
+                        }
                         place += 1;
                     }
                     left -= i64::try_from(ENTRIES_PER_STEP / 2).unwrap_or(1);
-                    self.heap.phase = match (more, arena) {
+                    self.heap.phase = match (swept != Swept::End, arena) {
                         (true, _) => Phase::Sweep { arena, place },
                         (false, ARENAS) => Phase::Idle,
                         (false, _) => Phase::Sweep {
@@ -150,15 +156,16 @@ impl State {
         false
     }
 
-    fn sweep_proto(&mut self, place: usize) -> bool {
+    fn sweep_proto(&mut self, place: usize) -> Swept {
         if place >= self.protos.len() {
-            return false;
+            return Swept::End;
         }
-        if !self.protos.is_free(place) && self.protos.mark(place) != self.heap.mark {
-            let proto = self.protos.remove(place);
-            self.heap.release(proto.bytes());
+        if self.protos.is_free(place) || self.protos.mark(place) == self.heap.mark {
+            return Swept::Kept;
         }
-        true
+        let proto = self.protos.remove(place);
+        self.heap.release(proto.bytes());
+        Swept::Freed
     }
 
     fn mark_roots(&mut self) {

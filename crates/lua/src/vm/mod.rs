@@ -479,6 +479,17 @@ impl State {
         self.set_collect_goal();
     }
 
+    /// Lets the host make something with up to `bytes` beyond the memory limit, where it has no time for a complete collection:
+    /// one is due, in slices, when a program goes on.
+    pub fn with_headroom<T>(&mut self, bytes: usize, make: impl FnOnce(&mut Self) -> T) -> T {
+        let limit = self.heap.bytes_max;
+        self.heap.bytes_max = limit.saturating_add(bytes);
+        let made = make(self);
+        self.heap.bytes_max = limit;
+        self.heap.collect_at = 0;
+        made
+    }
+
     /// From now on [`State::memory_grown`] tells how memory grows.
     pub fn watch_memory(&mut self) {
         self.heap.lowest = self.heap.bytes;
