@@ -47,6 +47,10 @@ pub(crate) const CALL_UNITS: u64 = 500;
 /// Units of work in which a reply of a command becomes a value at once. A longer one is converted in slices.
 pub(crate) const CONVERSION_UNITS: u64 = 20_000;
 
+/// Bytes that may be taken beyond the limit for what a run begins with or a call answers, rather than to collect all garbage
+/// at once.
+pub(crate) const HEADROOM_BYTES: usize = 1 << 20;
+
 /// Complete collections, in slices, before what lacks memory is done once more: garbage of earlier times may be found by the
 /// second one only.
 pub(crate) const COLLECTIONS: u32 = 2;

@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::error::Error;
-use crate::limits::{LOAD_SLICE_UNITS, Limits};
+use crate::limits::{HEADROOM_BYTES, LOAD_SLICE_UNITS, Limits};
 use crate::names::Names;
 use crate::registration::Registration;
 use crate::sandbox::{self, LibraryGlobals};
@@ -52,18 +52,19 @@ impl Machine {
         })
     }
 
-    /// Does what may lack memory; once more after a collection if it does. What it has made by then is garbage.
+    /// Does what may lack memory, which may be full of garbage: beyond the limit, so that the run that follows collects in
+    /// slices, and if that does not suffice after a collection. What an attempt has made by then is garbage.
     pub(crate) fn with_room<T>(
         &mut self,
         mut attempt: impl FnMut(&mut State, &Names) -> Result<T, OutOfMemory>,
     ) -> Result<T, OutOfMemory> {
-        match attempt(&mut self.state, &self.names) {
-            Ok(made) => Ok(made),
-            Err(OutOfMemory) => {
-                self.state.collect();
-                attempt(&mut self.state, &self.names)
-            }
-        }
+        let Machine { state, names, .. } = self;
+        attempt(state, names)
+            .or_else(|_| state.with_headroom(HEADROOM_BYTES, |state| attempt(state, names)))
+            .or_else(|_| {
+                state.collect();
+                attempt(state, names)
+            })
     }
 
     /// Compiles a source. `syntax` words what is wrong with one that is no Lua. `is_over` is asked now and then whether it has
@@ -78,11 +79,17 @@ impl Machine {
         syntax: fn(&[u8]) -> Error,
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Value, Error> {
-        let mut compiled = self.try_compiling(code, chunk, is_over);
+        let state = &mut self.state;
+        let mut attempt = |state: &mut State| Self::try_compiling(state, code, chunk, is_over);
+        let mut compiled = attempt(state);
         if matches!(compiled, Err(LoadError::OutOfMemory)) {
-            self.state.abort();
-            self.state.collect();
-            compiled = self.try_compiling(code, chunk, is_over);
+            state.abort();
+            compiled = state.with_headroom(HEADROOM_BYTES, &mut attempt);
+        }
+        if matches!(compiled, Err(LoadError::OutOfMemory)) {
+            state.abort();
+            state.collect();
+            compiled = attempt(state);
         }
         match compiled {
             Ok(Some(function)) => Ok(function),
@@ -94,16 +101,14 @@ impl Machine {
 
     /// The function, or none if it takes too long.
     fn try_compiling(
-        &mut self,
+        state: &mut State,
         code: &[u8],
         chunk: &[u8],
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Value>, LoadError> {
-        let mut compilation = self.state.compile(code, chunk)?;
+        let mut compilation = state.compile(code, chunk)?;
         loop {
-            let compiled = self
-                .state
-                .go_on_compiling(&mut compilation, LOAD_SLICE_UNITS)?;
+            let compiled = state.go_on_compiling(&mut compilation, LOAD_SLICE_UNITS)?;
             if compiled.is_some() || is_over() {
                 return Ok(compiled);
             }

@@ -396,6 +396,29 @@ fn memory_is_bounded_and_the_next_script_works() {
 }
 
 #[test]
+fn what_runs_have_left_is_collected_in_slices() {
+    let mut server = Server::default();
+    let fills = "local t = {} pcall(function() while true do t[#t + 1] = ('x'):rep(500) .. #t end end) return 1";
+    assert_eq!(server.eval(fills), ":1\r\n");
+    let body = b"return #ARGV[1]";
+    let digest = Digest::of(body);
+    let loaded = server.scripting.load_script(body, digest, Keep::WhileUsed);
+    loaded.expect("there is room beyond the limit");
+    let run = server
+        .scripting
+        .start_script(&digest, &[], &[&[b'x'; 100_000]]);
+    let mut run = run.expect("it is loaded").expect("there is memory");
+    let mut left = 0;
+    while run.resume(&mut server.fake, 1_000) == Progress::OutOfBudget {
+        left += 1;
+    }
+    assert!(left > 50, "{left}");
+    let mut out = resp::Reply::default();
+    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
+    assert_eq!(out.into_output().to_vec(), b":100000\r\n");
+}
+
+#[test]
 fn a_run_can_be_left_and_killed_anywhere() {
     let mut server = Server::default();
     let body = b"while true do pcall(function() while true do redis.call('ok') end end) end";
