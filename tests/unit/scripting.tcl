@@ -283,6 +283,13 @@ start_server {tags {"scripting"}} {
         assert_equal e0e1f9fabfc9d4800c877a703b823ac0578ff8db [r eval {return redis.sha1hex('return 1')} 0]
         assert_equal [r eval {return redis.sha1hex('1.5')} 0] [r eval {return redis.sha1hex(1.5)} 0]
         assert_equal da39a3ee5e6b4b0d3255bfef95601890afd80709 [r eval {return redis.sha1hex({})} 0]
+        foreach {length digest} {
+            65536 fbadff70297af63cddef846e9006c774da8b7fb0
+            65537 73e6b534aafc0df0abf8bed462d387cf503cd776
+            1000003 2c79ebabe94e138f9859b037adf16fb6ecaf2996
+        } {
+            assert_equal $digest [r eval {return redis.sha1hex(('x'):rep(ARGV[1]))} 0 $length] $length
+        }
     }
 
     test {what was raised deep inside of a coroutine comes out} {

@@ -1,5 +1,6 @@
 //! What scripts are known by: the SHA-1 of their bodies.
 
+use crate::limits::DIGESTED_PER_UNIT;
 use sha1::{Digest as _, Sha1};
 use std::hash::{Hash, Hasher};
 
@@ -53,6 +54,27 @@ impl Digest {
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
         text
+    }
+}
+
+/// A digest of a long text, made piece by piece.
+#[derive(Default)]
+pub(crate) struct Digesting {
+    hasher: Sha1,
+    /// Bytes read.
+    done: usize,
+}
+
+impl Digesting {
+    /// Reads about as much more of the text as so many units of work are worth; the digest, when that was all.
+    pub(crate) fn go_on(&mut self, text: &[u8], units: u64) -> Option<Digest> {
+        let rest = text.get(self.done..).unwrap_or_default();
+        let bytes = usize::try_from(units).unwrap_or(usize::MAX);
+        let piece = &rest[..rest.len().min(bytes.saturating_mul(DIGESTED_PER_UNIT))];
+        self.hasher.update(piece);
+        self.done += piece.len();
+        (piece.len() == rest.len())
+            .then(|| Digest(std::mem::take(&mut self.hasher).finalize().into()))
     }
 }
 

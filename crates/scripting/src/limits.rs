@@ -37,6 +37,12 @@ pub(crate) const REPLY_BYTES_AT_ONCE: usize = 64 << 10;
 /// Bytes of a reply that are copied for one unit of work.
 pub(crate) const BYTES_PER_UNIT: usize = 32;
 
+/// Bytes of a text whose SHA-1 is made at once for `redis.sha1hex`. That of a longer one is made in slices.
+pub(crate) const DIGESTED_AT_ONCE: usize = 64 << 10;
+
+/// Bytes of a text that are read for its SHA-1 for one unit of work.
+pub(crate) const DIGESTED_PER_UNIT: usize = 4;
+
 /// Bytes of the buffer for replies of commands that stays from one call to the next.
 pub(crate) const REPLY_BYTES_KEPT: usize = 64 << 10;
 

@@ -3,12 +3,13 @@
 //! A run holds its interpreter and nothing else, so that it can be left between two slices for as long as one likes, while
 //! whoever holds the server does other work.
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Digesting};
 use crate::error::Error;
 use crate::host::{Host, LogLevel, Targets};
 use crate::libraries::Function as LibraryFunction;
 use crate::limits::{
-    BROKEN_ERROR_BYTES_MAX, CALL_UNITS, CONVERSION_UNITS, LOG_BYTES_MAX, REPLY_BYTES_KEPT,
+    BROKEN_ERROR_BYTES_MAX, CALL_UNITS, CONVERSION_UNITS, DIGESTED_AT_ONCE, LOG_BYTES_MAX,
+    REPLY_BYTES_KEPT,
 };
 use crate::machine::Machine;
 use crate::sandbox::Function;
@@ -46,12 +47,20 @@ pub struct Run {
     taken: Option<Taken>,
     /// Its reply, if that is being written.
     writing: Option<Writing>,
-    /// The reply of a command that is being converted.
-    pending: Option<Box<Pending>>,
+    /// What the script waits for.
+    work: Option<Box<Work>>,
     /// The script, as long as it is being compiled.
     source: Option<Box<Source>>,
     /// The script, if it has been compiled in this run.
     compiled: Option<Compiled>,
+}
+
+/// What a call asks for that takes long, and is done in slices while the script waits.
+enum Work {
+    /// The reply of a command becomes a value.
+    Conversion(Pending),
+    /// The SHA-1 of the call's argument.
+    Digest(Digesting),
 }
 
 /// What is left of a run.
@@ -82,7 +91,7 @@ impl Run {
             failure: None,
             taken: None,
             writing: None,
-            pending: None,
+            work: None,
             source: None,
             compiled: None,
         }
@@ -128,8 +137,8 @@ impl Run {
         if let Some(source) = self.source.take() {
             return self.compile(source, budget);
         }
-        if let Some(pending) = self.pending.take() {
-            self.convert(pending, budget);
+        if let Some(work) = self.work.take() {
+            self.go_on_with(work, budget);
             return Progress::OutOfBudget;
         }
         let start = self.machine.state.work_used();
@@ -151,7 +160,7 @@ impl Run {
                     if let Some(function) = Function::from_number(call.function) {
                         self.serve(function, host);
                         calls += CALL_UNITS;
-                        if self.pending.is_some() {
+                        if self.work.is_some() {
                             return Progress::OutOfBudget;
                         }
                     }
@@ -193,7 +202,7 @@ impl Run {
         let place = self.machine.state.caller_place();
         self.taken = Some(self.taken(0));
         self.source = None;
-        self.pending = None;
+        self.work = None;
         self.machine.state.abort();
         let mut text = Error::KILLED.into_text();
         // "name:line: " is how errors begin; here the place comes last.
@@ -374,7 +383,8 @@ impl Run {
                 Ok(Some(value)) => machine.answer(&[value]),
                 other => {
                     let begun = other.is_ok().then_some(conversion);
-                    self.pending = Some(Pending::new(output.into_vec(), protocol, begun));
+                    let pending = Pending::new(output.into_vec(), protocol, begun);
+                    self.work = Some(Box::new(Work::Conversion(pending)));
                     return;
                 }
             }
@@ -384,11 +394,24 @@ impl Run {
         }
     }
 
-    /// Goes on with the reply for which the script waits.
+    /// Goes on with what the script waits for.
     #[cold]
-    fn convert(&mut self, mut pending: Box<Pending>, budget: u64) {
-        match pending.go_on(&mut self.machine, budget) {
-            Ok(None) => self.pending = Some(pending),
+    fn go_on_with(&mut self, mut work: Box<Work>, budget: u64) {
+        let done = match &mut *work {
+            Work::Conversion(pending) => pending.go_on(&mut self.machine, budget),
+            Work::Digest(digesting) => {
+                let text = self.only_string().unwrap_or_default();
+                match digesting.go_on(text, budget) {
+                    Some(digest) => self
+                        .machine
+                        .with_room(|state, _| state.string(&digest.hex()))
+                        .map(Some),
+                    None => Ok(None),
+                }
+            }
+        };
+        match done {
+            Ok(None) => self.work = Some(work),
             Ok(Some(value)) => self.machine.answer(&[value]),
             Err(OutOfMemory) => {
                 let value = self.machine.names.not_enough_memory;
@@ -436,6 +459,10 @@ impl Run {
     fn sha1_hex(&mut self) {
         let state = &self.machine.state;
         let digest = match *state.arguments() {
+            [Value::String(text)] if state.bytes(text).len() > DIGESTED_AT_ONCE => {
+                self.work = Some(Box::new(Work::Digest(Digesting::default())));
+                return;
+            }
             [Value::String(text)] => Digest::of(state.bytes(text)),
             [number @ Value::Number(_)] => Digest::of(&state.display(number)),
             [_] => Digest::of(b""),

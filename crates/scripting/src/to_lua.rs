@@ -25,17 +25,13 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Goes on with a conversion that is not complete yet, or that has failed for lack of memory.
-    pub(crate) fn new(
-        reply: Vec<u8>,
-        protocol: Protocol,
-        conversion: Option<Conversion>,
-    ) -> Box<Self> {
-        Box::new(Pending {
+    pub(crate) fn new(reply: Vec<u8>, protocol: Protocol, conversion: Option<Conversion>) -> Self {
+        Pending {
             reply,
             protocol,
             collections: conversion.is_none().then_some(COLLECTIONS),
             conversion: conversion.unwrap_or_else(|| Conversion::new(protocol)),
-        })
+        }
     }
 
     /// Goes on for about so many units of work; the value if it is complete then.

@@ -419,6 +419,24 @@ fn what_runs_have_left_is_collected_in_slices() {
 }
 
 #[test]
+fn the_digest_of_a_long_text_is_made_in_slices() {
+    let mut server = Server::default();
+    let text = vec![b'x'; 1_000_003];
+    let hex = Digest::of(&text).hex();
+    let body = b"return redis.sha1hex(('x'):rep(1000003))";
+    let mut run = server.start(body);
+    let mut left = 0;
+    while run.resume(&mut server.fake, 1_000) == Progress::OutOfBudget {
+        left += 1;
+    }
+    assert!(left > 200, "{left}");
+    let mut out = resp::Reply::default();
+    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
+    let reply = [b"$40\r\n", &hex[..], b"\r\n"].concat();
+    assert_eq!(out.into_output().to_vec(), reply);
+}
+
+#[test]
 fn a_run_can_be_left_and_killed_anywhere() {
     let mut server = Server::default();
     let body = b"while true do pcall(function() while true do redis.call('ok') end end) end";
