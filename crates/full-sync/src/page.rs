@@ -82,7 +82,8 @@ impl Page {
              sets of {} members in turn.\n\
              - Rounds: {} of each pairing, in turns, with new servers each time. Buffers are looked at every 20 ms. The \
              synchronisation ends when the replica has all that the primary had at the moment when it was online; then the \
-             load ends, and the digests of both are compared.\n\n",
+             load ends, and the digests of both are compared.\n\
+             - What was to be reached, and what limits where it was not: [replication](../replication.md#what-a-synchronisation-costs).\n\n",
             machine.processor,
             machine.cores,
             machine.memory_bytes.div_ceil(1 << 30),
