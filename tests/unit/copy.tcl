@@ -49,6 +49,42 @@ start_server {tags {"keyspace"}} {
         }
     }
 
+    foreach {change length} {
+        {append %s y} 100001
+        {setrange %s 5 yy} 100000
+        {setrange %s 200000 y} 200001
+        {setbit %s 9 1} 100000
+        {bitfield %s set u8 0 7} 100000
+        {set %s y} 1
+        {getdel %s} 0
+        {getset %s y} 1
+    } {
+        test "a long string and its copy change apart: $change" {
+            set text [string repeat x 100000]
+            foreach changed {k d} kept {d k} {
+                r set k $text
+                r del d
+                assert_equal 1 [r copy k d]
+                r {*}[format $change $changed]
+                assert_equal $text [r get $kept]
+                assert_equal $length [r strlen $changed]
+            }
+        }
+    }
+
+    test {a long string is copied to itself by way of others} {
+        set text [string repeat x 100000]
+        r set k $text
+        r copy k d
+        r bitop not d k
+        r bitop or k k d
+        assert_equal [string repeat \xff 100000] [r get k]
+        assert_equal [string repeat \x87 100000] [r get d]
+        r copy d k replace
+        r append k y
+        assert_equal [string repeat \x87 100000] [r get d]
+    }
+
     test {COPY of a large value goes to the stream as it came, and is one change} {
         make_large k set
         r del d

@@ -35,7 +35,7 @@ use packed::{IntsetRef, ListpackRef};
 pub(crate) use self::alias::Alias;
 use self::layout::{HAS_EXPIRE, HEADER, Kind, NO_EXPIRE, VALUE_LEN, WORD};
 use crate::embedded::{Container, Edit, PackedRef};
-use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT};
+use crate::limits::{EMBED_MAX, EMBSTR_MAX, HEAVY_BYTES, HEAVY_EFFORT, SHARED_BYTES_MIN};
 use crate::table::{Prefetch, prefetch_address};
 use crate::{
     Counted, Encoding, Hash, List, Set, Str, StrHow, StrRef, Stream, Type, Value, ValueMut,
@@ -396,8 +396,13 @@ impl Entry {
         self.take_value()
     }
 
-    /// A copy of the value, held the same way (COPY).
+    /// A copy of the value, held the same way (COPY). A long string is the same one, until either key changes it.
     pub fn to_value(&self) -> Value {
+        if let Some(counted) = self.counted()
+            && counted.len() >= SHARED_BYTES_MIN
+        {
+            return Value::Str(Str::Raw(counted));
+        }
         match self.value() {
             ValueRef::Str(StrRef::Bytes(bytes)) if self.encoding() == Encoding::Raw => {
                 Value::Str(Str::Raw(Counted::new(bytes.to_vec())))

@@ -69,5 +69,8 @@ pub const HEAVY_EFFORT: usize = 64;
 /// From this many bytes on, a string is worth freeing in the background: about where the allocator unmaps pages.
 pub const HEAVY_BYTES: usize = 1 << 20;
 
+/// A string of so many bytes is not copied by COPY, but held by both keys: where one of them changes it copies then.
+pub(crate) const SHARED_BYTES_MIN: usize = 64 << 10;
+
 /// No table is presized for more items than this, whatever a file promises.
 pub const RESERVE_MAX: usize = 1 << 26;

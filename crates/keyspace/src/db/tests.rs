@@ -285,6 +285,25 @@ fn bytes_that_somebody_else_holds_are_copied_before_they_change() {
 }
 
 #[test]
+fn a_copy_of_a_long_string_is_the_same_one_until_either_changes() {
+    let mut db = Db::new();
+    let long = vec![b'x'; crate::limits::SHARED_BYTES_MIN];
+    let at = long.as_ptr();
+    db.set_raw(b"key", Counted::new(long), Ttl::Clear, Stamp::default());
+    let Value::Str(Str::Raw(copy)) = db.get(b"key").unwrap().to_value() else {
+        panic!("not held the same way");
+    };
+    assert_eq!(copy.as_ptr(), at);
+    db.set_raw(b"copy", copy, Ttl::Clear, Stamp::default());
+    let mut entry = db.get_mut(b"copy").unwrap();
+    entry.string_make_raw().unwrap().push(b'y');
+    let source = db.get(b"key").unwrap().counted().unwrap();
+    assert_eq!((source.len(), source.as_ptr()), (1 << 16, at));
+    let copy = db.get(b"copy").unwrap().counted().unwrap();
+    assert_eq!((copy.len(), copy.last()), ((1 << 16) + 1, Some(&b'y')));
+}
+
+#[test]
 fn a_buffer_is_taken_only_where_nobody_else_holds_it_and_it_fits() {
     let mut db = Db::new();
     let held = Counted::new(vec![b'x'; 1000]);
