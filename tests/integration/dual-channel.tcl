@@ -113,10 +113,13 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {under a load of writes nothing is lost} {
             leave $r
             wait_for_condition 200 50 {[status $p rdb_bgsave_in_progress] == 0} else { fail "the snapshot goes on" }
+            # A second and a half, however far the load gets: it writes to two keys.
+            $p flushall
+            populate 1000 key: 100 -1
             $p config set rdb-key-save-delay 1500
-            set load [start_write_load {*}[at -1] 30]
+            set load [start_one_key_write_load {*}[at -1] 30 two]
             set one [start_one_key_write_load {*}[at -1] 30 one]
-            wait_for_condition 100 20 {[$p dbsize] > 600} else { fail "no load" }
+            wait_for_condition 100 20 {[$p exists one two] == 2} else { fail "no load" }
             $r replicaof {*}[at -1]
             set child [hold_dual_transfer -1]
             resume_process $child

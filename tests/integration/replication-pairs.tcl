@@ -36,7 +36,7 @@ foreach {primary replica} $pairs {
                     $p config resetstat
                     populate 300 key: 100 -1
                     createComplexDataset $p 200 useexpire
-                    $p config set rdb-key-save-delay 500
+                    $p config set rdb-key-save-delay 100
                     set writes [start_write_load {*}[at -1] 30]
                     set one [start_one_key_write_load {*}[at -1] 30 one]
                     wait_for_condition 100 20 {[$p exists one]} else { fail "no load" }

@@ -165,8 +165,9 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
         test {writers are held up before a replica that synchronises is closed} {
             wait_no_save -1
             $p flushall
-            # Nine seconds, whatever is set later on.
-            $p debug populate 3000 key 10
+            # Nine seconds, whatever is set later on; written often enough to be seen to get on.
+            $p debug populate 3000 key 1000
+            $p config set rdbcompression no
             $p config set rdb-key-save-delay 3000 client-output-buffer-limit "replica 11mb 0 0" latency-monitor-threshold 1
             $p config resetstat
             $p latency reset
@@ -191,7 +192,7 @@ start_server [list tags {"repl dual-channel-replication external:skip needs:debu
             assert_equal {0 1} [list [s -1 client_output_buffer_limit_disconnections] [s -1 sync_full]]
             wait_for_condition 100 20 {[s -1 repl_sync_replicas_pacing] == 0} else { fail "still paced" }
             $writer close
-            $p config set client-output-buffer-limit "replica 256mb 64mb 60" latency-monitor-threshold 0
+            $p config set client-output-buffer-limit "replica 256mb 64mb 60" latency-monitor-threshold 0 rdbcompression yes
             $r config set client-output-buffer-limit "replica 256mb 64mb 60" replica-sync-buffer-spill-max 400%
         } undefined {peer:skip}
     }
