@@ -2,13 +2,14 @@
 
 import itertools
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import time
 
-from servers import Connection, free_port
+from servers import Connection
 
 # How long a reply may take, a start, and everything until two servers agree again.
 REPLY_SECONDS_MAX = 30
@@ -28,6 +29,8 @@ PHASES = {
 }
 # So many looks in a row must find the same number of sockets.
 LOOKS_AT_SOCKETS = 20
+# Where ports for servers begin, and where the kernel's own do if it does not tell.
+FIRST_PORT, FIRST_EPHEMERAL_PORT = 10_000, 32_768
 # What a server logs when it finds itself at fault.
 PANIC = re.compile(rb"panicked at|BUG REPORT START|assertion|ASSERTION FAILED|Guru Meditation|AddressSanitizer", re.I)
 
@@ -65,15 +68,24 @@ def phase_of(rows):
     return "snapshot" if rows.get("master_sync_in_progress") == "1" else "handshake"
 
 
+def first_ephemeral_port():
+    """From here on the kernel gives ports to connections: one that is free now may be taken before a server has it."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            return int(file.read().split()[0])
+    except OSError:
+        return FIRST_EPHEMERAL_PORT
+
+
 class Ports:
-    """Ports for servers: any that are free, or those from a number on, again and again."""
+    """Ports for servers that are free: those from a number on, again and again, or from anywhere below the ephemeral ones."""
 
     def __init__(self, base, count):
-        self._numbers = itertools.cycle(range(base, base + count)) if base else None
+        numbers = range(base, base + count) if base else range(FIRST_PORT, max(first_ephemeral_port(), FIRST_PORT + count))
+        begin = 0 if base else random.randrange(len(numbers))
+        self._numbers = itertools.cycle([*numbers[begin:], *numbers[:begin]])
 
     def take(self):
-        if not self._numbers:
-            return free_port()
         for port in self._numbers:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
