@@ -4,6 +4,7 @@ use super::Rows;
 use crate::client::{Client, ClientFlags};
 use crate::exec::Exec;
 use crate::state::ServerState;
+use dataset::AccessClock;
 use words::version;
 
 /// Expiring keys looked at to tell the average time to live of a database.
@@ -47,7 +48,12 @@ pub(super) fn server(x: &mut Exec<'_>, rows: &mut Rows) {
     rows.row("uptime_in_days", uptime / 86_400);
     rows.row("hz", config.hz);
     rows.row("configured_hz", config.hz);
-    rows.row("lru_clock", now & 0xff_ffff);
+    // That of the entries, which the timer sets: a count of uses has none.
+    let clock = match x.keys.access {
+        AccessClock::Lru(seconds) => i64::from(seconds),
+        AccessClock::Lfu { .. } => now & 0xff_ffff,
+    };
+    rows.row("lru_clock", clock);
     rows.row("executable", &facts.executable);
     rows.row("config_file", &facts.config_file);
     rows.row("io_threads_active", u8::from(config.io_threads > 1));
