@@ -465,6 +465,8 @@ start_server {tags {"keyspace"}} {
             r config set lazyfree-lazy-$option $value
             r set src v
             r sadd big {*}$members
+            # What was freed before is not counted any more.
+            eventually 5000 {[s lazyfree_pending_objects] == 0}
             r config resetstat
             r {*}$command
             eventually 5000 {[s lazyfree_pending_objects] == 0}
