@@ -407,15 +407,10 @@ fn what_runs_have_left_is_collected_in_slices() {
     let run = server
         .scripting
         .start_script(&digest, &[], &[&[b'x'; 100_000]]);
-    let mut run = run.expect("it is loaded").expect("there is memory");
-    let mut left = 0;
-    while run.resume(&mut server.fake, 1_000) == Progress::OutOfBudget {
-        left += 1;
-    }
+    let run = run.expect("it is loaded").expect("there is memory");
+    let (left, reply) = server.finish_in_slices(run, 1_000);
     assert!(left > 50, "{left}");
-    let mut out = resp::Reply::default();
-    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
-    assert_eq!(out.into_output().to_vec(), b":100000\r\n");
+    assert_eq!(reply, ":100000\r\n");
 }
 
 #[test]
@@ -423,17 +418,13 @@ fn the_digest_of_a_long_text_is_made_in_slices() {
     let mut server = Server::default();
     let text = vec![b'x'; 1_000_003];
     let hex = Digest::of(&text).hex();
-    let body = b"return redis.sha1hex(('x'):rep(1000003))";
-    let mut run = server.start(body);
-    let mut left = 0;
-    while run.resume(&mut server.fake, 1_000) == Progress::OutOfBudget {
-        left += 1;
-    }
+    let run = server.start(b"return redis.sha1hex(('x'):rep(1000003))");
+    let (left, reply) = server.finish_in_slices(run, 1_000);
     assert!(left > 200, "{left}");
-    let mut out = resp::Reply::default();
-    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
-    let reply = [b"$40\r\n", &hex[..], b"\r\n"].concat();
-    assert_eq!(out.into_output().to_vec(), reply);
+    assert_eq!(
+        reply,
+        format!("$40\r\n{}\r\n", String::from_utf8_lossy(&hex))
+    );
 }
 
 #[test]
@@ -471,17 +462,9 @@ fn run_long(server: &mut Server, body: &str, units: u64) -> (u32, String) {
     let run = server
         .scripting
         .compile_script(body.as_bytes(), digest, Keep::WhileUsed, call);
-    let mut run = run.expect("nothing runs").expect("its first line is good");
+    let run = run.expect("nothing runs").expect("its first line is good");
     assert!(server.scripting.is_running());
-    let mut left = 0;
-    while run.resume(&mut server.fake, units) == Progress::OutOfBudget {
-        left += 1;
-    }
-    let mut out = resp::Reply::default();
-    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
-    server.scripting.ended(run, 0, 0);
-    let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
-    (left, reply)
+    server.finish_in_slices(run, units)
 }
 
 #[test]
@@ -574,16 +557,9 @@ fn a_line_of_the_log_has_a_bound() {
 fn a_long_reply_of_a_command_is_converted_in_slices() {
     let mut server = Server::default();
     let body = b"local n = 30000 local t = redis.call('raw', '*' .. n + 1 .. '\\r\\n' .. (':7\\r\\n$1\\r\\nx\\r\\n*1\\r\\n+OK\\r\\n'):rep(n / 3) .. ':5\\r\\n') return {#t, t[1], t[29999], t[30000][1].ok, t[30001]}";
-    let mut run = server.start(body);
-    let mut left = 0;
-    while run.resume(&mut server.fake, 4_000) == Progress::OutOfBudget {
-        left += 1;
-    }
+    let run = server.start(body);
+    let (left, reply) = server.finish_in_slices(run, 4_000);
     assert!(left > 50, "{left}");
-    let mut out = resp::Reply::default();
-    run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
-    server.scripting.ended(run, 0, 0);
-    let reply = String::from_utf8(out.into_output().to_vec()).unwrap();
     assert_eq!(reply, "*5\r\n:30001\r\n:7\r\n$1\r\nx\r\n$2\r\nOK\r\n:5\r\n");
 }
 

@@ -98,6 +98,19 @@ impl Server {
         out.into_output().to_vec()
     }
 
+    /// Runs to the end in slices of so many units: how often it was left before, and the reply.
+    pub(crate) fn finish_in_slices(&mut self, mut run: Run, units: u64) -> (u32, String) {
+        let mut left = 0;
+        while run.resume(&mut self.fake, units) == Progress::OutOfBudget {
+            left += 1;
+        }
+        let mut out = Reply::default();
+        run.write_reply(u64::MAX, &mut out, &mut |_, _| {});
+        self.scripting.ended(run, 0, 0);
+        let reply = String::from_utf8_lossy(&out.into_output().to_vec()).into_owned();
+        (left, reply)
+    }
+
     fn finish(&mut self, mut run: scripting::Run, out: &mut Reply) {
         while run.resume(&mut self.fake, SLICE) == Progress::OutOfBudget {}
         let errors = &mut self.errors;
