@@ -272,7 +272,7 @@ fn an_old_array_goes_back_while_it_is_emptied() {
             cursor = table.scan(cursor, &mut |item| _ = seen.insert(n(item)));
         }
         assert_eq!(seen.len() as u64, items);
-        table.rehash_for(PIECE);
+        table.rehash_for(8);
     }
     assert_eq!(held.first(), Some(&(256 * 64)));
     assert!(
